@@ -1,0 +1,115 @@
+import type { SessionRecord } from "./record.ts";
+
+/** Makes a value from what it was; see `Session.update`. */
+export type UpdateFunction = (value: unknown) => unknown;
+
+type Change =
+  | { kind: "put"; value: unknown }
+  | { kind: "remove" }
+  | { kind: "update"; functions: UpdateFunction[] };
+
+/**
+ * What one request did to a session, as instructions rather than results, so that it can be done again on what
+ * another request left behind. Keeps one entry for each key, however often it was written.
+ */
+export class ChangeLog {
+  readonly #changes = new Map<string, Change>();
+  #cleared = false;
+  /** The new deadline, where it was set. */
+  deadline: number | undefined;
+  /** The new subject, where it was set; `null` where it was taken away. */
+  subject: string | null | undefined;
+  /** Whether the session is to get a new token. */
+  renew = false;
+  /** Whether the browser must hear of it: a moved deadline, another `rememberMe`. */
+  tellsBrowser = false;
+  /** Stored tokens of sessions that were merged into this one, to be deleted once it is saved. */
+  readonly merged: Set<string> = new Set();
+
+  get isEmpty(): boolean {
+    return this.#changes.size === 0 && !this.#cleared && this.deadline === undefined &&
+      this.subject === undefined && !this.renew && this.merged.size === 0;
+  }
+
+  put(key: string, value: unknown): void {
+    this.#changes.set(key, { kind: "put", value });
+  }
+
+  remove(key: string): void {
+    this.#changes.set(key, { kind: "remove" });
+  }
+
+  /** @param result What the function made of the value as this request knows it. */
+  update(key: string, update: UpdateFunction, result: unknown): void {
+    const earlier = this.#changes.get(key);
+    if (earlier?.kind === "update") {
+      earlier.functions.push(update);
+    } else if (earlier !== undefined || this.#cleared) {
+      // The value before was this request's own, so no other request can change what comes out.
+      if (result === undefined) this.remove(key);
+      else this.put(key, result);
+    } else {
+      this.#changes.set(key, { kind: "update", functions: [update] });
+    }
+  }
+
+  clear(): void {
+    this.#changes.clear();
+    this.#cleared = true;
+  }
+
+  /** Adds what was done after this log was taken away to be committed, when the commit has failed. */
+  append(later: ChangeLog): void {
+    if (later.#cleared) this.clear();
+    for (const [key, change] of later.#changes) {
+      if (change.kind === "put") this.put(key, change.value);
+      else if (change.kind === "remove") this.remove(key);
+      else this.#appendUpdates(key, change.functions);
+    }
+    this.deadline = later.deadline ?? this.deadline;
+    if (later.subject !== undefined) this.subject = later.subject;
+    this.renew ||= later.renew;
+    this.tellsBrowser ||= later.tellsBrowser;
+    for (const token of later.merged) this.merged.add(token);
+  }
+
+  #appendUpdates(key: string, functions: UpdateFunction[]): void {
+    const earlier = this.#changes.get(key);
+    let value = earlier?.kind === "put" ? earlier.value : undefined;
+    for (const update of functions) {
+      value = update(value);
+      this.update(key, update, value);
+    }
+  }
+
+  /** Whether the value under the key is one that this request put there. */
+  hasPut(key: string): boolean {
+    return this.#changes.get(key)?.kind === "put";
+  }
+
+  /** The keys whose values this request put there. */
+  putKeys(): string[] {
+    return [...this.#changes].filter(([, change]) => change.kind === "put").map(([key]) => key);
+  }
+
+  /** Does everything again, on what another request left behind. */
+  replay(record: SessionRecord): void {
+    const { values } = record;
+    record.deadline = this.deadline ?? record.deadline;
+    if (this.subject !== undefined) record.subject = this.subject ?? undefined;
+    if (this.#cleared) values.clear();
+    for (const [key, change] of this.#changes) {
+      if (change.kind === "put") values.set(key, change.value);
+      else if (change.kind === "remove") values.delete(key);
+      else for (const update of change.functions) applyUpdate(values, key, update);
+    }
+  }
+}
+
+/** Runs an update function on one value and gives what it made of it; `undefined` removes the key. */
+export function applyUpdate(values: Map<string, unknown>, key: string, update: UpdateFunction): unknown {
+  const result = update(values.get(key));
+  if (result === undefined) values.delete(key);
+  else values.set(key, result);
+  return result;
+}

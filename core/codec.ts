@@ -1,0 +1,58 @@
+import { fromPlain, toPlain } from "./plain_value.ts";
+
+/** What a session's bytes hold: the moment it ends for good, and its values by key. */
+export interface DecodedSession {
+  /** The absolute deadline, in milliseconds since the epoch. */
+  deadline: number;
+  /** The values by key. Keys such as `__proto__` are ordinary own properties. */
+  values: Record<string, unknown>;
+}
+
+/**
+ * Turns a session into bytes and back, as SCS's `Codec` does.
+ *
+ * `encode` throws for a value that it cannot represent; it never drops or changes one. `decode` throws for
+ * bytes that it did not write.
+ */
+export interface Codec {
+  /** @param deadline Milliseconds since the epoch. */
+  encode(deadline: number, values: Record<string, unknown>): Uint8Array;
+  /** Gives back what {@linkcode Codec.encode} was given. */
+  decode(bytes: Uint8Array): DecodedSession;
+}
+
+/**
+ * JSON, with `Date`, `Uint8Array`, `bigint`, `Map`, `Set`, `undefined` and the numbers that JSON lacks as
+ * objects of one key that starts with `$`, such as `{"$date":0}`. A user's object of that form gets one more `$`.
+ *
+ * @example Round trip
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { jsonCodec } from "@x/sessions";
+ *
+ * const bytes = jsonCodec.encode(1_700_000_000_000, { seen: new Date(0) });
+ * assertEquals(new TextDecoder().decode(bytes), '{"deadline":1700000000000,"values":{"seen":{"$date":0}}}');
+ * assertEquals(jsonCodec.decode(bytes).values.seen, new Date(0));
+ * ```
+ */
+export const jsonCodec: Codec = {
+  encode(deadline: number, values: Record<string, unknown>): Uint8Array {
+    const plain = Object.entries(values).map(([key, value]) => [key, toPlain(value)]);
+    return encoder.encode(JSON.stringify({ deadline, values: Object.fromEntries(plain) }));
+  },
+
+  decode(bytes: Uint8Array): DecodedSession {
+    const text = decoder.decode(bytes);
+    const { deadline, values } = JSON.parse(text) as DecodedSession;
+    if (typeof deadline !== "number" || typeof values !== "object" || values === null) {
+      throw new TypeError("Cannot decode session: it has no deadline or no values");
+    }
+    if (!text.includes('"$')) return { deadline, values };
+    const entries = Object.entries(values).map(([key, value]) => [key, fromPlain(value)]);
+    return { deadline, values: Object.fromEntries(entries) };
+  },
+};
+
+const encoder = new TextEncoder();
+// A byte order mark would otherwise be dropped in silence; invalid UTF-8 would become U+FFFD.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

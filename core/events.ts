@@ -1,0 +1,82 @@
+import type { SessionError } from "./errors.ts";
+
+/**
+ * Something worth an audit log. `id` names a session without being of use as its token: the same one that
+ * `sessionsOf` gives.
+ *
+ * - `created`, `renewed` (a new token, `previousId` is dead), `destroyed`, `revoked` (by subject).
+ * - `unknown`: a well-formed token that no live session has. `undecodable`: a row that the codec cannot read.
+ * - `conflict`: another request changed the session first; this one tries again.
+ * - `purged`: expired rows were deleted. `evicted`: a full memory store dropped a live session.
+ * - `forwarded-proto`: an `http:` request says that it was `https:` in front of a proxy; set `secure: true`.
+ * - `missing-index`: purging would read the whole table; `statement` adds the index.
+ */
+export type SessionEvent =
+  | { kind: "created"; id: string; subject?: string }
+  | { kind: "renewed"; id: string; previousId: string; subject?: string }
+  | { kind: "destroyed"; id: string; subject?: string }
+  | { kind: "revoked"; subject: string; count: number; id?: string }
+  | { kind: "unknown"; id: string }
+  | { kind: "undecodable"; id: string }
+  | { kind: "conflict"; id: string; attempt: number }
+  | { kind: "purged"; deleted: number }
+  | { kind: "evicted"; id: string }
+  | { kind: "forwarded-proto" }
+  | { kind: "missing-index"; statement: string };
+
+/** Hears of {@linkcode SessionEvent}s. What it throws is ignored. */
+export type SessionEventHook = (event: SessionEvent) => void;
+
+/** Where an error came up: while loading, while committing, or in a clean-up that nobody waits for. */
+export type SessionPhase = "load" | "commit" | "cleanup";
+
+/** What {@linkcode SessionErrorHook} gets beside the error. */
+export interface SessionErrorInfo {
+  /** The request that failed, where there is one. */
+  request?: Request;
+  /** Where the error came up. */
+  phase: SessionPhase;
+}
+
+/**
+ * Hears of every error. A `Response` that it returns is sent in place of the default one; what it throws is
+ * ignored.
+ */
+export type SessionErrorHook = (
+  error: SessionError,
+  info: SessionErrorInfo,
+) => Response | void | Promise<Response | void>;
+
+/** Calls the user's hooks so that nothing they do can change what the library does. */
+export class Hooks {
+  readonly #onEvent: SessionEventHook | undefined;
+  readonly #onError: SessionErrorHook | undefined;
+
+  constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook | undefined) {
+    this.#onEvent = onEvent;
+    this.#onError = onError;
+  }
+
+  /** Tells of an event that is made only if someone listens: identifiers cost a hash. */
+  emit(make: () => SessionEvent): void {
+    if (this.#onEvent !== undefined) this.event(make());
+  }
+
+  readonly event: SessionEventHook = (event) => {
+    try {
+      const result: unknown = this.#onEvent?.(event);
+      if (result instanceof Promise) result.catch(() => {});
+    } catch {
+      // A hook is a listener: it cannot make a request fail.
+    }
+  };
+
+  readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
+    try {
+      const response = await this.#onError?.(error, info);
+      return response instanceof Response ? response : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+}

@@ -1,0 +1,156 @@
+import { SessionCookie } from "./cookie.ts";
+import type { SessionSettings } from "./config.ts";
+import { SessionError } from "./errors.ts";
+import type { SessionPhase } from "./events.ts";
+import { markPersonal, replaceResponse, withCookie } from "./response.ts";
+import type { Session } from "./session.ts";
+import type { SessionState } from "./state.ts";
+import type { SessionContext } from "./store_access.ts";
+
+/** What a middleware needs for one request; see `SessionManager.begin`. */
+export interface RequestSession<Data extends object> {
+  /**
+   * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
+   *
+   * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
+   */
+  session(): Promise<Session<Data>>;
+  /**
+   * Saves what the handler changed and gives the response to send: with the cookie where it changed, with
+   * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
+   *
+   * @param response What the handler gave, where it gave something.
+   * @param error What the handler threw. Nothing is saved then, unless it has a `getResponse()`, as Hono's
+   * `HTTPException` has; without a response it is thrown again.
+   */
+  finish(response: Response | undefined, error?: unknown): Promise<Response>;
+}
+
+/** What this module needs of the manager. */
+export interface RequestBackend {
+  readonly settings: SessionSettings;
+  /** The session of the first token that has one, else a new one. */
+  load(tokens: string[], context: SessionContext): Promise<SessionState>;
+  /** Writes what was changed, or that the session was used; nothing for a new session without a change. */
+  save(state: SessionState): Promise<void>;
+  /** Looks for signs of a proxy that ends TLS. */
+  noticeProxy(request: Request): void;
+}
+
+/** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
+export class RequestLifecycle<Data extends object> implements RequestSession<Data> {
+  readonly #backend: RequestBackend;
+  readonly #request: Request;
+  readonly #context: SessionContext & { token?: string };
+  readonly #face: (state: SessionState) => Session<Data>;
+  #session: Promise<Session<Data>> | undefined;
+  #state: SessionState | undefined;
+  /** Errors that `onError` has seen, and what it answered. */
+  readonly #reported = new Map<SessionError, Promise<Response | undefined>>();
+
+  constructor(
+    backend: RequestBackend,
+    request: Request,
+    context: SessionContext & { token?: string },
+    face: (state: SessionState) => Session<Data>,
+  ) {
+    this.#backend = backend;
+    this.#request = request;
+    this.#context = context;
+    this.#face = face;
+  }
+
+  session(): Promise<Session<Data>> {
+    if (this.#session === undefined) {
+      this.#session = this.#load();
+      // A handler that never awaits it must not bring the process down; finish() looks at it again.
+      this.#session.catch(() => {});
+    }
+    return this.#session;
+  }
+
+  async finish(response: Response | undefined, error?: unknown): Promise<Response> {
+    if (hasResponse(error) && !(error instanceof SessionError)) {
+      response ??= error.getResponse();
+      error = undefined;
+    }
+    if (this.#session === undefined) return response ?? await this.#answer(error);
+    await this.#session.catch(() => {});
+    const state = this.#state;
+    if (state !== undefined) state.closed = true;
+    if (error instanceof SessionError) {
+      const answer = await this.#report(error, "commit");
+      // A framework has made a response of the error already, perhaps one of the application's.
+      response = answer === undefined && response !== undefined
+        ? response
+        : replaceResponse(response, answer ?? error.getResponse());
+    } else if (response === undefined) {
+      throw error;
+    } else if (state !== undefined && (error === undefined || error === null)) {
+      response = await this.#commit(state, response);
+    }
+    return state === undefined ? this.#mark(response) : this.#tellBrowser(state, response);
+  }
+
+  async #load(): Promise<Session<Data>> {
+    const { token } = this.#context;
+    const tokens = token === undefined ? this.#cookie().read(this.#request.headers.get("Cookie")) : [token];
+    this.#backend.noticeProxy(this.#request);
+    try {
+      this.#state = await this.#backend.load(tokens, this.#context);
+      return this.#face(this.#state);
+    } catch (error) {
+      await this.#report(error as SessionError, "load");
+      throw error;
+    }
+  }
+
+  async #commit(state: SessionState, response: Response): Promise<Response> {
+    try {
+      await this.#backend.save(state);
+      return response;
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+      return replaceResponse(response, await this.#report(error, "commit") ?? error.getResponse());
+    }
+  }
+
+  /** The answer to an error of a handler that never asked for this session. */
+  async #answer(error: unknown): Promise<Response> {
+    if (!(error instanceof SessionError)) throw error;
+    return await this.#report(error, "commit") ?? error.getResponse();
+  }
+
+  async #report(error: SessionError, phase: SessionPhase): Promise<Response | undefined> {
+    if (!this.#reported.has(error)) {
+      const { hooks } = this.#backend.settings;
+      this.#reported.set(error, hooks.error(error, { request: this.#request, phase }));
+    }
+    return await this.#reported.get(error);
+  }
+
+  #mark(response: Response): Response {
+    return markPersonal(response, this.#context.token === undefined);
+  }
+
+  #tellBrowser(state: SessionState, response: Response): Response {
+    if (this.#context.token !== undefined) return this.#mark(response);
+    const cookie = this.#cookie();
+    if (state.announced !== undefined) {
+      const { token, deadline, remember } = state.announced;
+      const keep = cookie.persists || remember;
+      return withCookie(response, cookie.write(token, deadline, this.#backend.settings.now(), keep));
+    }
+    if (state.status === "destroyed") return withCookie(response, cookie.delete());
+    return this.#mark(response);
+  }
+
+  #cookie(): SessionCookie {
+    return new SessionCookie(this.#backend.settings.cookie, this.#request.url.startsWith("https:"));
+  }
+}
+
+function hasResponse(error: unknown): error is { getResponse(): Response } {
+  return typeof error === "object" && error !== null &&
+    typeof (error as { getResponse?: unknown }).getResponse === "function";
+}

@@ -1,0 +1,84 @@
+/**
+ * Marks a response that was made with knowledge of the session, so that no shared cache gives it to someone
+ * else: `Vary: Cookie`, and `private` unless the handler chose a `Cache-Control` itself, since some shared
+ * caches pay no heed to `Vary`.
+ */
+export function markPersonal(response: Response, byCookie: boolean): Response {
+  return withHeaders(response, false, (headers) => {
+    if (byCookie) varyByCookie(headers);
+    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+  });
+}
+
+/**
+ * Adds a `Set-Cookie`, always to a copy: a handler may return one `Response` to many, and a token must not
+ * get into it. No shared cache may keep the copy, whatever the handler said (RFC 9111, 7.3).
+ */
+export function withCookie(response: Response, setCookie: string): Response {
+  return withHeaders(response, true, (headers) => {
+    varyByCookie(headers);
+    headers.append("Set-Cookie", setCookie);
+    headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
+    // What CDNs obey before Cache-Control: RFC 9213 and its predecessors.
+    for (const name of [...headers.keys()]) {
+      if (/cdn-cache-control$|^surrogate-control$/.test(name)) headers.delete(name);
+    }
+  });
+}
+
+/** The error in place of a handler's response, of which only what a browser needs to read it at all stays. */
+export function replaceResponse(replaced: Response | undefined, error: Response): Response {
+  if (replaced === undefined) return error;
+  return withHeaders(error, true, (headers) => {
+    for (const [name, value] of replaced.headers) {
+      if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
+      if (name === "vary" && !headers.has(name)) headers.set(name, value);
+    }
+  });
+}
+
+function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
+  if (!copy) {
+    try {
+      change(response.headers);
+      return response;
+    } catch {
+      // Immutable: a redirect, or what fetch() gave.
+    }
+  }
+  if (response.status === 101) return upgrade(response, change);
+  // A network error (status 0) cannot be copied, and no header of it is ever sent.
+  if (response.type === "error") return response;
+  const mutable = new Response(response.body, response);
+  change(mutable.headers);
+  return mutable;
+}
+
+/** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
+function upgrade(response: Response, change: (headers: Headers) => void): Response {
+  const { webSocket } = response as Response & { webSocket?: unknown };
+  const headers = new Headers(response.headers);
+  change(headers);
+  if (webSocket) return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
+  try {
+    change(response.headers);
+  } catch {
+    // The runtime sends its own head: the session is saved, and its cookie goes out with the next change.
+  }
+  return response;
+}
+
+function varyByCookie(headers: Headers): void {
+  const vary = headers.get("Vary");
+  const names = vary?.split(",").map((name) => name.trim().toLowerCase()) ?? [];
+  if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
+}
+
+const SHARED = /^(?:public|private|s-maxage|proxy-revalidate|no-cache)(?:$|[\s=])/i;
+
+function privateCacheControl(own: string | null): string {
+  const kept = (own ?? "").split(",").map((part) => part.trim()).filter((part) =>
+    part !== "" && !SHARED.test(part)
+  );
+  return ["private", 'no-cache="Set-Cookie"', ...kept].join(", ");
+}

@@ -1,0 +1,325 @@
+import { SessionEncodeError } from "./errors.ts";
+import { isReserved } from "./record.ts";
+import type { SessionState, SessionStatus } from "./state.ts";
+
+/** What a commit gives back. */
+export interface CommitResult {
+  /** The token that the browser is to hold. Empty where only the browser knows it (a session of `iterate`). */
+  token: string;
+  /** When the session ends unless it is used, in milliseconds since the epoch. */
+  expiry: number;
+}
+
+/** What a session needs of its manager. */
+export interface SessionBackend {
+  /** A moment one lifetime from now. */
+  newDeadline(): number;
+  commit(state: SessionState): Promise<CommitResult>;
+  destroy(state: SessionState): Promise<void>;
+  merge(state: SessionState, token: string): Promise<void>;
+}
+
+/** The state behind a session, for the manager alone. Throws a `TypeError` for what is no session. */
+export let stateOf: (session: object) => SessionState;
+
+/** The names of a session's values. */
+export type SessionKey<Data> = keyof Data & string;
+
+/**
+ * One request's view of a session. Reading and writing its values is synchronous, since the data is there;
+ * a middleware commits the changes before the response is sent.
+ *
+ * Every method that changes something throws `SessionClosedError` once the head of the response was sent.
+ *
+ * @example Count visits
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { sessions } from "@x/sessions";
+ *
+ * const manager = sessions<{ visits: number }>();
+ * const session = await manager.load();
+ * session.update("visits", (visits = 0) => visits + 1);
+ * assertEquals(session.get("visits"), 1);
+ *
+ * const { token } = await session.commit();
+ * assertEquals((await manager.load(token)).get("visits"), 1);
+ * ```
+ *
+ * @typeParam Data The values by key.
+ */
+export class Session<Data extends object = Record<string, unknown>> {
+  readonly #state: SessionState;
+  readonly #backend: SessionBackend;
+
+  /** @ignore Sessions come from a manager. */
+  constructor(state: SessionState, backend: SessionBackend) {
+    this.#state = state;
+    this.#backend = backend;
+  }
+
+  static {
+    stateOf = (session) => (session as Session).#state;
+  }
+
+  /**
+   * The value, or `undefined` where there is none. The status stays as it is. An object that is changed in
+   * place is noticed at commit and saved.
+   */
+  get<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
+    return this.#state.get(key) as Data[Key] | undefined;
+  }
+
+  /** The text, or `""` where there is none or the value is no text. */
+  getString(key: SessionKey<Data>): string {
+    return asString(this.#state.get(key));
+  }
+
+  /** The boolean, or `false` where there is none or the value is no boolean. */
+  getBool(key: SessionKey<Data>): boolean {
+    return asBool(this.#state.get(key));
+  }
+
+  /** The whole number, or `0` where there is none or the value is no whole number. */
+  getInt(key: SessionKey<Data>): number {
+    return asInt(this.#state.get(key));
+  }
+
+  /** The number, or `0` where there is none or the value is no number. */
+  getFloat(key: SessionKey<Data>): number {
+    return asFloat(this.#state.get(key));
+  }
+
+  /** The bytes, or `undefined` where there are none or the value is no `Uint8Array`. */
+  getBytes(key: SessionKey<Data>): Uint8Array | undefined {
+    return asBytes(this.#state.get(key));
+  }
+
+  /** The time, or `undefined` where there is none or the value is no `Date`. */
+  getTime(key: SessionKey<Data>): Date | undefined {
+    return asTime(this.#state.get(key));
+  }
+
+  /** Gives the value and removes it: a flash message is read once. Nothing happens where there is none. */
+  pop<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
+    return this.#pop(key) as Data[Key] | undefined;
+  }
+
+  /** As {@linkcode Session.getString}, and removes the value, of whatever type it is. */
+  popString(key: SessionKey<Data>): string {
+    return asString(this.#pop(key));
+  }
+
+  /** As {@linkcode Session.getBool}, and removes the value, of whatever type it is. */
+  popBool(key: SessionKey<Data>): boolean {
+    return asBool(this.#pop(key));
+  }
+
+  /** As {@linkcode Session.getInt}, and removes the value, of whatever type it is. */
+  popInt(key: SessionKey<Data>): number {
+    return asInt(this.#pop(key));
+  }
+
+  /** As {@linkcode Session.getFloat}, and removes the value, of whatever type it is. */
+  popFloat(key: SessionKey<Data>): number {
+    return asFloat(this.#pop(key));
+  }
+
+  /** As {@linkcode Session.getBytes}, and removes the value, of whatever type it is. */
+  popBytes(key: SessionKey<Data>): Uint8Array | undefined {
+    return asBytes(this.#pop(key));
+  }
+
+  /** As {@linkcode Session.getTime}, and removes the value, of whatever type it is. */
+  popTime(key: SessionKey<Data>): Date | undefined {
+    return asTime(this.#pop(key));
+  }
+
+  /**
+   * Sets a value. Values are JSON's, and `Date`, `Uint8Array`, `bigint`, `Map`, `Set` and `undefined`. What
+   * cannot be stored makes the commit fail with `SessionEncodeError`.
+   *
+   * @throws {SessionEncodeError} The key is one that the manager keeps for itself, or is no text.
+   */
+  put<Key extends SessionKey<Data>>(key: Key, value: Data[Key]): void {
+    this.#state.assertOpen();
+    assertUsable(key);
+    this.#state.put(key, value);
+  }
+
+  /** Removes a value. Nothing happens where there is none. */
+  remove(key: SessionKey<Data>): void {
+    this.#state.remove(key);
+  }
+
+  /** Removes every value; the token, the deadline and the subject stay. Nothing happens where there is none. */
+  clear(): void {
+    this.#state.clear();
+  }
+
+  /** Whether there is a value under the key. */
+  exists(key: SessionKey<Data>): boolean {
+    return this.#state.record.values.has(key);
+  }
+
+  /** The keys of all values, sorted. */
+  keys(): SessionKey<Data>[] {
+    return [...this.#state.record.values.keys()].sort() as SessionKey<Data>[];
+  }
+
+  /**
+   * Changes a value from what it was. `fn` gets the value, or `undefined` where there is none, and gives the
+   * new one; `undefined` removes it. After a conflict with another request `fn` runs again on the fresh value,
+   * so it must be synchronous and have no other effect; a counter then never loses a count.
+   *
+   * @throws {SessionEncodeError} The key is one that the manager keeps for itself, or `fn` gave a promise.
+   */
+  update<Key extends SessionKey<Data>>(
+    key: Key,
+    fn: (value: Data[Key] | undefined) => Data[Key] | undefined,
+  ): void {
+    this.#state.assertOpen();
+    assertUsable(key);
+    this.#state.update(key, (value) => {
+      const result: unknown = fn(value as Data[Key] | undefined);
+      if (result instanceof Promise) {
+        throw new SessionEncodeError(key, "the function of update() is asynchronous");
+      }
+      return result;
+    });
+  }
+
+  /** What became of the session in this request. Committing does not change it. */
+  get status(): SessionStatus {
+    return this.#state.status;
+  }
+
+  /** What the browser holds, or is going to: `undefined` until the session was committed. */
+  get token(): string | undefined {
+    return this.#state.token;
+  }
+
+  /** When the session ends whatever its use, in milliseconds since the epoch. */
+  get deadline(): number {
+    return this.#state.record.deadline;
+  }
+
+  /**
+   * Moves the end of the session, and of its cookie.
+   *
+   * @param deadline Milliseconds since the epoch, or a `Date`.
+   * @throws {RangeError} The deadline is no time.
+   */
+  setDeadline(deadline: number | Date): void {
+    const time = Number(deadline);
+    if (!Number.isFinite(time)) {
+      throw new RangeError("Cannot set deadline: it must be a time in milliseconds");
+    }
+    this.#state.setDeadline(time);
+  }
+
+  /** Whether the browser is to keep the cookie when it is closed. Matters only with `cookie.persist: false`. */
+  rememberMe(remember: boolean): void {
+    this.#state.rememberMe(remember);
+  }
+
+  /**
+   * Gives the session a new token when it is committed, in one atomic write: exactly one of the two tokens works
+   * at any time. Call it whenever rights change, at login above all: it is what defeats session fixation
+   * (OWASP ASVS 5.0, 7.2.4). The deadline starts anew.
+   */
+  renewToken(): void {
+    this.#state.renew(this.#backend.newDeadline());
+  }
+
+  /**
+   * The user whom the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
+   * 1 to 255 bytes of UTF-8; `undefined` for none.
+   *
+   * @throws {SessionEncodeError} On setting: it is empty, too long or not well-formed.
+   */
+  get subject(): string | undefined {
+    return this.#state.record.subject;
+  }
+
+  set subject(subject: string | undefined) {
+    this.#state.assertOpen();
+    if (subject !== undefined) assertSubject(subject);
+    this.#state.setSubject(subject);
+  }
+
+  /**
+   * Ends the session at once, in the store and in the browser. What follows in this request is a new, empty
+   * session, of which nothing is saved unless something is put into it.
+   *
+   * @throws {SessionStoreError} The store failed, and the session may live on.
+   */
+  async destroy(): Promise<void> {
+    this.#state.assertOpen();
+    await this.#backend.destroy(this.#state);
+  }
+
+  /**
+   * Takes over the values of another session, whose values win, and the later of the two deadlines. The other
+   * is deleted once this one is saved. Nothing happens for an unknown token or for this session's own.
+   *
+   * @throws {SessionStoreError} The store failed.
+   */
+  async mergeSession(token: string): Promise<void> {
+    this.#state.assertOpen();
+    await this.#backend.merge(this.#state, token);
+  }
+
+  /**
+   * Saves the session now. A middleware does it by itself; call this after `manager.load`, or to be sure that
+   * the session is saved before going on. Without a change since the last commit nothing is written, except
+   * that a session which was never saved is created.
+   *
+   * @throws {SessionStoreError} The store failed.
+   * @throws {SessionConflictError} Other requests kept changing the session.
+   * @throws {SessionGoneError} The session ended in the meantime.
+   * @throws {SessionEncodeError} A value cannot be stored.
+   * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
+   */
+  async commit(): Promise<CommitResult> {
+    return await this.#backend.commit(this.#state);
+  }
+
+  /** Shows the status alone: a session that is logged by mistake gives nothing away. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `Session { status: "${this.status}" }`;
+  }
+
+  /** As above, for Node's and Bun's `console.log`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Session { status: "${this.status}" }`;
+  }
+
+  #pop(key: string): unknown {
+    const value = this.#state.record.values.get(key);
+    this.#state.remove(key);
+    return value;
+  }
+}
+
+function assertUsable(key: unknown): void {
+  if (typeof key !== "string") throw new SessionEncodeError(String(key), "a key must be text");
+  if (isReserved(key)) throw new SessionEncodeError(key, "the key is reserved; use another one");
+}
+
+/** Throws where no store could hold the subject as it is. */
+export function assertSubject(subject: unknown): asserts subject is string {
+  if (typeof subject !== "string" || !subject.isWellFormed()) {
+    throw new SessionEncodeError("subject", "it must be well-formed text");
+  }
+  const { length } = new TextEncoder().encode(subject);
+  if (length < 1 || length > 255) {
+    throw new SessionEncodeError("subject", `it must have 1 to 255 bytes of UTF-8, and has ${length}`);
+  }
+}
+
+const asString = (value: unknown): string => typeof value === "string" ? value : "";
+const asBool = (value: unknown): boolean => value === true;
+const asInt = (value: unknown): number => Number.isInteger(value) ? value as number : 0;
+const asFloat = (value: unknown): number => typeof value === "number" ? value : 0;
+const asBytes = (value: unknown): Uint8Array | undefined => value instanceof Uint8Array ? value : undefined;
+const asTime = (value: unknown): Date | undefined => value instanceof Date ? value : undefined;

@@ -1,0 +1,125 @@
+import type { SessionErrorHook, SessionEventHook } from "./events.ts";
+
+/** What may come with every call to a store. */
+export interface StoreOptions {
+  /** Stops waiting. A store need not be able to stop the work itself. */
+  signal?: AbortSignal;
+  /** Keeps a runtime alive for work that outlives the response, such as a lazy clean-up. */
+  waitUntil?: (work: Promise<unknown>) => void;
+  /** Where a store reports what it does by itself: evictions, purges, a missing index. */
+  onEvent?: SessionEventHook;
+  /** Where a store reports failures of work that nobody waits for. */
+  onError?: SessionErrorHook;
+}
+
+/** Options of a call that depends on the time. */
+export interface TimedOptions extends StoreOptions {
+  /** The time that decides what has expired, in milliseconds since the epoch. */
+  now: number;
+}
+
+/** Options of {@linkcode SessionStore.find}. */
+export interface FindOptions extends TimedOptions {
+  /** Read what was last written, never a replica that may lag. Asked for after a conflict. */
+  primary?: boolean;
+}
+
+/** Options of a call that writes a whole row. */
+export interface WriteOptions extends TimedOptions {
+  /** Whose session it is. Absent: the column is not mentioned at all. */
+  subject?: string;
+}
+
+/** Options of {@linkcode PurgingStore.deleteExpired}. */
+export interface DeleteExpiredOptions extends TimedOptions {
+  /**
+   * How many rows to delete at most.
+   *
+   * @default {1000}
+   */
+  limit?: number;
+  /**
+   * Rows that expired less than this many milliseconds ago stay.
+   *
+   * @default {0}
+   */
+  grace?: number;
+}
+
+/** A session as a store holds it. */
+export interface StoredSession {
+  /** What the codec made of the session. The caller owns these bytes. */
+  data: Uint8Array;
+  /** From this moment on the row is dead, in milliseconds since the epoch. */
+  expiry: number;
+}
+
+/** A session and what it is found under. */
+export interface StoredRow extends StoredSession {
+  /** The token, or its hash where tokens are hashed. */
+  token: string;
+}
+
+/** What {@linkcode AtomicStore.update} writes. */
+export interface NextRow extends StoredRow {
+  /** Absent: the column is left alone. `null`: it is emptied. */
+  subject?: string | null;
+}
+
+/**
+ * The three calls of an SCS store. Enough for a custom store, where the last of several writers wins;
+ * {@linkcode AtomicStore} is what the manager's guarantees stand on.
+ *
+ * A rejected promise means that the system failed: a missing or expired session is not an error.
+ */
+export interface SessionStore {
+  /** The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. */
+  readonly timeout?: number;
+  /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */
+  find(token: string, options: FindOptions): Promise<StoredSession | undefined>;
+  /** Inserts or overwrites. */
+  commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void>;
+  /** Deletes, and tells whether a row went. A missing row is not an error. */
+  delete(token: string, options?: StoreOptions): Promise<boolean>;
+}
+
+/** A store whose writes say what they expect, so that no update is lost and no ended session comes back. */
+export interface AtomicStore extends SessionStore {
+  /** Inserts; `false` where the token exists, which is then left alone. */
+  create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean>;
+  /**
+   * Replaces a row that is live at `now` and still holds the `expected` bytes, also its token, in one step.
+   * `false` where it was changed or is gone, which is then left alone.
+   */
+  update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean>;
+  /** Moves the expiry of a live row forward, never back, and never touches its data. */
+  touch(token: string, expiry: number, options: TimedOptions): Promise<void>;
+}
+
+/** A store that can list its live sessions. */
+export interface IterableStore extends SessionStore {
+  /** Every row that is live at `now`, paged: it holds one page in memory at a time. */
+  all(options: TimedOptions): AsyncIterable<StoredRow>;
+}
+
+/** A store that can delete what has expired. */
+export interface PurgingStore extends SessionStore {
+  /** Deletes at most `limit` rows whose expiry is at or before `now - grace`, and tells how many. */
+  deleteExpired(options: DeleteExpiredOptions): Promise<number>;
+}
+
+/** A store that knows whose session a row is. */
+export interface SubjectStore extends SessionStore {
+  /** Every live row of the subject. */
+  findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow>;
+  /** Deletes every row of the subject but the one under `except`, and tells how many. */
+  deleteBySubject(subject: string, options?: StoreOptions & { except?: string }): Promise<number>;
+}
+
+/** Whether a store has every one of these methods. */
+export function hasMethods<Store extends SessionStore>(
+  store: SessionStore,
+  ...names: (keyof Store & string)[]
+): store is Store {
+  return names.every((name) => typeof (store as unknown as Record<string, unknown>)[name] === "function");
+}

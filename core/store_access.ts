@@ -1,0 +1,117 @@
+import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "./errors.ts";
+import type { Hooks } from "./events.ts";
+import type { SessionStore, TimedOptions } from "./store.ts";
+import { backoff, GaveUp, pause, waitFor } from "./wait.ts";
+
+/** What may come with a call to the manager. */
+export interface SessionContext {
+  /** Stops waiting for the store and any further attempt; never a logout, nor a write that was sent. */
+  signal?: AbortSignal;
+  /** Keeps a runtime alive for work that need not hold up the response (`ctx.waitUntil` of Workers). */
+  waitUntil?: (work: Promise<unknown>) => void;
+}
+
+/** The longest that the manager waits for one operation of a store that does not say. */
+const DEFAULT_TIMEOUT = 5_000;
+/** A read that fails in passing is sent this often altogether. */
+const READ_ATTEMPTS = 3;
+
+/**
+ * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
+ * Whatever a store throws leaves here as a `SessionError` without secrets.
+ */
+export class StoreAccess {
+  readonly context: SessionContext;
+  readonly #hooks: Hooks;
+  readonly #now: () => number;
+  readonly #until: number;
+
+  constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext = {}) {
+    this.context = context;
+    this.#hooks = hooks;
+    this.#now = now;
+    this.#until = performance.now() + (store.timeout ?? DEFAULT_TIMEOUT);
+  }
+
+  /** Milliseconds that are left. */
+  get remaining(): number {
+    return this.#until - performance.now();
+  }
+
+  /** Sends a read, and again after a failure that may pass. */
+  async read<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
+    const { signal } = this.context;
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#once(operation, signal, false, () => call({ ...this.#options(), signal }));
+      } catch (error) {
+        const passing = error instanceof SessionStoreError && error.retryable;
+        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
+      }
+    }
+  }
+
+  /**
+   * Sends a write once: whether to send it again is for the caller, who must read back first. The store gets no
+   * signal, so that a write which was sent is not called back.
+   */
+  async write<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
+    return await this.#once(operation, this.context.signal, true, () => call(this.#options()));
+  }
+
+  /** Sends what may happen twice without harm, whatever the signal says, and again after a failure. */
+  async insist<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#once(operation, undefined, true, () => call(this.#options()));
+      } catch (error) {
+        const passing = error instanceof SessionStoreError && error.retryable;
+        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt, false))) throw error;
+      }
+    }
+  }
+
+  /** Pauses before the next attempt; `false` where there is no time left for one. */
+  async retryAfter(attempt: number, heedSignal = true): Promise<boolean> {
+    const signal = heedSignal ? this.context.signal : undefined;
+    const ms = backoff(attempt, 10, 250);
+    if (signal?.aborted || this.remaining <= ms) return false;
+    await pause(ms, signal);
+    return !signal?.aborted;
+  }
+
+  #options(): TimedOptions {
+    const { event, error } = this.#hooks;
+    return { now: this.#now(), waitUntil: this.context.waitUntil, onEvent: event, onError: error };
+  }
+
+  async #once<T>(
+    operation: StoreOperation,
+    signal: AbortSignal | undefined,
+    writes: boolean,
+    call: () => Promise<T>,
+  ): Promise<T> {
+    if (signal?.aborted) {
+      throw new SessionStoreError(operation, { reason: "aborted", retryable: true });
+    }
+    try {
+      return await waitFor(call(), this.remaining, signal);
+    } catch (error) {
+      throw toSessionError(operation, error, writes);
+    }
+  }
+}
+
+/** A store's own error as it is; anything else without what it might give away. */
+export function toSessionError(operation: StoreOperation, error: unknown, writes: boolean): SessionError {
+  if (error instanceof SessionError) return error;
+  if (error instanceof GaveUp) {
+    return new SessionStoreError(operation, { reason: error.reason, retryable: true, ambiguous: writes });
+  }
+  return new SessionStoreError(operation, {
+    reason: "unknown",
+    retryable: true,
+    ambiguous: writes,
+    cause: new ReducedError(error),
+  });
+}

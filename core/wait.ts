@@ -1,0 +1,47 @@
+/** Why {@linkcode waitFor} gave up. */
+export class GaveUp extends Error {
+  override readonly name = "GaveUp";
+  readonly reason: "timeout" | "aborted";
+
+  constructor(reason: "timeout" | "aborted") {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/**
+ * Waits for work, for `ms` milliseconds at the most and until `signal` aborts; then rejects with
+ * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
+ */
+export async function waitFor<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+  if (ms === Infinity && signal === undefined) return await work;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let onAbort = () => {};
+  const givenUp = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new GaveUp("aborted"));
+    if (ms !== Infinity) timer = setTimeout(() => reject(new GaveUp("timeout")), Math.max(0, ms));
+  });
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  // Whichever of the two loses the race may reject later, when nobody listens.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, givenUp]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** A pause that a signal ends early, without an error: the caller looks at the signal next. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await waitFor(new Promise<never>(() => {}), ms, signal).catch(() => {});
+}
+
+/**
+ * How long to wait before attempt `attempt` (from 1): doubling from `base` up to `cap`, and a random share of
+ * that, so that those who collided do not collide again.
+ */
+export function backoff(attempt: number, base: number, cap: number): number {
+  return Math.random() * Math.min(cap, base * 2 ** (attempt - 1));
+}

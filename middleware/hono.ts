@@ -1,0 +1,94 @@
+/**
+ * Sessions for Hono, on any runtime that Hono runs on.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Hono } from "hono";
+ * import { sessions } from "@x/sessions";
+ * import { honoSessions } from "@x/sessions/middleware/hono";
+ *
+ * const manager = sessions<{ visits: number }>();
+ * const app = new Hono()
+ *   .use(honoSessions(manager))
+ *   .get("/", async (c) => {
+ *     const session = await c.var.session();
+ *     session.update("visits", (visits = 0) => visits + 1);
+ *     return c.text(`Visit ${session.get("visits")}`);
+ *   });
+ *
+ * const response = await app.request("https://example.com/");
+ * assertEquals(await response.text(), "Visit 1");
+ * ```
+ *
+ * @module
+ */
+
+import type { Context, Env, MiddlewareHandler } from "hono";
+import type { SessionManager } from "../core/manager.ts";
+import type { Session } from "../core/session.ts";
+import { perEnvironment } from "./_per_environment.ts";
+
+/** Options of {@linkcode honoSessions}. */
+export interface HonoSessionsOptions<Key extends string = "session"> {
+  /**
+   * The name in `c.var`. Two managers in one application need two.
+   *
+   * @default {"session"}
+   */
+  key?: Key;
+}
+
+/**
+ * The `Variables` of a handler that is written outside the chain:
+ * `Context<{ Variables: SessionVariables<Data> }>`.
+ */
+export type SessionVariables<Data extends object = Record<string, unknown>, Key extends string = "session"> =
+  {
+    [Name in Key]: () => Promise<Session<Data>>;
+  };
+
+/** Which manager made an accessor, to tell whether the same one is mounted twice on a route. */
+const managers = new WeakMap<object, unknown>();
+
+/**
+ * Puts the request's session into `c.var`, as a function that loads it when it is first called. What the handler
+ * changes is saved before the response is sent. A handler that throws saves nothing; an `HTTPException` is a
+ * response like any other.
+ *
+ * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
+ * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` that object is new
+ * with every request: pass a manager there.
+ */
+export function honoSessions<Data extends object, Key extends string = "session", E extends Env = Env>(
+  manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
+  options: HonoSessionsOptions<Key> = {},
+): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
+  const key = options.key ?? "session" as Key;
+  const managerOf = perEnvironment(manager);
+  return async function sessionMiddleware(c, next) {
+    const current = managerOf(c.env, c as unknown as Context<E>);
+    const outer: unknown = c.get(key);
+    if (typeof outer === "function" && managers.get(outer) === current) return await next();
+
+    const request = current.begin(c.req.raw, { waitUntil: waitUntilOf(c) });
+    const accessor = () => request.session();
+    managers.set(accessor, current);
+    c.set(key, accessor as SessionVariables<Data, Key>[Key]);
+    await next();
+    const response = await request.finish(c.res, c.error);
+    if (response === c.res) return;
+    // Assigning to c.res merges the old headers into the new response, unless there is no old one.
+    c.res = undefined;
+    c.res = response;
+  };
+}
+
+/** `c.executionCtx` throws where the platform has none. */
+function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined {
+  try {
+    const { executionCtx } = c;
+    return (work) => executionCtx.waitUntil(work);
+  } catch {
+    return undefined;
+  }
+}

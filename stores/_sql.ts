@@ -1,0 +1,149 @@
+import { Cleanup, type CleanupMode, type CleanupOptions } from "../core/cleanup.ts";
+import { show } from "../core/config.ts";
+import {
+  ReducedError,
+  SessionError,
+  SessionStoreError,
+  type StoreErrorDetails,
+  type StoreOperation,
+} from "../core/errors.ts";
+import type { DeleteExpiredOptions } from "../core/store.ts";
+import { toSessionError } from "../core/store_access.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
+import { OptionsReader } from "./_options.ts";
+
+/** Options that every SQL store takes. */
+export interface SqlStoreOptions extends CleanupOptions {
+  /**
+   * The table: a plain identifier of letters, digits and `_`, at most 63 characters.
+   *
+   * @default {"sessions"}
+   */
+  table?: string;
+  /**
+   * How long to wait for the database, in milliseconds or as text such as `"5s"`, above 0. It stops the waiting;
+   * what ends the request itself is `fetchWithTimeout` in the client's options.
+   *
+   * @default {"5s"}
+   */
+  timeout?: number | string;
+}
+
+/** An SQL store's options, checked. */
+export interface SqlSettings {
+  readonly table: string;
+  readonly timeout: number;
+  readonly mode: CleanupMode;
+  readonly interval: number;
+}
+
+/** The names of {@linkcode SqlStoreOptions}. */
+export const SQL_OPTION_NAMES: Record<keyof SqlStoreOptions, true> = {
+  table: true,
+  timeout: true,
+  cleanup: true,
+  cleanupInterval: true,
+};
+
+/** How many rows a listing fetches at a time. */
+export const PAGE_SIZE = 200;
+
+/** Reads what is common to SQL stores; the caller adds its own and calls `reader.finish()`. */
+export function readSqlOptions(reader: OptionsReader, options: SqlStoreOptions): SqlSettings {
+  const table = options.table ?? "sessions";
+  // A name cannot be a parameter of a statement: nothing that needs escaping gets into one.
+  if (typeof table !== "string" || !/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(table)) {
+    reader.problems.push(`"table" must be a plain identifier of at most 63 characters: got ${show(table)}`);
+  }
+  const timeout = reader.duration("timeout", options.timeout ?? "5s");
+  if (timeout === 0 && reader.problems.length === 0) reader.problems.push(`"timeout" must be above 0: got 0`);
+  return { table, timeout, ...reader.cleanup(options, "5m") };
+}
+
+/** Makes of a driver's error what a user may see of it; `undefined` where the driver's error says nothing. */
+export type ErrorClassifier = (error: unknown) => StoreErrorDetails | undefined;
+
+/** Sends statements: within the store's time, and with errors that hold neither SQL nor values. */
+export class StatementRunner {
+  readonly #timeout: number;
+  readonly #classify: ErrorClassifier;
+
+  constructor(timeout: number, classify: ErrorClassifier) {
+    this.#timeout = timeout;
+    this.#classify = classify;
+  }
+
+  async read<T>(
+    operation: StoreOperation,
+    signal: AbortSignal | undefined,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    return await this.#run(operation, false, signal, send);
+  }
+
+  /** A write that was sent is never called back. */
+  async write<T>(operation: StoreOperation, send: () => Promise<T>): Promise<T> {
+    return await this.#run(operation, true, undefined, send);
+  }
+
+  async #run<T>(
+    operation: StoreOperation,
+    writes: boolean,
+    signal: AbortSignal | undefined,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await waitFor(send(), this.#timeout, signal);
+    } catch (error) {
+      if (error instanceof SessionError) throw error;
+      const details = error instanceof GaveUp
+        ? undefined
+        : this.#classify(error) ?? classifyFetchError(error);
+      if (details === undefined) throw toSessionError(operation, error, writes);
+      const { ambiguous = false } = details;
+      throw new SessionStoreError(operation, {
+        cause: new ReducedError(error),
+        ...details,
+        ambiguous: writes && ambiguous,
+      });
+    }
+  }
+}
+
+/** What the platform's `fetch` and a body that is not what it should be throw. */
+function classifyFetchError(error: unknown): StoreErrorDetails | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === "TimeoutError") return { reason: "timeout", retryable: true, ambiguous: true };
+  if (error.name === "AbortError") return { reason: "aborted", retryable: true, ambiguous: true };
+  if (error instanceof SyntaxError) return { reason: "malformed", retryable: true, ambiguous: true };
+  if (isUnsent(error)) return { reason: "unreachable", retryable: true, ambiguous: false };
+  if (error instanceof TypeError || /network|connection/i.test(error.message)) {
+    return { reason: "unreachable", retryable: true, ambiguous: true };
+  }
+}
+
+/** Whether no connection came about, so that no statement was sent. */
+function isUnsent(error: Error): boolean {
+  const { code } = (error.cause ?? {}) as { code?: unknown };
+  return code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "ConnectionRefused" ||
+    /connection refused|client error \(Connect\)|dns error/i.test(error.message);
+}
+
+/** What a status of the database's HTTP server means. */
+export function classifyStatus(status: number): StoreErrorDetails {
+  if (status === 401 || status === 403) {
+    return { reason: "unauthorized", retryable: false, advice: `the server answered ${status}` };
+  }
+  if (status === 429) return { reason: "busy", retryable: true, advice: "the server answered 429" };
+  const advice = `the server answered ${status}`;
+  if (status >= 500) return { reason: "unreachable", retryable: true, ambiguous: true, advice };
+  return { reason: "rejected", retryable: false, advice };
+}
+
+/** Makes the clean-up of an SQL store. */
+export function newCleanup(
+  { mode, interval }: SqlSettings,
+  deleteExpired: (options: DeleteExpiredOptions) => Promise<number>,
+): Cleanup {
+  return new Cleanup(mode, interval, deleteExpired);
+}

@@ -1,0 +1,334 @@
+/**
+ * Sessions in libSQL or SQLite: over HTTP (Turso, libsql-server) or in a file beside the application. The table
+ * is that of SCS's `sqlite3store`, which a Go service may share.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createClient } from "@libsql/client";
+ * import { sessions } from "@x/sessions";
+ * import { LibSQLStore } from "@x/sessions/stores/libsql";
+ *
+ * const client = createClient({ url: ":memory:" });
+ * const store = new LibSQLStore(client);
+ * await store.createTable();
+ *
+ * const manager = sessions<{ name: string }>({ store });
+ * const session = await manager.load();
+ * session.put("name", "Zoë");
+ * const { token } = await session.commit();
+ * assertEquals((await manager.load(token)).get("name"), "Zoë");
+ * client.close();
+ * ```
+ *
+ * Over HTTP give the client a time limit, and on Workers keep it from queueing:
+ * `createClient({ url, authToken, concurrency: Infinity, fetch: fetchWithTimeout(2_000) })` of
+ * `@libsql/client/web`.
+ *
+ * @module
+ */
+
+import type { Cleanup } from "../core/cleanup.ts";
+import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
+import type {
+  AtomicStore,
+  DeleteExpiredOptions,
+  FindOptions,
+  IterableStore,
+  NextRow,
+  PurgingStore,
+  StoredRow,
+  StoredSession,
+  StoreOptions,
+  SubjectStore,
+  TimedOptions,
+  WriteOptions,
+} from "../core/store.ts";
+import { OptionsReader } from "./_options.ts";
+import {
+  classifyStatus,
+  newCleanup,
+  PAGE_SIZE,
+  readSqlOptions,
+  SQL_OPTION_NAMES,
+  type SqlStoreOptions,
+  StatementRunner,
+} from "./_sql.ts";
+
+export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
+
+/** What goes into a statement. */
+export type LibSQLValue = string | number | Uint8Array | null;
+
+/** A statement with its parameters. */
+export interface LibSQLStatement {
+  /** The text, with `?1`, `?2`, ... for the parameters. */
+  sql: string;
+  /** The parameters. */
+  args: LibSQLValue[];
+}
+
+/** What a statement gave. */
+export interface LibSQLResult {
+  /** Its rows, each with its columns by position. */
+  readonly rows: readonly { readonly [column: number]: unknown }[];
+}
+
+/** What the store calls of an `@libsql/client`: any client of it fits. */
+export interface LibSQLClient {
+  /** Runs one statement. */
+  execute(statement: LibSQLStatement): Promise<LibSQLResult>;
+  /** Runs statements in one transaction. */
+  batch(statements: LibSQLStatement[], mode: "write"): Promise<LibSQLResult[]>;
+}
+
+/** Options of {@linkcode LibSQLStore}. */
+export type LibSQLStoreOptions = SqlStoreOptions;
+
+/** From the start of SQLite's Julian days to the start of 1970, in milliseconds. */
+const JULIAN_OFFSET = 210_866_760_000_000;
+
+/** A parameter in milliseconds as the Julian day that SQLite's own `julianday()` makes of it, to the bit. */
+const julianDay = (parameter: string) => `((${parameter} + ${JULIAN_OFFSET}) / 86400000.0)`;
+const EXPIRY_MS = `CAST(round(expiry * 86400000.0) AS INTEGER) - ${JULIAN_OFFSET}`;
+
+/**
+ * Keeps sessions in a libSQL or SQLite table. Each call is one statement, and over HTTP one request.
+ *
+ * Writes are judged by the rows that `RETURNING` gives, never by a count: hosts have been seen to report 0 for a
+ * write that happened.
+ */
+export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
+  /** How long a call waits for the database, in milliseconds. */
+  readonly timeout: number;
+  readonly #client: LibSQLClient;
+  readonly #table: string;
+  readonly #name: string;
+  readonly #runner: StatementRunner;
+  readonly #cleanup: Cleanup;
+  #indexChecked = false;
+
+  /**
+   * @param client Any client of `@libsql/client`. The store never closes it.
+   * @throws {SessionConfigError} An option is wrong.
+   */
+  constructor(client: LibSQLClient, options: LibSQLStoreOptions = {}) {
+    const reader = new OptionsReader(options, SQL_OPTION_NAMES);
+    if (typeof client?.execute !== "function" || typeof client.batch !== "function") {
+      reader.problems.push(`"client" must be a client of @libsql/client`);
+    }
+    const settings = readSqlOptions(reader, options);
+    reader.finish();
+    this.#client = client;
+    this.#name = settings.table;
+    this.#table = `"${settings.table}"`;
+    this.timeout = settings.timeout;
+    this.#runner = new StatementRunner(settings.timeout, (error) => this.#classify(error));
+    this.#cleanup = newCleanup(settings, (given) => this.deleteExpired(given));
+  }
+
+  /** The statements that make the table and its indexes, for a migration. */
+  schema(): string[] {
+    const [table, name] = [this.#table, this.#name];
+    return [
+      `CREATE TABLE IF NOT EXISTS ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT)`,
+      this.#expiryIndex(),
+      `CREATE INDEX IF NOT EXISTS "${name}_subject_idx" ON ${table}(subject) WHERE subject IS NOT NULL`,
+    ];
+  }
+
+  /**
+   * Makes the table and its indexes where they are missing. A table made by SCS serves as it is and needs no
+   * call of this.
+   */
+  async createTable(): Promise<void> {
+    const statements = this.schema().map((sql) => ({ sql, args: [] }));
+    await this.#runner.write("createTable", () => this.#client.batch(statements, "write"));
+  }
+
+  /** Gives a live row. */
+  async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    this.#cleanup.notice("read", options);
+    const statement = {
+      sql: `SELECT data, ${EXPIRY_MS} FROM ${this.#table} WHERE token = ?1 AND expiry > ${julianDay("?2")}`,
+      args: [token, options.now],
+    };
+    const { rows } = await this.#runner.read("find", options.signal, async () => {
+      // A batch that may write goes to the primary; a lone SELECT may be answered by a replica that lags.
+      if (!options.primary) return await this.#client.execute(statement);
+      return (await this.#client.batch([statement], "write"))[0]!;
+    });
+    return rows[0] && { data: toBytes(rows[0][0]), expiry: Number(rows[0][1]) };
+  }
+
+  /** Inserts or overwrites. */
+  async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
+    const { sql, args } = this.#insert(token, data, expiry, options.subject);
+    const assignments = ["data", "expiry", ...(options.subject === undefined ? [] : ["subject"])]
+      .map((column) => `${column} = excluded.${column}`);
+    const upsert = `${sql} ON CONFLICT(token) DO UPDATE SET ${assignments.join(", ")} RETURNING 1`;
+    await this.#write("commit", upsert, args);
+    this.#cleanup.notice("insert", options);
+  }
+
+  /** Inserts; `false` where the token exists. */
+  async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
+    const { sql, args } = this.#insert(token, data, expiry, options.subject);
+    const rows = await this.#write("create", `${sql} ON CONFLICT(token) DO NOTHING RETURNING 1`, args);
+    this.#cleanup.notice("insert", options);
+    return rows.length === 1;
+  }
+
+  /** Replaces a live row that still holds the expected bytes. */
+  async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    const args: LibSQLValue[] = [token, expected, options.now, next.token, next.data, next.expiry];
+    let subject = "";
+    if (next.subject !== undefined) {
+      subject = ", subject = ?7";
+      args.push(next.subject);
+    }
+    const sql =
+      `UPDATE OR IGNORE ${this.#table} SET token = ?4, data = ?5, expiry = ${julianDay("?6")}${subject}` +
+      ` WHERE token = ?1 AND data = ?2 AND expiry > ${julianDay("?3")} RETURNING 1`;
+    return (await this.#write("update", sql, args)).length === 1;
+  }
+
+  /** Moves the expiry of a live row forward. */
+  async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    const sql = `UPDATE ${this.#table} SET expiry = ${julianDay("?2")}` +
+      ` WHERE token = ?1 AND expiry > ${julianDay("?3")} AND expiry < ${julianDay("?2")}`;
+    await this.#write("touch", sql, [token, expiry, options.now]);
+  }
+
+  /** Deletes, and tells whether a row went. */
+  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+    const sql = `DELETE FROM ${this.#table} WHERE token = ?1 RETURNING 1`;
+    return (await this.#write("delete", sql, [token])).length === 1;
+  }
+
+  /** Every live row, in the order of the tokens, page by page. */
+  all(options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#pages("all", "", [], options);
+  }
+
+  /** Deletes expired rows, the longest expired first. */
+  async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
+    const { now, limit = 1_000, grace = 0, onEvent } = options;
+    const statement = {
+      // Checked again outside: a row may be touched between the two steps of the statement's plan.
+      sql: `DELETE FROM ${this.#table} WHERE expiry <= ${julianDay("?1")} AND token IN` +
+        ` (SELECT token FROM ${this.#table} WHERE expiry <= ${julianDay("?1")} ORDER BY expiry LIMIT ?2)` +
+        ` RETURNING 1`,
+      args: [now - grace, limit],
+    };
+    if (this.#indexChecked || onEvent === undefined) {
+      return (await this.#write("deleteExpired", statement.sql, statement.args)).length;
+    }
+    const indexes = {
+      sql: `SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL`,
+      args: [this.#name],
+    };
+    const [found, deleted] = await this.#runner.write(
+      "deleteExpired",
+      () => this.#client.batch([indexes, statement], "write"),
+    );
+    this.#indexChecked = true;
+    if (!found!.rows.some((row) => /\(\s*["`[]?expiry\b/i.test(String(row[0])))) {
+      onEvent({ kind: "missing-index", statement: this.#expiryIndex() });
+    }
+    return deleted!.rows.length;
+  }
+
+  /** Every live row of the subject, page by page. */
+  findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#pages("findBySubject", " AND subject = ?4", [subject], options);
+  }
+
+  /** Deletes every row of the subject but one. */
+  async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+    const sql = `DELETE FROM ${this.#table} WHERE subject = ?1 AND token IS NOT ?2 RETURNING 1`;
+    return (await this.#write("deleteBySubject", sql, [subject, options.except ?? null])).length;
+  }
+
+  /** Ends the clean-up for good. May be called at any time and more than once. */
+  stopCleanup(): void {
+    this.#cleanup.stop();
+  }
+
+  /** As {@linkcode LibSQLStore.stopCleanup}, for `using`. The client stays open. */
+  [Symbol.dispose](): void {
+    this.stopCleanup();
+  }
+
+  #insert(token: string, data: Uint8Array, expiry: number, subject: string | undefined): LibSQLStatement {
+    const into = `INSERT INTO ${this.#table}`;
+    const values = `?1, ?2, ${julianDay("?3")}`;
+    if (subject === undefined) {
+      return { sql: `${into} (token, data, expiry) VALUES (${values})`, args: [token, data, expiry] };
+    }
+    return {
+      sql: `${into} (token, data, expiry, subject) VALUES (${values}, ?4)`,
+      args: [token, data, expiry, subject],
+    };
+  }
+
+  async #write(operation: StoreOperation, sql: string, args: LibSQLValue[]): Promise<LibSQLResult["rows"]> {
+    return (await this.#runner.write(operation, () => this.#client.execute({ sql, args }))).rows;
+  }
+
+  async *#pages(
+    operation: StoreOperation,
+    condition: string,
+    args: LibSQLValue[],
+    { now, signal }: TimedOptions,
+  ): AsyncGenerator<StoredRow, void, undefined> {
+    const sql = `SELECT token, data, ${EXPIRY_MS} FROM ${this.#table}` +
+      ` WHERE token > ?1 AND expiry > ${julianDay("?2")}${condition} ORDER BY token LIMIT ?3`;
+    let after = "";
+    while (true) {
+      const page = { sql, args: [after, now, PAGE_SIZE, ...args] };
+      const { rows } = await this.#runner.read(operation, signal, () => this.#client.execute(page));
+      for (const row of rows) {
+        yield { token: String(row[0]), data: toBytes(row[1]), expiry: Number(row[2]) };
+      }
+      if (rows.length < PAGE_SIZE) return;
+      after = String(rows.at(-1)![0]);
+    }
+  }
+
+  #expiryIndex(): string {
+    return `CREATE INDEX IF NOT EXISTS "${this.#name}_expiry_idx" ON ${this.#table}(expiry)`;
+  }
+
+  #classify(error: unknown): StoreErrorDetails | undefined {
+    const { message = "", code = "", cause } = (error ?? {}) as {
+      message?: unknown;
+      code?: unknown;
+      cause?: { status?: unknown };
+    };
+    const text = `${code} ${message}`;
+    if (/no such table/i.test(text)) {
+      const advice = `there is no table ${this.#name}; run createTable() of the store once`;
+      return { reason: "schema", retryable: false, advice };
+    }
+    if (/(no such column|no column named):? "?subject/i.test(text)) {
+      const advice =
+        `the table has no column for subjects; run ALTER TABLE ${this.#table} ADD COLUMN subject TEXT`;
+      return { reason: "schema", retryable: false, advice };
+    }
+    if (/SQLITE_BUSY|SQLITE_LOCKED|database is locked/.test(text)) return { reason: "busy", retryable: true };
+    if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return { reason: "unauthorized", retryable: false };
+    if (typeof cause?.status === "number") return classifyStatus(cause.status);
+    if (code === "HRANA_PROTO_ERROR") return { reason: "malformed", retryable: true, ambiguous: true };
+    if (/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN)/.test(text)) {
+      return { reason: "unreachable", retryable: true, ambiguous: true };
+    }
+    if (/SQLITE_/.test(text)) return { reason: "rejected", retryable: false };
+  }
+}
+
+function toBytes(value: unknown): Uint8Array {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (value instanceof Uint8Array) return value;
+  // Someone else's row, with text where bytes belong.
+  return new TextEncoder().encode(String(value));
+}
