@@ -58,28 +58,24 @@ export class ChangeLog {
     this.#cleared = true;
   }
 
-  /** Adds what was done after this log was taken away to be committed, when the commit has failed. */
-  append(later: ChangeLog): void {
+  /**
+   * Adds what was done after this log was taken away to be committed, when the commit has failed.
+   *
+   * @param values What came out of both.
+   */
+  append(later: ChangeLog, values: ReadonlyMap<string, unknown>): void {
     if (later.#cleared) this.clear();
     for (const [key, change] of later.#changes) {
       if (change.kind === "put") this.put(key, change.value);
       else if (change.kind === "remove") this.remove(key);
-      else this.#appendUpdates(key, change.functions);
+      // Not run once more: what they made is there, and one may have changed its argument in place.
+      else for (const update of change.functions) this.update(key, update, values.get(key));
     }
     this.deadline = later.deadline ?? this.deadline;
     if (later.subject !== undefined) this.subject = later.subject;
     this.renew ||= later.renew;
     this.tellsBrowser ||= later.tellsBrowser;
     for (const token of later.merged) this.merged.add(token);
-  }
-
-  #appendUpdates(key: string, functions: UpdateFunction[]): void {
-    const earlier = this.#changes.get(key);
-    let value = earlier?.kind === "put" ? earlier.value : undefined;
-    for (const update of functions) {
-      value = update(value);
-      this.update(key, update, value);
-    }
   }
 
   /** Whether the value under the key is one that this request put there. */

@@ -73,10 +73,12 @@ export class SessionState {
   }
 
   update(key: string, update: UpdateFunction): void {
-    this.modify();
+    this.assertOpen();
     this.#noticeInPlaceChange(key);
-    this.#exposed.delete(key);
+    // Where this throws nothing has changed, and objects given out earlier are still watched.
     const result = applyUpdate(this.record.values, key, update);
+    this.modify();
+    this.#exposed.delete(key);
     this.changes.update(key, update, result);
     if (isObject(result)) this.#expose(key, result);
   }
@@ -138,14 +140,19 @@ export class SessionState {
   takeChanges(): ChangeLog {
     const taken = this.changes;
     this.changes = new ChangeLog();
-    // Objects that the user still holds may be changed in place again.
-    for (const key of this.closed ? [] : taken.putKeys()) this.get(key);
+    try {
+      // Objects that the user still holds may be changed in place again.
+      for (const key of this.closed ? [] : taken.putKeys()) this.get(key);
+    } catch (error) {
+      this.giveBackChanges(taken);
+      throw error;
+    }
     return taken;
   }
 
   /** The commit failed: it is as if the changes had never been taken. */
   giveBackChanges(taken: ChangeLog): void {
-    taken.append(this.changes);
+    taken.append(this.changes, this.record.values);
     this.changes = taken;
   }
 

@@ -10,7 +10,7 @@ import {
 import type { DeleteExpiredOptions } from "../core/store.ts";
 import { toSessionError } from "../core/store_access.ts";
 import { GaveUp, waitFor } from "../core/wait.ts";
-import { OptionsReader } from "./_options.ts";
+import type { OptionsReader } from "./_options.ts";
 
 /** Options that every SQL store takes. */
 export interface SqlStoreOptions extends CleanupOptions {

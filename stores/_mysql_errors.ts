@@ -1,0 +1,96 @@
+import { SessionStoreError, type StoreErrorDetails } from "../core/errors.ts";
+import { classifyStatus } from "./_sql.ts";
+
+/** Marks the errors that the store itself acts on. Both are certain: the server has refused the statement. */
+const DUPLICATE = "the token exists";
+const TOO_LONG = "a value is too long for its column";
+
+/** Whether the statement would have given two rows one token. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.message.endsWith(DUPLICATE);
+}
+
+/** Whether a value did not fit its column. */
+export function isTooLong(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.message.endsWith(TOO_LONG);
+}
+
+/**
+ * What an error of the PlanetScale driver means, by MySQL's error number or else by Vitess's code. Its text holds
+ * the statement with all values, so nothing of it is kept.
+ */
+export function classifyMySQLError(error: unknown, table: string): StoreErrorDetails | undefined {
+  if (!(error instanceof Error) || !("body" in error || "status" in error)) return undefined;
+  const { name, status = 500, body, message } = error as Error & {
+    status?: number;
+    body?: { code?: unknown };
+  };
+  if (/primary vindex/i.test(message)) {
+    return {
+      reason: "rejected",
+      retryable: false,
+      advice: "the keyspace is sharded by token; give the store the option sharded: true",
+    };
+  }
+  const number = /\(errno (\d{4})\)/.exec(message)?.[1];
+  if (number !== undefined) return classifyNumber(Number(number), message, table);
+  // The driver gives an error inside a 200 the status 400; its kind is in the code or in the text.
+  if (name === "UnknownError" || status !== 400) return classifyStatus(status);
+  return classifyKind(/code = (\w+)/.exec(message)?.[1] ?? String(body?.code ?? ""));
+}
+
+function classifyNumber(number: number, message: string, table: string): StoreErrorDetails {
+  const refused = (reason: StoreErrorDetails["reason"], advice?: string): StoreErrorDetails => (
+    { reason, retryable: false, advice }
+  );
+  switch (number) {
+    case 1062:
+      return refused("rejected", DUPLICATE);
+    case 1146:
+      return refused("schema", `there is no table ${table}; run createTable() of the store once`);
+    case 1054:
+      if (!/column '[^']{0,64}subject'/i.test(message)) return refused("schema", "the table lacks a column");
+      return refused(
+        "schema",
+        `the table has no column for subjects; run ALTER TABLE \`${table}\` ADD COLUMN subject VARBINARY(255), ` +
+          `ADD INDEX \`${table}_subject_idx\` (subject)`,
+      );
+    case 1406:
+      return refused("rejected", TOO_LONG);
+    case 1292:
+      return refused(
+        "schema",
+        "the column expiry cannot hold the time; a TIMESTAMP ends in January 2038 and follows the time zone: " +
+          `run ALTER TABLE \`${table}\` MODIFY expiry DATETIME(6) NOT NULL`,
+      );
+    case 1044:
+    case 1045:
+    case 1142:
+    case 1143:
+    case 1290:
+    case 1792:
+      return refused("unauthorized", "the user may not do this");
+    case 1040:
+    case 1203:
+    case 1205:
+    case 1213:
+    case 3572:
+      return { reason: "busy", retryable: true };
+    case 1053:
+    case 1927:
+    case 2006:
+    case 2013:
+    case 3024:
+      return { reason: "unreachable", retryable: true, ambiguous: true };
+  }
+  return refused("rejected", `MySQL error ${number}`);
+}
+
+function classifyKind(kind: string): StoreErrorDetails {
+  if (/unauthenticated|permission_?denied/i.test(kind)) return { reason: "unauthorized", retryable: false };
+  if (/resource_?exhausted/i.test(kind)) return { reason: "busy", retryable: true };
+  if (/invalid_?argument|unimplemented|failed_?precondition|not_?found|already_?exists/i.test(kind)) {
+    return { reason: "rejected", retryable: false };
+  }
+  return { reason: "unreachable", retryable: true, ambiguous: true };
+}

@@ -1,0 +1,101 @@
+import type { NextRow, StoredRow } from "../core/store.ts";
+import { equalBytes } from "../core/record.ts";
+
+/** The statements that a renewal is made of, each atomic and on one shard. */
+export interface RenewalStatements {
+  /** The data of a live row. */
+  find(token: string, now: number): Promise<Uint8Array | undefined>;
+  insert(row: NextRow): Promise<void>;
+  /** Replaces data and expiry of a live row that holds the expected data. */
+  replace(
+    token: string,
+    expected: Uint8Array,
+    data: Uint8Array,
+    expiry: number,
+    now: number,
+  ): Promise<boolean>;
+  /** Deletes a row that holds the expected data. */
+  remove(token: string, expected: Uint8Array): Promise<void>;
+}
+
+/** No codec starts its bytes with a zero. */
+const MARK = new TextEncoder().encode("\0x-sessions:");
+const PENDING = "P".charCodeAt(0);
+const MOVED = "M".charCodeAt(0);
+
+/**
+ * Renewal where a token cannot be changed in place and the two rows lie on different shards, so that not even a
+ * transaction is sure to write both or none.
+ *
+ * 1. A row is inserted under the new token that says "pending, from the old token". It counts for nothing.
+ * 2. The old row is replaced, if it still holds the expected data, by "moved to the new token". This one
+ *    statement is the switch: before it only the old token works, after it only the new one.
+ * 3. The pending row is replaced by the session itself.
+ * 4. The old row is deleted.
+ *
+ * Whoever finds a pending row looks at the old one: if that has moved there, the row counts, and step 3 is made
+ * up for. A pending row whose old one is gone never counts: the session ended before the switch.
+ */
+export class ShardedRenewal {
+  readonly #statements: RenewalStatements;
+
+  constructor(statements: RenewalStatements) {
+    this.#statements = statements;
+  }
+
+  /** As `AtomicStore.update` with a new token. */
+  async renew(token: string, expected: Uint8Array, next: NextRow, now: number): Promise<boolean> {
+    const { find, insert, replace, remove } = this.#statements;
+    const pending = mark(PENDING, token, next.data);
+    const moved = mark(MOVED, next.token);
+    const earlier = await find(next.token, now);
+    if (earlier === undefined) await insert({ ...next, data: pending });
+    else if (!equalBytes(earlier, pending)) return false;
+    const switched = await replace(token, expected, moved, next.expiry, now);
+    // No row may have been hit because an earlier delivery of the same statement did it.
+    if (!switched && !sameBytes(await find(token, now), moved)) {
+      await remove(next.token, pending);
+      return false;
+    }
+    // From here on the new token works; what follows is tidying up, and is made up for by whoever reads it.
+    try {
+      await replace(next.token, pending, next.data, next.expiry, now);
+      await remove(token, moved);
+    } catch {
+      // The session is renewed all the same.
+    }
+    return true;
+  }
+
+  /** The session in a row; `undefined` where the row does not count. */
+  async resolve({ token, data, expiry }: StoredRow, now: number): Promise<Uint8Array | undefined> {
+    const marked = parse(data);
+    if (marked === undefined) return data;
+    if (marked.kind === MOVED) return undefined;
+    const { find, replace } = this.#statements;
+    if (!sameBytes(await find(marked.token, now), mark(MOVED, token))) {
+      // The renewal may have been completed between the two looks.
+      const completed = await find(token, now);
+      return completed !== undefined && parse(completed) === undefined ? completed : undefined;
+    }
+    await replace(token, data, marked.data, expiry, now);
+    return marked.data;
+  }
+}
+
+function mark(kind: number, token: string, data: Uint8Array = new Uint8Array()): Uint8Array {
+  const name = new TextEncoder().encode(token);
+  return new Uint8Array([...MARK, kind, name.length, ...name, ...data]);
+}
+
+function parse(data: Uint8Array): { kind: number; token: string; data: Uint8Array } | undefined {
+  if (!equalBytes(data.subarray(0, MARK.length), MARK)) return undefined;
+  const [kind, length] = [data[MARK.length]!, data[MARK.length + 1]!];
+  const start = MARK.length + 2;
+  const token = new TextDecoder().decode(data.subarray(start, start + length));
+  return { kind, token, data: data.slice(start + length) };
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && equalBytes(a, b);
+}

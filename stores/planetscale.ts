@@ -1,0 +1,453 @@
+/**
+ * Sessions in MySQL over PlanetScale's HTTP driver, where there is no TCP. The table is that of SCS's
+ * `mysqlstore`, or the stricter one that {@linkcode PlanetScaleStore.schema} gives.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client } from "@planetscale/database";
+ * import { sessions } from "@x/sessions";
+ * import { fetchWithTimeout, PlanetScaleStore } from "@x/sessions/stores/planetscale";
+ *
+ * const client = new Client({ url: "mysql://user:password@host/", fetch: fetchWithTimeout(2_000) });
+ * const manager = sessions({ store: new PlanetScaleStore(client) });
+ * assertEquals((await manager.load()).status, "unmodified"); // nothing was asked of the database
+ * ```
+ *
+ * @module
+ */
+
+import type { Cleanup } from "../core/cleanup.ts";
+import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
+import type {
+  AtomicStore,
+  DeleteExpiredOptions,
+  FindOptions,
+  IterableStore,
+  NextRow,
+  PurgingStore,
+  StoredRow,
+  StoredSession,
+  StoreOptions,
+  SubjectStore,
+  TimedOptions,
+  WriteOptions,
+} from "../core/store.ts";
+import { OptionsReader } from "./_options.ts";
+import { classifyMySQLError, isDuplicate, isTooLong } from "./_mysql_errors.ts";
+import { type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
+import {
+  newCleanup,
+  PAGE_SIZE,
+  readSqlOptions,
+  SQL_OPTION_NAMES,
+  type SqlStoreOptions,
+  StatementRunner,
+} from "./_sql.ts";
+
+export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
+
+/** What goes into a statement. Of all types only these two are sure to arrive as they are. */
+export type PlanetScaleValue = string | Uint8Array;
+
+/** How the store wants rows: as the server sent them, whatever `cast` the client was given. */
+export interface PlanetScaleExecuteOptions {
+  /** Columns by position. */
+  as: "array";
+  /** Each value as text of one character a byte. */
+  cast: (field: { type: string }, value: string | null) => string | null;
+}
+
+/** What a statement gave. */
+export interface PlanetScaleResult {
+  /** Its rows. */
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** The columns. None at all means that the answer was none. */
+  readonly fields: readonly { readonly type: string }[];
+  /** Rows written. */
+  readonly rowsAffected: number;
+}
+
+/** What the store calls of `@planetscale/database`: a `Client` or a `Connection` of it fits. */
+export interface PlanetScaleClient {
+  /** Runs one statement, with `?` for the parameters. */
+  execute(
+    query: string,
+    args: PlanetScaleValue[],
+    options: PlanetScaleExecuteOptions,
+  ): Promise<PlanetScaleResult>;
+}
+
+/** Options of {@linkcode PlanetScaleStore}. */
+export interface PlanetScaleStoreOptions extends SqlStoreOptions {
+  /**
+   * Whether the table is in a keyspace that is sharded by `token`. Vitess then forbids changing a token in
+   * place, and a renewal takes four statements, of which a single one is the moment of the switch: whatever
+   * fails in between, exactly one of the two tokens works.
+   *
+   * @default {false}
+   */
+  sharded?: boolean;
+}
+
+const OPTION_NAMES: Record<keyof PlanetScaleStoreOptions, true> = { ...SQL_OPTION_NAMES, sharded: true };
+
+/**
+ * Collations compare tokens without regard to case or trailing blanks, as that of SCS's table does. The first
+ * comparison finds the row by the index, the second one makes sure that it is the right one.
+ */
+const TOKEN_IS = "token = ? AND CAST(token AS BINARY) = CAST(? AS BINARY)";
+/** The expiry as its digits stand there, and the moment that the server takes them for. */
+const COLUMNS = "token, data, expiry, UNIX_TIMESTAMP(expiry)";
+const RAW: PlanetScaleExecuteOptions = { as: "array", cast: (_field, value) => value };
+
+/**
+ * Keeps sessions in a MySQL table. Each call is one statement, and one HTTP request; a renewal in a sharded
+ * keyspace is four.
+ *
+ * Times are UTC. On the `DATETIME(6)` column of {@linkcode PlanetScaleStore.schema} the server's time zone does not
+ * matter. SCS's `TIMESTAMP(6)` follows it and ends in January 2038: there the session's `time_zone` must be UTC,
+ * as it is on PlanetScale, and anything else is refused.
+ */
+export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
+  /** How long a call waits for the database, in milliseconds. */
+  readonly timeout: number;
+  readonly #client: PlanetScaleClient;
+  readonly #table: string;
+  readonly #name: string;
+  readonly #runner: StatementRunner;
+  readonly #cleanup: Cleanup;
+  readonly #renewal: ShardedRenewal | undefined;
+  #indexChecked = false;
+
+  /**
+   * @param client A `Client` or a `Connection` of `@planetscale/database`, 1.20.2 or later: earlier ones can be
+   * injected into under `NO_BACKSLASH_ESCAPES`.
+   * @throws {SessionConfigError} An option is wrong.
+   */
+  constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
+    const reader = new OptionsReader(options, OPTION_NAMES);
+    if (typeof client?.execute !== "function") {
+      reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
+    }
+    const settings = readSqlOptions(reader, options);
+    if (typeof (options.sharded ?? false) !== "boolean") {
+      reader.problems.push(`"sharded" must be true or false: got ${options.sharded}`);
+    }
+    reader.finish();
+    this.#client = client;
+    this.#name = settings.table;
+    this.#table = `\`${settings.table}\``;
+    this.timeout = settings.timeout;
+    this.#runner = new StatementRunner(settings.timeout, (error) => classifyMySQLError(error, this.#name));
+    this.#cleanup = newCleanup(settings, (given) => this.deleteExpired(given));
+    if (options.sharded) this.#renewal = new ShardedRenewal(this.#renewalStatements());
+  }
+
+  /** The statements that make the table and its indexes, for a migration. */
+  schema(): string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${this.#table} (` +
+      "token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, data MEDIUMBLOB NOT NULL, " +
+      "expiry DATETIME(6) NOT NULL, subject VARBINARY(255), " +
+      `INDEX ${this.#index("expiry")} (expiry), INDEX ${this.#index("subject")} (subject))`,
+    ];
+  }
+
+  /** Makes the table and its indexes where there is none. A table made by SCS serves as it is. */
+  async createTable(): Promise<void> {
+    for (const statement of this.schema()) await this.#write("createTable", statement, []);
+  }
+
+  /** Gives a live row. */
+  async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    this.#cleanup.notice("read", options);
+    const condition = `${TOKEN_IS} AND expiry > ?`;
+    const args = [token, token, toDateTime(options.now)];
+    const [row] = await this.#select("find", condition, args, options.signal);
+    return row && await this.#resolve(row, options.now);
+  }
+
+  /** Inserts or overwrites. */
+  async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
+    const { sql, args } = this.#insert(token, data, expiry, options.subject);
+    // Where a collation takes another token for this one, that one's row is left alone.
+    const assignments = ["data", "expiry", ...(options.subject === undefined ? [] : ["subject"])]
+      .map((column) =>
+        `${column} = IF(CAST(token AS BINARY) = CAST(VALUES(token) AS BINARY), VALUES(${column}), ${column})`
+      );
+    const upsert = `${sql} ON DUPLICATE KEY UPDATE ${assignments.join(", ")}`;
+    const { rowsAffected } = await this.#write("commit", upsert, args, data);
+    // MySQL reports 0 for an upsert that changes nothing, and a lost answer looks the same.
+    if (rowsAffected === 0) {
+      await this.#confirm("commit", `${TOKEN_IS} AND data = ?`, [token, token, data], 1);
+    }
+    this.#cleanup.notice("insert", options);
+  }
+
+  /** Inserts; `false` where the token exists. */
+  async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
+    const { sql, args } = this.#insert(token, data, expiry, options.subject);
+    try {
+      // Not INSERT IGNORE, which cuts what is too long for its column.
+      const { rowsAffected } = await this.#write("create", sql, args, data);
+      if (rowsAffected === 0) throw noAnswer("create", true);
+    } catch (error) {
+      if (isDuplicate(error)) return false;
+      throw error;
+    }
+    this.#cleanup.notice("insert", options);
+    return true;
+  }
+
+  /** Replaces a live row that still holds the expected bytes. */
+  async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    if (this.#renewal !== undefined && next.token !== token) {
+      return await this.#renewal.renew(token, expected, next, options.now);
+    }
+    const assignments = ["data = ?", "expiry = ?"];
+    const args: PlanetScaleValue[] = [next.data, toDateTime(next.expiry)];
+    if (next.token !== token) {
+      assignments.push("token = ?");
+      args.push(next.token);
+    }
+    if (next.subject === null) assignments.push("subject = NULL");
+    if (typeof next.subject === "string") {
+      assignments.push("subject = ?");
+      args.push(toBytes(next.subject));
+    }
+    const sql = `UPDATE ${this.#table} SET ${assignments.join(", ")}` +
+      ` WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
+    args.push(token, token, expected, toDateTime(options.now));
+    try {
+      return (await this.#write("update", sql, args, next.data)).rowsAffected > 0;
+    } catch (error) {
+      if (isDuplicate(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Moves the expiry of a live row forward. */
+  async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    const sql = `UPDATE ${this.#table} SET expiry = ? WHERE ${TOKEN_IS} AND expiry > ? AND expiry < ?`;
+    const until = toDateTime(expiry);
+    await this.#write("touch", sql, [until, token, token, toDateTime(options.now), until]);
+  }
+
+  /** Deletes, and tells whether a row went. */
+  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+    return await this.#delete("delete", TOKEN_IS, [token, token]) > 0;
+  }
+
+  /** Every live row, in the order of the tokens, page by page. */
+  all(options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#pages("all", "", [], options);
+  }
+
+  /** Deletes expired rows, the longest expired first. */
+  async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
+    const { now, limit = 1_000, grace = 0, onEvent } = options;
+    // One step for MySQL, which checks each row's expiry under the lock under which it deletes it.
+    const sql = `DELETE FROM ${this.#table} WHERE expiry <= ? ORDER BY expiry LIMIT ${Math.trunc(limit)}`;
+    const { rowsAffected } = await this.#write("deleteExpired", sql, [toDateTime(now - grace)]);
+    if (onEvent !== undefined && !this.#indexChecked) {
+      this.#indexChecked = true;
+      if (!(await this.#hasExpiryIndex())) onEvent({ kind: "missing-index", statement: this.#addIndex() });
+    }
+    return rowsAffected;
+  }
+
+  /** Every live row of the subject, page by page. */
+  findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#pages("findBySubject", " AND subject = ?", [toBytes(subject)], options);
+  }
+
+  /** Deletes every row of the subject but one. */
+  async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+    const except = options.except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
+    const args = [toBytes(subject), ...(options.except === undefined ? [] : [options.except])];
+    return await this.#delete("deleteBySubject", `subject = ?${except}`, args);
+  }
+
+  /** Ends the clean-up for good. May be called at any time and more than once. */
+  stopCleanup(): void {
+    this.#cleanup.stop();
+  }
+
+  /** As {@linkcode PlanetScaleStore.stopCleanup}, for `using`. */
+  [Symbol.dispose](): void {
+    this.stopCleanup();
+  }
+
+  #insert(
+    token: string,
+    data: Uint8Array,
+    expiry: number,
+    subject: string | undefined,
+  ): { sql: string; args: PlanetScaleValue[] } {
+    const [columns, values, extra] = subject === undefined
+      ? ["token, data, expiry", "?, ?, ?", []]
+      : ["token, data, expiry, subject", "?, ?, ?, ?", [toBytes(subject)]];
+    const sql = `INSERT INTO ${this.#table} (${columns}) VALUES (${values})`;
+    return { sql, args: [token, data, toDateTime(expiry), ...extra] };
+  }
+
+  async #select(
+    operation: StoreOperation,
+    condition: string,
+    args: PlanetScaleValue[],
+    signal: AbortSignal | undefined,
+  ): Promise<StoredRow[]> {
+    const sql = `SELECT ${COLUMNS} FROM ${this.#table} WHERE ${condition}`;
+    const result = await this.#runner.read(operation, signal, () => this.#client.execute(sql, args, RAW));
+    // An answer without columns is no answer, though the driver gives it as an empty one.
+    if (result.fields.length === 0) throw noAnswer(operation, false);
+    const isTimestamp = result.fields[2]?.type === "TIMESTAMP";
+    return result.rows.map(([token, data, expiry, instant]) => {
+      const utc = fromDateTime(expiry!);
+      if (isTimestamp && Math.floor(utc / 1000) !== Math.floor(Number(instant))) {
+        throw this.#wrongZone(operation);
+      }
+      return { token: token!, data: fromBinary(data!), expiry: utc };
+    });
+  }
+
+  async #write(
+    operation: StoreOperation,
+    sql: string,
+    args: PlanetScaleValue[],
+    data?: Uint8Array,
+  ): Promise<PlanetScaleResult> {
+    try {
+      return await this.#runner.write(operation, () => this.#client.execute(sql, args, RAW));
+    } catch (error) {
+      if (data !== undefined && data.length > BLOB_BYTES && isTooLong(error)) {
+        throw new SessionTooLargeError(data.length, BLOB_BYTES);
+      }
+      throw error;
+    }
+  }
+
+  async #delete(operation: StoreOperation, condition: string, args: PlanetScaleValue[]): Promise<number> {
+    const sql = `DELETE FROM ${this.#table} WHERE ${condition}`;
+    const { rowsAffected } = await this.#write(operation, sql, args);
+    // A logout is never taken for done on the word of an answer that may have been none.
+    if (rowsAffected === 0) await this.#confirm(operation, condition, args, 0);
+    return rowsAffected;
+  }
+
+  /** Looks whether a write that reported no row left what it should have left. */
+  async #confirm(
+    operation: StoreOperation,
+    condition: string,
+    args: PlanetScaleValue[],
+    expected: 0 | 1,
+  ): Promise<void> {
+    const rows = await this.#select(operation, `${condition} LIMIT 1`, args, undefined);
+    if (rows.length !== expected) throw noAnswer(operation, true);
+  }
+
+  async *#pages(
+    operation: StoreOperation,
+    condition: string,
+    args: PlanetScaleValue[],
+    { now, signal }: TimedOptions,
+  ): AsyncGenerator<StoredRow, void, undefined> {
+    const where = `token > ? AND expiry > ?${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
+    let after = "";
+    while (true) {
+      const rows = await this.#select(operation, where, [after, toDateTime(now), ...args], signal);
+      for (const row of rows) {
+        const found = await this.#resolve(row, now);
+        if (found !== undefined) yield { ...row, ...found };
+      }
+      if (rows.length < PAGE_SIZE) return;
+      after = rows.at(-1)!.token;
+    }
+  }
+
+  /** What a row stands for, where renewals leave marks in rows. */
+  async #resolve(row: StoredRow, now: number): Promise<StoredSession | undefined> {
+    const data = this.#renewal === undefined ? row.data : await this.#renewal.resolve(row, now);
+    return data && { data, expiry: row.expiry };
+  }
+
+  /** The four statements of a renewal in a sharded keyspace. */
+  #renewalStatements(): RenewalStatements {
+    const live = `${TOKEN_IS} AND data = ? AND expiry > ?`;
+    return {
+      find: async (token, now) => {
+        const args = [token, token, toDateTime(now)];
+        return (await this.#select("update", `${TOKEN_IS} AND expiry > ?`, args, undefined))[0]?.data;
+      },
+      insert: async ({ token, data, expiry, subject }) => {
+        const { sql, args } = this.#insert(token, data, expiry, subject ?? undefined);
+        await this.#write("update", sql, args, data);
+      },
+      replace: async (token, expected, data, expiry, now) => {
+        const sql = `UPDATE ${this.#table} SET data = ?, expiry = ? WHERE ${live}`;
+        const args = [data, toDateTime(expiry), token, token, expected, toDateTime(now)];
+        return (await this.#write("update", sql, args, data)).rowsAffected > 0;
+      },
+      remove: async (token, expected) => {
+        const sql = `DELETE FROM ${this.#table} WHERE ${TOKEN_IS} AND data = ?`;
+        await this.#write("update", sql, [token, token, expected]);
+      },
+    };
+  }
+
+  async #hasExpiryIndex(): Promise<boolean> {
+    const sql = `SHOW INDEX FROM ${this.#table} WHERE Column_name = 'expiry' AND Seq_in_index = 1`;
+    const { rows } = await this.#runner.read(
+      "deleteExpired",
+      undefined,
+      () => this.#client.execute(sql, [], RAW),
+    );
+    return rows.length > 0;
+  }
+
+  #addIndex(): string {
+    return `CREATE INDEX ${this.#index("expiry")} ON ${this.#table} (expiry)`;
+  }
+
+  #index(column: string): string {
+    return `\`${this.#name}_${column}_idx\``;
+  }
+
+  #wrongZone(operation: StoreOperation): SessionStoreError {
+    return new SessionStoreError(operation, {
+      reason: "schema",
+      retryable: false,
+      advice: "the column expiry is a TIMESTAMP and the session's time_zone is not UTC; " +
+        `set it to '+00:00', or run ALTER TABLE ${this.#table} MODIFY expiry DATETIME(6) NOT NULL in UTC`,
+    });
+  }
+}
+
+/** What SCS's `BLOB` column holds. */
+const BLOB_BYTES = 65_535;
+
+/** The last moment of a `DATETIME`, and the first of a `TIMESTAMP`: what lies beyond is never or long ago. */
+const LAST = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+const FIRST = 1_000;
+
+function toDateTime(ms: number): string {
+  const time = new Date(Math.min(LAST, Math.max(FIRST, ms)));
+  return time.toISOString().replace("T", " ").replace("Z", "");
+}
+
+function fromDateTime(text: string): number {
+  return Date.parse(`${text.slice(0, 23).replace(" ", "T")}Z`);
+}
+
+/** Text as the bytes that a binary column compares. */
+function toBytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function fromBinary(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
+function noAnswer(operation: StoreOperation, ambiguous: boolean): SessionStoreError {
+  return new SessionStoreError(operation, { reason: "malformed", retryable: true, ambiguous });
+}

