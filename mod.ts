@@ -48,7 +48,8 @@ import { MemoryStore } from "./stores/memory.ts";
 export function sessions<Data extends object = Record<string, unknown>>(
   options: SessionOptions = {},
 ): SessionManager<Data> {
-  return new SessionManager<Data>({ ...options, store: options.store ?? new MemoryStore() });
+  const { store = new MemoryStore() } = options;
+  return new SessionManager<Data>({ ...options, store });
 }
 
 export { MemoryStore, type MemoryStoreOptions } from "./stores/memory.ts";

@@ -2,6 +2,7 @@ import { SessionError } from "./errors.ts";
 import type { SessionErrorHook, SessionEventHook } from "./events.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "./store.ts";
 import { toSessionError } from "./store_access.ts";
+import { LONGEST_TIMER } from "./wait.ts";
 
 /**
  * When a store deletes what has expired by itself.
@@ -110,7 +111,7 @@ export class Cleanup {
     const ahead = now - Date.now();
     const schedule = () => {
       const pause = this.#interval * 2 ** Math.min(this.#failures, 5);
-      this.#timer = setTimeout(tick, pause);
+      this.#timer = setTimeout(tick, Math.min(LONGEST_TIMER, pause));
       unref(this.#timer);
     };
     const tick = async () => {

@@ -44,7 +44,9 @@ export const jsonCodec: Codec = {
   decode(bytes: Uint8Array): DecodedSession {
     const text = decoder.decode(bytes);
     const { deadline, values } = JSON.parse(text) as DecodedSession;
-    if (typeof deadline !== "number" || typeof values !== "object" || values === null) {
+    if (
+      typeof deadline !== "number" || typeof values !== "object" || values === null || Array.isArray(values)
+    ) {
       throw new TypeError("Cannot decode session: it has no deadline or no values");
     }
     if (!text.includes('"$')) return { deadline, values };

@@ -131,7 +131,8 @@ export class Commit {
     failure: SessionStoreError | undefined,
   ): Promise<Outcome> {
     const old = await this.#look(token, data, failure);
-    if (next === token) return old;
+    // A refusal is certain while the old row is there; only a failure may have left both.
+    if (next === token || (old.kind !== "missing" && failure === undefined)) return old;
     const renewed = await this.#look(next, undefined, failure);
     if (renewed.kind !== "ours") return old;
     // Both tokens: a store without atomic writes was interrupted, and must finish.

@@ -113,32 +113,39 @@ export function readOptions(options: SessionOptions & { store: SessionStore }): 
   const problems: string[] = [];
   reportUnknown(problems, options, NAMES, "");
 
-  const { store } = options;
+  const {
+    store,
+    lifetime: givenLifetime = DEFAULTS.lifetime,
+    idleTimeout: givenIdleTimeout = DEFAULTS.idleTimeout,
+    cookie: givenCookie = {},
+    codec = DEFAULTS.codec,
+    hashTokenInStore = DEFAULTS.hashTokenInStore,
+    maxBytes = DEFAULTS.maxBytes,
+  } = options;
   if (!hasMethods<SessionStore>(store ?? {}, "find", "commit", "delete")) {
     problems.push(`"store" must have the methods find, commit and delete`);
   }
-  const lifetime = readDuration(problems, "lifetime", options.lifetime ?? DEFAULTS.lifetime);
+  const lifetime = readDuration(problems, "lifetime", givenLifetime);
   if (lifetime === 0 || lifetime > MAX_LIFETIME) {
-    problems.push(`"lifetime" must be above 0 and at most 400 days: got ${show(options.lifetime)}`);
+    problems.push(`"lifetime" must be above 0 and at most 400 days: got ${show(givenLifetime)}`);
   }
-  const idle = readDuration(problems, "idleTimeout", options.idleTimeout ?? DEFAULTS.idleTimeout);
+  const idle = readDuration(problems, "idleTimeout", givenIdleTimeout);
   if (idle > lifetime) {
     problems.push(`"idleTimeout" must be at most "lifetime": got ${idle} ms and ${lifetime} ms`);
   }
-  const touchInterval = readDuration(problems, "touchInterval", options.touchInterval ?? idle / 10);
+  const touchInterval = options.touchInterval === undefined
+    ? idle / 10
+    : readDuration(problems, "touchInterval", options.touchInterval);
   if (touchInterval > idle) {
     problems.push(`"touchInterval" must be at most "idleTimeout": got ${touchInterval} ms and ${idle} ms`);
   }
-  const cookie = readCookieOptions(problems, options.cookie ?? {});
-  const codec = options.codec ?? DEFAULTS.codec;
-  if (typeof codec.encode !== "function" || typeof codec.decode !== "function") {
+  const cookie = readCookieOptions(problems, givenCookie);
+  if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
     problems.push(`"codec" must have the methods encode and decode`);
   }
-  const hashTokenInStore = options.hashTokenInStore ?? DEFAULTS.hashTokenInStore;
   if (typeof hashTokenInStore !== "boolean") {
     problems.push(`"hashTokenInStore" must be true or false: got ${show(hashTokenInStore)}`);
   }
-  const maxBytes = options.maxBytes ?? DEFAULTS.maxBytes;
   if (!Number.isSafeInteger(maxBytes) || maxBytes <= 0) {
     problems.push(`"maxBytes" must be a whole number above 0: got ${show(maxBytes)}`);
   }
@@ -184,7 +191,10 @@ function readDuration(problems: string[], name: string, value: unknown): number 
   return NaN;
 }
 
-/** A value as an error message shows it. */
+/** A value as an error message shows it. Of objects it shows nothing: they may hold secrets, or be large. */
 export function show(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return "an object";
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

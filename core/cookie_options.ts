@@ -93,25 +93,34 @@ const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
 
 /** Adds what is wrong to `problems`, in the order of the options. */
 export function readCookieOptions(problems: string[], given: CookieOptions): CookieSettings {
+  if (typeof given !== "object" || given === null) {
+    problems.push(`"cookie" must be an object: got ${show(given)}`);
+    given = {};
+  }
   reportUnknown(problems, given, NAMES, "cookie.");
-  const { name, domain } = given;
-  const path = given.path ?? DEFAULTS.path;
-  const sameSite = given.sameSite ?? DEFAULTS.sameSite;
-  const flags = readFlags(problems, given);
-  let secure = given.secure ?? DEFAULTS.secure;
+  const {
+    name,
+    domain,
+    path = DEFAULTS.path,
+    httpOnly = DEFAULTS.httpOnly,
+    sameSite = DEFAULTS.sameSite,
+    partitioned = DEFAULTS.partitioned,
+    persist = DEFAULTS.persist,
+  } = given;
+  let { secure = DEFAULTS.secure } = given;
 
   // Browsers compare the prefixes without regard to case: RFC 6265bis, 5.4.
-  const prefix = /^__(host|secure)-/i.exec(name ?? "")?.[1]?.toLowerCase();
-  if (name !== undefined && !NAME.test(name)) {
+  const prefix = typeof name === "string" && /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase();
+  if (name !== undefined && !matches(NAME, name)) {
     problems.push(`"cookie.name" must be letters, digits and !#$%&'*+-.^_\`|~: got ${show(name)}`);
   }
-  if (domain !== undefined && !DOMAIN.test(domain)) {
+  if (domain !== undefined && !matches(DOMAIN, domain)) {
     problems.push(`"cookie.domain" must be a host name: got ${show(domain)}`);
   }
   if (domain !== undefined && prefix === "host") {
     problems.push(`"cookie.domain" must be absent with a "__Host-" name: got ${show(domain)}`);
   }
-  if (!PATH.test(path)) {
+  if (!matches(PATH, path)) {
     problems.push(
       `"cookie.path" must start with "/" and hold no ";" or control character: got ${show(path)}`,
     );
@@ -119,43 +128,44 @@ export function readCookieOptions(problems: string[], given: CookieOptions): Coo
   if (path !== "/" && prefix === "host") {
     problems.push(`"cookie.path" must be "/" with a "__Host-" name: got ${show(path)}`);
   }
-  if (!["Strict", "Lax", "None"].includes(sameSite)) {
-    problems.push(`"cookie.sameSite" must be "Strict", "Lax" or "None": got ${show(sameSite)}`);
-  }
+  checkFlag(problems, "httpOnly", httpOnly);
   if (secure !== "auto" && typeof secure !== "boolean") {
     problems.push(`"cookie.secure" must be true, false or "auto": got ${show(secure)}`);
   }
   const needsSecure = [
     sameSite === "None" && `"cookie.sameSite" "None"`,
-    flags.partitioned && `"cookie.partitioned"`,
-    prefix !== undefined && `the prefix of "cookie.name"`,
-  ].filter((reason) => reason !== false);
+    partitioned && `"cookie.partitioned"`,
+    prefix && `the prefix of "cookie.name"`,
+  ].filter(Boolean);
   if (needsSecure.length > 0 && secure === false) {
     problems.push(`"cookie.secure" must not be false with ${needsSecure.join(" and ")}`);
   }
   if (needsSecure.length > 0 && secure === "auto") secure = true;
+  if (!["Strict", "Lax", "None"].includes(sameSite)) {
+    problems.push(`"cookie.sameSite" must be "Strict", "Lax" or "None": got ${show(sameSite)}`);
+  }
+  checkFlag(problems, "partitioned", partitioned);
+  checkFlag(problems, "persist", persist);
 
   const common = `; Path=${path}` + (domain === undefined ? "" : `; Domain=${domain}`) +
-    (flags.httpOnly ? "; HttpOnly" : "") + `; SameSite=${sameSite}`;
+    (httpOnly ? "; HttpOnly" : "") + `; SameSite=${sameSite}`;
   const hostOnly = domain === undefined && path === "/";
   return Object.freeze({
     names: { secure: name ?? (hostOnly ? "__Host-session" : "__Secure-session"), plain: name ?? "session" },
     secure,
-    persist: flags.persist,
+    persist,
     attributes: {
-      secure: `${common}; Secure${flags.partitioned ? "; Partitioned" : ""}`,
+      secure: `${common}; Secure${partitioned ? "; Partitioned" : ""}`,
       plain: common,
     },
   });
 }
 
-function readFlags(problems: string[], given: CookieOptions) {
-  const read = (name: "httpOnly" | "partitioned" | "persist"): boolean => {
-    const value = given[name] ?? DEFAULTS[name];
-    if (typeof value !== "boolean") {
-      problems.push(`"cookie.${name}" must be true or false: got ${show(value)}`);
-    }
-    return value;
-  };
-  return { httpOnly: read("httpOnly"), partitioned: read("partitioned"), persist: read("persist") };
+/** A pattern alone would take `null` for a host name. */
+function matches(pattern: RegExp, value: unknown): boolean {
+  return typeof value === "string" && pattern.test(value);
+}
+
+function checkFlag(problems: string[], name: keyof CookieOptions, value: unknown): void {
+  if (typeof value !== "boolean") problems.push(`"cookie.${name}" must be true or false: got ${show(value)}`);
 }

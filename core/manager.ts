@@ -82,7 +82,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       save: (state: SessionState) => this.#save(state, context),
       noticeProxy: (seen: Request) => this.#noticeProxy(seen),
     };
-    return new RequestLifecycle(backend, request, context, (state) => this.#face(state, context));
+    return new RequestLifecycle(backend, request, context, (state, observe) => this.#face(state, context, observe));
   }
 
   /**
@@ -301,7 +301,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 
   #noticeProxy(request: Request): void {
     if (this.#proxyNoticed || this.#settings.cookie.secure !== "auto") return;
-    if (!request.url.startsWith("http:") || request.headers.get("X-Forwarded-Proto") !== "https") return;
+    if (
+      !request.url.startsWith("http:") || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")
+    ) return;
     this.#proxyNoticed = true;
     this.#settings.hooks.event({ kind: "forwarded-proto" });
   }

@@ -17,19 +17,26 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 }
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
-  if (Array.isArray(value)) return Array.from(value, (item) => toPlain(item, ancestors));
+  if (Array.isArray(value)) {
+    if (Object.keys(value).length > value.length) {
+      throw new TypeError("it holds an array with named properties");
+    }
+    return Array.from(value, (item) => toPlain(item, ancestors));
+  }
   if (value instanceof Date) return { $date: dateToPlain(value) };
   if (value instanceof Uint8Array) return { $bytes: bytesToBase64(value) };
   if (value instanceof Map) {
     return { $map: Array.from(value, ([k, v]) => [toPlain(k, ancestors), toPlain(v, ancestors)]) };
   }
   if (value instanceof Set) return { $set: Array.from(value, (item) => toPlain(item, ancestors)) };
-  const prototype: unknown = Object.getPrototypeOf(value);
+  const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    const name = className(prototype);
     throw new TypeError(
-      `it holds an instance of ${className(value)}; store a plain object, or what the instance is made from`,
+      `it holds an instance of ${name}; store a plain object, or what the instance is made from`,
     );
   }
+  if (Object.getOwnPropertySymbols(value).length > 0) throw new TypeError("it holds a symbol as a key");
   const entries = Object.entries(value);
   const escape = entries.length === 1 && entries[0]![0].startsWith("$") ? "$" : "";
   return Object.fromEntries(entries.map(([key, item]) => [escape + key, toPlain(item, ancestors)]));
@@ -45,24 +52,39 @@ export function fromPlain(value: unknown): unknown {
 }
 
 function fromTagged(key: string, content: unknown): unknown {
+  if (key.startsWith("$$")) return Object.fromEntries([[key.slice(1), fromPlain(content)]]);
   switch (key) {
     case "$date":
-      return new Date((content as number | null) ?? NaN);
+      if (content === null || typeof content === "number") return new Date(content ?? NaN);
+      break;
     case "$bytes":
-      return Uint8Array.from(atob(content as string), (char) => char.charCodeAt(0));
+      if (typeof content === "string") return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+      break;
     case "$bigint":
-      return BigInt(content as string);
+      if (typeof content === "string" && /^-?\d+$/.test(content)) return BigInt(content);
+      break;
     case "$map":
-      return new Map(fromPlain(content) as [unknown, unknown][]);
+      if (Array.isArray(content) && content.every(isPair)) {
+        return new Map(content.map(([k, v]) => [fromPlain(k), fromPlain(v)]));
+      }
+      break;
     case "$set":
-      return new Set(fromPlain(content) as unknown[]);
+      if (Array.isArray(content)) return new Set(content.map(fromPlain));
+      break;
     case "$undefined":
-      return undefined;
+      if (content === true) return undefined;
+      break;
     case "$number":
-      return Number(content);
+      if (typeof content === "string" && NUMBERS.has(content)) return Number(content);
+      break;
   }
-  if (!key.startsWith("$$")) throw new TypeError("Cannot decode session: unknown kind of value");
-  return Object.fromEntries([[key.slice(1), fromPlain(content)]]);
+  throw new TypeError("Cannot decode session: unknown kind of value");
+}
+
+const NUMBERS: ReadonlySet<string> = new Set(["NaN", "Infinity", "-Infinity", "-0"]);
+
+function isPair(value: unknown): value is [unknown, unknown] {
+  return Array.isArray(value) && value.length === 2;
 }
 
 function numberToPlain(value: number): unknown {
@@ -81,7 +103,8 @@ function bytesToBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-function className(value: object): string {
-  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
-  return typeof name === "string" && name !== "" ? name : "a class";
+// Of the prototype: the value's own `constructor` would be data.
+function className(prototype: object): string {
+  const { constructor } = prototype;
+  return typeof constructor === "function" && constructor.name !== "" ? constructor.name : "a class";
 }

@@ -37,22 +37,29 @@ export interface RequestBackend {
   noticeProxy(request: Request): void;
 }
 
+/** Makes what an asynchronous call of a session throws known to `onError`, before its caller sees it. */
+export type Observe = <T>(work: Promise<T>) => Promise<T>;
+
+/** What some manager's `onError` has seen, by request: of several managers that meet an error, one reports it. */
+const reported = new WeakMap<Request, Set<SessionError>>();
+
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data> {
   readonly #backend: RequestBackend;
   readonly #request: Request;
   readonly #context: SessionContext & { token?: string };
-  readonly #face: (state: SessionState) => Session<Data>;
+  readonly #face: (state: SessionState, observe: Observe) => Session<Data>;
   #session: Promise<Session<Data>> | undefined;
   #state: SessionState | undefined;
-  /** Errors that `onError` has seen, and what it answered. */
-  readonly #reported = new Map<SessionError, Promise<Response | undefined>>();
+  #neverAsked = false;
+  /** Errors that this manager's `onError` has seen, and what it answered. */
+  readonly #answers = new Map<SessionError, Promise<Response | undefined>>();
 
   constructor(
     backend: RequestBackend,
     request: Request,
     context: SessionContext & { token?: string },
-    face: (state: SessionState) => Session<Data>,
+    face: (state: SessionState, observe: Observe) => Session<Data>,
   ) {
     this.#backend = backend;
     this.#request = request;
@@ -74,10 +81,15 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       response ??= error.getResponse();
       error = undefined;
     }
-    if (this.#session === undefined) return response ?? await this.#answer(error);
+    if (this.#session === undefined) {
+      this.#neverAsked = true;
+      return response ?? await this.#answer(error);
+    }
     await this.#session.catch(() => {});
     const state = this.#state;
     if (state !== undefined) state.closed = true;
+    // A commit() or destroy() that is under way while the handler throws: the browser is to hear of it as well.
+    if (hasThrown(error)) await state?.exclusively(() => Promise.resolve());
     if (error instanceof SessionError) {
       const answer = await this.#report(error, "commit");
       // A framework has made a response of the error already, perhaps one of the application's.
@@ -85,8 +97,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
         ? response
         : replaceResponse(response, answer ?? error.getResponse());
     } else if (response === undefined) {
-      throw error;
-    } else if (state !== undefined && (error === undefined || error === null)) {
+      throw error ?? noResponse();
+    } else if (state !== undefined && !hasThrown(error)) {
       response = await this.#commit(state, response);
     }
     return state === undefined ? this.#mark(response) : this.#tellBrowser(state, response);
@@ -97,8 +109,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const tokens = token === undefined ? this.#cookie().read(this.#request.headers.get("Cookie")) : [token];
     this.#backend.noticeProxy(this.#request);
     try {
-      this.#state = await this.#backend.load(tokens, this.#context);
-      return this.#face(this.#state);
+      const state = await this.#backend.load(tokens, this.#context);
+      // First asked for when the response has started, in a stream say: it can be read.
+      if (this.#neverAsked) state.closed = true;
+      this.#state = state;
+      return this.#face(state, (work) => this.#observe(work));
     } catch (error) {
       await this.#report(error as SessionError, "load");
       throw error;
@@ -117,16 +132,27 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** The answer to an error of a handler that never asked for this session. */
   async #answer(error: unknown): Promise<Response> {
-    if (!(error instanceof SessionError)) throw error;
+    if (!(error instanceof SessionError)) throw error ?? noResponse();
     return await this.#report(error, "commit") ?? error.getResponse();
   }
 
-  async #report(error: SessionError, phase: SessionPhase): Promise<Response | undefined> {
-    if (!this.#reported.has(error)) {
-      const { hooks } = this.#backend.settings;
-      this.#reported.set(error, hooks.error(error, { request: this.#request, phase }));
+  async #observe<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof SessionError) await this.#report(error, "commit");
+      throw error;
     }
-    return await this.#reported.get(error);
+  }
+
+  async #report(error: SessionError, phase: SessionPhase): Promise<Response | undefined> {
+    const request = this.#request;
+    const errors = reported.get(request) ?? new Set();
+    if (!errors.has(error)) {
+      reported.set(request, errors.add(error));
+      this.#answers.set(error, this.#backend.settings.hooks.error(error, { request, phase }));
+    }
+    return await this.#answers.get(error);
   }
 
   #mark(response: Response): Response {
@@ -141,13 +167,22 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       const keep = cookie.persists || remember;
       return withCookie(response, cookie.write(token, deadline, this.#backend.settings.now(), keep));
     }
-    if (state.status === "destroyed") return withCookie(response, cookie.delete());
+    if (state.ended && state.token === undefined) return withCookie(response, cookie.delete());
     return this.#mark(response);
   }
 
   #cookie(): SessionCookie {
     return new SessionCookie(this.#backend.settings.cookie, this.#request.url.startsWith("https:"));
   }
+}
+
+/** Frameworks say `undefined` or `null` where nothing was thrown. */
+function hasThrown(error: unknown): boolean {
+  return error !== undefined && error !== null;
+}
+
+function noResponse(): TypeError {
+  return new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
 }
 
 function hasResponse(error: unknown): error is { getResponse(): Response } {

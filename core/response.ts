@@ -29,10 +29,13 @@ export function withCookie(response: Response, setCookie: string): Response {
 /** The error in place of a handler's response, of which only what a browser needs to read it at all stays. */
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
+  if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
+  // Nobody is going to read it: what it comes from may end.
+  replaced.body?.cancel().catch(() => {});
   return withHeaders(error, true, (headers) => {
     for (const [name, value] of replaced.headers) {
       if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
-      if (name === "vary" && !headers.has(name)) headers.set(name, value);
+      if (name === "vary") headers.append(name, value);
     }
   });
 }
@@ -56,16 +59,30 @@ function withHeaders(response: Response, copy: boolean, change: (headers: Header
 
 /** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
 function upgrade(response: Response, change: (headers: Headers) => void): Response {
-  const { webSocket } = response as Response & { webSocket?: unknown };
-  const headers = new Headers(response.headers);
-  change(headers);
-  if (webSocket) return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
+  if (hasWebSocket(response)) {
+    const headers = new Headers(response.headers);
+    change(headers);
+    const { webSocket } = response;
+    return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
+  }
   try {
     change(response.headers);
   } catch {
-    // The runtime sends its own head: the session is saved, and its cookie goes out with the next change.
+    // The runtime sends a head of its own: the session is saved, and the browser cannot be told.
   }
   return response;
+}
+
+function hasWebSocket(response: Response): response is Response & { webSocket: object } {
+  return Boolean((response as { webSocket?: unknown }).webSocket);
+}
+
+/**
+ * Deno ends the whole server when the response of `Deno.upgradeWebSocket` is not the one that is returned. Without
+ * `Upgrade` the client must fail the connection (RFC 6455, 4.1), which is all that there is to say.
+ */
+function refuseUpgrade(response: Response): Response {
+  return upgrade(response, (headers) => headers.delete("Upgrade"));
 }
 
 function varyByCookie(headers: Headers): void {
@@ -74,11 +91,14 @@ function varyByCookie(headers: Headers): void {
   if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
 }
 
-const SHARED = /^(?:public|private|s-maxage|proxy-revalidate|no-cache)(?:$|[\s=])/i;
+/** Directives that speak to shared caches alone, or that are said anew. */
+const REPLACED = /^(?:public|private|s-maxage|proxy-revalidate)(?:$|[\s=])|^no-cache="set-cookie"$/i;
 
 function privateCacheControl(own: string | null): string {
-  const kept = (own ?? "").split(",").map((part) => part.trim()).filter((part) =>
-    part !== "" && !SHARED.test(part)
-  );
-  return ["private", 'no-cache="Set-Cookie"', ...kept].join(", ");
+  // A directive may hold a quoted list with commas of its own: RFC 9111, 5.2.
+  const directives = own?.match(/(?:[^,"]|"[^"]*"?)+/g) ?? [];
+  const kept = directives.map((part) => part.trim()).filter((part) => part !== "" && !REPLACED.test(part));
+  // As it stands it covers every header: naming one beside it would weaken it.
+  const covered = kept.some((part) => part.toLowerCase() === "no-cache");
+  return ["private", ...(covered ? [] : ['no-cache="Set-Cookie"']), ...kept].join(", ");
 }

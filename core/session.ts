@@ -210,8 +210,8 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {RangeError} The deadline is no time.
    */
   setDeadline(deadline: number | Date): void {
-    const time = Number(deadline);
-    if (!Number.isFinite(time)) {
+    const time = new Date(Number(deadline)).getTime();
+    if (Number.isNaN(time)) {
       throw new RangeError("Cannot set deadline: it must be a time in milliseconds");
     }
     this.#state.setDeadline(time);

@@ -27,6 +27,8 @@ export class SessionState {
   changes: ChangeLog = new ChangeLog();
   /** What the browser is to hear of with the response: the cookie of the last commit that changed it. */
   announced: { token: string; deadline: number; remember: boolean } | undefined;
+  /** Whether this request ended a session, so that the browser is to forget it unless another follows. */
+  ended = false;
   /** Set once the head of the response was sent. */
   closed = false;
   readonly #codec: Codec;
@@ -41,6 +43,8 @@ export class SessionState {
   }
 
   get(key: string): unknown {
+    // A commit met another request's value: what was done in place to the one given out before still counts.
+    if (this.#exposed.get(key)?.value !== this.record.values.get(key)) this.#noticeInPlaceChange(key);
     const value = this.record.values.get(key);
     if (isObject(value)) this.#expose(key, value);
     return value;
@@ -178,6 +182,7 @@ export class SessionState {
     this.changes = new ChangeLog();
     this.#exposed.clear();
     this.status = "destroyed";
+    this.ended = true;
     this.announced = undefined;
   }
 

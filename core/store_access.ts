@@ -25,12 +25,17 @@ export class StoreAccess {
   readonly #hooks: Hooks;
   readonly #now: () => number;
   readonly #until: number;
+  /** Whether a call may hang. */
+  readonly #mayHang: boolean;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext = {}) {
     this.context = context;
     this.#hooks = hooks;
     this.#now = now;
-    this.#until = performance.now() + (store.timeout ?? DEFAULT_TIMEOUT);
+    const { timeout = DEFAULT_TIMEOUT } = store;
+    this.#mayHang = timeout !== Infinity;
+    // Attempts end even where no single call needs watching.
+    this.#until = performance.now() + (this.#mayHang ? timeout : DEFAULT_TIMEOUT);
   }
 
   /** Milliseconds that are left. */
@@ -95,7 +100,7 @@ export class StoreAccess {
       throw new SessionStoreError(operation, { reason: "aborted", retryable: true });
     }
     try {
-      return await waitFor(call(), this.remaining, signal);
+      return await waitFor(call(), this.#mayHang ? this.remaining : Infinity, signal);
     } catch (error) {
       throw toSessionError(operation, error, writes);
     }

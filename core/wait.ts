@@ -9,6 +9,9 @@ export class GaveUp extends Error {
   }
 }
 
+/** Timers hold a 32-bit number of milliseconds, some 24 days: a longer one would fire at once. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
 /**
  * Waits for work, for `ms` milliseconds at the most and until `signal` aborts; then rejects with
  * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
@@ -19,7 +22,9 @@ export async function waitFor<T>(work: Promise<T>, ms: number, signal?: AbortSig
   let onAbort = () => {};
   const givenUp = new Promise<never>((_, reject) => {
     onAbort = () => reject(new GaveUp("aborted"));
-    if (ms !== Infinity) timer = setTimeout(() => reject(new GaveUp("timeout")), Math.max(0, ms));
+    if (ms !== Infinity) {
+      timer = setTimeout(() => reject(new GaveUp("timeout")), Math.min(LONGEST_TIMER, Math.max(0, ms)));
+    }
   });
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();

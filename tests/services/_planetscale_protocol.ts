@@ -159,6 +159,8 @@ const KINDS: Record<number, string> = {
   1062: "AlreadyExists", // duplicate entry
   1064: "InvalidArgument", // syntax
   1065: "InvalidArgument", // empty query
+  1142: "PermissionDenied", // a statement is denied on a table
+  1143: "PermissionDenied", // and on a column
   1146: "NotFound", // no such table
   1153: "ResourceExhausted", // packet too large
   1193: "InvalidArgument", // unknown system variable

@@ -422,10 +422,10 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     if (aborter.signal.aborted) return;
     aborter.abort();
     await server.finished;
-    for (const { timer } of transactions.values()) clearTimeout(timer);
     await pool.close();
     // Each fails now that its connection is closed, and nothing of it may go on in the next test.
     await Promise.allSettled(executing);
+    for (const { timer } of transactions.values()) clearTimeout(timer);
     if (options.grants !== undefined) {
       // The server may have been killed, or stopped, before.
       await mysql.query(`DROP USER IF EXISTS '${account.user}'@'%'`).catch(() => {});
@@ -522,6 +522,7 @@ class ConnectionPool {
 
   async close(): Promise<void> {
     this.#closed = true;
+    for (const next of this.#waiting.splice(0)) next();
     await Promise.allSettled(this.#opening);
     await Promise.all([...this.#all].map((connection) => this.#discard(connection)));
   }

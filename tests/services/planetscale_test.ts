@@ -463,7 +463,7 @@ Deno.test("gateway serves more requests at once than it has connections, and may
   await Promise.all(Array.from({ length: 200 }, (_, a) => client.execute("INSERT INTO t VALUES (?)", [a])));
   assertEquals((await client.execute("SELECT COUNT(*) AS n FROM t")).rows, [{ n: "200" }]);
 
-  const cut = Array.from({ length: 200 }, () => client.execute("SELECT SLEEP(0.05)"));
+  const cut = Array.from({ length: 200 }, () => client.transaction((tx) => tx.execute("SELECT SLEEP(0.05)")));
   const settled = Promise.allSettled(cut);
   await new Promise((resolve) => setTimeout(resolve, 10));
   await gateway.stop();

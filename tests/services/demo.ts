@@ -1,0 +1,71 @@
+/**
+ * The demo of `examples/demo`, started by the command of its task, as `deno task demo` does.
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { freePort } from "./_port.ts";
+import { type GuardedProcess, spawnGuarded } from "./_process.ts";
+
+/** Where the demo listens and keeps its sessions. */
+export interface DemoOptions {
+  /** A free one unless given. */
+  port?: number | string;
+  /** `DEMO_DB`: the file of its sessions. */
+  file: string;
+}
+
+/** A running demo. */
+export interface Demo extends AsyncDisposable {
+  /** Such as `"http://localhost:8123"`. */
+  readonly url: string;
+  /** What it has printed. */
+  output(): string;
+  /** Ends it as Ctrl+C does, waits for the end, and gives the exit code. */
+  stop(signal?: "SIGINT" | "SIGTERM"): Promise<number>;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
+}
+
+const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+// At its first start it may have to download the database's driver.
+const START_TIMEOUT = 60_000;
+
+/** Starts the demo's process and does not wait for it. */
+export function spawnDemo(
+  { port = freePort(), file }: DemoOptions,
+): GuardedProcess & { port: number | string } {
+  const [deno, ...args] = config.tasks.demo.split(" ");
+  if (deno !== "deno") throw new Error(`Cannot start the demo: its task runs ${deno}`);
+  const env = { PORT: String(port), DEMO_DB: file, NO_COLOR: "1" };
+  return { ...spawnGuarded(Deno.execPath(), args, { cwd: ROOT, env }), port };
+}
+
+/** Starts the demo and waits until it says where it is. */
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  const process = spawnDemo(options);
+  await until(START_TIMEOUT, () => {
+    if (process.exitCode() !== undefined) throw new Error(`The demo ended early:\n${process.output()}`);
+    return process.output().includes("The demo is on ");
+  });
+  return {
+    url: `http://localhost:${process.port}`,
+    output: process.output,
+    async stop(signal = "SIGTERM") {
+      Deno.kill(process.pid, signal);
+      await until(10_000, () => process.exitCode() !== undefined);
+      return process.exitCode()!;
+    },
+    kill: process.kill,
+    [Symbol.asyncDispose]: process.kill,
+  };
+}
+
+/** Waits until something is so; throws when the time is up. */
+export async function until(ms: number, isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`It was still not so after ${ms} ms: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
