@@ -1,23 +1,26 @@
-import { SessionError } from "./errors.ts";
-import type { SessionErrorHook, SessionEventHook } from "./events.ts";
+import type { SessionError } from "./errors.ts";
+import type { SessionErrorHook } from "./events.ts";
+import { isBusy, purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "./store.ts";
 import { toSessionError } from "./store_access.ts";
-import { LONGEST_TIMER } from "./wait.ts";
+import { pauseInBackground } from "./wait.ts";
 
 /**
  * When a store deletes what has expired by itself.
  *
- * - `"lazy"`: an insert or a read now and then starts a deletion that it does not wait for.
+ * - `"lazy"`: an insert or a read now and then starts one bounded deletion that it does not wait for; see
+ *   {@linkcode isPurgeDue}.
  * - `"timer"`: every `cleanupInterval`, from the first use until `stopCleanup()`. For long-lived processes.
  * - `"off"`: never; a scheduled handler does it.
  */
 export type CleanupMode = "lazy" | "timer" | "off";
 
-/** One in so many inserts starts a lazy deletion: of up to 1,000 rows, so deletions outrun inserts tenfold. */
+/** One in so many inserts starts a lazy deletion: of up to 200 rows, so deletions outrun inserts twofold. */
 const INSERTS_PER_PURGE = 100;
 /** Reads start fewer: they add no row, but a site that only reads must come clean as well. */
 const READS_PER_PURGE = 1_000;
-const BATCH = 1_000;
+/** About 30 ms in a table of a million rows. */
+const BATCH = 200;
 
 /** What {@linkcode isPurgeDue} goes by. */
 export interface PurgeOccasion {
@@ -34,12 +37,17 @@ export interface PurgeOccasion {
 }
 
 /**
- * Whether a read or an insert is to start a lazy purge. No instance knows of the others, so the rule goes by
- * chance per operation, never by an instance's age: an instance that serves five requests takes its part, and
- * ten thousand of them purge as often as one that serves as many requests.
+ * Whether a read or an insert is to start a lazy purge: one insert in a hundred is, and one read in a thousand,
+ * unless this instance has purged within the interval and found little.
+ *
+ * No instance knows of the others, so the rule goes by chance per operation, never by an instance's age: an
+ * instance that serves five requests takes its part, and ten thousand of them purge as often as one that serves
+ * as many requests, also when all of them start at once.
  */
 export function isPurgeDue({ operation, sinceLast, moreLikely, interval, random }: PurgeOccasion): boolean {
-  if (sinceLast < interval && !moreLikely) return false;
+  // A clock that was set back says nothing of how long ago it was.
+  const recent = sinceLast >= 0 && sinceLast < interval;
+  if (recent && !moreLikely) return false;
   return random < 1 / (operation === "insert" ? INSERTS_PER_PURGE : READS_PER_PURGE);
 }
 
@@ -60,17 +68,26 @@ export interface CleanupOptions {
   cleanupInterval?: number | string;
 }
 
-/** Deletes expired rows of one store, when its mode says so, at most one batch at a time. */
+/** A failed timer run doubles the pause before the next one, up to this many times. */
+const MOST_DOUBLINGS = 5;
+/** A lazy purge that has not ended by then never will: on Workers work dies with its request. */
+const ABANDONED_MS = 60_000;
+
+/** Deletes expired rows of one store when its mode says so; never two deletions at a time. */
 export class Cleanup {
   readonly #mode: CleanupMode;
   readonly #interval: number;
   readonly #deleteExpired: (options: DeleteExpiredOptions) => Promise<number>;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whom the last call to the store wants to be told. */
+  #hooks: Pick<TimedOptions, "onEvent" | "onError"> = {};
+  /** How far the manager's clock, which a test may set, is ahead of the real one. */
+  #ahead = 0;
+  #ticking: AbortController | undefined;
   #stopped = false;
-  #running = false;
+  /** When the lazy purge that is under way began. */
+  #since: number | undefined;
   #last = -Infinity;
   #moreLikely = false;
-  #failures = 0;
 
   constructor(
     mode: CleanupMode,
@@ -84,75 +101,90 @@ export class Cleanup {
 
   /** Called by the store with each insert and read; returns at once and never throws. */
   notice(operation: PurgeOccasion["operation"], options: TimedOptions): void {
-    if (this.#stopped || this.#mode === "off" || this.#running) return;
-    if (this.#mode === "timer") return this.#startTimer(options);
+    if (this.#stopped || this.#mode === "off") return;
+    if (this.#mode === "timer") return this.#keepTicking(options);
+    const { now } = options;
+    if (this.#since !== undefined && Math.abs(now - this.#since) < ABANDONED_MS) return;
     const due = isPurgeDue({
       operation,
-      sinceLast: options.now - this.#last,
+      sinceLast: now - this.#last,
       moreLikely: this.#moreLikely,
       interval: this.#interval,
       random: Math.random(),
     });
     if (!due) return;
-    const run = this.#run(options.now, options);
-    options.waitUntil?.(run);
+    const work = this.#purgeOnce(options);
+    try {
+      options.waitUntil?.(work);
+    } catch {
+      // The request is over: the purge may come to an end or not, and nobody is to notice.
+    }
   }
 
   /** Ends the timer and every further clean-up. A second call does nothing. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#ticking?.abort();
   }
 
-  #startTimer({ now, onEvent, onError }: TimedOptions): void {
-    if (this.#timer !== undefined) return;
-    // The manager's clock may be set by a test; the timer takes its distance from the real one with it.
-    const ahead = now - Date.now();
-    const schedule = () => {
-      const pause = this.#interval * 2 ** Math.min(this.#failures, 5);
-      this.#timer = setTimeout(tick, Math.min(LONGEST_TIMER, pause));
-      unref(this.#timer);
-    };
-    const tick = async () => {
-      await this.#run(Date.now() + ahead, { onEvent, onError });
-      if (!this.#stopped) schedule();
-    };
-    schedule();
-  }
-
-  async #run(now: number, { onEvent, onError }: Hooked): Promise<void> {
-    this.#running = true;
+  /** One statement. Never rejects. */
+  async #purgeOnce({ now, onEvent, onError }: TimedOptions): Promise<void> {
+    this.#since = now;
     this.#last = now;
+    this.#moreLikely = false;
     try {
-      let deleted = 0;
-      do {
-        const batch = await this.#deleteExpired({ now, limit: BATCH, onEvent });
-        deleted += batch;
-        this.#moreLikely = batch >= BATCH;
-      } while (this.#mode === "timer" && this.#moreLikely && !this.#stopped);
-      this.#failures = 0;
+      const deleted = await this.#deleteExpired({ now, limit: BATCH, onEvent });
+      this.#moreLikely = deleted >= BATCH;
       if (deleted > 0) onEvent?.({ kind: "purged", deleted });
     } catch (error) {
-      this.#failures++;
-      this.#moreLikely = false;
-      const failure = error instanceof SessionError ? error : toSessionError("deleteExpired", error, false);
-      await onError?.(failure, { phase: "cleanup" });
+      await report(toPurgeError(error), onError);
     } finally {
-      this.#running = false;
+      if (this.#since === now) this.#since = undefined;
+    }
+  }
+
+  #keepTicking({ now, onEvent, onError }: TimedOptions): void {
+    this.#hooks = { onEvent, onError };
+    this.#ahead = now - Date.now();
+    if (this.#ticking !== undefined) return;
+    this.#ticking = new AbortController();
+    this.#tick(this.#ticking.signal);
+  }
+
+  /** Until the end: pause, then purge until nothing is left. Never rejects. */
+  async #tick(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (true) {
+      await pauseInBackground(this.#interval * 2 ** Math.min(failures, MOST_DOUBLINGS), signal);
+      if (signal.aborted) return;
+      const { onEvent, onError } = this.#hooks;
+      try {
+        const { deleted } = await purge(
+          { deleteExpired: this.#deleteExpired, timeout: Infinity },
+          { budget: Infinity, signal },
+          { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground },
+          toPurgeError,
+        );
+        failures = 0;
+        if (deleted > 0) onEvent?.({ kind: "purged", deleted });
+      } catch (error) {
+        failures++;
+        await report(toPurgeError(error), onError);
+      }
     }
   }
 }
 
-interface Hooked {
-  onEvent?: SessionEventHook;
-  onError?: SessionErrorHook;
+function toPurgeError(error: unknown): SessionError {
+  return toSessionError("deleteExpired", error, false);
 }
 
-/** Lets Node, Bun and Deno end while the timer is pending. Workers have no such thing, and need none. */
-function unref(timer: unknown): void {
-  if (typeof timer === "object" && timer !== null) (timer as { unref?(): void }).unref?.();
-  else if (typeof timer === "number") (globalThis as GlobalWithDeno).Deno?.unrefTimer?.(timer);
+/** Tells of a failure, unless it is but someone else at work. What the hook throws is ignored. */
+async function report(error: SessionError, onError: SessionErrorHook | undefined): Promise<void> {
+  if (isBusy(error)) return;
+  try {
+    await onError?.(error, { phase: "cleanup" });
+  } catch {
+    // A hook is a listener: it cannot make anything fail.
+  }
 }
-
-type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };

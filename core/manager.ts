@@ -4,7 +4,7 @@ import { readOptions, type SessionOptions, type SessionSettings } from "./config
 import { SessionStoreError, type StoreOperation } from "./errors.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./purge.ts";
 import { decodeRecord, type SessionRecord } from "./record.ts";
-import { RequestLifecycle, type RequestSession } from "./request_session.ts";
+import { type Observe, RequestLifecycle, type RequestSession } from "./request_session.ts";
 import { type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
 import { SessionState } from "./state.ts";
 import {
@@ -82,7 +82,12 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       save: (state: SessionState) => this.#save(state, context),
       noticeProxy: (seen: Request) => this.#noticeProxy(seen),
     };
-    return new RequestLifecycle(backend, request, context, (state, observe) => this.#face(state, context, observe));
+    return new RequestLifecycle(
+      backend,
+      request,
+      context,
+      (state, observe) => this.#face(state, context, observe),
+    );
   }
 
   /**
@@ -200,12 +205,20 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     return "SessionManager {}";
   }
 
-  #face(state: SessionState, context: SessionContext): Session<Data> {
+  #face(
+    state: SessionState,
+    context: SessionContext,
+    observe: Observe = (work) => work,
+  ): Session<Data> {
     const backend: SessionBackend = {
       newDeadline: () => this.#newDeadline(),
-      commit: (committed) => committed.exclusively(() => this.#commit(committed, context)),
-      destroy: (ended) => ended.exclusively(() => this.#destroy(ended, context)),
-      merge: (target, token) => target.exclusively(() => this.#merge(target, token, context)),
+      commit: (committed) => {
+        // What cannot be told to the browser any more is not written either.
+        if (committed.row === undefined || !committed.changes.isEmpty) committed.assertOpen();
+        return observe(committed.exclusively(() => this.#commit(committed, context)));
+      },
+      destroy: (ended) => observe(ended.exclusively(() => this.#destroy(ended, context))),
+      merge: (target, token) => observe(target.exclusively(() => this.#merge(target, token, context))),
     };
     return new Session<Data>(state, backend);
   }

@@ -1,23 +1,27 @@
-import { type SessionError, SessionStoreError } from "./errors.ts";
+import { reportUnknown, show } from "./config.ts";
+import { type Duration, parseDuration } from "./duration.ts";
+import { SessionConfigError, type SessionError, SessionStoreError } from "./errors.ts";
 import type { SessionEventHook } from "./events.ts";
 import type { PurgingStore } from "./store.ts";
-import { pause } from "./wait.ts";
+import { DEFAULT_TIMEOUT } from "./store_access.ts";
+import { pause, waitFor } from "./wait.ts";
 
 /** Options of a purge. */
 export interface PurgeOptions {
   /**
-   * How long to go on, in milliseconds. What is left then is for the next purge.
+   * How long to go on: no further statement is begun after that, and what is left is for the next purge. One
+   * statement is always sent. Milliseconds, or text such as `"25s"`; `Infinity` goes on until nothing is left.
    *
-   * @default {25000} 25 s, within what Workers allow a scheduled handler
+   * @default {"25s"} within what Workers allow a scheduled handler
    */
-  budget?: number;
+  budget?: Duration;
   /**
-   * Rows that expired less than this many milliseconds ago stay.
+   * Rows that expired less than this ago stay. Milliseconds, or text such as `"7d"`.
    *
    * @default {0}
    */
-  grace?: number;
-  /** Ends the purge after the statement that is under way. */
+  grace?: Duration;
+  /** Ends the purge after the statement that is under way, without an error. */
   signal?: AbortSignal;
 }
 
@@ -25,7 +29,7 @@ export interface PurgeOptions {
 export interface PurgeResult {
   /** Rows deleted. */
   deleted: number;
-  /** Statements sent. */
+  /** Statements that were sent and answered. */
   batches: number;
   /** Whether nothing was left. */
   done: boolean;
@@ -33,13 +37,57 @@ export interface PurgeResult {
   elapsedMs: number;
 }
 
-const DEFAULT_BUDGET = 25_000;
+/** Purge options, checked. */
+export interface PurgeSettings {
+  readonly budget: number;
+  readonly grace: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const DEFAULTS = { budget: "25s", grace: 0 } as const satisfies PurgeOptions;
+const NAMES: Record<keyof PurgeOptions, true> = { budget: true, grace: true, signal: true };
+
+/**
+ * Checks the options of a purge: a wrong time would otherwise find nothing to delete, for ever and in silence.
+ *
+ * @throws {SessionConfigError} Options are wrong; `problems` names every mistake.
+ */
+export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
+  const problems: string[] = [];
+  reportUnknown(problems, options, NAMES, "");
+  const { budget: givenBudget = DEFAULTS.budget, grace: givenGrace = DEFAULTS.grace, signal } = options;
+  const budget = givenBudget === Infinity ? Infinity : parseDuration(givenBudget);
+  if (budget === undefined) {
+    problems.push(`"budget" must be milliseconds from 0, or text such as "25s": got ${show(givenBudget)}`);
+  }
+  const grace = parseDuration(givenGrace);
+  if (grace === undefined) {
+    problems.push(`"grace" must be milliseconds from 0, or text such as "7d": got ${show(givenGrace)}`);
+  }
+  if (signal !== undefined && typeof signal?.aborted !== "boolean") {
+    problems.push(`"signal" must be an AbortSignal: got ${show(signal)}`);
+  }
+  if (budget === undefined || grace === undefined || problems.length > 0) {
+    throw new SessionConfigError(problems);
+  }
+  return { budget, grace, signal };
+}
+
+/** What a purge needs of its surroundings. */
+export interface PurgeEnvironment {
+  /** The clock that decides what has expired. */
+  now: () => number;
+  onEvent?: SessionEventHook;
+  /** How to rest between two statements. */
+  rest?: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
 /** What a statement should take, so that writers who wait behind it hardly notice. */
 const TARGET_MS = 25;
 const SMALLEST_BATCH = 10;
 const FIRST_BATCH = 100;
 /** More rows than this are never deleted by one statement. */
-export const LARGEST_BATCH = 1_000;
+const LARGEST_BATCH = 1_000;
 
 /**
  * Deletes expired rows in small batches until none is left. After each statement it rests for as long as the
@@ -49,12 +97,13 @@ export const LARGEST_BATCH = 1_000;
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
 export async function purge(
-  store: PurgingStore,
+  store: Pick<PurgingStore, "deleteExpired" | "timeout">,
   options: PurgeOptions,
-  { now, onEvent }: { now: () => number; onEvent: SessionEventHook },
+  { now, onEvent, rest = pause }: PurgeEnvironment,
   toError: (error: unknown) => SessionError,
 ): Promise<PurgeResult> {
-  const { budget = DEFAULT_BUDGET, grace = 0, signal } = options;
+  const { budget, grace, signal } = readPurgeOptions(options);
+  const { timeout = DEFAULT_TIMEOUT } = store;
   const started = performance.now();
   const elapsed = () => performance.now() - started;
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
@@ -62,21 +111,26 @@ export async function purge(
   while (!result.done && !signal?.aborted && (result.batches === 0 || elapsed() < budget)) {
     const before = elapsed();
     try {
-      const deleted = await store.deleteExpired({ now: now(), limit, grace, onEvent });
+      const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
       result.batches++;
       result.deleted += deleted;
       result.done = deleted < limit;
     } catch (error) {
       const failure = toError(error);
-      if (failure instanceof SessionStoreError && failure.reason === "busy") break;
+      if (isBusy(failure)) break;
       throw failure;
     }
     const took = elapsed() - before;
     // Workers stop the clock between I/O, so that a statement may seem to take no time at all.
     const fitting = limit * Math.min(2, TARGET_MS / Math.max(took, 1));
     limit = Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, fitting)));
-    if (!result.done) await pause(Math.min(took, Math.max(0, budget - elapsed())), signal);
+    if (!result.done) await rest(Math.min(took, Math.max(0, budget - elapsed())), signal);
   }
   result.elapsedMs = Math.round(elapsed());
   return result;
+}
+
+/** Whether others hold the lock that a deletion needs: it is then for them, or for the next purge. */
+export function isBusy(error: SessionError): boolean {
+  return error instanceof SessionStoreError && error.reason === "busy";
 }

@@ -1,5 +1,5 @@
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
-import type { Codec } from "./codec.ts";
+import { type Codec, jsonCodec } from "./codec.ts";
 import { encodeValue, equalBytes, REMEMBER_ME, type SessionRecord } from "./record.ts";
 import { SessionClosedError } from "./errors.ts";
 import type { StoredRow } from "./store.ts";
@@ -11,6 +11,7 @@ export type SessionStatus = "unmodified" | "modified" | "destroyed";
 interface Exposed {
   value: object;
   encoded: Uint8Array;
+  codec: Codec;
 }
 
 /**
@@ -189,8 +190,8 @@ export class SessionState {
   #noticeInPlaceChange(key: string): void {
     const exposed = this.#exposed.get(key);
     if (exposed === undefined) return;
-    const { value, encoded } = exposed;
-    if (equalBytes(encodeValue(this.#codec, key, value), encoded)) return;
+    const { value, encoded, codec } = exposed;
+    if (equalBytes(encodeValue(codec, key, value), encoded)) return;
     // Not put(): the change was made before the session was closed, which is when it is looked for.
     this.status = "modified";
     this.record.values.set(key, value);
@@ -201,7 +202,15 @@ export class SessionState {
   #expose(key: string, value: object): void {
     // A value that this request put there is saved as it is at commit, whatever is done to it until then.
     if (this.#exposed.get(key)?.value === value || this.changes.hasPut(key)) return;
-    this.#exposed.set(key, { value, encoded: encodeValue(this.#codec, key, value) });
+    // A codec may read what it cannot write, as gob does a Go struct: that is for the commit to refuse, not for get().
+    for (const codec of [this.#codec, jsonCodec]) {
+      try {
+        this.#exposed.set(key, { value, encoded: encodeValue(codec, key, value), codec });
+        return;
+      } catch {
+        // What no codec can write no commit can save, so no change of it can get lost in silence.
+      }
+    }
   }
 }
 

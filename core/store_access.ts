@@ -12,7 +12,7 @@ export interface SessionContext {
 }
 
 /** The longest that the manager waits for one operation of a store that does not say. */
-const DEFAULT_TIMEOUT = 5_000;
+export const DEFAULT_TIMEOUT = 5_000;
 /** A read that fails in passing is sent this often altogether. */
 const READ_ATTEMPTS = 3;
 

@@ -16,7 +16,12 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * Waits for work, for `ms` milliseconds at the most and until `signal` aborts; then rejects with
  * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
  */
-export async function waitFor<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+export async function waitFor<T>(
+  work: Promise<T>,
+  ms: number,
+  signal?: AbortSignal,
+  onTimer?: (timer: unknown) => void,
+): Promise<T> {
   if (ms === Infinity && signal === undefined) return await work;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
@@ -24,6 +29,7 @@ export async function waitFor<T>(work: Promise<T>, ms: number, signal?: AbortSig
     onAbort = () => reject(new GaveUp("aborted"));
     if (ms !== Infinity) {
       timer = setTimeout(() => reject(new GaveUp("timeout")), Math.min(LONGEST_TIMER, Math.max(0, ms)));
+      onTimer?.(timer);
     }
   });
   signal?.addEventListener("abort", onAbort, { once: true });
@@ -42,6 +48,19 @@ export async function waitFor<T>(work: Promise<T>, ms: number, signal?: AbortSig
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal).catch(() => {});
 }
+
+/** A pause that does not keep a process alive which has nothing else to do. */
+export async function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
+  await waitFor(new Promise<never>(() => {}), ms, signal, unref).catch(() => {});
+}
+
+/** Workers have no such thing, and need none: there a timer ends with its request. */
+function unref(timer: unknown): void {
+  if (typeof timer === "object" && timer !== null) (timer as { unref?(): void }).unref?.();
+  else if (typeof timer === "number") (globalThis as GlobalWithDeno).Deno?.unrefTimer?.(timer);
+}
+
+type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
  * How long to wait before attempt `attempt` (from 1): doubling from `base` up to `cap`, and a random share of

@@ -33,32 +33,73 @@ export type SessionHandler<Data extends object, Rest extends unknown[]> = (
   ...rest: Rest
 ) => Response | Promise<Response>;
 
+/** What a platform calls. It may pass more than the handler takes. */
+export type FetchHandler<Rest extends unknown[]> = (
+  request: Request,
+  ...rest: [...Rest, ...unknown[]]
+) => Promise<Response>;
+
 /**
- * Gives a `fetch` handler its session. What the handler changes is saved before its response is sent. A handler
- * that throws saves nothing, and the error is thrown on; one with a `getResponse()`, as Hono's `HTTPException`,
- * is a response like any other.
+ * Gives a `fetch` handler its session. What the handler changes is saved before its response is sent.
  *
- * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
- * from `env`; it is called once for each `env` object.
+ * A handler that throws saves nothing, and the error is thrown on for the platform to answer; one with a
+ * `getResponse()`, as Hono's `HTTPException`, is a response like any other. Where the handler had ended, created or
+ * renewed its session by `await session.destroy()` or `commit()`, that stands, and the browser must hear of it: with a
+ * `waitUntil` (Workers) the answer is a plain 500 with the cookie, and the platform gets the error as that of
+ * `waitUntil`. Without one (Deno, Bun) no cookie can go along with a thrown error: catch it in the handler.
+ *
+ * @param manager A manager.
  * @param handler Gets the request, a function that gives the session, and whatever else the platform passes.
  */
-export function withSessions<Data extends object, Rest extends unknown[] = unknown[]>(
-  manager: SessionManager<Data> | ((env: Rest[0]) => SessionManager<Data>),
+export function withSessions<Data extends object, Rest extends unknown[]>(
+  manager: SessionManager<Data>,
   handler: SessionHandler<Data, Rest>,
-): (request: Request, ...rest: Rest) => Promise<Response> {
+): FetchHandler<Rest>;
+/**
+ * As above, for Workers, where credentials arrive with each request.
+ *
+ * @param manager Makes a manager from `env`; it is called once for each `env` object.
+ * @param handler Gets the request, a function that gives the session, `env` and whatever else the platform passes.
+ */
+export function withSessions<Data extends object, Environment, Rest extends unknown[]>(
+  manager: (env: Environment) => SessionManager<Data>,
+  handler: SessionHandler<Data, [env: Environment, ...rest: Rest]>,
+): FetchHandler<[env: Environment, ...rest: Rest]>;
+export function withSessions<Data extends object>(
+  manager: SessionManager<Data> | ((env: unknown) => SessionManager<Data>),
+  handler: SessionHandler<Data, unknown[]>,
+): FetchHandler<unknown[]> {
   const managerOf = perEnvironment(manager);
-  return async function sessionHandler(request: Request, ...rest: Rest): Promise<Response> {
+  return async function sessionHandler(request: Request, ...rest: unknown[]): Promise<Response> {
     const { waitUntil } = executionContext(rest);
-    const current = managerOf(rest[0], rest[0]).begin(request, { waitUntil });
-    let response: Response | undefined;
-    let error: unknown;
+    const [environment] = rest;
+    const current = managerOf(environment, environment).begin(request, { waitUntil });
+    let response: Response;
     try {
       response = await handler(request, () => current.session(), ...rest);
     } catch (thrown) {
-      error = thrown ?? new Error("The handler threw nothing");
+      const error: unknown = thrown ?? new Error("The handler threw nothing");
+      if (waitUntil === undefined || isResponse(error)) return await current.finish(undefined, error);
+      const answer = await current.finish(internalServerError(), error);
+      if (!answer.headers.has("Set-Cookie")) throw error;
+      // The platform hears of the error all the same, and the browser of what the handler saved or ended itself.
+      waitUntil(Promise.reject(error));
+      return answer;
     }
-    return await current.finish(response, error);
+    return await current.finish(response);
   };
+}
+
+/** Whether an error says itself how to answer it, as this package's and Hono's `HTTPException` do. */
+function isResponse(error: unknown): boolean {
+  return typeof (error as { getResponse?: unknown }).getResponse === "function";
+}
+
+function internalServerError(): Response {
+  return new Response("Internal Server Error\n", {
+    status: 500,
+    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+  });
 }
 
 /** Workers pass `env` and an execution context after the request; Deno and Bun pass neither. */

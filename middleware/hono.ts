@@ -53,7 +53,10 @@ const managers = new WeakMap<object, unknown>();
 /**
  * Puts the request's session into `c.var`, as a function that loads it when it is first called. What the handler
  * changes is saved before the response is sent. A handler that throws saves nothing; an `HTTPException` is a
- * response like any other.
+ * response like any other. What the handler saved or ended itself, by `commit()` or `destroy()`, stands, and its
+ * cookie goes out with the response of `app.onError`.
+ *
+ * Mount it before `etag()`, whose 304 keeps no cookie.
  *
  * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
  * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` that object is new
@@ -71,11 +74,24 @@ export function honoSessions<Data extends object, Key extends string = "session"
     if (typeof outer === "function" && managers.get(outer) === current) return await next();
 
     const request = current.begin(c.req.raw, { waitUntil: waitUntilOf(c) });
-    const accessor = () => request.session();
+    let asked = false;
+    const accessor = () => {
+      asked = true;
+      return request.session();
+    };
     managers.set(accessor, current);
     c.set(key, accessor as SessionVariables<Data, Key>[Key]);
-    await next();
-    const response = await request.finish(c.res, c.error);
+    let thrown: unknown;
+    try {
+      await next();
+    } catch (error) {
+      // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
+      if (!asked) throw error;
+      thrown = error ?? new Error("The handler threw nothing");
+    }
+    // A handler that gave no response: Hono has an error for that.
+    if (thrown === undefined && !c.finalized) return;
+    const response = await request.finish(thrown === undefined ? c.res : undefined, thrown ?? c.error);
     if (response === c.res) return;
     // Assigning to c.res merges the old headers into the new response, unless there is no old one.
     c.res = undefined;

@@ -1,3 +1,5 @@
+import { LONGEST_TIMER } from "../core/wait.ts";
+
 /**
  * A `fetch` that gives up for good: it aborts the request after `ms` milliseconds, the reading of the answer
  * included. Neither `@libsql/client` nor `@planetscale/database` has a time limit of its own; hand this to the
@@ -25,7 +27,7 @@ export function fetchWithTimeout(
     const { cache: _, ...rest } = init ?? {};
     const controller = new AbortController();
     const expired = () => controller.abort(new DOMException("The database took too long", "TimeoutError"));
-    const timer = setTimeout(expired, ms);
+    const timer = setTimeout(expired, Math.min(LONGEST_TIMER, ms));
     const given = rest.signal ?? (input instanceof Request ? input.signal : undefined);
     const signal = given ? AbortSignal.any([given, controller.signal]) : controller.signal;
     try {

@@ -15,15 +15,15 @@ export class OptionsReader {
     const duration = parseDuration(value);
     if (duration !== undefined) return duration;
     this.problems.push(`"${name}" must be milliseconds from 0, or text such as "90s": got ${show(value)}`);
-    return 0;
+    return NaN;
   }
 
   cleanup(options: CleanupOptions, defaultInterval: string): { mode: CleanupMode; interval: number } {
-    const mode = options.cleanup ?? "lazy";
+    const { cleanup: mode = "lazy", cleanupInterval = defaultInterval } = options;
     if (!["lazy", "timer", "off"].includes(mode)) {
       this.problems.push(`"cleanup" must be "lazy", "timer" or "off": got ${show(mode)}`);
     }
-    return { mode, interval: this.duration("cleanupInterval", options.cleanupInterval ?? defaultInterval) };
+    return { mode, interval: this.duration("cleanupInterval", cleanupInterval) };
   }
 
   /** Throws what was found. */

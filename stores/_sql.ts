@@ -50,14 +50,22 @@ export const PAGE_SIZE = 200;
 
 /** Reads what is common to SQL stores; the caller adds its own and calls `reader.finish()`. */
 export function readSqlOptions(reader: OptionsReader, options: SqlStoreOptions): SqlSettings {
-  const table = options.table ?? "sessions";
+  const { table = "sessions", timeout: givenTimeout = "5s" } = options;
   // A name cannot be a parameter of a statement: nothing that needs escaping gets into one.
   if (typeof table !== "string" || !/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(table)) {
     reader.problems.push(`"table" must be a plain identifier of at most 63 characters: got ${show(table)}`);
   }
-  const timeout = reader.duration("timeout", options.timeout ?? "5s");
-  if (timeout === 0 && reader.problems.length === 0) reader.problems.push(`"timeout" must be above 0: got 0`);
+  const timeout = reader.duration("timeout", givenTimeout);
+  if (timeout === 0) reader.problems.push(`"timeout" must be above 0: got ${show(givenTimeout)}`);
   return { table, timeout, ...reader.cleanup(options, "5m") };
+}
+
+/** More rows than this are never deleted by one statement: writers wait behind it. */
+const LARGEST_BATCH = 1_000;
+
+/** How many rows one statement is to delete. */
+export function batchSize({ limit = LARGEST_BATCH }: DeleteExpiredOptions): number {
+  return Math.max(0, Math.min(LARGEST_BATCH, Math.trunc(limit)));
 }
 
 /** Makes of a driver's error what a user may see of it; `undefined` where the driver's error says nothing. */

@@ -45,6 +45,7 @@ import type {
 } from "../core/store.ts";
 import { OptionsReader } from "./_options.ts";
 import {
+  batchSize,
   classifyStatus,
   newCleanup,
   PAGE_SIZE,
@@ -90,6 +91,9 @@ const JULIAN_OFFSET = 210_866_760_000_000;
 /** A parameter in milliseconds as the Julian day that SQLite's own `julianday()` makes of it, to the bit. */
 const julianDay = (parameter: string) => `((${parameter} + ${JULIAN_OFFSET}) / 86400000.0)`;
 const EXPIRY_MS = `CAST(round(expiry * 86400000.0) AS INTEGER) - ${JULIAN_OFFSET}`;
+
+/** An index whose first column is the expiry, and that covers every row. */
+const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\bwhere\b)/is;
 
 /**
  * Keeps sessions in a libSQL or SQLite table. Each call is one statement, and over HTTP one request.
@@ -147,7 +151,6 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** Gives a live row. */
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
-    this.#cleanup.notice("read", options);
     const statement = {
       sql: `SELECT data, ${EXPIRY_MS} FROM ${this.#table} WHERE token = ?1 AND expiry > ${julianDay("?2")}`,
       args: [token, options.now],
@@ -157,6 +160,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
       if (!options.primary) return await this.#client.execute(statement);
       return (await this.#client.batch([statement], "write"))[0]!;
     });
+    this.#cleanup.notice("read", options);
     return rows[0] && { data: toBytes(rows[0][0]), expiry: Number(rows[0][1]) };
   }
 
@@ -210,12 +214,14 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     return this.#pages("all", "", [], options);
   }
 
-  /** Deletes expired rows, the longest expired first. */
+  /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
-    const { now, limit = 1_000, grace = 0, onEvent } = options;
+    const { now, grace = 0, onEvent } = options;
+    const limit = batchSize(options);
     const statement = {
-      // Checked again outside: a row may be touched between the two steps of the statement's plan.
-      sql: `DELETE FROM ${this.#table} WHERE expiry <= ${julianDay("?1")} AND token IN` +
+      // Checked again outside, where a row is deleted. The plus keeps the planner from taking the index on expiry
+      // there too, and with it from walking over every expired row.
+      sql: `DELETE FROM ${this.#table} WHERE +expiry <= ${julianDay("?1")} AND token IN` +
         ` (SELECT token FROM ${this.#table} WHERE expiry <= ${julianDay("?1")} ORDER BY expiry LIMIT ?2)` +
         ` RETURNING 1`,
       args: [now - grace, limit],
@@ -224,7 +230,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
       return (await this.#write("deleteExpired", statement.sql, statement.args)).length;
     }
     const indexes = {
-      sql: `SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL`,
+      sql: `SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?1)`,
       args: [this.#name],
     };
     const [found, deleted] = await this.#runner.write(
@@ -232,7 +238,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
       () => this.#client.batch([indexes, statement], "write"),
     );
     this.#indexChecked = true;
-    if (!found!.rows.some((row) => /\(\s*["`[]?expiry\b/i.test(String(row[0])))) {
+    if (!found!.rows.some((row) => EXPIRY_INDEX.test(String(row[0])))) {
       onEvent({ kind: "missing-index", statement: this.#expiryIndex() });
     }
     return deleted!.rows.length;

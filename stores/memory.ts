@@ -15,6 +15,7 @@
 
 import TinyQueue from "tinyqueue";
 import { Cleanup, type CleanupOptions } from "../core/cleanup.ts";
+import { show } from "../core/config.ts";
 import { equalBytes } from "../core/record.ts";
 import type {
   AtomicStore,
@@ -82,11 +83,12 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   constructor(options: MemoryStoreOptions = {}) {
     const reader = new OptionsReader(options, OPTION_NAMES);
     const { mode, interval } = reader.cleanup(options, "1m");
-    this.#maxSessions = options.maxSessions ?? 100_000;
-    if (!Number.isSafeInteger(this.#maxSessions) || this.#maxSessions <= 0) {
-      reader.problems.push(`"maxSessions" must be a whole number above 0: got ${this.#maxSessions}`);
+    const { maxSessions = 100_000 } = options;
+    if (!Number.isSafeInteger(maxSessions) || maxSessions <= 0) {
+      reader.problems.push(`"maxSessions" must be a whole number above 0: got ${show(maxSessions)}`);
     }
     reader.finish();
+    this.#maxSessions = maxSessions;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
@@ -146,8 +148,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** Every live session. Those that come or go meanwhile may be among them or not. */
   async *all({ now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    for (const [token, { data, expiry }] of this.#entries) {
-      if (now < expiry) yield { token, data: data.slice(), expiry };
+    // The tokens of the start: a session that is saved meanwhile moves to the end, and would come again for ever.
+    for (const token of [...this.#entries.keys()]) {
+      const entry = this.#live(token, now);
+      if (entry !== undefined) yield { token, data: entry.data.slice(), expiry: entry.expiry };
     }
   }
 

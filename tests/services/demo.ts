@@ -35,7 +35,7 @@ const START_TIMEOUT = 60_000;
 export function spawnDemo(
   { port = freePort(), file }: DemoOptions,
 ): GuardedProcess & { port: number | string } {
-  const [deno, ...args] = config.tasks.demo.split(" ");
+  const [deno, ...args] = config.tasks.demo.command.split(" ");
   if (deno !== "deno") throw new Error(`Cannot start the demo: its task runs ${deno}`);
   const env = { PORT: String(port), DEMO_DB: file, NO_COLOR: "1" };
   return { ...spawnGuarded(Deno.execPath(), args, { cwd: ROOT, env }), port };

@@ -1,0 +1,64 @@
+/**
+ * Starts the demo: `deno task demo`, then http://localhost:8000. `PORT` changes the port, `DEMO_DB` the file that
+ * holds the sessions.
+ * @module
+ */
+
+import { createClient } from "@libsql/client";
+import { sessions } from "@x/sessions";
+import { LibSQLStore } from "@x/sessions/stores/libsql";
+import { type Data, demoApp } from "./app.ts";
+
+const file = Deno.env.get("DEMO_DB") || "demo.db";
+const port = Number(Deno.env.get("PORT") || 8000);
+if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  exit(`PORT must be a number from 1 to 65535, and is ${Deno.env.get("PORT")}`);
+}
+
+const client = createClient({ url: `file:${file}` });
+const store = new LibSQLStore(client, { cleanup: "lazy" });
+
+const manager = sessions<Data>({
+  store,
+  lifetime: "24h",
+  idleTimeout: "20m",
+  onError: (error, { phase }) => console.error(`Failed to ${phase}:`, error),
+  onEvent: (event) => console.log("Session event:", event),
+});
+
+await store.createTable();
+const server = listen();
+await server.finished;
+client.close();
+
+function listen(): Deno.HttpServer {
+  const handler = demoApp(manager).fetch;
+  try {
+    // Signing in takes no password here: nobody but this machine may reach it.
+    const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: announce }, handler);
+    const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
+    for (const signal of signals) {
+      Deno.addSignalListener(signal, () => void server.shutdown());
+    }
+    return server;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    client.close();
+    exit(`Port ${port} is taken. Choose another one: PORT=${port + 1} npx -y deno@2 task demo`);
+  }
+}
+
+function announce(): void {
+  console.log(`The demo is on http://localhost:${port}, its sessions are in ${file}.
+
+In a shell:
+  curl -c jar.txt -b jar.txt http://localhost:${port}/put
+  curl -c jar.txt -b jar.txt http://localhost:${port}/get
+
+Ctrl+C stops it; the sessions are still there at the next start.`);
+}
+
+function exit(reason: string): never {
+  console.error(reason);
+  Deno.exit(1);
+}

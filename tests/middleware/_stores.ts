@@ -1,0 +1,19 @@
+/**
+ * Stores whose database is not there: a real client, and an address where nobody listens.
+ * @module
+ */
+
+import { createClient } from "@libsql/client/web";
+import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
+import { freePort } from "../services/_port.ts";
+
+/** A store on the libSQL server at an address. */
+export function libSQLStoreAt(url: string, table?: string): LibSQLStore {
+  const client = createClient({ url, concurrency: Infinity, fetch: fetchWithTimeout(2_000) });
+  return new LibSQLStore(client, { cleanup: "off", ...(table && { table }) });
+}
+
+/** A store of which every call fails. */
+export function storeWithoutServer(): LibSQLStore {
+  return libSQLStoreAt(`http://127.0.0.1:${freePort()}`);
+}

@@ -1,0 +1,470 @@
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { honoSessions } from "../../middleware/hono.ts";
+import {
+  MemoryStore,
+  type SessionError,
+  type SessionErrorInfo,
+  SessionGoneError,
+  type SessionManager,
+  type SessionOptions,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
+import { freshTable } from "../backends.ts";
+import { countingStore } from "../counting_store.ts";
+import { failUnsent, interleave } from "../manager/_interleaving.ts";
+import { setCookies } from "../manager/_visits.ts";
+import { startLibSQL } from "../services/libsql.ts";
+import { libSQLStoreAt, storeWithoutServer } from "./_stores.ts";
+import { visitorOf } from "./_visitor.ts";
+
+interface Data {
+  userId: number;
+  note: string;
+}
+
+const URL = "https://example.com/";
+
+/** What `onError` heard. */
+class Reports {
+  readonly all: { error: SessionError; info: SessionErrorInfo }[] = [];
+
+  /** @param answer What `onError` is to return. */
+  hook(answer?: () => Response): SessionOptions["onError"] {
+    return (error, info) => {
+      this.all.push({ error, info });
+      return answer?.();
+    };
+  }
+
+  get phases(): string[] {
+    return this.all.map(({ error, info }) => `${error.name} ${info.phase}`);
+  }
+}
+
+/** An application that answers every error with a page of its own, so that Hono logs none. */
+function application(manager: SessionManager<Data>) {
+  return new Hono()
+    .use(honoSessions(manager))
+    .onError((error, c) => {
+      return error instanceof HTTPException ? error.getResponse() : c.text(`page of ${error.name}`, 500);
+    })
+    .post("/", async (c) => {
+      const session = await c.var.session();
+      session.put("userId", 42);
+      return c.text("signed in");
+    })
+    .get("/", async (c) => {
+      const session = await c.var.session();
+      return c.text(`${session.get("userId")} ${session.get("note")}`);
+    });
+}
+
+Deno.test("An HTTPException of a handler is a response: the session is saved", async (t) => {
+  for (const page of ["Hono", "app.onError"]) {
+    await t.step(`answered by ${page}`, async () => {
+      const manager = sessions<Data>();
+      const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
+        (await c.var.session()).put("userId", 7);
+        throw new HTTPException(401, { message: "sign in first" });
+      });
+      if (page === "app.onError") app.onError((error, c) => c.text(`page: ${error.message}`, 401));
+      const response = await app.request(URL);
+      assertEquals(response.status, 401);
+      assertEquals(await response.text(), page === "Hono" ? "sign in first" : "page: sign in first");
+      assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
+    });
+  }
+});
+
+Deno.test("Any other error of a handler saves nothing", async (t) => {
+  const counting = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = sessions<Data>({ store: counting.store });
+  const app = application(manager).get("/throws", async (c) => {
+    const session = await c.var.session();
+    session.put("userId", 1);
+    session.renewToken();
+    throw new RangeError("on purpose");
+  });
+  await t.step("of a new session", async () => {
+    const response = await app.request(`${URL}throws`);
+    assertEquals([response.status, await response.text()], [500, "page of RangeError"]);
+    assertEquals(setCookies(response), []);
+    assertEquals(counting.calls(), {});
+    assertEquals(response.headers.get("Vary"), "Cookie");
+    assertEquals(response.headers.get("Cache-Control"), "private");
+  });
+  await t.step("of one that exists", async () => {
+    const visitor = visitorOf(app);
+    await visitor.post("/");
+    const { token } = visitor;
+    counting.reset();
+    assertEquals((await visitor.visit("/throws")).status, 500);
+    assertEquals(counting.calls(), { find: 1 });
+    assertEquals(visitor.token, token);
+    assertEquals(await visitor.text("/"), "42 undefined");
+  });
+});
+
+Deno.test("What the handler saved or ended itself stands when it throws, with its cookie", async (t) => {
+  const manager = sessions<Data>();
+  const app = application(manager)
+    .get("/create", async (c) => {
+      const session = await c.var.session();
+      session.put("userId", 1);
+      await session.commit();
+      session.put("userId", 2);
+      throw new Error("on purpose");
+    })
+    .get("/renew", async (c) => {
+      const session = await c.var.session();
+      session.renewToken();
+      // Under way while the handler throws.
+      await Promise.all([session.commit(), Promise.reject(new Error("on purpose"))]);
+      return c.text("never");
+    })
+    .get("/destroy", async (c) => {
+      await (await c.var.session()).destroy();
+      throw new Error("on purpose");
+    })
+    .get("/destroy-and-put", async (c) => {
+      const session = await c.var.session();
+      await session.destroy();
+      session.put("note", "dropped");
+      throw new Error("on purpose");
+    });
+  await t.step("a commit of a new session", async () => {
+    const visitor = visitorOf(app);
+    assertEquals((await visitor.visit("/create")).status, 500);
+    assertEquals(await visitor.text("/"), "1 undefined");
+  });
+  await t.step("a renewal", async () => {
+    const visitor = visitorOf(app);
+    await visitor.post("/");
+    const before = visitor.token;
+    assertEquals((await visitor.visit("/renew")).status, 500);
+    assertNotEquals(visitor.token, before);
+    assertEquals(await visitor.text("/"), "42 undefined");
+    assertEquals((await manager.load(before)).get("userId"), undefined);
+  });
+  for (const path of ["/destroy", "/destroy-and-put"]) {
+    await t.step(path.slice(1), async () => {
+      const visitor = visitorOf(app);
+      await visitor.post("/");
+      const { token } = visitor;
+      const response = await visitor.visit(path);
+      assertEquals(response.status, 500);
+      assertEquals(setCookies(response).map(({ value, attributes }) => [value, attributes["Max-Age"]]), [[
+        "",
+        "0",
+      ]]);
+      assertEquals((await manager.load(token)).token, undefined);
+    });
+  }
+});
+
+Deno.test("An explicit commit's cookie goes out though saving what followed fails", async () => {
+  const manager = sessions<Data>({ maxBytes: 1_000 });
+  const visitor = visitorOf(
+    application(manager).post("/login", async (c) => {
+      const session = await c.var.session();
+      session.put("userId", 7);
+      await session.commit();
+      session.put("note", "x".repeat(2_000));
+      return c.text("never");
+    }),
+  );
+  assertEquals((await visitor.post("/login")).status, 500);
+  assertEquals(await visitor.text("/"), "7 undefined");
+});
+
+Deno.test("What is thrown and is no Error passes through, and saves nothing", async (t) => {
+  const store = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = sessions<Data>({ store: store.store });
+  const thrown = { "a Response": new Response("no convention of Hono"), "text": "text" };
+  for (const [name, value] of Object.entries(thrown)) {
+    await t.step(name, async () => {
+      const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
+        (await c.var.session()).put("userId", 1);
+        throw value;
+      });
+      let caught: unknown;
+      await Promise.resolve(app.request(URL)).catch((error: unknown) => caught = error);
+      assertStrictEquals(caught, value);
+      assertEquals(store.calls(), {});
+    });
+  }
+});
+
+Deno.test("An error of app.notFound() goes to app.onError", async (t) => {
+  const manager = sessions<Data>();
+  const app = new Hono()
+    .use(honoSessions(manager))
+    .get("/", (c) => c.text("ok"))
+    .onError((error, c) => c.text(`page: ${error.message}`, 404));
+  await t.step("an HTTPException, the session not being asked for", async () => {
+    app.notFound(() => {
+      throw new HTTPException(404, { message: "nothing here" });
+    });
+    const response = await app.request(`${URL}nowhere`);
+    assertEquals([response.status, await response.text()], [404, "page: nothing here"]);
+    assertEquals(response.headers.get("Vary"), null);
+  });
+});
+
+Deno.test("A failed load", async (t) => {
+  await using server = await startLibSQL();
+  const store = libSQLStoreAt(server.url);
+  await store.createTable();
+  const reports = new Reports();
+  const manager = sessions<Data>({ store, onError: reports.hook() });
+  // Without the page of application(), for Hono's own answer.
+  const app = new Hono()
+    .use(honoSessions(manager))
+    .post("/", async (c) => {
+      (await c.var.session()).put("userId", 42);
+      return c.text("signed in");
+    })
+    .get("/", async (c) => c.text(String((await c.var.session()).get("userId"))))
+    .get("/caught", async (c) => {
+      try {
+        await c.var.session();
+        return c.text("signed in");
+      } catch {
+        return c.text("without a session");
+      }
+    })
+    .get("/never-awaited", (c) => {
+      c.var.session();
+      return c.text("ok");
+    });
+  const visitor = visitorOf(app);
+  await visitor.post("/");
+  const { token } = visitor;
+  await server.kill();
+
+  await t.step("answers 503 where it is not caught, and sets no cookie", async () => {
+    const response = await visitor.visit("/");
+    assertEquals([response.status, await response.text()], [503, "Service Unavailable\n"]);
+    assertEquals(setCookies(response), []);
+    assertEquals(response.headers.get("Cache-Control"), "no-store");
+    assertEquals(reports.phases, ["SessionStoreError load"]);
+    const { request } = reports.all[0]!.info;
+    assertEquals(request?.url, URL);
+  });
+  await t.step("leaves the answer to a handler that catches it, and is reported once", async () => {
+    reports.all.length = 0;
+    const response = await visitor.visit("/caught");
+    assertEquals([response.status, await response.text()], [200, "without a session"]);
+    assertEquals(setCookies(response), []);
+    assertEquals(response.headers.get("Vary"), "Cookie");
+    assertEquals(reports.phases, ["SessionStoreError load"]);
+  });
+  await t.step("harms no handler that does not await it, and is reported once", async () => {
+    reports.all.length = 0;
+    const response = await visitor.visit("/never-awaited");
+    assertEquals([response.status, await response.text()], [200, "ok"]);
+    assertEquals(setCookies(response), []);
+    assertEquals(reports.phases, ["SessionStoreError load"]);
+  });
+  await t.step("is over when the server is back: the same cookie is good", async () => {
+    await server.start();
+    assertEquals(await visitor.text("/"), "42");
+    assertEquals(visitor.token, token);
+  });
+});
+
+Deno.test("A failed commit replaces the handler's response whole", async (t) => {
+  await using server = await startLibSQL();
+  const store = libSQLStoreAt(server.url, freshTable());
+  await store.createTable();
+  const reports = new Reports();
+  const manager = sessions<Data>({ store, onError: reports.hook() });
+  let cancelled = false;
+  const app = application(manager).put("/", async (c) => {
+    (await c.var.session()).put("note", "lost");
+    await server.kill();
+    c.header("Set-Cookie", "theme=dark");
+    c.header("ETag", '"1"');
+    c.header("Cache-Control", "public, max-age=60");
+    c.header("X-Own", "1");
+    return c.body(new ReadableStream({ cancel: () => void (cancelled = true) }), 201);
+  });
+  const visitor = visitorOf(app);
+  await visitor.post("/");
+  const response = await visitor.visit("/", { method: "PUT" });
+  await t.step("by one of the error's", async () => {
+    assertEquals([response.status, await response.text()], [503, "Service Unavailable\n"]);
+    assertEquals(Object.fromEntries(response.headers), {
+      "cache-control": "no-store",
+      "content-type": "text/plain; charset=utf-8",
+      vary: "Cookie",
+    });
+  });
+  await t.step("and ends its stream", () => assert(cancelled));
+  await t.step("and is reported once", () => assertEquals(reports.phases, ["SessionStoreError commit"]));
+  await t.step("and nothing was saved", async () => {
+    await server.start();
+    assertEquals(await visitor.text("/"), "42 undefined");
+  });
+});
+
+Deno.test("A session that ended meanwhile answers 409, and no cookie deletes the next one", async () => {
+  const reports = new Reports();
+  const manager = sessions<Data>({ onError: reports.hook() });
+  const visitor = visitorOf(
+    application(manager).put("/", async (c) => {
+      const session = await c.var.session();
+      session.put("note", "too late");
+      await (await manager.load(session.token)).destroy();
+      return c.text("never");
+    }),
+  );
+  await visitor.post("/");
+  const response = await visitor.visit("/", { method: "PUT" });
+  assertEquals([response.status, await response.text()], [409, "Conflict\n"]);
+  assertEquals(setCookies(response), []);
+  assertEquals(reports.phases, ["SessionGoneError commit"]);
+});
+
+Deno.test("A Response of the manager's onError replaces every other, and each error is reported once", async (t) => {
+  const page = () => new Response("the manager's page", { status: 599, headers: { "X-Page": "1" } });
+  const reports = new Reports();
+  const down = sessions<Data>({ store: storeWithoutServer(), onError: reports.hook(page) });
+  const up = sessions<Data>({ onError: reports.hook(page) });
+  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const check = async (response: Response, phases: string[]) => {
+    assertEquals([response.status, await response.text()], [599, "the manager's page"]);
+    assertEquals(response.headers.get("X-Page"), "1");
+    assertEquals(setCookies(response), []);
+    assertEquals(reports.phases.splice(0), phases);
+    assertEquals(reports.all.splice(0).every(({ info }) => info.request?.url === URL), true);
+  };
+  await t.step("for a load, without app.onError", async () => {
+    const app = new Hono().use(honoSessions(down)).get("/", async (c) => c.json(await c.var.session()));
+    await check(await app.request(URL, { headers }), ["SessionStoreError load"]);
+  });
+  await t.step("for a load, before that of app.onError", async () => {
+    await check(await application(down).request(URL, { headers }), ["SessionStoreError load"]);
+  });
+  await t.step("for a commit", async () => {
+    const app = application(down).put("/", async (c) => {
+      (await c.var.session()).put("userId", 1);
+      return c.text("never");
+    });
+    await check(await app.request(URL, { method: "PUT" }), ["SessionStoreError commit"]);
+  });
+  await t.step("for an explicit commit that the handler does not catch", async () => {
+    const app = application(down).put("/", async (c) => {
+      const session = await c.var.session();
+      session.put("userId", 1);
+      return c.json(await session.commit());
+    });
+    await check(await app.request(URL, { method: "PUT" }), ["SessionStoreError commit"]);
+  });
+  await t.step("for a value that cannot be stored", async () => {
+    const app = application(up).put("/", async (c) => {
+      (await c.var.session()).put("note", (() => {}) as unknown as string);
+      return c.text("never");
+    });
+    await check(await app.request(URL, { method: "PUT" }), ["SessionEncodeError commit"]);
+  });
+  await t.step("even the same one for several requests", async () => {
+    const shared = new Response(null, { status: 599 });
+    const manager = sessions<Data>({ onError: () => shared, maxBytes: 1_000 });
+    const visitor = visitorOf(
+      application(manager).put("/", async (c) => {
+        const session = await c.var.session();
+        session.put("userId", 1);
+        await session.commit();
+        session.put("note", "x".repeat(2_000));
+        return c.text("never");
+      }),
+    );
+    assertEquals(setCookies(await visitor.visit("/", { method: "PUT" })).length, 1);
+    assertEquals(setCookies(await visitor.visit("/", { method: "PUT" })).length, 0);
+    assertEquals(shared.headers.get("Set-Cookie"), null);
+  });
+});
+
+Deno.test("An explicit commit or destroy() that fails is reported although the handler catches it", async () => {
+  const reports = new Reports();
+  const inner = new MemoryStore({ cleanup: "off" });
+  const failure = () => failUnsent(new SessionStoreError("delete", { reason: "rejected", retryable: false }));
+  const store = interleave(inner, { delete: [failure()] });
+  const manager = sessions<Data>({ store, onError: reports.hook() });
+  const visitor = visitorOf(
+    application(manager).post("/logout", async (c) => {
+      const session = await c.var.session();
+      await assertRejects(() => session.destroy(), SessionStoreError);
+      return c.text("still signed in");
+    }),
+  );
+  await visitor.post("/");
+  const response = await visitor.post("/logout");
+  assertEquals([await response.text(), setCookies(response)], ["still signed in", []]);
+  assertEquals(reports.phases, ["SessionStoreError commit"]);
+});
+
+Deno.test("Of two managers the one whose session failed reports, and once", async (t) => {
+  const reports = { user: new Reports(), admin: new Reports() };
+  const user = sessions<Data>({ onError: reports.user.hook(), cookie: { name: "user" } });
+  const admin = sessions<Data>({
+    store: storeWithoutServer(),
+    onError: reports.admin.hook(),
+    cookie: { name: "admin" },
+  });
+  const headers = { Cookie: `admin=${"a".repeat(43)}` };
+  for (const order of ["user first", "admin first"]) {
+    for (const path of ["load", "commit"]) {
+      await t.step(`${path}, ${order}`, async () => {
+        const mounts = [honoSessions(user, { key: "user" }), honoSessions(admin, { key: "admin" })] as const;
+        if (order === "admin first") mounts.toReversed();
+        const app = (order === "user first"
+          ? new Hono().use(mounts[0]).use(mounts[1])
+          : new Hono().use(mounts[1]).use(mounts[0]))
+          .get("/load", async (c) => {
+            (await c.var.user()).put("userId", 1);
+            await c.var.admin();
+            return c.text("never");
+          })
+          .get("/commit", async (c) => {
+            (await c.var.user()).put("userId", 1);
+            const session = await c.var.admin();
+            session.put("userId", 1);
+            await session.commit();
+            return c.text("never");
+          });
+        const response = await app.request(URL + path, { headers: path === "load" ? headers : {} });
+        assertEquals(response.status, 503);
+        assertEquals(setCookies(response), []);
+        assertEquals(reports.admin.phases, [`SessionStoreError ${path}`]);
+        assertEquals(reports.user.phases, []);
+        reports.admin.all.length = 0;
+      });
+    }
+  }
+});
+
+Deno.test("An error of another session keeps its class for app.onError", async () => {
+  const manager = sessions<Data>();
+  let seen: unknown;
+  const app = new Hono().use(honoSessions(manager)).put("/", async (c) => {
+    const other = await manager.load();
+    other.put("userId", 1);
+    const { token } = await other.commit();
+    const again = await manager.load(token);
+    again.put("userId", 2);
+    await other.destroy();
+    await again.commit();
+    return c.text("never");
+  }).onError((error, c) => {
+    seen = error;
+    return c.text("page", 418);
+  });
+  const response = await app.request(URL, { method: "PUT" });
+  assert(seen instanceof SessionGoneError, String(seen));
+  assertEquals(response.status, 418);
+});
