@@ -20,7 +20,7 @@ const INSERTS_PER_PURGE = 100;
 /** Reads start fewer: they add no row, but a site that only reads must come clean as well. */
 const READS_PER_PURGE = 1_000;
 /** About 30 ms in a table of a million rows. */
-const BATCH = 200;
+export const LAZY_BATCH = 200;
 
 /** What {@linkcode isPurgeDue} goes by. */
 export interface PurgeOccasion {
@@ -133,8 +133,8 @@ export class Cleanup {
     this.#last = now;
     this.#moreLikely = false;
     try {
-      const deleted = await this.#deleteExpired({ now, limit: BATCH, onEvent });
-      this.#moreLikely = deleted >= BATCH;
+      const deleted = await this.#deleteExpired({ now, limit: LAZY_BATCH, onEvent });
+      this.#moreLikely = deleted >= LAZY_BATCH;
       if (deleted > 0) onEvent?.({ kind: "purged", deleted });
     } catch (error) {
       await report(toPurgeError(error), onError);

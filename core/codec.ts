@@ -15,7 +15,11 @@ export interface DecodedSession {
  * bytes that it did not write.
  */
 export interface Codec {
-  /** @param deadline Milliseconds since the epoch. */
+  /**
+   * Gives the bytes of a session.
+   *
+   * @param deadline Milliseconds since the epoch.
+   */
   encode(deadline: number, values: Record<string, unknown>): Uint8Array;
   /** Gives back what {@linkcode Codec.encode} was given. */
   decode(bytes: Uint8Array): DecodedSession;

@@ -4,7 +4,7 @@ import { SessionConflictError, SessionGoneError, SessionStoreError } from "./err
 import { decodeRecord, encodeRecord, equalBytes, REMEMBER_ME, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./state.ts";
 import type { AtomicStore, StoredRow } from "./store.ts";
-import type { StoreAccess } from "./store_access.ts";
+import { inDoubt, type StoreAccess } from "./store_access.ts";
 import { hashToken, newNonce, newToken, publicId } from "./token.ts";
 
 /** A write that failed in passing is sent this often altogether; conflicts are tried until the time is up. */
@@ -31,6 +31,8 @@ export class Commit {
   readonly #access: StoreAccess;
   readonly #state: SessionState;
   readonly #nonce = newNonce();
+  /** The failure of a write that was given up: it may have happened, or may yet happen. */
+  #doubt: SessionStoreError | undefined;
 
   constructor(settings: SessionSettings, store: AtomicStore, access: StoreAccess, state: SessionState) {
     this.#settings = settings;
@@ -45,20 +47,32 @@ export class Commit {
     try {
       if (state.row === undefined) await this.#create();
       else await this.#update(changes, state.row);
-      for (const token of changes.merged) {
-        await this.#access.insist("delete", (options) => this.#store.delete(token, options));
-      }
     } catch (error) {
       state.giveBackChanges(changes);
-      throw error;
+      // What is thrown speaks of the last attempt; an earlier one may have been the one that wrote.
+      throw this.#doubt !== undefined && isCertain(error) ? this.#doubt : error;
+    }
+    await this.#deleteMerged([...changes.merged]);
+  }
+
+  /** The session is saved by now: where this fails, no change is given back to be made once more. */
+  async #deleteMerged(tokens: string[]): Promise<void> {
+    for (const [index, token] of tokens.entries()) {
+      try {
+        await this.#access.insist("delete", (options) => this.#store.delete(token, options));
+      } catch (error) {
+        for (const left of tokens.slice(index)) this.#state.changes.merged.add(left);
+        throw inDoubt(error);
+      }
     }
   }
 
   async #create(): Promise<void> {
-    const draft = this.#draft({ ...this.#state.record, createdAt: this.#settings.now() });
-    const { data, expiry, record: { subject } } = draft;
-    let token = newToken();
+    const { data, expiry, record } = this.#draft({ ...this.#state.record, createdAt: this.#settings.now() });
+    const { subject } = record;
     for (let attempt = 1, failures = 0;; attempt++) {
+      // A new one for each attempt: what was given up may arrive late, after the session was used and ended.
+      const token = newToken();
       const row = { token: this.#storedToken(token), data, expiry };
       let failure: SessionStoreError | undefined;
       try {
@@ -66,17 +80,18 @@ export class Commit {
           "create",
           (options) => this.#store.create(row.token, data, expiry, { ...options, subject }),
         );
-        if (created) return this.#created(row, token, draft.record);
+        if (created) return this.#created(row, token, record);
       } catch (error) {
         failure = passing(error);
         failures++;
       }
       if (failure === undefined || failure.ambiguous) {
-        const seen = await this.#look(row.token, undefined, failure);
-        if (seen.kind === "ours") return this.#created(row, token, draft.record);
-        if (seen.kind !== "missing") token = newToken();
+        this.#doubt ??= failure;
+        const seen = await this.#look(row.token, undefined);
+        if (seen.kind === "ours") return this.#created(row, token, record);
       }
-      await this.#again(attempt, failures, failure);
+      if (failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt)) continue;
+      throw failure ?? new SessionConflictError(attempt);
     }
   }
 
@@ -85,6 +100,7 @@ export class Commit {
     const next = changes.renew ? this.#storedToken(token!) : read.token;
     let row = read;
     let draft = this.#draft(this.#state.record);
+    let started = performance.now();
     for (let attempt = 1, failures = 0;; attempt++) {
       const { data, expiry, record } = draft;
       const subject = record.subject ?? (changes.subject === null ? null : undefined);
@@ -101,13 +117,18 @@ export class Commit {
         failure = passing(error);
         failures++;
       }
+      // The pause comes before the look, not after: what is read must be fresh when it is written.
+      const took = performance.now() - started;
+      const again = failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt, true, took);
+      started = performance.now();
       if (failure === undefined || failure.ambiguous) {
-        const seen = await this.#lookAfterUpdate(row, next, failure);
+        this.#doubt ??= failure;
+        const seen = await this.#lookAfterUpdate(row, next, failure !== undefined);
         if (seen.kind === "ours") return done();
         if (seen.kind === "missing") throw new SessionGoneError();
         if (seen.kind === "other") {
           // A write of unknown fate is never replayed: it might count twice.
-          if (failure !== undefined) throw failure;
+          if (this.#doubt !== undefined) throw this.#doubt;
           const { token: changed } = row;
           this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(changed), attempt }));
           row = seen.row;
@@ -115,36 +136,26 @@ export class Commit {
           draft = this.#draft(seen.record);
         }
       }
-      await this.#again(attempt, failures, failure);
+      if (!again) throw failure ?? new SessionConflictError(attempt);
     }
-  }
-
-  /** Pauses before the next attempt, or throws where there is to be none. */
-  async #again(attempt: number, failures: number, failure: SessionStoreError | undefined): Promise<void> {
-    if (failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt)) return;
-    throw failure ?? new SessionConflictError(attempt);
   }
 
   async #lookAfterUpdate(
     { token, data }: StoredRow,
     next: string,
-    failure: SessionStoreError | undefined,
+    failed: boolean,
   ): Promise<Outcome> {
-    const old = await this.#look(token, data, failure);
+    const old = await this.#look(token, data);
     // A refusal is certain while the old row is there; only a failure may have left both.
-    if (next === token || (old.kind !== "missing" && failure === undefined)) return old;
-    const renewed = await this.#look(next, undefined, failure);
+    if (next === token || (old.kind !== "missing" && !failed)) return old;
+    const renewed = await this.#look(next, undefined);
     if (renewed.kind !== "ours") return old;
     // Both tokens: a store without atomic writes was interrupted, and must finish.
     return old.kind === "missing" ? renewed : { kind: "unchanged" };
   }
 
   /** Reads a row back. Where even that fails, what is known of the write is all there is to say. */
-  async #look(
-    token: string,
-    expected: Uint8Array | undefined,
-    failure: SessionStoreError | undefined,
-  ): Promise<Outcome> {
+  async #look(token: string, expected: Uint8Array | undefined): Promise<Outcome> {
     try {
       const found = await this.#access.read(
         "find",
@@ -157,8 +168,9 @@ export class Commit {
       if (this.#settings.now() >= record.deadline) return { kind: "missing" };
       return { kind: "other", row: { token, ...found }, record };
     } catch (error) {
-      if (failure !== undefined) throw failure;
-      if (error instanceof SessionStoreError) throw error;
+      if (this.#doubt !== undefined) throw this.#doubt;
+      // Even after a refusal: the write may have been delivered twice, and refused but the second time.
+      if (error instanceof SessionStoreError) throw inDoubt(error);
       // Someone put a row there that cannot be read: it is this session no more.
       throw new SessionGoneError();
     }
@@ -212,4 +224,9 @@ export class Commit {
 function passing(error: unknown): SessionStoreError {
   if (error instanceof SessionStoreError && (error.retryable || error.ambiguous)) return error;
   throw error;
+}
+
+/** Whether an error says that nothing was saved, of a session that may well be there. */
+function isCertain(error: unknown): boolean {
+  return error instanceof SessionConflictError || (error instanceof SessionStoreError && !error.ambiguous);
 }

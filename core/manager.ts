@@ -19,7 +19,7 @@ import {
 } from "./store.ts";
 import { type SessionContext, StoreAccess, toSessionError } from "./store_access.ts";
 import { hashToken, isToken, publicId } from "./token.ts";
-import { waitFor } from "./wait.ts";
+import { GaveUp, waitFor } from "./wait.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */
 export interface SubjectSession<Data extends object = Record<string, unknown>> {
@@ -128,7 +128,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         lastUsedAt: idleTimeout === Infinity || row.expiry === deadline
           ? undefined
           : row.expiry - idleTimeout,
-        expiresAt: row.expiry,
+        // A touch that crossed with an earlier deadline moved the row's expiry beyond it.
+        expiresAt: Math.min(row.expiry, deadline),
         current: row.token === current,
         get: (key) => values.get(key) as Data[typeof key] | undefined,
       });
@@ -336,6 +337,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const rows = list({ now: this.#settings.now(), signal })[Symbol.asyncIterator]();
     try {
       while (true) {
+        // Before the page is asked for, since waiting alone would still send the request.
+        if (signal?.aborted) throw new GaveUp("aborted");
         const next = await waitFor(rows.next(), this.#access(context).remaining, signal);
         if (next.done) return;
         yield next.value;

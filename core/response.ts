@@ -30,14 +30,25 @@ export function withCookie(response: Response, setCookie: string): Response {
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
-  // Nobody is going to read it: what it comes from may end.
-  replaced.body?.cancel().catch(() => {});
+  abandon(replaced);
   return withHeaders(error, true, (headers) => {
     for (const [name, value] of replaced.headers) {
       if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
       if (name === "vary") headers.append(name, value);
     }
   });
+}
+
+/** Nobody is going to read it: what it comes from may end. */
+function abandon(response: Response): void {
+  response.body?.cancel().catch(() => {});
+  if (!hasWebSocket(response)) return;
+  try {
+    response.webSocket.accept();
+    response.webSocket.close(1011);
+  } catch {
+    // Taken or closed already.
+  }
 }
 
 function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
@@ -73,7 +84,12 @@ function upgrade(response: Response, change: (headers: Headers) => void): Respon
   return response;
 }
 
-function hasWebSocket(response: Response): response is Response & { webSocket: object } {
+/** As Workers have it: the end of the client. */
+interface UpgradeResponse extends Response {
+  webSocket: { accept(): void; close(code: number): void };
+}
+
+function hasWebSocket(response: Response): response is UpgradeResponse {
   return Boolean((response as { webSocket?: unknown }).webSocket);
 }
 

@@ -24,6 +24,8 @@ export class SessionState {
   /** The row as last seen; `undefined` while there is none. */
   row: StoredRow | undefined;
   record: SessionRecord;
+  /** The deadline that the row holds, whatever this request has set since. */
+  storedDeadline: number;
   status: SessionStatus = "unmodified";
   changes: ChangeLog = new ChangeLog();
   /** What the browser is to hear of with the response: the cookie of the last commit that changed it. */
@@ -39,6 +41,7 @@ export class SessionState {
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
     this.#codec = codec;
     this.record = record;
+    this.storedDeadline = record.deadline;
     this.token = token;
     this.row = row;
   }
@@ -163,6 +166,7 @@ export class SessionState {
 
   /** Takes over what is in the store now, with the changes that were made meanwhile on top. */
   committed(row: StoredRow, token: string | undefined, record: SessionRecord): void {
+    this.storedDeadline = record.deadline;
     // The same values: no other request came in between, and later changes are in them already.
     if (record.values === this.record.values) {
       const { nonces, createdAt } = record;

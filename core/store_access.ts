@@ -66,20 +66,29 @@ export class StoreAccess {
 
   /** Sends what may happen twice without harm, whatever the signal says, and again after a failure. */
   async insist<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
+    let ambiguous = false;
     for (let attempt = 1;; attempt++) {
       try {
         return await this.#once(operation, undefined, true, () => call(this.#options()));
       } catch (error) {
         const passing = error instanceof SessionStoreError && error.retryable;
-        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt, false))) throw error;
+        ambiguous ||= error instanceof SessionStoreError && error.ambiguous;
+        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt, false))) {
+          throw ambiguous ? inDoubt(error) : error;
+        }
       }
     }
   }
 
-  /** Pauses before the next attempt; `false` where there is no time left for one. */
-  async retryAfter(attempt: number, heedSignal = true): Promise<boolean> {
+  /**
+   * Pauses before the next attempt; `false` where there is no time left for one.
+   *
+   * @param took How long the last attempt took, in milliseconds: those who collide on a slow store, or one that they
+   * have made slow, must spread wider.
+   */
+  async retryAfter(attempt: number, heedSignal = true, took = 0): Promise<boolean> {
     const signal = heedSignal ? this.context.signal : undefined;
-    const ms = backoff(attempt, 10, 250);
+    const ms = backoff(attempt, Math.max(10, took), Math.max(250, 8 * took));
     if (signal?.aborted || this.remaining <= ms) return false;
     await pause(ms, signal);
     return !signal?.aborted;
@@ -119,4 +128,11 @@ export function toSessionError(operation: StoreOperation, error: unknown, writes
     ambiguous: writes,
     cause: new ReducedError(error),
   });
+}
+
+/** The error, of something that may have happened all the same. */
+export function inDoubt(error: unknown): unknown {
+  if (!(error instanceof SessionStoreError) || error.ambiguous) return error;
+  const { operation, reason, retryable } = error;
+  return new SessionStoreError(operation, { reason, retryable, ambiguous: true, cause: error });
 }

@@ -5,7 +5,10 @@ import { equalBytes } from "../core/record.ts";
 export interface RenewalStatements {
   /** The data of a live row. */
   find(token: string, now: number): Promise<Uint8Array | undefined>;
-  insert(row: NextRow): Promise<void>;
+  /** The subject of a row, as far as it has one. */
+  subjectOf(token: string): Promise<string | undefined>;
+  /** `false` where the token exists, which is then left alone. */
+  insert(row: NextRow): Promise<boolean>;
   /** Replaces data and expiry of a live row that holds the expected data. */
   replace(
     token: string,
@@ -45,12 +48,13 @@ export class ShardedRenewal {
 
   /** As `AtomicStore.update` with a new token. */
   async renew(token: string, expected: Uint8Array, next: NextRow, now: number): Promise<boolean> {
-    const { find, insert, replace, remove } = this.#statements;
+    const { find, subjectOf, insert, replace, remove } = this.#statements;
     const pending = mark(PENDING, token, next.data);
     const moved = mark(MOVED, next.token);
-    const earlier = await find(next.token, now);
-    if (earlier === undefined) await insert({ ...next, data: pending });
-    else if (!equalBytes(earlier, pending)) return false;
+    const subject = next.subject === undefined ? await subjectOf(token) : next.subject;
+    const inserted = await insert({ ...next, data: pending, subject });
+    // An earlier delivery of the same statement may have inserted it; any other row is another session.
+    if (!inserted && !sameBytes(await find(next.token, now), pending)) return false;
     const switched = await replace(token, expected, moved, next.expiry, now);
     // No row may have been hit because an earlier delivery of the same statement did it.
     if (!switched && !sameBytes(await find(token, now), moved)) {
@@ -73,13 +77,12 @@ export class ShardedRenewal {
     if (marked === undefined) return data;
     if (marked.kind === MOVED) return undefined;
     const { find, replace } = this.#statements;
-    if (!sameBytes(await find(marked.token, now), mark(MOVED, token))) {
-      // The renewal may have been completed between the two looks.
-      const completed = await find(token, now);
-      return completed !== undefined && parse(completed) === undefined ? completed : undefined;
-    }
-    await replace(token, data, marked.data, expiry, now);
-    return marked.data;
+    const counts = sameBytes(await find(marked.token, now), mark(MOVED, token));
+    if (counts && await replace(token, data, marked.data, expiry, now)) return marked.data;
+    // Between the looks the renewal may have been completed, and the session changed, ended or renewed again.
+    const seen = await find(token, now);
+    if (counts && sameBytes(seen, data)) return marked.data;
+    return seen !== undefined && parse(seen) === undefined ? seen : undefined;
   }
 }
 

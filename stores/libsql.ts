@@ -56,6 +56,7 @@ import {
 } from "./_sql.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
+export type { SqlStoreOptions } from "./_sql.ts";
 
 /** What goes into a statement. */
 export type LibSQLValue = string | number | Uint8Array | null;

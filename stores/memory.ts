@@ -170,9 +170,11 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** Every live session of the subject. */
   async *findBySubject(subject: string, { now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    for (const [token, entry] of this.#entries) {
-      const { data, expiry } = entry;
-      if (entry.subject === subject && now < expiry) yield { token, data: data.slice(), expiry };
+    const tokens: string[] = [];
+    for (const [token, entry] of this.#entries) if (entry.subject === subject) tokens.push(token);
+    for (const token of tokens) {
+      const entry = this.#live(token, now);
+      if (entry?.subject === subject) yield { token, data: entry.data.slice(), expiry: entry.expiry };
     }
   }
 

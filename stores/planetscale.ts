@@ -46,6 +46,7 @@ import {
 } from "./_sql.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
+export type { SqlStoreOptions } from "./_sql.ts";
 
 /** What goes into a statement. Of all types only these two are sure to arrive as they are. */
 export type PlanetScaleValue = string | Uint8Array;
@@ -82,8 +83,8 @@ export interface PlanetScaleClient {
 export interface PlanetScaleStoreOptions extends SqlStoreOptions {
   /**
    * Whether the table is in a keyspace that is sharded by `token`. Vitess then forbids changing a token in
-   * place, and a renewal takes four statements, of which a single one is the moment of the switch: whatever
-   * fails in between, exactly one of the two tokens works.
+   * place, and a renewal takes four statements (five for a session without a subject), of which a single one is
+   * the moment of the switch: whatever fails in between, exactly one of the two tokens works.
    *
    * @default {false}
    */
@@ -103,7 +104,7 @@ const RAW: PlanetScaleExecuteOptions = { as: "array", cast: (_field, value) => v
 
 /**
  * Keeps sessions in a MySQL table. Each call is one statement, and one HTTP request; a renewal in a sharded
- * keyspace is four.
+ * keyspace is four, or five for a session without a subject.
  *
  * Times are UTC. On the `DATETIME(6)` column of {@linkcode PlanetScaleStore.schema} the server's time zone does not
  * matter. SCS's `TIMESTAMP(6)` follows it and ends in January 2038: there the session's `time_zone` must be UTC,
@@ -119,6 +120,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   readonly #cleanup: Cleanup;
   readonly #renewal: ShardedRenewal | undefined;
   #indexChecked = false;
+  /** Whether the zone of the session was seen to be UTC, or the column not to follow it. */
+  #zoneChecked = false;
 
   /**
    * @param client A `Client` or a `Connection` of `@planetscale/database`, 1.20.2 or later: earlier ones can be
@@ -161,6 +164,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Gives a live row. */
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    if (!isAscii(token)) return undefined;
     const condition = `${TOKEN_IS} AND expiry > ?`;
     const args = [token, token, toDateTime(options.now)];
     const [row] = await this.#select("find", condition, args, options.signal);
@@ -171,11 +175,13 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Inserts or overwrites. */
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     const { sql, args } = this.#insert(token, data, expiry, options.subject);
-    // Where a collation takes another token for this one, that one's row is left alone.
+    // Where a collation takes another token for this one, that one's row is left alone. Not VALUES(token), which
+    // has lost its trailing blanks.
     const assignments = ["data", "expiry", ...(options.subject === undefined ? [] : ["subject"])]
       .map((column) =>
-        `${column} = IF(CAST(token AS BINARY) = CAST(VALUES(token) AS BINARY), VALUES(${column}), ${column})`
+        `${column} = IF(CAST(token AS BINARY) = CAST(? AS BINARY), VALUES(${column}), ${column})`
       );
+    args.push(...assignments.map(() => token));
     const upsert = `${sql} ON DUPLICATE KEY UPDATE ${assignments.join(", ")}`;
     const { rowsAffected } = await this.#write("commit", upsert, args, data);
     // MySQL reports 0 for an upsert that changes nothing, and a lost answer looks the same.
@@ -202,6 +208,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Replaces a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    if (!isAscii(token)) return false;
     if (this.#renewal !== undefined && next.token !== token) {
       return await this.#renewal.renew(token, expected, next, options.now);
     }
@@ -229,6 +236,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Moves the expiry of a live row forward. */
   async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    if (!isAscii(token)) return;
     const sql = `UPDATE ${this.#table} SET expiry = ? WHERE ${TOKEN_IS} AND expiry > ? AND expiry < ?`;
     const until = toDateTime(expiry);
     await this.#write("touch", sql, [until, token, token, toDateTime(options.now), until]);
@@ -236,7 +244,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Deletes, and tells whether a row went. */
   async delete(token: string, _options?: StoreOptions): Promise<boolean> {
-    return await this.#delete("delete", TOKEN_IS, [token, token]) > 0;
+    return isAscii(token) && await this.#delete("delete", TOKEN_IS, [token, token]) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -247,6 +255,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0, onEvent } = options;
+    // In a wrong zone live sessions would be deleted.
+    if (!this.#zoneChecked) await this.#select("deleteExpired", "1 = 0", [], undefined);
     // One step for MySQL, which checks each row's expiry under the lock under which it deletes it.
     const sql = `DELETE FROM ${this.#table} WHERE expiry <= ? ORDER BY expiry LIMIT ${batchSize(options)}`;
     const { rowsAffected } = await this.#write("deleteExpired", sql, [toDateTime(now - grace)]);
@@ -266,7 +276,13 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
     const except = options.except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
     const args = [toBytes(subject), ...(options.except === undefined ? [] : [options.except])];
-    return await this.#delete("deleteBySubject", `subject = ?${except}`, args);
+    const once = () => this.#delete("deleteBySubject", `subject = ?${except}`, args);
+    if (this.#renewal === undefined) return await once();
+    // The statement visits the shards one by one or at once: a renewal may carry a session from one that it has not
+    // reached yet to one that it has left.
+    let deleted = 0;
+    for (let last = await once(); last > 0; last = await once()) deleted += last;
+    return deleted;
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */
@@ -303,6 +319,9 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     // An answer without columns is no answer, though the driver gives it as an empty one.
     if (result.fields.length === 0) throw noAnswer(operation, false);
     const isTimestamp = result.fields[2]?.type === "TIMESTAMP";
+    if (!isTimestamp) this.#zoneChecked = true;
+    // No row, and so nothing to see the zone by: a live session may have been taken for an expired one.
+    else if (result.rows.length === 0) await this.#checkZone(operation);
     return result.rows.map(([token, data, expiry, instant]) => {
       const utc = fromDateTime(expiry!);
       if (isTimestamp && Math.floor(utc / 1000) !== Math.floor(Number(instant))) {
@@ -372,7 +391,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     return data && { data, expiry: row.expiry };
   }
 
-  /** The four statements of a renewal in a sharded keyspace. */
+  /** The statements of a renewal in a sharded keyspace. */
   #renewalStatements(): RenewalStatements {
     const live = `${TOKEN_IS} AND data = ? AND expiry > ?`;
     return {
@@ -380,9 +399,16 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
         const args = [token, token, toDateTime(now)];
         return (await this.#select("update", `${TOKEN_IS} AND expiry > ?`, args, undefined))[0]?.data;
       },
+      subjectOf: async (token) => await this.#subjectOf(token),
       insert: async ({ token, data, expiry, subject }) => {
         const { sql, args } = this.#insert(token, data, expiry, subject ?? undefined);
-        await this.#write("update", sql, args, data);
+        try {
+          await this.#write("update", sql, args, data);
+          return true;
+        } catch (error) {
+          if (isDuplicate(error)) return false;
+          throw error;
+        }
       },
       replace: async (token, expected, data, expiry, now) => {
         const sql = `UPDATE ${this.#table} SET data = ?, expiry = ? WHERE ${live}`;
@@ -394,6 +420,23 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
         await this.#write("update", sql, [token, token, expected]);
       },
     };
+  }
+
+  /** Whose session it is, where the table has a column for that. */
+  async #subjectOf(token: string): Promise<string | undefined> {
+    const sql = `SELECT subject FROM ${this.#table} WHERE ${TOKEN_IS}`;
+    try {
+      const { rows } = await this.#runner.read(
+        "update",
+        undefined,
+        () => this.#client.execute(sql, [token, token], RAW),
+      );
+      const subject = rows[0]?.[0] ?? undefined;
+      return subject && new TextDecoder().decode(fromBinary(subject));
+    } catch (error) {
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
   }
 
   /** Where that cannot be told, as on a host that does not show indexes, there is no ground for a warning. */
@@ -409,6 +452,22 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   #index(column: string): string {
     return `\`${this.#name}_${column}_idx\``;
+  }
+
+  /** Throws where the session's time zone is not UTC, once and for all. */
+  async #checkZone(operation: StoreOperation): Promise<void> {
+    if (this.#zoneChecked) return;
+    // A zone may be UTC for half of the year.
+    const days = ["2026-01-01", "2026-07-01"];
+    const sql = "SELECT UNIX_TIMESTAMP(?), UNIX_TIMESTAMP(?)";
+    const { rows } = await this.#runner.read(
+      operation,
+      undefined,
+      () => this.#client.execute(sql, days, RAW),
+    );
+    const isUtc = days.every((day, index) => Number(rows[0]?.[index]) * 1_000 === Date.parse(day));
+    if (!isUtc) throw this.#wrongZone(operation);
+    this.#zoneChecked = true;
   }
 
   #wrongZone(operation: StoreOperation): SessionStoreError {
@@ -435,6 +494,11 @@ function toDateTime(ms: number): string {
 
 function fromDateTime(text: string): number {
   return Date.parse(`${text.slice(0, 23).replace(" ", "T")}Z`);
+}
+
+/** Whether a row may have the token: MySQL refuses to compare its column with any other (error 1267). */
+function isAscii(token: string): boolean {
+  return /^\p{ASCII}*$/u.test(token);
 }
 
 /** Text as the bytes that a binary column compares. */

@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { sessions } from "../mod.ts";
 import { withSessions } from "../middleware/fetch.ts";
 import { assertAlmostEquals, assertEquals, assertNotEquals } from "./assert.ts";
@@ -27,8 +27,10 @@ Deno.test.afterAll(async () => {
 });
 
 /** A window with no cookies, as of another person. */
-async function openWindow(): Promise<{ page: Page; context: BrowserContext } & AsyncDisposable> {
-  const context = await chromium.browser.newContext();
+async function openWindow(
+  options: BrowserContextOptions = {},
+): Promise<{ page: Page; context: BrowserContext } & AsyncDisposable> {
+  const context = await chromium.browser.newContext(options);
   context.setDefaultTimeout(10_000);
   return { context, page: await context.newPage(), [Symbol.asyncDispose]: () => context.close() };
 }
@@ -113,12 +115,11 @@ Deno.test("A browser that signs out everywhere ends the session of another one",
 });
 
 Deno.test("A browser without scripts can use the demo", async () => {
-  const context = await chromium.browser.newContext({ javaScriptEnabled: false });
-  const page = await context.newPage();
+  await using window = await openWindow({ javaScriptEnabled: false });
+  const { page } = window;
   await logIn(page, "vera");
   await page.getByRole("button", { name: "Count" }).click();
   assertEquals(await page.locator("output").textContent(), "1");
-  await context.close();
 });
 
 // Browsers take localhost for as safe as https, so that what is kept for https can be tried without a certificate.

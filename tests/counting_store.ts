@@ -25,11 +25,12 @@ export type StoreMethod = typeof METHODS[number];
 /**
  * A store each call of which goes through `around`.
  *
- * @param around Gets the method's name and the call as it was meant, and gives what the caller is to get.
+ * @param around Gets the method's name, the call as it was meant and its arguments, and gives what the caller is to
+ * get.
  */
 export function aroundCalls<Store extends SessionStore>(
   store: Store,
-  around: (method: StoreMethod, call: () => unknown) => unknown,
+  around: (method: StoreMethod, call: () => unknown, args: readonly unknown[]) => unknown,
 ): Store {
   return new Proxy(store, {
     get(target, name) {
@@ -38,7 +39,7 @@ export function aroundCalls<Store extends SessionStore>(
       // Bound, since the private fields are the store's and not the proxy's.
       const method = value.bind(target) as (...args: unknown[]) => unknown;
       if (!isStoreMethod(name)) return method;
-      return (...args: unknown[]) => around(name, () => method(...args));
+      return (...args: unknown[]) => around(name, () => method(...args), args);
     },
   });
 }

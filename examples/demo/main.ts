@@ -52,8 +52,8 @@ function announce(): void {
   console.log(`The demo is on http://localhost:${port}, its sessions are in ${file}.
 
 In a shell:
-  curl -c jar.txt -b jar.txt http://localhost:${port}/put
-  curl -c jar.txt -b jar.txt http://localhost:${port}/get
+  curl -s -c jar.txt -b jar.txt http://localhost:${port}/put
+  curl -s -c jar.txt -b jar.txt http://localhost:${port}/get
 
 Ctrl+C stops it; the sessions are still there at the next start.`);
 }

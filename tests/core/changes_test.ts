@@ -190,16 +190,20 @@ Deno.test("ChangeLog.append() takes what updates made of this request's own valu
 });
 
 Deno.test("ChangeLog.append() removes what later updates removed from this request's own value", () => {
-  const log = appended((first) => first.put("n", 1), (second) => second.update("n", () => undefined, undefined));
+  const log = appended(
+    (first) => first.put("n", 1),
+    (second) => second.update("n", () => undefined, undefined),
+  );
   assertEquals(replay(log, { n: 100 }), {});
 });
 
 Deno.test("ChangeLog.append() keeps deadline, subject, renewal, news and merged sessions, the later ones first", () => {
-  const set = (deadline: number | undefined, subject: string | null | undefined, token: string) => (log: ChangeLog) => {
-    log.deadline = deadline;
-    log.subject = subject;
-    log.merged.add(token);
-  };
+  const set =
+    (deadline: number | undefined, subject: string | null | undefined, token: string) => (log: ChangeLog) => {
+      log.deadline = deadline;
+      log.subject = subject;
+      log.merged.add(token);
+    };
   const both = appended(set(1, "ann", "x"), set(2, null, "y"));
   assertEquals([both.deadline, both.subject, [...both.merged]], [2, null, ["x", "y"]]);
   const first = appended((log) => {

@@ -125,6 +125,9 @@ const header = fc.oneof(
   fc.string({ unit: "binary", maxLength: 300 }),
   fc.array(
     fc.constantFrom(
+      `session=${A};`,
+      `; session=${B}`,
+      `;session = ${C} ;`,
       "session",
       "=",
       ";",

@@ -15,6 +15,7 @@ import {
 import { assertEquals } from "../assert.ts";
 import { backends, type FullStore, type OpenStore } from "../backends.ts";
 import { countingStore, type StoreCalls } from "../counting_store.ts";
+import { interleave, type Steps } from "./_interleaving.ts";
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
@@ -58,6 +59,14 @@ export class Bed {
       onError: (error) => void this.errors.push(error),
       ...options,
     });
+  }
+
+  /** A manager whose first calls of the store go through these steps; only those that are made are counted. */
+  interleaved<Data extends object = Record<string, unknown>>(
+    steps: Steps,
+    options: SessionOptions = {},
+  ): SessionManager<Data> {
+    return this.manager<Data>({ store: interleave(this.#counting.store, steps), ...options });
   }
 
   /** Another store on the same table, as another instance of the application has it. */

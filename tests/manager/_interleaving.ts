@@ -9,11 +9,11 @@ import { aroundCalls, type StoreMethod } from "../counting_store.ts";
 /** Runs in place of one call, which it may make once, twice or not at all. */
 export type Step = (call: () => Promise<unknown>) => Promise<unknown>;
 
-/** A store whose first calls of a method go through these steps, one each; what comes later goes straight on. */
-export function interleave<Store extends SessionStore>(
-  store: Store,
-  steps: Partial<Record<StoreMethod, Step[]>>,
-): Store {
+/** By method: one step for each of the first calls. */
+export type Steps = Partial<Record<StoreMethod, Step[]>>;
+
+/** A store whose first calls of a method go through these steps; what comes later goes straight on. */
+export function interleave<Store extends SessionStore>(store: Store, steps: Steps): Store {
   const left = new Map(Object.entries(steps).map(([method, list]) => [method, [...list]]));
   return aroundCalls(store, (method, call) => {
     const step = left.get(method)?.shift();

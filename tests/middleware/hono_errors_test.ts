@@ -3,6 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import { honoSessions } from "../../middleware/hono.ts";
 import {
   MemoryStore,
+  type Session,
   type SessionError,
   type SessionErrorInfo,
   SessionGoneError,
@@ -198,19 +199,39 @@ Deno.test("What is thrown and is no Error passes through, and saves nothing", as
   }
 });
 
-Deno.test("An error of app.notFound() goes to app.onError", async (t) => {
+Deno.test("An error of app.notFound(), of which Hono tells a middleware by throwing", async (t) => {
   const manager = sessions<Data>();
   const app = new Hono()
     .use(honoSessions(manager))
     .get("/", (c) => c.text("ok"))
-    .onError((error, c) => c.text(`page: ${error.message}`, 404));
-  await t.step("an HTTPException, the session not being asked for", async () => {
+    .onError((error, c) => c.text(`page of ${error.name}`, 500));
+  await t.step("goes to app.onError where the session was not asked for", async () => {
     app.notFound(() => {
       throw new HTTPException(404, { message: "nothing here" });
     });
     const response = await app.request(`${URL}nowhere`);
-    assertEquals([response.status, await response.text()], [404, "page: nothing here"]);
+    assertEquals([response.status, await response.text()], [500, "page of Error"]);
     assertEquals(response.headers.get("Vary"), null);
+  });
+  await t.step("saves nothing and goes to app.onError where it was", async () => {
+    app.notFound(async (c) => {
+      const accessor: () => Promise<Session<Data>> = c.var.session;
+      (await accessor()).put("userId", 1);
+      throw new RangeError("on purpose");
+    });
+    const response = await app.request(`${URL}nowhere`);
+    assertEquals([response.status, await response.text()], [500, "page of RangeError"]);
+    assertEquals(setCookies(response), []);
+  });
+  await t.step("saves the session where it is an HTTPException", async () => {
+    app.notFound(async (c) => {
+      const accessor: () => Promise<Session<Data>> = c.var.session;
+      (await accessor()).put("userId", 1);
+      throw new HTTPException(404, { message: "nothing here" });
+    });
+    const response = await app.request(`${URL}nowhere`);
+    assertEquals([response.status, await response.text()], [404, "nothing here"]);
+    assertEquals(setCookies(response).length, 1);
   });
 });
 
@@ -421,7 +442,6 @@ Deno.test("Of two managers the one whose session failed reports, and once", asyn
     for (const path of ["load", "commit"]) {
       await t.step(`${path}, ${order}`, async () => {
         const mounts = [honoSessions(user, { key: "user" }), honoSessions(admin, { key: "admin" })] as const;
-        if (order === "admin first") mounts.toReversed();
         const app = (order === "user first"
           ? new Hono().use(mounts[0]).use(mounts[1])
           : new Hono().use(mounts[1]).use(mounts[0]))

@@ -1,0 +1,49 @@
+/**
+ * Stores on a database that several processes and threads of a benchmark share.
+ * @module
+ */
+
+import { createClient } from "@libsql/client/web";
+import { Client } from "@planetscale/database";
+import { LibSQLStore } from "../stores/libsql.ts";
+import { PlanetScaleStore } from "../stores/planetscale.ts";
+import type { FullStore } from "../tests/backends.ts";
+import { connect, type MySQLAddress } from "../tests/services/_mysql_connection.ts";
+
+/** Where a database is; it can be sent to a thread. */
+export type Place =
+  | { kind: "libsql"; url: string; table: string }
+  | { kind: "mysql"; url: string; table: string; direct: MySQLAddress };
+
+/** So long nothing is given up: a stall is to be seen in full. */
+const PATIENCE = "20m";
+
+/** A store of one's own, as another instance of the application has it. */
+export function openStore(place: Place): FullStore {
+  const { url, table } = place;
+  const options = { table, cleanup: "off", timeout: PATIENCE } as const;
+  return place.kind === "libsql"
+    ? new LibSQLStore(createClient({ url, concurrency: Infinity }), options)
+    : new PlanetScaleStore(new Client({ url }), options);
+}
+
+/** Runs SQL on the database itself. */
+export async function runSQL(place: Place, sql: string): Promise<Record<string, unknown>[]> {
+  if (place.kind === "libsql") {
+    const { rows } = await createClient({ url: place.url }).execute(sql);
+    return rows.map((row) => ({ ...row }));
+  }
+  const connection = await connect(place.direct);
+  try {
+    return await connection.rows(sql);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** How SCS deletes: its own statements. */
+export function deleteOfSCS({ kind, table }: Place): string {
+  return kind === "libsql"
+    ? `DELETE FROM ${table} WHERE expiry < julianday('now')`
+    : `DELETE FROM ${table} WHERE expiry < UTC_TIMESTAMP(6)`;
+}

@@ -1,0 +1,259 @@
+/**
+ * What purging does to an application under load: a million expired rows and a hundred thousand live ones, one purger and
+ * four, beside SCS's single `DELETE` on the same data. On a real libsql-server and a real MySQL server.
+ *
+ *     deno run --allow-all bench/purge.ts
+ *
+ * `ROWS` (1000000) and `LIVE` (100000) scale it, `IDLE` (30) is how many seconds without a purge are measured before
+ * each one, `DATABASE` (`libsql,mysql`) chooses. With a million rows it takes about half an hour and 3 GB.
+ *
+ * @module
+ */
+
+import { startLibSQL } from "../tests/services/libsql.ts";
+import { spawnGuarded } from "../tests/services/_process.ts";
+import { startMySQL } from "../tests/services/mysql.ts";
+import type { PurgerReport, PurgerTask } from "./_purger.ts";
+import { openStore, type Place, runSQL } from "./_stores.ts";
+import { DATA, Traffic, type TrafficReport } from "./_traffic.ts";
+
+const EXPIRED = Number(Deno.env.get("ROWS") ?? 1_000_000);
+const LIVE = Number(Deno.env.get("LIVE") ?? 100_000);
+const IDLE = Number(Deno.env.get("IDLE") ?? 30);
+const DATABASES = (Deno.env.get("DATABASE") ?? "libsql,mysql").split(",");
+
+/** Rows of one statement that fills a table. */
+const CHUNK = 50_000;
+const HOUR = 3_600_000;
+const HEX = new TextEncoder().encode(DATA).toHex();
+
+interface Scenario {
+  name: string;
+  purgers: number;
+  how: PurgerTask["how"];
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "1 purger", purgers: 1, how: "batches" },
+  { name: "4 purgers", purgers: 4, how: "batches" },
+  { name: "SCS's single DELETE", purgers: 1, how: "one statement" },
+];
+
+/** A server, and how it makes tables. */
+interface Database extends AsyncDisposable {
+  name: string;
+  place(table: string): Place;
+  /** Adds rows from the first to the last, which expire in that order at `first` to `last` milliseconds. */
+  fill(place: Place, rows: { count: number; first: number; last: number }): Promise<void>;
+  countLive(place: Place): Promise<number>;
+  liveTokens(place: Place): Promise<string[]>;
+}
+
+async function openLibSQL(): Promise<Database> {
+  const server = await startLibSQL();
+  const day = (ms: number) => `(${ms} + 210866760000000) / 86400000.0`;
+  return {
+    name: "libsql-server over HTTP",
+    place: (table) => ({ kind: "libsql", url: server.url, table }),
+    async fill(place, { count, first, last }) {
+      for (let start = 0; start < count; start += CHUNK) {
+        const end = Math.min(count, start + CHUNK);
+        const expiry = `${first} + i * ${(last - first) / count} + random() % 60000`;
+        await runSQL(
+          place,
+          `WITH RECURSIVE n(i) AS (SELECT ${start} UNION ALL SELECT i + 1 FROM n WHERE i < ${end - 1}) ` +
+            `INSERT INTO ${place.table} (token, data, expiry) ` +
+            `SELECT substr(hex(randomblob(22)), 1, 43), x'${HEX}', (${expiry} + 210866760000000) / 86400000.0 FROM n`,
+        );
+      }
+    },
+    async countLive(place) {
+      const sql = `SELECT count(*) AS n FROM ${place.table} WHERE expiry > ${day(Date.now())}`;
+      return Number((await runSQL(place, sql))[0]!.n);
+    },
+    async liveTokens(place) {
+      const sql = `SELECT token FROM ${place.table} WHERE expiry > ${day(Date.now())} LIMIT 10000`;
+      return (await runSQL(place, sql)).map(({ token }) => String(token));
+    },
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
+}
+
+async function openMySQL(): Promise<Database> {
+  const server = await startMySQL();
+  const database = await server.database();
+  // The tests' server is small; this one holds its indexes in memory, as one with such a table does.
+  for (const setting of ["innodb_buffer_pool_size = 1073741824", "innodb_log_file_size = 268435456"]) {
+    await server.query(`SET GLOBAL ${setting}`).catch(() => console.log(`  (not set: ${setting})`));
+  }
+  const { host, port, user, password } = server;
+  const args = [
+    "run",
+    "--quiet",
+    "--no-check",
+    "--allow-all",
+    new URL("./_gateway.ts", import.meta.url).href,
+  ];
+  const gateway = spawnGuarded(Deno.execPath(), args, {
+    env: { MYSQL_URL: `mysql://${user}:${password}@${host}:${port}`, DATABASE: database },
+  });
+  const url = await waitForOutput(gateway, /GATEWAY (\S+) /);
+  const time = (ms: number) => `'${new Date(ms).toISOString().slice(0, -1)}'`;
+  const digits =
+    "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL " +
+    "SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+  return {
+    name: "MySQL server through the PlanetScale driver",
+    place: (table) => ({ kind: "mysql", url, table, direct: { host, port, user, password, database } }),
+    async fill(place, { count, first, last }) {
+      for (let start = 0; start < count; start += CHUNK) {
+        const size = Math.min(CHUNK, count - start);
+        const step = (last - first) / count;
+        const expiry = `(${first} + (${start} + n.i) * ${step} + RAND() * 120000 - 60000) / 1000`;
+        await runSQL(
+          place,
+          `INSERT INTO ${place.table} (token, data, expiry) SELECT LEFT(CONCAT(MD5(RAND()), MD5(RAND())), 43), ` +
+            `x'${HEX}', FROM_UNIXTIME(${expiry}) FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d + ` +
+            `10000 * e.d AS i FROM ${digits} a, ${digits} b, ${digits} c, ${digits} d, ${digits} e ` +
+            `HAVING i < ${size} ORDER BY i) n`,
+        );
+      }
+    },
+    async countLive(place) {
+      const sql = `SELECT count(*) AS n FROM ${place.table} WHERE expiry > ${time(Date.now())}`;
+      return Number((await runSQL(place, sql))[0]!.n);
+    },
+    async liveTokens(place) {
+      const sql = `SELECT token FROM ${place.table} WHERE expiry > ${time(Date.now())} LIMIT 10000`;
+      return (await runSQL(place, sql)).map(({ token }) => String(token));
+    },
+    async [Symbol.asyncDispose]() {
+      await gateway.kill();
+      await server.stop();
+    },
+  };
+}
+
+async function waitForOutput(process: ReturnType<typeof spawnGuarded>, pattern: RegExp): Promise<string> {
+  while (true) {
+    const found = pattern.exec(process.output())?.[1];
+    if (found !== undefined) return found;
+    if (process.exitCode() !== undefined) throw new Error(`It ended early:\n${process.output()}`);
+    await wait(20);
+  }
+}
+
+function runPurger(task: PurgerTask): Promise<PurgerReport> {
+  const { promise, resolve, reject } = Promise.withResolvers<PurgerReport>();
+  const worker = new Worker(new URL("./_purger.ts", import.meta.url), { type: "module" });
+  worker.onmessage = ({ data }: MessageEvent<PurgerReport>) => resolve(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    reject(new Error(event.message));
+  };
+  worker.postMessage(task);
+  return promise;
+}
+
+interface Outcome {
+  scenario: Scenario;
+  idle: TrafficReport;
+  busy: TrafficReport;
+  elapsed: number;
+  reports: PurgerReport[];
+  liveDeleted: number;
+}
+
+async function run(database: Database, scenario: Scenario, index: number): Promise<Outcome> {
+  const place = database.place(`sessions_${index}`);
+  const store = openStore(place);
+  await (store as unknown as { createTable(): Promise<void> }).createTable();
+  const now = Date.now();
+  await database.fill(place, { count: EXPIRED, first: now - 24 * HOUR, last: now - HOUR });
+  await database.fill(place, { count: LIVE, first: now + 3 * HOUR, last: now + 24 * HOUR });
+  const tokens = await database.liveTokens(place);
+  const before = await database.countLive(place);
+
+  const quiet = await Traffic.start(store, tokens);
+  await wait(IDLE * 1_000);
+  const idle = await quiet.stop();
+
+  const traffic = await Traffic.start(store, tokens);
+  const started = performance.now();
+  const task = { place, how: scenario.how };
+  const reports = await Promise.all(Array.from({ length: scenario.purgers }, () => runPurger(task)));
+  const elapsed = performance.now() - started;
+  const busy = await traffic.stop();
+  const liveDeleted = before + idle.created + busy.created - await database.countLive(place);
+  await runSQL(place, `DROP TABLE ${place.table}`);
+  return { scenario, idle, busy, elapsed, reports, liveDeleted };
+}
+
+function print({ scenario, idle, busy, elapsed, reports, liveDeleted }: Outcome): void {
+  const longest = Math.max(...reports.map((report) => report.longest));
+  const sum = (figure: (report: PurgerReport) => number) =>
+    reports.reduce((total, report) => total + figure(report), 0);
+  const deleted = scenario.how === "batches" ? sum(({ deleted }) => deleted) : EXPIRED;
+  const errors = reports.flatMap((report) => report.errors);
+  console.log(`\n  ${scenario.name}`);
+  console.log(
+    `    rows deleted            ${count(deleted)} in ${ms(elapsed)}, ${
+      count(deleted / elapsed * 1000)
+    } a second`,
+  );
+  const statements = sum((report) => report.statements);
+  console.log(
+    `    statements              ${count(statements)}, ${
+      ms(sum(({ worked }) => worked) / statements)
+    } on average`,
+  );
+  console.log(`    longest statement       ${ms(longest)}`);
+  for (const kind of ["reads", "writes"] as const) {
+    const [calm, loaded] = [idle[kind], busy[kind]];
+    console.log(
+      `    ${kind.padEnd(24)}p50 ${ms(loaded.p50)}, p99 ${ms(loaded.p99)}, longest ${ms(loaded.longest)}`,
+    );
+    console.log(
+      `      before the purge      p50 ${ms(calm.p50)}, p99 ${ms(calm.p99)}, longest ${ms(calm.longest)}`,
+    );
+  }
+  console.log(`    held back behind it     ${count(busy.heldBack)} operations`);
+  console.log(`    live rows deleted       ${count(liveDeleted)}`);
+  console.log(`    errors of purgers       ${errors.length} ${[...new Set(errors)].join("; ")}`);
+  const failed = [...idle.errors, ...busy.errors];
+  console.log(`    errors of the traffic   ${failed.length} ${[...new Set(failed)].slice(0, 3).join("; ")}`);
+  if (scenario.how !== "batches") return;
+  console.log(`    turns ended by a lock   ${sum(({ busyTurns }) => busyTurns)}`);
+  const wanted = [
+    ...(scenario.purgers === 1 ? [[longest <= 200, "longest statement at most 200 ms"] as const] : []),
+    [busy.reads.p99 <= 3 * idle.reads.p99, "p99 of reads at most 3 times that before the purge"],
+    [
+      busy.writes.p99 <= idle.writes.p99 + longest,
+      "p99 of writes at most that before, and the longest statement",
+    ],
+    [liveDeleted === 0 && errors.length === 0, "no live row deleted, no error"],
+  ] as const;
+  for (const [held, what] of wanted) {
+    console.log(`    ${held ? "holds " : "MISSED"}                  ${what}`);
+  }
+}
+
+function ms(value: number): string {
+  return value < 10_000 ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: 0 });
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+console.log(`${count(EXPIRED)} expired rows, ${count(LIVE)} live ones, 100 operations a second`);
+for (const [index, open] of [openLibSQL, openMySQL].entries()) {
+  if (!DATABASES.includes(["libsql", "mysql"][index]!)) continue;
+  await using database = await open();
+  console.log(`\n${database.name}`);
+  for (const [index, scenario] of SCENARIOS.entries()) print(await run(database, scenario, index));
+}

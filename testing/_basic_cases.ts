@@ -1,0 +1,484 @@
+import {
+  bytesOf,
+  type Case,
+  countTrue,
+  DATA,
+  HOUR,
+  OTHER,
+  race,
+  SECOND,
+  together,
+  tokenOf,
+} from "./_bench.ts";
+import { expect, expectThat } from "./_checks.ts";
+import { HOSTILE_TOKENS, SIMILAR_TOKENS, TOKEN } from "./_tokens.ts";
+
+const [A, B] = [tokenOf("a"), tokenOf("b")];
+
+/** What SCS's three calls promise. */
+export const basicCases: Case[] = [
+  {
+    name: "find() gives undefined where there is no session",
+    needs: [],
+    async check(bench) {
+      await bench.expectFound("in an empty store", A, undefined);
+      await bench.put(B);
+      await bench.expectFound("beside another session", A, undefined);
+    },
+  },
+  {
+    name: "find() gives the bytes and the expiry that commit() was given, as often as it is called",
+    needs: [],
+    async check(bench) {
+      await bench.put(A);
+      await bench.put(B, { data: OTHER, expiry: bench.later + 1 });
+      await bench.expectFound("the first", A, { data: DATA, expiry: bench.later });
+      await bench.expectFound("the second", B, { data: OTHER, expiry: bench.later + 1 });
+      await bench.expectFound("the first again", A, { data: DATA, expiry: bench.later });
+    },
+  },
+  {
+    name: "find() sees what was last written when asked with primary: true",
+    needs: [],
+    async check({ store, now, later }) {
+      const find = () => store.find(A, { now, primary: true });
+      expect("before", await find(), undefined);
+      for (const data of [DATA, OTHER]) {
+        await store.commit(A, data, later, { now });
+        expect("after a commit", (await find())?.data, data);
+      }
+      await store.delete(A);
+      expect("after a deletion", await find(), undefined);
+    },
+  },
+  {
+    name: "commit() overwrites data and expiry, also with an earlier expiry and with the same bytes",
+    needs: [],
+    async check(bench) {
+      const { later } = bench;
+      await bench.put(A);
+      for (
+        const [data, expiry] of [[OTHER, later + HOUR], [DATA, later], [DATA, later], [
+          DATA,
+          later - 1,
+        ]] as const
+      ) {
+        await bench.put(A, { data, expiry });
+        await bench.expectFound("after commit()", A, { data, expiry });
+      }
+    },
+  },
+  {
+    name: "commit() writes over a session that has expired",
+    needs: [],
+    async check(bench) {
+      await bench.put(A, { expiry: bench.now - 1, now: bench.now - HOUR });
+      await bench.put(A, { data: OTHER });
+      await bench.expectFound("after commit()", A, { data: OTHER, expiry: bench.later });
+    },
+  },
+  {
+    name: "commit() of one token by twenty at once leaves one of them whole",
+    needs: [],
+    async check(bench) {
+      const written = Array.from({ length: 20 }, (_, index) => ({
+        data: bytesOf(`${index} `.repeat(20)),
+        expiry: bench.later + index,
+      }));
+      await race(written.map((row) => () => bench.put(A, row)));
+      const found = await bench.store.find(A, { now: bench.now });
+      const writer = written.findIndex(({ expiry }) => expiry === found?.expiry);
+      expect("the data that belongs to the expiry", found?.data, written[writer]?.data);
+      expectThat(writer >= 0, "one of the twenty must be found");
+    },
+  },
+  {
+    name: "delete() ends one session and tells whether it did",
+    needs: [],
+    async check(bench) {
+      const { store } = bench;
+      await bench.put(A);
+      await bench.put(B);
+      expect("delete() of a session", await store.delete(A), true);
+      await bench.expectFound("the deleted one", A, undefined);
+      expect("delete() once more", await store.delete(A, {}), false);
+      expect("delete() of one that never was", await store.delete(tokenOf("c")), false);
+      await bench.expectIntact("the other one", B);
+    },
+  },
+  {
+    name: "delete() by twenty at once is true for one of them",
+    needs: ["races"],
+    async check(bench) {
+      await bench.put(A);
+      const answers = await race(Array.from({ length: 20 }, () => () => bench.store.delete(A)));
+      expect("how many deleted it", countTrue(answers), 1);
+    },
+  },
+  {
+    name: "a deleted token can be used again",
+    needs: [],
+    async check(bench) {
+      await bench.put(A);
+      await bench.store.delete(A);
+      await bench.put(A, { data: OTHER });
+      await bench.expectFound("after commit()", A, { data: OTHER, expiry: bench.later });
+    },
+  },
+];
+
+/** When a session is dead. */
+export const timeCases: Case[] = [
+  {
+    name: "a session is live up to the millisecond before its expiry, and dead from the expiry on",
+    needs: [],
+    async check(bench) {
+      for (const expiry of [bench.later, bench.later + 1, bench.later + 999]) {
+        await bench.put(A, { expiry });
+        await bench.expectFound("1 ms before", A, { data: DATA, expiry }, expiry - 1);
+        await bench.expectFound("at the expiry", A, undefined, expiry);
+        await bench.expectFound("1 ms after", A, undefined, expiry + 1);
+      }
+    },
+  },
+  {
+    name: "find() deletes nothing, not even what has expired",
+    needs: [],
+    async check(bench) {
+      await bench.put(A);
+      await bench.expectFound("when it is dead", A, undefined, bench.later + HOUR);
+      await bench.expectIntact("asked at an earlier time", A);
+    },
+  },
+  {
+    name: "the clock of the caller decides, never one of the store's",
+    needs: ["clock"],
+    async check(bench) {
+      const past = Date.UTC(2001, 1, 3, 4, 5, 6, 7);
+      await bench.put(A, { expiry: past, now: past - HOUR });
+      await bench.expectFound("in 2001, before its expiry", A, { data: DATA, expiry: past }, past - 1);
+      await bench.expectFound("in 2001, at its expiry", A, undefined, past);
+      await bench.expectFound("today", A, undefined);
+      await bench.put(B);
+      await bench.expectFound("a session of today, in a year", B, undefined, bench.now + 8_766 * HOUR);
+    },
+  },
+  {
+    name: "the clock of the caller decides for writes as well",
+    needs: ["clock", "atomic"],
+    async check(bench) {
+      const { store } = bench;
+      const now = Date.UTC(2001, 1, 3, 4, 5, 6, 7);
+      const expiry = now + HOUR;
+      expect("create() in 2001", await store.create(A, DATA, expiry, { now }), true);
+      const next = { token: A, data: OTHER, expiry: expiry + 1 };
+      expect("update() in 2001", await store.update(A, DATA, next, { now }), true);
+      await store.touch(A, expiry + 2, { now });
+      await bench.expectFound("the session in 2001", A, { data: OTHER, expiry: expiry + 2 }, now);
+
+      await bench.put(B);
+      const inAYear = { now: bench.now + 8_766 * HOUR };
+      const late = { token: B, data: OTHER, expiry: inAYear.now + HOUR };
+      expect("update() a year late", await store.update(B, DATA, late, inAYear), false);
+      await store.touch(B, late.expiry, inAYear);
+      await bench.expectIntact("the session of today", B);
+    },
+  },
+  {
+    name: "an expiry far in the future is kept to the millisecond, or refused where the store cannot hold it",
+    needs: [],
+    async check(bench) {
+      const { maxExpiry } = bench.limits;
+      const times = [
+        Date.UTC(2038, 0, 19, 3, 14, 7, 999),
+        Date.UTC(2038, 0, 19, 3, 14, 8, 1),
+        Date.UTC(2040, 1, 29, 23, 59, 59, 999),
+        Date.UTC(2100, 11, 31, 23, 59, 59, 123),
+      ];
+      for (const expiry of times) {
+        const [held, data] = [expiry <= maxExpiry, bytesOf(String(expiry))];
+        const refusal = await refusalOf(bench.put(A, { data, expiry }));
+        if (held && refusal !== undefined) throw refusal;
+        if (!held && refusal === undefined) continue;
+        const found = held ? { data, expiry } : undefined;
+        await bench.expectFound(`an expiry of ${new Date(expiry).toISOString()}`, A, found);
+        if (held) await bench.expectFound("1 ms before it", A, found, expiry - 1);
+        await bench.expectFound("at it", A, undefined, expiry);
+        await bench.store.delete(A);
+      }
+    },
+  },
+  {
+    name: "now may be far in the future, whatever the store can hold",
+    needs: [],
+    async check(bench) {
+      await bench.put(A);
+      for (const now of [Date.UTC(2040, 0, 1), Date.UTC(2100, 0, 1)]) {
+        await bench.expectFound(`in ${new Date(now).getUTCFullYear()}`, A, undefined, now);
+      }
+      await bench.expectIntact("today", A);
+    },
+  },
+  {
+    name: "times that differ by a millisecond stay apart all over a day",
+    needs: [],
+    async check(bench) {
+      // Fractions of a day that a binary number does not hold exactly.
+      const times = Array.from({ length: 12 }, (_, index) => bench.now + HOUR + index * 7_200_001 + index);
+      await together(times.map((expiry, index) => bench.put(tokenOf(`t${index}`), { expiry })));
+      for (const [index, expiry] of times.entries()) {
+        const token = tokenOf(`t${index}`);
+        await bench.expectFound("1 ms before its expiry", token, { data: DATA, expiry }, expiry - 1);
+        await bench.expectFound("at its expiry", token, undefined, expiry);
+      }
+    },
+  },
+];
+
+/** Which session a token stands for. */
+export const tokenCases: Case[] = [
+  {
+    name: "a token finds and deletes its own session and no similar one",
+    needs: [],
+    async check(bench) {
+      await bench.put(TOKEN);
+      for (const other of HOSTILE_TOKENS) {
+        await bench.expectFound(`find(${JSON.stringify(other)})`, other, undefined);
+        expect(`delete(${JSON.stringify(other)})`, await bench.store.delete(other), false);
+      }
+      await bench.expectIntact("the session itself", TOKEN);
+    },
+  },
+  {
+    name: "a token updates and touches its own session and no similar one",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      await bench.put(TOKEN);
+      for (const other of HOSTILE_TOKENS) {
+        const next = { token: other, data: OTHER, expiry: later + HOUR };
+        const what = `update(${JSON.stringify(other)})`;
+        expect(what, await store.update(other, DATA, next, { now }), false);
+        expect(
+          `${what} with a new token`,
+          await store.update(other, DATA, { ...next, token: A }, { now }),
+          false,
+        );
+        await store.touch(other, later + HOUR, { now });
+      }
+      await bench.expectIntact("the session itself", TOKEN);
+      await bench.expectFound("the new token", A, undefined);
+    },
+  },
+  {
+    name: "a write under a similar or a hostile token harms no other session",
+    needs: [],
+    async check(bench) {
+      const rows = [TOKEN, A, B];
+      for (const token of rows) await bench.put(token);
+      for (const other of HOSTILE_TOKENS) {
+        // Whether it is taken is the store's affair: the manager makes no such token.
+        const refusal = await refusalOf(bench.put(other, { data: OTHER }));
+        if (refusal === undefined && bytesOf(other).length <= TOKEN.length) {
+          const found = await bench.store.find(other, { now: bench.now });
+          if (found !== undefined) expect(`find(${JSON.stringify(other)})`, found.data, OTHER);
+        }
+      }
+      for (const token of rows) await bench.expectIntact("another session", token);
+    },
+  },
+  {
+    name: "tokens that differ in case alone are sessions of their own",
+    needs: ["similarTokens"],
+    async check(bench) {
+      const all = [TOKEN, ...SIMILAR_TOKENS];
+      for (const token of all) await bench.put(token, { data: bytesOf(token) });
+      for (const token of all) {
+        await bench.expectFound(token, token, { data: bytesOf(token), expiry: bench.later });
+      }
+      expect("delete() of one", await bench.store.delete(TOKEN), true);
+      await bench.expectOnly("the others", SIMILAR_TOKENS, all);
+    },
+  },
+  {
+    name: "create() and renewal tell apart tokens that differ in case alone",
+    needs: ["similarTokens", "atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const [lower, upper] = [TOKEN.toLowerCase(), TOKEN.toUpperCase()];
+      expect("create()", await store.create(TOKEN, DATA, later, { now }), true);
+      expect("create() in lower case", await store.create(lower, DATA, later, { now }), true);
+      const next = { token: upper, data: OTHER, expiry: later };
+      expect("renewal into upper case", await store.update(lower, DATA, next, { now }), true);
+      await bench.expectIntact("the first", TOKEN);
+      await bench.expectFound("the renewed one", upper, { data: OTHER, expiry: later });
+      await bench.expectFound("the old token", lower, undefined);
+    },
+  },
+];
+
+/** What is kept under a token. */
+export const dataCases: Case[] = [
+  {
+    name: "any bytes come back as they are",
+    needs: [],
+    async check(bench) {
+      for (const [what, data] of hostileBytes()) {
+        await bench.put(A, { data });
+        await bench.expectFound(what, A, { data, expiry: bench.later });
+      }
+    },
+  },
+  {
+    name: "any bytes can be created, expected by an update, and written by it",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      for (const [what, data] of hostileBytes()) {
+        expect(`create() of ${what}`, await store.create(A, data, later, { now }), true);
+        const there = await store.update(A, data, { token: A, data: OTHER, expiry: later }, { now });
+        expect(`update() that expects ${what}`, there, true);
+        const back = await store.update(A, OTHER, { token: B, data, expiry: later }, { now });
+        expect(`renewal that writes ${what}`, back, true);
+        await bench.expectFound(what, B, { data, expiry: later });
+        await store.delete(B);
+      }
+    },
+  },
+  {
+    name: "data of the size that the store says it holds comes back whole",
+    needs: [],
+    async check(bench) {
+      const { maxBytes } = bench.limits;
+      for (const size of [1, 255, 256, maxBytes - 1, maxBytes]) {
+        const data = patternOf(size);
+        await bench.put(A, { data });
+        await bench.expectFound(`${size} bytes`, A, { data, expiry: bench.later });
+      }
+    },
+  },
+  {
+    name: "larger data is stored whole or refused, never cut",
+    needs: [],
+    async check(bench) {
+      const { maxBytes } = bench.limits;
+      const sizes = [maxBytes + 1, 65_535, 65_536, 70_000, 300_000].filter((size) => size > maxBytes);
+      for (const size of sizes) {
+        const data = patternOf(size);
+        const refusal = await refusalOf(bench.put(A, { data }));
+        await bench.expectFound(`${size} bytes`, A, refusal ? undefined : { data, expiry: bench.later });
+        await bench.store.delete(A);
+      }
+    },
+  },
+  {
+    name: "larger data in place of other data is stored whole or refused, and then the other data stays",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const large = patternOf(Math.max(70_000, bench.limits.maxBytes + 1));
+      const writes: [name: string, write: () => Promise<unknown>][] = [
+        ["commit()", () => store.commit(A, large, later, { now })],
+        ["update()", () => store.update(A, DATA, { token: A, data: large, expiry: later }, { now })],
+        ["renewal", () => store.update(A, DATA, { token: B, data: large, expiry: later }, { now })],
+      ];
+      for (const [name, write] of writes) {
+        await bench.put(A);
+        const refusal = await refusalOf(write());
+        const [kept, gone] = name === "renewal" && !refusal ? [B, A] : [A, B];
+        await bench.expectFound(name, kept, { data: refusal ? DATA : large, expiry: later });
+        await bench.expectFound(`${name}, the other token`, gone, undefined);
+        await store.delete(kept);
+      }
+    },
+  },
+  {
+    name: "bytes that are a part of a larger buffer are stored without the rest of it",
+    needs: [],
+    async check(bench) {
+      const buffer = patternOf(300);
+      const data = buffer.subarray(100, 200);
+      await bench.put(A, { data });
+      await bench.expectFound("the part", A, { data: buffer.slice(100, 200), expiry: bench.later });
+    },
+  },
+  {
+    name: "bytes are the store's own: what the caller does to them later changes nothing",
+    needs: [],
+    async check(bench) {
+      const { store, now } = bench;
+      const given = DATA.slice();
+      await bench.put(A, { data: given });
+      given.fill(0);
+      await bench.expectIntact("after a change of what was given", A);
+      (await store.find(A, { now }))?.data.fill(0);
+      await bench.expectIntact("after a change of what was found", A);
+    },
+  },
+  {
+    name: "bytes of create() and update() are the store's own as well",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const given = OTHER.slice();
+      await store.create(A, given, later, { now });
+      given.fill(0);
+      await bench.expectFound("after create()", A, { data: OTHER, expiry: later });
+      const [expected, next] = [OTHER.slice(), DATA.slice()];
+      await store.update(A, expected, { token: A, data: next, expiry: later }, { now });
+      expect("the bytes that were expected", expected, OTHER);
+      expected.fill(0);
+      next.fill(0);
+      await bench.expectIntact("after update()", A);
+    },
+  },
+];
+
+/** Ending what a store runs by itself. */
+export const cleanupCases: Case[] = [
+  {
+    name: "stopCleanup() may be called at any time and more than once, and the store goes on",
+    needs: ["cleanup"],
+    async check(bench) {
+      const { store } = bench;
+      store.stopCleanup();
+      await bench.put(A);
+      store.stopCleanup();
+      store.stopCleanup();
+      store[Symbol.dispose]?.();
+      await bench.put(B, { now: bench.now + SECOND });
+      await bench.expectOnly("afterwards", [A, B], [A, B]);
+      store.stopCleanup();
+    },
+  },
+];
+
+/** What a call was refused with; `undefined` where it was not. */
+async function refusalOf(call: Promise<unknown>): Promise<Error | undefined> {
+  try {
+    await call;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Bytes in which every run of them says where it is, so that a part that is missing shows. */
+function patternOf(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
+}
+
+function hostileBytes(): [what: string, data: Uint8Array][] {
+  return [
+    ["all 256 values", Uint8Array.from({ length: 256 }, (_, index) => index)],
+    ["all 256 values backwards", Uint8Array.from({ length: 256 }, (_, index) => 255 - index)],
+    ["no byte at all", new Uint8Array()],
+    ["one zero", Uint8Array.of(0)],
+    ["zeros at both ends", Uint8Array.of(0, 0, 1, 0, 0)],
+    ["blanks at both ends", bytesOf("  data \t\r\n ")],
+    ["no UTF-8", Uint8Array.of(0xff, 0xfe, 0xc3, 0x28, 0xed, 0xa0, 0x80)],
+    ["a byte order mark", Uint8Array.of(0xef, 0xbb, 0xbf, 0x7b, 0x7d)],
+    ["SQL", bytesOf(`'; DROP TABLE sessions; -- \\' OR "1"="1" ? :a $1 %s`)],
+    ["a number", bytesOf("0012.50")],
+    ["a word of JSON", bytesOf("null")],
+  ];
+}

@@ -1,0 +1,65 @@
+import type { SessionManager } from "../core/manager.ts";
+import type { SessionKey } from "../core/session.ts";
+
+/** Options of {@linkcode cookieFor}. */
+export interface CookieForOptions {
+  /**
+   * Where the request will go: with `https:` the cookie has its secure name, `__Host-session` unless you chose
+   * another, and with `http:` the plain one.
+   *
+   * @default {"https://localhost/"}
+   */
+  url?: string | URL;
+  /** Whose session it is, as `session.subject` sets it. */
+  subject?: string;
+}
+
+/**
+ * The `Cookie` header of a signed-in request, for tests of an application: makes a session with these values in
+ * the manager's store and gives what a browser would send afterwards.
+ *
+ * @param manager The application's own, or one with the same options on the same store.
+ * @param values What the session is to hold.
+ * @returns Such as `"__Host-session=Zk3..."`.
+ * @throws {SessionStoreError} The store failed.
+ * @throws {SessionEncodeError} A value cannot be stored.
+ *
+ * @example Test what only a signed-in user sees
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { sessions } from "@x/sessions";
+ * import { withSessions } from "@x/sessions/middleware/fetch";
+ * import { cookieFor } from "@x/sessions/testing";
+ *
+ * const manager = sessions<{ userId: number }>();
+ * const handler = withSessions(manager, async (_request, session) => {
+ *   const userId = (await session()).get("userId");
+ *   return userId === undefined ? new Response("Who are you?", { status: 401 }) : new Response(`User ${userId}`);
+ * });
+ *
+ * const url = "https://example.com/";
+ * assertEquals((await handler(new Request(url))).status, 401);
+ *
+ * const request = new Request(url, { headers: { Cookie: await cookieFor(manager, { userId: 42 }) } });
+ * assertEquals(await (await handler(request)).text(), "User 42");
+ * ```
+ */
+export async function cookieFor<Data extends object>(
+  manager: SessionManager<Data>,
+  values: Partial<NoInfer<Data>> = {},
+  options: CookieForOptions = {},
+): Promise<string> {
+  const { url = "https://localhost/", subject } = options;
+  const request = manager.begin(new Request(url));
+  const session = await request.session();
+  for (const [key, value] of Object.entries(values)) {
+    session.put(key as SessionKey<Data>, value as Data[SessionKey<Data>]);
+  }
+  if (subject !== undefined) session.subject = subject;
+  // Not left to finish(), which would make a response of an error.
+  await session.commit();
+  const response = await request.finish(new Response());
+  const [cookie] = response.headers.getSetCookie();
+  if (cookie === undefined) throw new Error("Cannot give a cookie: the manager set none");
+  return cookie.split(";", 1)[0]!;
+}

@@ -1,0 +1,191 @@
+import { type Case, DATA, HOUR, OTHER, race, together, tokenOf, tokensIn } from "./_bench.ts";
+import { expect, expectThat } from "./_checks.ts";
+import type { StoredRow } from "../core/store.ts";
+
+const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
+
+/** More rows than a store may hold in one page, and no multiple of a usual size of one. */
+const MANY = 450;
+/** Of many rows every ninth has expired: what a page leaves out must not end it. */
+const isExpired = (index: number) => index % 9 === 4;
+
+/** `all()`. */
+export const listingCases: Case[] = [
+  {
+    name: "all() of an empty store gives nothing",
+    needs: ["listing"],
+    async check({ store, now }) {
+      expect("the tokens", await tokensIn(store.all({ now })), []);
+    },
+  },
+  {
+    name: "all() gives every live session with its token, data and expiry, and no expired one",
+    needs: ["listing"],
+    async check(bench) {
+      const { store, now } = bench;
+      await bench.put(A);
+      await bench.put(B, { data: OTHER, expiry: now + 1 });
+      await bench.put(C, { expiry: now, now: now - HOUR });
+      const rows: StoredRow[] = [];
+      for await (const { token, data, expiry } of store.all({ now })) rows.push({ token, data, expiry });
+      expect("the sessions", rows.sort((a, b) => a.token < b.token ? -1 : 1), [
+        { token: A, data: DATA, expiry: bench.later },
+        { token: B, data: OTHER, expiry: now + 1 },
+      ]);
+      expect("1 ms later", await tokensIn(store.all({ now: now + 1 })), [A]);
+    },
+  },
+  {
+    name: "all() gives bytes that are the caller's own",
+    needs: ["listing"],
+    async check(bench) {
+      await bench.put(A);
+      for await (const { data } of bench.store.all({ now: bench.now })) data.fill(0);
+      await bench.expectIntact("the session", A);
+    },
+  },
+  {
+    name: `all() gives each of ${MANY} sessions once, also while they are deleted`,
+    needs: ["listing"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const tokens = await bench.fill(MANY, (index) => ({ expiry: isExpired(index) ? now - index : later }));
+      const live = tokens.filter((_, index) => !isExpired(index)).sort();
+      for await (const _ of store.all({ now })) break;
+      expect("the tokens, after a listing that was left early", await tokensIn(store.all({ now })), live);
+      const seen: string[] = [];
+      for await (const { token } of store.all({ now })) {
+        seen.push(token);
+        if (seen.length % 3 === 0) await store.delete(token);
+      }
+      expect("the tokens while they are deleted", seen.sort(), live);
+      const left = live.length - Math.floor(live.length / 3);
+      expect("how many are left", (await tokensIn(store.all({ now }))).length, left);
+    },
+  },
+  {
+    name: "all() comes to an end, and gives no session twice, while each is written anew",
+    needs: ["listing"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const tokens = await bench.fill(30, () => ({}));
+      const seen: string[] = [];
+      for await (const { token } of store.all({ now })) {
+        seen.push(token);
+        expectThat(seen.length <= tokens.length, "all() must not go on for ever: it gave a session twice");
+        await store.commit(token, OTHER, later + HOUR, { now });
+        await store.delete(token);
+        await store.commit(token, DATA, later + HOUR, { now });
+      }
+      expect("the tokens", seen.sort(), tokens.sort());
+    },
+  },
+];
+
+/** `deleteExpired()`. */
+export const purgingCases: Case[] = [
+  {
+    name: "deleteExpired() deletes what has expired, at the very millisecond too, and tells how many",
+    needs: ["purging"],
+    async check(bench) {
+      const { store, now } = bench;
+      expect("in an empty store", await store.deleteExpired({ now }), 0);
+      const early = { now: now - HOUR };
+      await bench.put(A, { expiry: now - 1, ...early });
+      await bench.put(B, { expiry: now, ...early });
+      await bench.put(C, { expiry: now + 1, ...early });
+      expect("deleteExpired()", await store.deleteExpired({ now }), 2);
+      const found = await together([A, B, C].map((token) => store.find(token, early)));
+      expect("what is left", found.map((row) => row?.expiry), [undefined, undefined, now + 1]);
+      expect("deleteExpired() once more", await store.deleteExpired({ now }), 0);
+    },
+  },
+  {
+    name: "deleteExpired() deletes at most as many as its limit says, until none is left",
+    needs: ["purging"],
+    async check(bench) {
+      const { store, now } = bench;
+      await bench.fill(30, (index) => ({ expiry: index < 20 ? now - index : bench.later }));
+      const counts: number[] = [];
+      for (let round = 0; round < 5; round++) counts.push(await store.deleteExpired({ now, limit: 7 }));
+      expect("how many each deleted", counts, [7, 7, 6, 0, 0]);
+    },
+  },
+  {
+    name: "deleteExpired() leaves every live session alone",
+    needs: ["purging"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const tokens = await bench.fill(30, (index) => ({ expiry: index < 20 ? now - index : later }));
+      expect("deleteExpired()", await store.deleteExpired({ now }), 20);
+      for (const token of tokens.slice(20)) await bench.expectIntact("a live session", token);
+    },
+  },
+  {
+    name: "deleteExpired() spares what expired less than the grace ago",
+    needs: ["purging"],
+    async check(bench) {
+      const { store, now } = bench;
+      const early = { now: now - 2 * HOUR };
+      await bench.put(A, { expiry: now - HOUR, ...early });
+      await bench.put(B, { expiry: now - HOUR + 1, ...early });
+      await bench.put(C);
+      expect("with an hour's grace", await store.deleteExpired({ now, grace: HOUR }), 1);
+      const found = await together([A, B, C].map((token) => store.find(token, early)));
+      expect("what is left", found.map((row) => row !== undefined), [false, true, true]);
+      expect("without", await store.deleteExpired({ now, grace: 0 }), 1);
+      await bench.expectIntact("the live one", C);
+    },
+  },
+  {
+    name: "deleteExpired() goes by the expiry as it is now, not as it was",
+    needs: ["purging", "atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const soon = now + 1_000;
+      for (const token of [A, B, C]) await bench.put(token, { expiry: soon });
+      await store.touch(A, later, { now });
+      await store.update(B, DATA, { token: B, data: DATA, expiry: later }, { now });
+      expect("deleteExpired() at the first expiry", await store.deleteExpired({ now: soon }), 1);
+      await bench.expectOnly("what is left", [A, B], [A, B, C]);
+      await store.update(A, DATA, { token: A, data: DATA, expiry: soon }, { now });
+      expect("deleteExpired() of one that was shortened", await store.deleteExpired({ now: soon }), 1);
+      await bench.expectOnly("what is left then", [B], [A, B, C]);
+    },
+  },
+  {
+    name: "deleteExpired() by four at once deletes each expired session once, and no live one",
+    needs: ["purging", "races"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const tokens = await bench.fill(60, (index) => ({ expiry: index < 40 ? now - index : later }));
+      const purger = async () => {
+        let deleted = 0;
+        for (let last = -1; last !== 0; deleted += last) {
+          [last] = await race([() => store.deleteExpired({ now, limit: 8 })]);
+        }
+        return deleted;
+      };
+      const counts = await together([purger(), purger(), purger(), purger()]);
+      expect("how many they deleted", counts.reduce((sum, count) => sum + count, 0), 40);
+      await bench.expectOnly("the live ones", tokens.slice(40), tokens.slice(40));
+    },
+  },
+  {
+    name: "deleteExpired() that meets a touch() spares the session or ends it, and never both",
+    needs: ["purging", "atomic", "races"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      for (let round = 0; round < 5; round++) {
+        await bench.put(A, { expiry: now + 1 });
+        const [deleted] = await race([
+          () => store.deleteExpired({ now: now + 1 }),
+          () => store.touch(A, later, { now }),
+        ]);
+        const found = await store.find(A, { now });
+        expect("the session's expiry", found?.expiry, deleted === 1 ? undefined : later);
+        await store.delete(A);
+      }
+    },
+  },
+];

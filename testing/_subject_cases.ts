@@ -1,0 +1,232 @@
+import { bytesOf, type Case, DATA, HOUR, OTHER, race, together, tokenOf, tokensIn } from "./_bench.ts";
+import { expect, expectThat } from "./_checks.ts";
+import { SIMILAR_SUBJECTS, TOKEN } from "./_tokens.ts";
+import type { StoredRow } from "../core/store.ts";
+
+const [A, B, C, D] = [tokenOf("a"), tokenOf("b"), tokenOf("c"), tokenOf("d")];
+const [ZOE, MAX] = ["zoe", "max"];
+/** More than a store may hold in one page, as for `all()`. */
+const MANY = 450;
+
+/** `findBySubject()`, `deleteBySubject()`, and the writes that say whose session it is. */
+export const subjectCases: Case[] = [
+  {
+    name: "findBySubject() gives the live sessions of the subject and no other",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      expect("in an empty store", await tokensIn(store.findBySubject(ZOE, { now })), []);
+      await bench.put(A, { subject: ZOE });
+      await bench.put(B, { subject: ZOE, data: OTHER, expiry: now + 1 });
+      await bench.put(C, { subject: ZOE, expiry: now, now: now - HOUR });
+      await bench.put(D, { subject: MAX });
+      await bench.put(tokenOf("e"));
+      const rows: StoredRow[] = [];
+      for await (const { token, data, expiry } of store.findBySubject(ZOE, { now })) {
+        rows.push({ token, data, expiry });
+      }
+      expect("the sessions", rows.sort((a, b) => a.token < b.token ? -1 : 1), [
+        { token: A, data: DATA, expiry: later },
+        { token: B, data: OTHER, expiry: now + 1 },
+      ]);
+      expect("1 ms later", await tokensIn(store.findBySubject(ZOE, { now: now + 1 })), [A]);
+    },
+  },
+  {
+    name: "findBySubject() gives bytes that are the caller's own",
+    needs: ["subjects"],
+    async check(bench) {
+      await bench.put(A, { subject: ZOE });
+      for await (const { data } of bench.store.findBySubject(ZOE, { now: bench.now })) data.fill(0);
+      await bench.expectIntact("the session", A);
+    },
+  },
+  {
+    name: "create() says whose session it is",
+    needs: ["subjects", "atomic"],
+    async check({ store, now, later }) {
+      await store.create(A, DATA, later, { now, subject: ZOE });
+      await store.create(B, DATA, later, { now });
+      expect("the sessions", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
+    },
+  },
+  {
+    name: "create() that is refused leaves the subject alone",
+    needs: ["subjects", "atomic", "exclusive"],
+    async check({ store, now, later }) {
+      await store.create(A, DATA, later, { now, subject: ZOE });
+      expect("create()", await store.create(A, DATA, later, { now, subject: MAX }), false);
+      expect("the first subject's", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
+      expect("the second subject's", await tokensIn(store.findBySubject(MAX, { now })), []);
+    },
+  },
+  {
+    name: "commit() with a subject changes it, and without one leaves it alone",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store, now } = bench;
+      await bench.put(A, { subject: ZOE });
+      await bench.put(A, { data: OTHER });
+      expect("without", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
+      await bench.put(A, { subject: MAX });
+      expect("with another", await tokensIn(store.findBySubject(ZOE, { now })), []);
+      expect("the other's", await tokensIn(store.findBySubject(MAX, { now })), [A]);
+    },
+  },
+  {
+    name: "update() without a subject leaves it alone, with one sets it, and with null empties it",
+    needs: ["subjects", "atomic"],
+    async check({ store, now, later }) {
+      // In place, and with a new token each time.
+      for (const tokens of [[A, A, A, A, A], [A, B, C, D, tokenOf("e")]] as const) {
+        await store.create(A, DATA, later, { now });
+        const steps = [
+          ["set", ZOE, [1, 0]],
+          ["left alone", undefined, [1, 0]],
+          ["set to another", MAX, [0, 1]],
+          ["emptied", null, [0, 0]],
+        ] as const;
+        for (const [index, [what, subject, counts]] of steps.entries()) {
+          const next = { token: tokens[index + 1]!, data: DATA, expiry: later };
+          const given = subject === undefined ? next : { ...next, subject };
+          expect(`update(), ${what}`, await store.update(tokens[index]!, DATA, given, { now }), true);
+          const found = await together(
+            [ZOE, MAX].map((name) => tokensIn(store.findBySubject(name, { now }))),
+          );
+          expect(`whose session it is when ${what}`, found.map(({ length }) => length), [...counts]);
+        }
+        await store.delete(tokens.at(-1)!);
+      }
+    },
+  },
+  {
+    name: "update() that is refused leaves the subject alone",
+    needs: ["subjects", "atomic"],
+    async check({ store, now, later }) {
+      await store.create(A, DATA, later, { now, subject: ZOE });
+      for (const token of [A, B]) {
+        const next = { token, data: OTHER, expiry: later, subject: MAX };
+        expect("update()", await store.update(A, OTHER, next, { now }), false);
+      }
+      expect("the subject's sessions", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
+      expect("the other's", await tokensIn(store.findBySubject(MAX, { now })), []);
+    },
+  },
+  {
+    name: "touch() leaves the subject alone",
+    needs: ["subjects", "atomic"],
+    async check({ store, now, later }) {
+      await store.create(A, DATA, later, { now, subject: ZOE });
+      await store.touch(A, later + HOUR, { now });
+      expect("the sessions", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
+    },
+  },
+  {
+    name: "deleteBySubject() ends the sessions of the subject and no other, and tells how many",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store } = bench;
+      expect("where there is none", await store.deleteBySubject(ZOE), 0);
+      for (const token of [A, B]) await bench.put(token, { subject: ZOE });
+      await bench.put(C, { subject: MAX });
+      await bench.put(D);
+      expect("deleteBySubject()", await store.deleteBySubject(ZOE, {}), 2);
+      await bench.expectOnly("what is left", [C, D], [A, B, C, D]);
+      expect("deleteBySubject() once more", await store.deleteBySubject(ZOE), 0);
+    },
+  },
+  {
+    name: "deleteBySubject() spares the token that it is told to, which may be nobody's or another's",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store } = bench;
+      const all = [A, B, TOKEN, D];
+      const putAll = async () => {
+        for (const token of [A, B, TOKEN]) await bench.put(token, { subject: ZOE });
+        await bench.put(D, { subject: MAX });
+      };
+      await putAll();
+      expect("except one of them", await store.deleteBySubject(ZOE, { except: A }), 2);
+      await bench.expectOnly("what is left", [A, D], all);
+      await putAll();
+      expect("except another's", await store.deleteBySubject(ZOE, { except: D }), 3);
+      await bench.expectOnly("what is left then", [D], all);
+      for (const except of [TOKEN.toLowerCase(), `${TOKEN} `, "", "%", "' OR '1'='1"]) {
+        await putAll();
+        expect(`except ${JSON.stringify(except)}`, await store.deleteBySubject(ZOE, { except }), 3);
+        await bench.expectOnly("what is left at the end", [D], all);
+      }
+    },
+  },
+  {
+    name: "a subject stands for itself and for no similar one",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store, now } = bench;
+      const tokens = SIMILAR_SUBJECTS.map((_, index) => tokenOf(`s${index}`));
+      for (const [index, subject] of SIMILAR_SUBJECTS.entries()) await bench.put(tokens[index]!, { subject });
+      for (const [index, subject] of SIMILAR_SUBJECTS.entries()) {
+        const found = await tokensIn(store.findBySubject(subject, { now }));
+        expect(`findBySubject(${JSON.stringify(subject)})`, found, [tokens[index]]);
+      }
+      for (const [index, subject] of SIMILAR_SUBJECTS.entries()) {
+        const what = `deleteBySubject(${JSON.stringify(subject)})`;
+        expect(what, await store.deleteBySubject(subject), 1);
+        await bench.expectOnly(`after ${what}`, tokens.slice(index + 1), tokens);
+      }
+    },
+  },
+  {
+    name: `findBySubject() gives each of ${MANY} sessions once, also while they are deleted`,
+    needs: ["subjects"],
+    async check(bench) {
+      const { store, now } = bench;
+      const tokens = await bench.fill(MANY, (index) => ({ subject: index % 9 === 4 ? MAX : ZOE }));
+      const own = tokens.filter((_, index) => index % 9 !== 4).sort();
+      expect("the sessions", await tokensIn(store.findBySubject(ZOE, { now })), own);
+      const seen: string[] = [];
+      for await (const { token } of store.findBySubject(ZOE, { now })) {
+        seen.push(token);
+        if (seen.length % 3 === 0) await store.delete(token);
+      }
+      expect("the sessions while they are deleted", seen.sort(), own);
+      const left = own.length - Math.floor(own.length / 3);
+      expect("deleteBySubject() of the others", await store.deleteBySubject(ZOE), left);
+      const others = (await tokensIn(store.findBySubject(MAX, { now }))).length;
+      expect("the other subject's sessions", others, MANY - own.length);
+    },
+  },
+  {
+    name: "findBySubject() comes to an end, and gives no session twice, while each is updated",
+    needs: ["subjects", "atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const tokens = await bench.fill(30, () => ({ subject: ZOE }));
+      const seen: string[] = [];
+      for await (const { token, data } of store.findBySubject(ZOE, { now })) {
+        seen.push(token);
+        expectThat(seen.length <= tokens.length, "findBySubject() must not give a session twice");
+        await store.update(token, data, { token, data: OTHER, expiry: later }, { now });
+      }
+      expect("the sessions", seen.sort(), tokens.sort());
+    },
+  },
+  {
+    name: "deleteBySubject() that meets updates and renewals leaves no session of the subject",
+    needs: ["subjects", "atomic", "races"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const olds = Array.from({ length: 6 }, (_, index) => tokenOf(`old${index}`));
+      for (const token of olds) await bench.put(token, { subject: ZOE });
+      const news = olds.map((token, index) => index % 2 === 0 ? token : tokenOf(`new${index}`));
+      const writes = news.map((token, index) => () => write(token, index));
+      await race([...writes.slice(0, 3), () => store.deleteBySubject(ZOE), ...writes.slice(3)]);
+      await bench.expectOnly("the tokens that live", [], [...olds, ...news]);
+
+      function write(token: string, index: number): Promise<boolean> {
+        const next = { token, data: bytesOf(token), expiry: later, subject: ZOE };
+        return store.update(olds[index]!, DATA, next, { now });
+      }
+    },
+  },
+];

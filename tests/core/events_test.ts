@@ -1,0 +1,91 @@
+import { Hooks } from "../../core/events.ts";
+import {
+  MemoryStore,
+  type SessionErrorHook,
+  type SessionEvent,
+  type SessionEventHook,
+  SessionGoneError,
+  sessions,
+} from "../../mod.ts";
+import { assertEquals, assertInstanceOf, assertStrictEquals } from "../assert.ts";
+
+const EVENT: SessionEvent = { kind: "forwarded-proto" };
+const INFO = { phase: "load" } as const;
+
+const BAD_HOOKS: [what: string, hook: () => unknown][] = [
+  ["throws", () => {
+    throw new Error("no");
+  }],
+  ["throws nothing", () => {
+    throw undefined;
+  }],
+  ["rejects", () => Promise.reject(new Error("no"))],
+  ["gives what is no Response", () => "response"],
+  ["gives a promise of what is no Response", () => Promise.resolve({ status: 200 })],
+];
+
+for (const [what, hook] of BAD_HOOKS) {
+  Deno.test(`Hooks.event() and emit() go on when the hook ${what}`, async () => {
+    const hooks = new Hooks(hook as SessionEventHook, undefined);
+    hooks.event(EVENT);
+    hooks.emit(() => EVENT);
+    // An unhandled rejection would show now.
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+
+  Deno.test(`Hooks.error() gives undefined when the hook ${what}`, async () => {
+    const hooks = new Hooks(undefined, hook as SessionErrorHook);
+    assertEquals(await hooks.error(new SessionGoneError(), INFO), undefined);
+  });
+
+  Deno.test(`A session lives through its whole life with an onEvent that ${what}`, async () => {
+    const store = new MemoryStore({ cleanup: "off", maxSessions: 1 });
+    const manager = sessions({ store, onEvent: hook as SessionEventHook });
+    const session = await manager.load("x".repeat(43));
+    session.put("a", 1);
+    session.subject = "zoe";
+    await session.commit();
+    session.renewToken();
+    const { token } = await session.commit();
+    const other = await manager.load(token);
+    other.put("a", 2);
+    await session.commit();
+    await other.commit();
+    assertEquals((await manager.load(token)).get("a"), 2);
+    const evicting = await manager.load();
+    await evicting.commit();
+    assertEquals(store.size, 1);
+    await evicting.destroy();
+    assertEquals(await manager.destroyAll("zoe"), 0);
+    const request = new Request("http://example.com/", { headers: { "X-Forwarded-Proto": "https" } });
+    const current = manager.begin(request);
+    await current.session();
+    assertEquals((await current.finish(new Response("ok"))).status, 200);
+  });
+}
+
+Deno.test("Hooks.emit() makes no event when nobody listens", () => {
+  let made = 0;
+  new Hooks(undefined, undefined).emit(() => (made++, EVENT));
+  assertEquals(made, 0);
+  const heard: SessionEvent[] = [];
+  new Hooks((event) => void heard.push(event), undefined).emit(() => (made++, EVENT));
+  assertEquals([made, heard], [1, [EVENT]]);
+});
+
+Deno.test("Hooks.error() gives the Response that the hook gives, at once or later", async () => {
+  const response = new Response("sorry");
+  const error = new SessionGoneError();
+  const heard: unknown[] = [];
+  for (const answer of [response, Promise.resolve(response)]) {
+    const hooks = new Hooks(undefined, (...args) => (heard.push(...args), answer as Promise<Response>));
+    const given = await hooks.error(error, INFO);
+    assertInstanceOf(given, Response);
+    assertStrictEquals(given, response);
+  }
+  assertEquals(heard, [error, INFO, error, INFO]);
+});
+
+Deno.test("Hooks.error() gives undefined without a hook", async () => {
+  assertEquals(await new Hooks(undefined, undefined).error(new SessionGoneError(), INFO), undefined);
+});

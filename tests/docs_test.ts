@@ -1,0 +1,191 @@
+/**
+ * The guides against the code: what they list is all there is, and what they name is there. Their examples run by
+ * themselves (`deno test --doc`).
+ * @module
+ */
+
+import { createClient } from "@libsql/client";
+import { Client } from "@planetscale/database";
+import config from "../deno.json" with { type: "json" };
+import * as mod from "../mod.ts";
+import { LibSQLStore } from "../stores/libsql.ts";
+import { PlanetScaleStore } from "../stores/planetscale.ts";
+import { codeIn, fencesIn, readRepoFile, sectionIn, tableIn } from "./_markdown.ts";
+import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
+import { documentedDefaults } from "./core/_documented_defaults.ts";
+import { startMySQL } from "./services/mysql.ts";
+import { startGateway } from "./services/planetscale_gateway.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const GUIDES = [...Deno.readDirSync(new URL("docs/", ROOT))].map(({ name }) => `docs/${name}`);
+const PAGES = ["README.md", "CHANGELOG.md", "SECURITY.md", ...GUIDES];
+const ERRORS = readRepoFile("docs/errors.md");
+const STORES = readRepoFile("docs/stores.md");
+
+/** The members of a union of literals, out of the source. */
+function unionOf(path: string, name: string): string[] {
+  const source = new RegExp(`export type ${name} =([^;]+);`).exec(readRepoFile(path))![1]!;
+  return [...source.matchAll(/"([^"]+)"/g)].map(([, member]) => member!);
+}
+
+/** Every error class that a user may meet, by its code. */
+const classes = Object.entries(mod).filter(([name]) =>
+  /^Session\w+Error$/.test(name) && name !== "SessionError"
+);
+
+Deno.test("docs/errors.md has a section for each code of SessionErrorCode, and for no other", () => {
+  const headings = [...ERRORS.matchAll(/^## `(\w+)`$/gm)].map(([, code]) => code!);
+  assertEquals(headings, unionOf("core/errors.ts", "SessionErrorCode"));
+});
+
+Deno.test("docs/errors.md says for each code its class, its cause, what the user sees and what to do", () => {
+  for (const [name] of classes) {
+    const source = readRepoFile("core/errors.ts");
+    const code = new RegExp(`class ${name} .+?code = "(\\w+)"`, "s").exec(source)![1]!;
+    const section = sectionIn(ERRORS, `\`${code}\``);
+    assertStringIncludes(section, `\`${name}\``);
+    for (const part of ["**Cause**", "**What the user sees**", "**What to do**"]) {
+      assertEquals(section.split(part).length, 2, `${code}: ${part}`);
+    }
+  }
+  assertEquals(classes.length, unionOf("core/errors.ts", "SessionErrorCode").length);
+});
+
+Deno.test("docs/errors.md gives the status that each error is answered with", () => {
+  const errors = [
+    new mod.SessionStoreError("find", { reason: "busy", retryable: true }),
+    new mod.SessionConflictError(1),
+    new mod.SessionGoneError(),
+    new mod.SessionTooLargeError(2, 1),
+    new mod.SessionEncodeError("key", "problem"),
+  ];
+  for (const { code, status } of errors) {
+    const seen = /\*\*What the user sees\*\*: (\d+)/.exec(sectionIn(ERRORS, `\`${code}\``));
+    assertEquals(Number(seen?.[1]), status, code);
+  }
+});
+
+Deno.test("docs/errors.md lists each reason of SessionStoreError, and no other", () => {
+  const rows = tableIn(ERRORS, "`reason`").map(([reason]) => codeIn(reason!)[0]!);
+  assertEquals(rows, unionOf("core/errors.ts", "StoreFailure"));
+});
+
+Deno.test("docs/stores.md lists each option of the stores with its default, and no other", () => {
+  const documented = new Map([
+    ...documentedDefaults(readRepoFile("core/cleanup.ts"), "CleanupOptions"),
+    ...documentedDefaults(readRepoFile("stores/_sql.ts"), "SqlStoreOptions"),
+    ...documentedDefaults(readRepoFile("stores/memory.ts"), "MemoryStoreOptions"),
+    ...documentedDefaults(readRepoFile("stores/planetscale.ts"), "PlanetScaleStoreOptions"),
+  ]);
+  const rows = tableIn(STORES, "option").map(([option, , value]) =>
+    [codeIn(option!)[0]!, codeIn(value!)] as const
+  );
+  assertEquals(rows.map(([option]) => option).sort(), [...documented.keys()].sort());
+  for (const [option, values] of rows) {
+    if (option === "cleanup") assertEquals(values, ['"lazy"']);
+    else {for (const value of values) {
+        assertStringIncludes(documented.get(option)! + ' "5m" "1m"', value, option);
+      }}
+  }
+});
+
+/** The statements of a section: those that make the table, and those that give one of SCS's the column. */
+function statementsIn(section: string): { table: string[]; column: string[] } {
+  const [table, column] = fencesIn(sectionIn(STORES, section)).filter(({ language }) => language === "sql")
+    .map(({ text }) => text.trim().split("\n").map((line) => line.replace(/;$/, "")));
+  return { table: table!, column: column! };
+}
+
+Deno.test("docs/stores.md shows the tables that the stores make", () => {
+  const libSQL = new LibSQLStore(createClient({ url: ":memory:" }));
+  assertEquals(statementsIn("LibSQLStore").table, libSQL.schema());
+  const planetScale = new PlanetScaleStore(new Client({ url: "mysql://user:password@host/" }));
+  assertEquals(statementsIn("PlanetScaleStore").table, planetScale.schema());
+});
+
+Deno.test("docs/stores.md says how a table of SCS's takes subjects: on libSQL", async () => {
+  const client = createClient({ url: ":memory:" });
+  await client.execute(
+    "CREATE TABLE sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)",
+  );
+  for (const statement of statementsIn("LibSQLStore").column) await client.execute(statement);
+  assertEquals(await countSubjects(new LibSQLStore(client, { cleanup: "off" })), 1);
+  client.close();
+});
+
+Deno.test("docs/stores.md says how a table of SCS's takes subjects: on MySQL", async () => {
+  await using mysql = await startMySQL();
+  await using gateway = await startGateway(mysql);
+  const client = new Client(gateway.config());
+  await client.execute(
+    "CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)",
+  );
+  for (const statement of statementsIn("PlanetScaleStore").column) await client.execute(statement);
+  assertEquals(await countSubjects(new PlanetScaleStore(client, { cleanup: "off" })), 1);
+});
+
+async function countSubjects(store: LibSQLStore | PlanetScaleStore): Promise<number> {
+  const manager = mod.sessions({ store });
+  const session = await manager.load();
+  session.subject = "zoe";
+  await session.commit();
+  return (await manager.sessionsOf("zoe")).length;
+}
+
+for (const page of PAGES) {
+  Deno.test(`${page} links to files and headings that exist`, () => {
+    const text = readRepoFile(page).replaceAll(/^ *```.*?^ *```$/gms, "");
+    for (const [, target] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https:/.test(target!)) continue;
+      const [path, anchor] = target!.split("#");
+      const url = new URL(path || new URL(page, ROOT), new URL(page, ROOT));
+      const linked = Deno.readTextFileSync(url);
+      if (anchor !== undefined) assert(anchorsOf(linked).includes(anchor), `${page}: ${target}`);
+    }
+  });
+}
+
+/** What the headings of a page are called in links, as code hosts make it of them. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!.toLowerCase().replaceAll(/[^\w\s-]/g, "").replaceAll(" ", "-")
+  );
+}
+
+Deno.test("README.md leads to every guide", () => {
+  const more = sectionIn(readRepoFile("README.md"), "More");
+  for (const page of PAGES.filter((page) => page !== "README.md")) assertStringIncludes(more, `](${page})`);
+});
+
+Deno.test("SECURITY.md names a test for each guarantee", () => {
+  const guarantees = sectionIn(readRepoFile("SECURITY.md"), "Guarantees").split(/^- /m).slice(1);
+  assert(guarantees.length > 10);
+  for (const guarantee of guarantees) {
+    const files = codeIn(guarantee).filter((code) => /^tests\/.+_test\.ts$/.test(code));
+    assert(files.length > 0, guarantee);
+    for (const file of files) assertStringIncludes(readRepoFile(file), "Deno.test", file);
+  }
+});
+
+Deno.test("CHANGELOG.md has a section for the version in deno.json", () => {
+  assert(readRepoFile("CHANGELOG.md").includes(`\n## [${config.version}] - `));
+});
+
+Deno.test("Every public symbol and every member of it is documented", async () => {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--lint", ...Object.values(config.exports)],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  const report = new TextDecoder().decode(stderr);
+  assert(success || /Found \d+ documentation lint error/.test(report), report);
+  const problems = report.matchAll(/^error\[missing-jsdoc\].*\n\s*--> (.+):(\d+):\d+$/gm);
+  const undocumented = [...problems].filter(([, path, line]) => {
+    // What every error says of itself, and what its `new` takes, is told by the base class and the fields.
+    const source = Deno.readTextFileSync(path!).split("\n")[Number(line) - 1]!;
+    return !/^ *(override readonly (name|code) =|constructor\()/.test(source);
+  });
+  assertEquals(undocumented.map(([, path, line]) => `${path}:${line}`), []);
+});

@@ -1,0 +1,25 @@
+import { inspect } from "node:util";
+import { assert } from "../assert.ts";
+
+/** Every way in which a value ends up in a log. */
+export function printed(value: unknown): string {
+  const forms = [
+    Deno.inspect(value, { depth: 10, showHidden: true, getters: true }),
+    inspect(value, { depth: 10, showHidden: true, getters: true }),
+    inspect(value, { depth: 10, showHidden: true, customInspect: false }),
+    JSON.stringify(value),
+    String(value),
+  ];
+  for (let error = value; error instanceof Error; error = error.cause) {
+    forms.push(error.message, error.stack ?? "", JSON.stringify(Object.entries(error)));
+  }
+  return forms.join("\n");
+}
+
+/** Fails where a value that is logged would show one of these texts. */
+export function assertShowsNone(value: unknown, secrets: Iterable<string>): void {
+  const text = printed(value);
+  for (const secret of secrets) {
+    assert(!text.includes(secret), `${JSON.stringify(secret)} is shown:\n${text}`);
+  }
+}

@@ -1,0 +1,55 @@
+/** What is logged by mistake shows no token, no hash and no value. */
+import { onEachStore } from "./_bed.ts";
+import { assertShowsNone } from "./_secrets.ts";
+
+const VALUE = "a-value-that-nobody-may-see";
+
+onEachStore("Printing a session, a manager or a listing shows no token and no value", async (bed) => {
+  const manager = bed.manager({ onEvent: undefined });
+  const session = await manager.load();
+  session.put("secret", VALUE);
+  session.put("nested", { deep: [VALUE] });
+  session.subject = "zoe";
+  const { token } = await session.commit();
+  const secrets = [token, (await bed.row()).token, VALUE];
+
+  const loaded = await manager.load(token);
+  loaded.get("nested");
+  loaded.put("other", VALUE);
+  const request = new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } });
+  const lifecycle = manager.begin(request);
+  const inRequest = await lifecycle.session();
+  inRequest.renewToken();
+  await lifecycle.finish(new Response());
+  const [listed] = await Array.fromAsync(manager.iterate());
+  const objects = {
+    session,
+    loaded,
+    manager,
+    lifecycle,
+    inRequest,
+    listed,
+    entries: await manager.sessionsOf("zoe"),
+  };
+  for (const object of Object.values(objects)) {
+    assertShowsNone(object, [...secrets, inRequest.token!]);
+    assertShowsNone([object], [...secrets, inRequest.token!]);
+  }
+});
+
+onEachStore("Printing an event shows no token", async (bed) => {
+  const manager = bed.manager();
+  const session = await manager.load();
+  session.subject = "zoe";
+  const secrets: string[] = [];
+  const keep = async () => {
+    secrets.push((await session.commit()).token, (await bed.row()).token);
+  };
+  await keep();
+  session.renewToken();
+  await keep();
+  await manager.load(secrets[0]);
+  await session.destroy();
+  assertShowsNone(bed.eventKinds(), []);
+  for (const event of bed.events) assertShowsNone(event, secrets);
+});

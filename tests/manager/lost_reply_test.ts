@@ -1,0 +1,251 @@
+/** Writes of which nobody knows whether they happened: read back, never counted twice, never taken for done. */
+import { type Session, SessionGoneError, SessionStoreError } from "../../mod.ts";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
+import { type Bed, onEachStore } from "./_bed.ts";
+import { before, failUnsent, loseReply, type Step, type Steps } from "./_interleaving.ts";
+import { assertShowsNone } from "./_secrets.ts";
+
+interface Data {
+  n: number;
+  b: number;
+}
+
+const LOST = new Error("the connection broke");
+
+async function savedSession(bed: Bed): Promise<string> {
+  const session = await bed.manager<Data>().load();
+  session.put("n", 0);
+  session.subject = "zoe";
+  const { token } = await session.commit();
+  bed.resetCalls();
+  return token;
+}
+
+/** Adds 1 through a store whose calls go through these steps. */
+async function add(bed: Bed, token: string, steps: Steps): Promise<Session<Data>> {
+  const session = await bed.interleaved<Data>(steps).load(token);
+  session.update("n", (n = 0) => n + 1);
+  await session.commit();
+  return session;
+}
+
+/** Adds `times` times, each a write of another request. */
+async function addElsewhere(bed: Bed, token: string, times: number): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    const session = await bed.manager<Data>({ store: bed.another() }).load(token);
+    session.update("n", (n = 0) => n + 1);
+    await session.commit();
+  }
+}
+
+const countOf = async (bed: Bed, token: string) => (await bed.manager<Data>().load(token)).get("n");
+
+onEachStore("A write that happened and whose reply was lost counts once", async (bed) => {
+  const token = await savedSession(bed);
+  const session = await add(bed, token, { update: [loseReply(LOST)] });
+  assertEquals(bed.calls(), { find: 2, update: 1 });
+  assertEquals(await countOf(bed, token), 1);
+  // The session knows what is in the store: the next commit is no conflict.
+  session.put("b", 2);
+  await session.commit();
+  assertEquals(bed.calls().update, 2);
+});
+
+onEachStore("A write that did not happen is sent again, and counts once", async (bed) => {
+  const token = await savedSession(bed);
+  await add(bed, token, { update: [failUnsent(LOST)] });
+  assertEquals(bed.calls(), { find: 2, update: 1 });
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore("A write that arrives late, after it was looked for, counts once", async (bed) => {
+  const token = await savedSession(bed);
+  const late: Step = async (call) => {
+    // The first one arrives now, just before the second.
+    assertEquals(await call(), true);
+    return await call();
+  };
+  await add(bed, token, { update: [failUnsent(LOST), late] });
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore("A write of unknown fate, and another's in its place: ambiguous, never replayed", async (bed) => {
+  const token = await savedSession(bed);
+  const step: Step = async () => {
+    await addElsewhere(bed, token, 1);
+    throw LOST;
+  };
+  const error = await assertRejects(() => add(bed, token, { update: [step] }), SessionStoreError);
+  assertEquals([error.code, error.operation, error.ambiguous], ["ERR_SESSION_STORE", "update", true]);
+  assertShowsNone(error, [LOST.message, token, (await bed.row()).token]);
+  assertEquals(bed.calls().update, undefined);
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore(
+  "A write that happened is found below seven others, and below eight it is ambiguous",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const buriedBelow = (others: number): Step => async (call) => {
+      await call();
+      await addElsewhere(bed, token, others);
+      throw LOST;
+    };
+    await add(bed, token, { update: [buriedBelow(7)] });
+    assertEquals(await countOf(bed, token), 8);
+    const error = await assertRejects(() => add(bed, token, { update: [buriedBelow(8)] }), SessionStoreError);
+    assertEquals(error.ambiguous, true);
+    assertEquals(await countOf(bed, token), 17);
+  },
+);
+
+onEachStore(
+  "A write that happened, and whose session was ended before the look: SessionGoneError",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const step: Step = async (call) => {
+      await call();
+      await bed.manager().destroyAll("zoe");
+      throw LOST;
+    };
+    await assertRejects(() => add(bed, token, { update: [step] }), SessionGoneError);
+    assertEquals(await bed.rows(), []);
+  },
+);
+
+onEachStore("A write of unknown fate that cannot be read back is not sent again", async (bed) => {
+  const token = await savedSession(bed);
+  const down = Array<Step>(3).fill(failUnsent(LOST));
+  const steps: Steps = { find: [(call) => call(), ...down], update: [loseReply(LOST)] };
+  const error = await assertRejects(() => add(bed, token, steps), SessionStoreError);
+  assertEquals([error.operation, error.ambiguous], ["update", true]);
+  assertEquals(bed.calls(), { find: 1, update: 1 });
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore(
+  "A write that never happens is given up after three attempts, and nothing was saved",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const rows = await bed.rows();
+    const steps: Steps = { update: Array<Step>(4).fill(failUnsent(LOST)) };
+    const session = await bed.interleaved<Data>(steps).load(token);
+    session.update("n", (n = 0) => n + 1);
+    const error = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals([error.reason, error.retryable], ["unknown", true]);
+    assertEquals(await bed.rows(), rows);
+    // One step was left over: it is the fourth attempt, of this commit, that fails. The fifth succeeds.
+    await session.commit();
+    assertEquals(await countOf(bed, token), 1);
+  },
+);
+
+onEachStore("A write that failed for good is neither looked for nor sent again", async (bed) => {
+  const token = await savedSession(bed);
+  const failure = new SessionStoreError("update", { reason: "unauthorized", retryable: false });
+  const error = await assertRejects(
+    () => add(bed, token, { update: [failUnsent(failure)] }),
+    SessionStoreError,
+  );
+  assertEquals(error, failure);
+  assertEquals(bed.calls(), { find: 1 });
+});
+
+for (
+  const [what, step] of Object.entries({ "happened": loseReply(LOST), "did not happen": failUnsent(LOST) })
+) {
+  onEachStore(`A creation that ${what} and whose reply was lost makes one session`, async (bed) => {
+    const session = await bed.interleaved<Data>({ create: [step] }).load();
+    session.update("n", (n = 0) => n + 1);
+    const { token } = await session.commit();
+    await bed.row();
+    assertEquals(await countOf(bed, token), 1);
+    assertEquals(bed.eventKinds(), ["created"]);
+  });
+
+  onEachStore(`A renewal that ${what} and whose reply was lost leaves one token alive`, async (bed) => {
+    const token = await savedSession(bed);
+    const session = await bed.interleaved<Data>({ update: [step] }).load(token);
+    session.renewToken();
+    session.update("n", (n = 0) => n + 1);
+    const renewed = await session.commit();
+    assertNotEquals(renewed.token, token);
+    await bed.row();
+    assertEquals(await countOf(bed, renewed.token), 1);
+    assertEquals((await bed.manager().load(token)).token, undefined);
+  });
+
+  onEachStore(`A logout that ${what} and whose reply was lost is sent again`, async (bed) => {
+    const token = await savedSession(bed);
+    const session = await bed.interleaved<Data>({ delete: [step] }).load(token);
+    await session.destroy();
+    assertEquals([session.status, await bed.rows()], ["destroyed", []]);
+  });
+}
+
+onEachStore("A renewal that happened, and was ended before the look, is not done again", async (bed) => {
+  const token = await savedSession(bed);
+  const step: Step = async (call) => {
+    await call();
+    await bed.manager().destroyAll("zoe");
+    throw LOST;
+  };
+  const session = await bed.interleaved<Data>({ update: [step] }).load(token);
+  session.renewToken();
+  await assertRejects(() => session.commit(), SessionGoneError);
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore("A store that reports no row for a write that happened is not believed", async (bed) => {
+  const token = await savedSession(bed);
+  const silent: Step = async (call) => {
+    assertEquals(await call(), true);
+    return false;
+  };
+  await add(bed, token, { update: [silent] });
+  assertEquals(await countOf(bed, token), 1);
+
+  const session = await bed.interleaved<Data>({ create: [silent] }).load();
+  session.put("n", 5);
+  const created = await session.commit();
+  assertEquals(await countOf(bed, created.token), 5);
+  assertEquals((await bed.rows()).length, 2);
+});
+
+onEachStore("A token that is taken already is not written over, and another one is made", async (bed) => {
+  const others: string[] = [];
+  const taken: Step = async () => {
+    others.push(await savedSession(bed));
+    return false;
+  };
+  const session = await bed.interleaved<Data>({ create: [taken] }).load();
+  session.put("n", 5);
+  const { token } = await session.commit();
+  assert(!others.includes(token));
+  assertEquals([await countOf(bed, others[0]!), await countOf(bed, token)], [0, 5]);
+});
+
+onEachStore("A read that fails in passing is sent again, three times altogether", async (bed) => {
+  const token = await savedSession(bed);
+  const twice = bed.interleaved<Data>({ find: [failUnsent(LOST), failUnsent(LOST)] });
+  assertEquals((await twice.load(token)).get("n"), 0);
+  const thrice = bed.interleaved<Data>({ find: Array<Step>(3).fill(failUnsent(LOST)) });
+  const error = await assertRejects(() => thrice.load(token), SessionStoreError);
+  assertEquals([error.operation, error.ambiguous], ["find", false]);
+});
+
+onEachStore("Changes whose commit failed are saved by the next one, also after a conflict", async (bed) => {
+  const token = await savedSession(bed);
+  const session = await bed.interleaved<Data>({
+    update: [
+      failUnsent(new SessionStoreError("update", { reason: "rejected", retryable: false })),
+      before(() => addElsewhere(bed, token, 1)),
+    ],
+  }).load(token);
+  session.update("n", (n = 0) => n + 1);
+  await assertRejects(() => session.commit(), SessionStoreError);
+  session.update("n", (n = 0) => n + 1);
+  session.put("b", 2);
+  await session.commit();
+  assertEquals(await countOf(bed, token), 3);
+});

@@ -1,0 +1,133 @@
+/** An aborted signal stops the waiting, never a logout, nor a write that was sent. */
+import { SessionStoreError } from "../../mod.ts";
+import { assertEquals, assertRejects } from "../assert.ts";
+import { type Bed, onEachStore } from "./_bed.ts";
+import type { Step } from "./_interleaving.ts";
+
+async function savedSession(bed: Bed): Promise<string> {
+  const session = await bed.manager().load();
+  session.put("a", 1);
+  session.subject = "zoe";
+  const { token } = await session.commit();
+  bed.resetCalls();
+  return token;
+}
+
+const ABORTED = AbortSignal.abort();
+
+onEachStore("A signal that was aborted before load(): no store call, and a typed error", async (bed) => {
+  const token = await savedSession(bed);
+  const error = await assertRejects(() => bed.manager().load(token, { signal: ABORTED }), SessionStoreError);
+  assertEquals([error.operation, error.reason, error.ambiguous], ["find", "aborted", false]);
+  assertEquals(bed.calls(), {});
+});
+
+onEachStore("A signal that is aborted during load() ends the waiting", async (bed) => {
+  const token = await savedSession(bed);
+  const controller = new AbortController();
+  const answered = Promise.withResolvers<void>();
+  const hanging: Step = async () => {
+    controller.abort();
+    await answered.promise;
+  };
+  const manager = bed.interleaved({ find: [hanging] });
+  const error = await assertRejects(
+    () => manager.load(token, { signal: controller.signal }),
+    SessionStoreError,
+  );
+  assertEquals([error.reason, error.ambiguous], ["aborted", false]);
+  answered.resolve();
+});
+
+onEachStore(
+  "A signal that was aborted before commit(): nothing is written, and the changes stay",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const rows = await bed.rows();
+    const controller = new AbortController();
+    const session = await bed.manager().load(token, { signal: controller.signal });
+    session.put("a", 2);
+    controller.abort();
+    const error = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals([error.operation, error.reason, error.ambiguous], ["update", "aborted", false]);
+    assertEquals(bed.calls(), { find: 1 });
+    assertEquals(await bed.rows(), rows);
+    assertEquals([session.status, session.get("a")], ["modified", 2]);
+  },
+);
+
+onEachStore("A signal that is aborted during commit(): the write that was sent goes on", async (bed) => {
+  const token = await savedSession(bed);
+  const controller = new AbortController();
+  const answered = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  const slow: Step = async (call) => {
+    controller.abort();
+    await answered.promise;
+    const result = await call();
+    written.resolve();
+    return result;
+  };
+  const manager = bed.interleaved({ update: [slow] });
+  const session = await manager.load(token, { signal: controller.signal });
+  session.put("a", 2);
+  const error = await assertRejects(() => session.commit(), SessionStoreError);
+  assertEquals([error.operation, error.reason, error.ambiguous], ["update", "aborted", true]);
+  answered.resolve();
+  await written.promise;
+  assertEquals((await bed.manager().load(token)).get("a"), 2);
+});
+
+onEachStore("A logout heeds no signal", async (bed) => {
+  const token = await savedSession(bed);
+  const controller = new AbortController();
+  const session = await bed.manager().load(token, { signal: controller.signal });
+  controller.abort();
+  await session.destroy();
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore("destroyAll() and destroySession() heed no signal once they know what to end", async (bed) => {
+  await savedSession(bed);
+  await savedSession(bed);
+  assertEquals(await bed.manager().destroyAll("zoe", { signal: ABORTED }), 2);
+  await savedSession(bed);
+  const controller = new AbortController();
+  const abort: Step = (call) => {
+    controller.abort();
+    return call();
+  };
+  const manager = bed.interleaved({ delete: [abort] });
+  const [entry] = await manager.sessionsOf("zoe");
+  assertEquals(await manager.destroySession("zoe", entry!.id, { signal: controller.signal }), true);
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore(
+  "A signal that is aborted ends a listing with a typed error, and no further call",
+  async (bed) => {
+    await savedSession(bed);
+    await savedSession(bed);
+    const manager = bed.manager();
+    const requests = bed.requests();
+    const listings = [
+      () => manager.iterate({ signal: ABORTED }).next(),
+      () => manager.sessionsOf("zoe", { signal: ABORTED }),
+    ];
+    for (const list of listings) {
+      assertEquals((await assertRejects(list, SessionStoreError)).reason, "aborted");
+    }
+    assertEquals(bed.requests(), requests);
+
+    const controller = new AbortController();
+    const seen: unknown[] = [];
+    const run = async () => {
+      for await (const session of manager.iterate({ signal: controller.signal })) {
+        seen.push(session);
+        controller.abort();
+      }
+    };
+    assertEquals((await assertRejects(run, SessionStoreError)).reason, "aborted");
+    assertEquals(seen.length, 1);
+  },
+);

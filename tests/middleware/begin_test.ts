@@ -1,0 +1,161 @@
+/**
+ * `manager.begin()` used directly, as whoever writes another middleware does.
+ */
+
+import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
+import { countingStore } from "../counting_store.ts";
+import { setCookies } from "../manager/_visits.ts";
+
+interface Data {
+  userId: number;
+}
+
+const URL = "https://example.com/";
+
+function counted() {
+  const counting = countingStore(new MemoryStore({ cleanup: "off" }));
+  return { manager: sessions<Data>({ store: counting.store }), counting };
+}
+
+/** A middleware in ten lines, for a token in a header. */
+function withHeaderSessions(
+  manager: SessionManager<Data>,
+  handler: (session: () => ReturnType<typeof manager.load>) => Promise<Response>,
+): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const current = manager.begin(request, { token: request.headers.get("X-Session") ?? "" });
+    let response: Response | undefined;
+    let error: unknown;
+    try {
+      response = await handler(() => current.session());
+    } catch (thrown) {
+      error = thrown;
+    }
+    return await current.finish(response, error);
+  };
+}
+
+Deno.test("begin() calls no store before session(), and finish() leaves a response alone without one", async () => {
+  const { manager, counting } = counted();
+  const current = manager.begin(
+    new Request(URL, { headers: { Cookie: `__Host-session=${"a".repeat(43)}` } }),
+  );
+  const response = new Response("hello");
+  assertStrictEquals(await current.finish(response), response);
+  assertEquals([...response.headers], [["content-type", "text/plain;charset=UTF-8"]]);
+  assertEquals(counting.calls(), {});
+});
+
+Deno.test("begin() with a token reads no cookie, and finish() writes none", async (t) => {
+  const { manager, counting } = counted();
+  const login = withHeaderSessions(manager, async (getSession) => {
+    const session = await getSession();
+    session.renewToken();
+    session.put("userId", 42);
+    return new Response((await session.commit()).token);
+  });
+  const user = withHeaderSessions(manager, async (getSession) => {
+    return new Response(String((await getSession()).get("userId")));
+  });
+  const logout = withHeaderSessions(manager, async (getSession) => {
+    await (await getSession()).destroy();
+    return new Response();
+  });
+
+  let response = await login(new Request(URL));
+  const token = await response.text();
+  await t.step("at login, when the token is the handler's to give", () => {
+    assertEquals(setCookies(response), []);
+    assertEquals(response.headers.get("Vary"), null);
+    assertEquals(response.headers.get("Cache-Control"), "private");
+  });
+  await t.step("when the header has the token", async () => {
+    counting.reset();
+    response = await user(new Request(URL, { headers: { "X-Session": token } }));
+    assertEquals(await response.text(), "42");
+    assertEquals(counting.calls(), { find: 1 });
+    assertEquals(response.headers.get("Vary"), null);
+  });
+  await t.step("when only a cookie has it", async () => {
+    counting.reset();
+    response = await user(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+    assertEquals(await response.text(), "undefined");
+    assertEquals(counting.calls(), {});
+  });
+  await t.step("when the header has what is no token", async () => {
+    counting.reset();
+    response = await user(new Request(URL, { headers: { "X-Session": `${token}x` } }));
+    assertEquals(await response.text(), "undefined");
+    assertEquals(counting.calls(), {});
+  });
+  await t.step("at logout", async () => {
+    response = await logout(new Request(URL, { headers: { "X-Session": token } }));
+    assertEquals(setCookies(response), []);
+    assertEquals((await manager.load(token)).token, undefined);
+  });
+});
+
+Deno.test("finish() with an error and a response gives the response, saves nothing and tells what was saved before", async () => {
+  const { manager } = counted();
+  const current = manager.begin(new Request(URL));
+  const session = await current.session();
+  session.put("userId", 1);
+  const { token } = await session.commit();
+  session.put("userId", 2);
+  const response = await current.finish(new Response("page", { status: 500 }), new Error("on purpose"));
+  assertEquals([response.status, await response.text()], [500, "page"]);
+  assertEquals(setCookies(response)[0]?.value, token);
+  assertEquals((await manager.load(token)).get("userId"), 1);
+});
+
+Deno.test("finish() waits for a commit that is under way", async () => {
+  const { manager } = counted();
+  const current = manager.begin(new Request(URL));
+  const session = await current.session();
+  session.put("userId", 1);
+  const committed = session.commit();
+  const response = await current.finish(new Response());
+  const { token } = await committed;
+  assertEquals(setCookies(response).map(({ value }) => value), [token]);
+});
+
+Deno.test("finish() waits for a session() that nobody has awaited, and saves what is done to it", async () => {
+  const { manager } = counted();
+  const stored = await manager.load();
+  stored.put("userId", 1);
+  const { token } = await stored.commit();
+  const current = manager.begin(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+  current.session().then((session) => session.put("userId", 2));
+  await current.finish(new Response());
+  assertEquals((await manager.load(token)).get("userId"), 2);
+});
+
+Deno.test("finish() throws where there is neither a response nor an error", async () => {
+  const { manager } = counted();
+  const message = "Cannot finish the request: the handler gave neither a response nor an error";
+  for (const ask of [true, false]) {
+    const current = manager.begin(new Request(URL));
+    if (ask) await current.session();
+    await assertRejects(() => current.finish(undefined), TypeError, message);
+    await assertRejects(() => current.finish(undefined, null), TypeError, message);
+  }
+});
+
+Deno.test("begin() tries two cookies of the name, and finish() writes the one that counts", async () => {
+  const { manager, counting } = counted();
+  const stored = await manager.load();
+  stored.put("userId", 1);
+  const { token } = await stored.commit();
+  const Cookie = `__Host-session=${"a".repeat(43)}; __Host-session=${token}`;
+  counting.reset();
+  const current = manager.begin(new Request(URL, { headers: { Cookie } }));
+  const session = await current.session();
+  assertEquals([session.get("userId"), counting.calls()], [1, { find: 2 }]);
+  session.renewToken();
+  const response = await current.finish(new Response());
+  const [cookie] = setCookies(response);
+  assertNotEquals(cookie!.value, token);
+  assert(cookie!.attributes.Secure !== undefined);
+  assertEquals((await manager.load(cookie!.value)).get("userId"), 1);
+});

@@ -1,0 +1,181 @@
+/**
+ * Hono's own middleware around ours and within it.
+ */
+
+import { Hono, type MiddlewareHandler } from "hono";
+import { compress } from "hono/compress";
+import { cors } from "hono/cors";
+import { csrf } from "hono/csrf";
+import { etag } from "hono/etag";
+import { logger } from "hono/logger";
+import { secureHeaders } from "hono/secure-headers";
+import { honoSessions } from "../../middleware/hono.ts";
+import { sessions } from "../../mod.ts";
+import { assert, assertEquals } from "../assert.ts";
+import { setCookies } from "../manager/_visits.ts";
+import { visitorOf } from "./_visitor.ts";
+
+interface Data {
+  userId: number;
+  note: string;
+}
+
+const URL = "https://example.com/";
+const LONG = "long enough to be compressed ".repeat(100);
+
+/** An application with another middleware before or after ours. */
+function beside(other: MiddlewareHandler, place: "around" | "within") {
+  const manager = sessions<Data>({ maxBytes: 1_000 });
+  const ours = honoSessions(manager);
+  const app = (place === "around" ? new Hono().use(other).use(ours) : new Hono().use(ours).use(other))
+    .post("/", async (c) => {
+      (await c.var.session()).put("userId", 42);
+      return c.text("signed in");
+    })
+    .get("/", async (c) => c.text(`${(await c.var.session()).get("userId")} ${LONG}`))
+    .get("/renew", async (c) => {
+      const session = await c.var.session();
+      session.renewToken();
+      return c.text(`${session.get("userId")} ${LONG}`);
+    })
+    .get("/fails", async (c) => {
+      (await c.var.session()).put("note", "x".repeat(2_000));
+      c.header("ETag", '"own"');
+      c.header("Cache-Control", "public, max-age=60");
+      return c.text("never");
+    })
+    .get("/plain", (c) => c.text(LONG));
+  return { manager, app };
+}
+
+const PLACES = ["around", "within"] as const;
+
+for (const place of PLACES) {
+  Deno.test(`cors() ${place} honoSessions()`, async (t) => {
+    const { app } = beside(cors({ origin: "https://app.example", credentials: true }), place);
+    const visitor = visitorOf(app);
+    const headers = { Origin: "https://app.example" };
+    await t.step("keeps its headers beside the cookie", async () => {
+      const response = await visitor.visit("/", { method: "POST", headers });
+      assertEquals(response.headers.get("Access-Control-Allow-Origin"), "https://app.example");
+      assertEquals(response.headers.get("Access-Control-Allow-Credentials"), "true");
+      assertEquals(setCookies(response).length, 1);
+      assertEquals(response.headers.get("Vary")?.split(", ").sort(), ["Cookie", "Origin"]);
+    });
+    await t.step("keeps its headers where the commit fails, and nothing else stays", async () => {
+      const response = await visitor.visit("/fails", { headers });
+      assertEquals([response.status, await response.text()], [500, "Internal Server Error\n"]);
+      const { vary, ...others } = Object.fromEntries(response.headers);
+      assertEquals(vary?.split(", ").sort(), ["Cookie", "Origin"]);
+      assertEquals(others, {
+        "access-control-allow-credentials": "true",
+        "access-control-allow-origin": "https://app.example",
+        "cache-control": "no-store",
+        "content-type": "text/plain; charset=utf-8",
+      });
+    });
+    await t.step("answers a preflight without a session", async () => {
+      const response = await app.request(URL, { method: "OPTIONS", headers });
+      assertEquals([response.status, response.headers.get("Vary")], [
+        204,
+        "Origin",
+      ]);
+      assertEquals(response.headers.get("Cache-Control"), null);
+    });
+  });
+
+  Deno.test(`csrf() ${place} honoSessions() refuses before the session is asked for`, async () => {
+    const { app } = beside(csrf(), place);
+    const init = {
+      method: "POST",
+      headers: { "Content-Type": "text/plain", Origin: "https://evil.example" },
+    };
+    const response = await app.request(URL, init);
+    assertEquals([response.status, setCookies(response), response.headers.get("Vary")], [403, [], null]);
+    const same = await app.request(URL, {
+      ...init,
+      headers: { ...init.headers, Origin: "https://example.com" },
+    });
+    assertEquals([same.status, setCookies(same).length], [200, 1]);
+  });
+
+  Deno.test(`secureHeaders() ${place} honoSessions() adds its headers`, async () => {
+    const { app } = beside(secureHeaders(), place);
+    const response = await app.request(URL, { method: "POST" });
+    assertEquals(response.headers.get("X-Content-Type-Options"), "nosniff");
+    assertEquals(setCookies(response).length, 1);
+  });
+
+  Deno.test(`compress() ${place} honoSessions() compresses a response with a cookie`, async () => {
+    const { app } = beside(compress(), place);
+    const visitor = visitorOf(app);
+    await visitor.post("/");
+    const response = await visitor.visit("/renew", { headers: { "Accept-Encoding": "gzip" } });
+    assertEquals(response.headers.get("Content-Encoding"), "gzip");
+    assertEquals(response.headers.get("Vary")?.split(", ").sort(), ["Accept-Encoding", "Cookie"]);
+    assertEquals(setCookies(response).length, 1);
+    const text = await new Response(response.body!.pipeThrough(new DecompressionStream("gzip"))).text();
+    assertEquals(text, `42 ${LONG}`);
+  });
+
+  Deno.test(`logger() ${place} honoSessions() sees the status that is sent`, async () => {
+    const lines: string[] = [];
+    const { app } = beside(logger((line) => void lines.push(line)), place);
+    assertEquals((await app.request(`${URL}fails`)).status, 500);
+    // Within ours it speaks before the commit.
+    assert(lines.at(-1)?.includes(place === "around" ? "500" : "200"), lines.at(-1));
+  });
+
+  Deno.test(`etag() ${place} honoSessions()`, async (t) => {
+    const { app, manager } = beside(etag(), place);
+    const visitor = visitorOf(app);
+    await visitor.post("/");
+    const tag = (await visitor.visit("/")).headers.get("ETag")!;
+    const headers = { "If-None-Match": tag };
+    await t.step("answers 304 to the same page", async () => {
+      const response = await visitor.visit("/", { headers });
+      assertEquals([response.status, response.headers.get("Vary")], [304, "Cookie"]);
+      assertEquals(response.headers.get("Cache-Control"), "private");
+    });
+    await t.step("gives a failed commit no tag of the handler's", async () => {
+      const response = await visitor.visit("/fails");
+      assertEquals([response.status, response.headers.get("ETag")], [500, null]);
+    });
+    const kept = place === "within";
+    await t.step(
+      kept ? "keeps the cookie on a 304" : "loses the cookie on a 304, as honoSessions() says",
+      async () => {
+        const response = await visitor.visit("/renew", { headers });
+        assertEquals([response.status, setCookies(response).length], [304, kept ? 1 : 0]);
+        assertEquals((await manager.load(visitor.token)).get("userId"), kept ? 42 : undefined);
+      },
+    );
+  });
+}
+
+Deno.test("All of them together serve a login, a page and a logout", async () => {
+  const manager = sessions<Data>();
+  const app = new Hono()
+    .use(logger(() => {}), cors({ origin: URL.slice(0, -1) }), secureHeaders(), compress())
+    .use(honoSessions(manager))
+    .use(etag(), csrf())
+    .post("/login", async (c) => {
+      const session = await c.var.session();
+      session.renewToken();
+      session.put("userId", 42);
+      return c.redirect("/", 303);
+    })
+    .post("/logout", async (c) => {
+      await (await c.var.session()).destroy();
+      return c.redirect("/", 303);
+    })
+    .get("/", async (c) => c.text(String((await c.var.session()).get("userId"))));
+  const visitor = visitorOf(app);
+  const form = { method: "POST", headers: { Origin: "https://example.com" } };
+  assertEquals(await visitor.text("/"), "undefined");
+  assertEquals((await visitor.visit("/login", form)).status, 303);
+  assertEquals(await visitor.text("/"), "42");
+  await visitor.visit("/logout", form);
+  assertEquals(visitor.cookies.size, 0);
+  assertEquals(await visitor.text("/"), "undefined");
+});

@@ -1,0 +1,150 @@
+/**
+ * What a run of the model does: a few actors, each an instance of the application that serves one request after the
+ * other, on sessions that all of them share; and the faults that their store calls meet.
+ * @module
+ */
+
+import fc from "fast-check";
+
+/** The browsers' cookie jars: actors that serve the same one share its session. */
+export const SLOTS = 3;
+
+/** Something a handler does to its session. */
+export type Step =
+  | { do: "put" | "remove" | "pop" | "update"; key: string }
+  | { do: "edit" | "clear" | "renew" | "destroy" | "commit" }
+  | { do: "merge"; slot: number }
+  | { do: "subject"; subject: number | null }
+  | { do: "deadline"; ms: number };
+
+/** Which of the tokens that a browser was ever given comes with a request. */
+export type Cookie = "latest" | "first" | "none";
+
+/** What an actor does next. */
+export type Action =
+  | { do: "request"; slot: number; cookie: Cookie; steps: Step[] }
+  | { do: "destroyAll"; subject: number; except: number | null }
+  | { do: "destroySession"; subject: number; nth: number }
+  | { do: "sessionsOf"; subject: number }
+  | { do: "iterate" }
+  | { do: "purge" }
+  | { do: "advance"; ms: number };
+
+/**
+ * What becomes of a store call.
+ *
+ * - `unsent`, `refused`, `broken`: not applied; an error that says so and may pass, one that is final, one that says
+ *   nothing.
+ * - `lost`: applied, and the reply lost. `late`: given up, and applied at some later time. `twice`: delivered twice.
+ * - `aborted`: the caller's signal goes off while the call is under way.
+ */
+export type Fault = "none" | "unsent" | "refused" | "broken" | "lost" | "late" | "twice" | "aborted";
+
+export interface Actor {
+  actions: Action[];
+  /** By store call of this actor; none after the last. */
+  faults: Fault[];
+}
+
+export interface Program {
+  idleTimeout: boolean;
+  actors: Actor[];
+}
+
+const MINUTE = 60_000;
+export const LIFETIME = 60 * MINUTE;
+export const IDLE_TIMEOUT = 20 * MINUTE;
+
+const key = fc.constantFrom("a", "b", "n");
+const slot = fc.nat({ max: SLOTS - 1 });
+const subject = fc.nat({ max: 1 });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("put" as const), key }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("update" as const), key }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("remove" as const, "pop" as const), key }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("edit" as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("renew" as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom("clear" as const, "destroy" as const, "commit" as const) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("merge" as const), slot }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("subject" as const), subject: fc.option(subject) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("deadline" as const),
+      ms: fc.constantFrom(5 * MINUTE, 2 * LIFETIME),
+    }),
+  },
+);
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant("request" as const),
+      slot,
+      cookie: fc.oneof(
+        { weight: 8, arbitrary: fc.constant("latest" as const) },
+        { weight: 1, arbitrary: fc.constantFrom("first" as const, "none" as const) },
+      ),
+      steps: fc.array(step, { maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("destroyAll" as const), subject, except: fc.option(slot) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("destroySession" as const),
+      subject,
+      nth: fc.nat({ max: 1 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("sessionsOf" as const), subject }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("iterate" as const, "purge" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("advance" as const),
+      ms: fc.constantFrom(3 * MINUTE, IDLE_TIMEOUT - 1, IDLE_TIMEOUT, LIFETIME),
+    }),
+  },
+);
+
+const fault: fc.Arbitrary<Fault> = fc.oneof(
+  { weight: 14, arbitrary: fc.constant("none" as const) },
+  {
+    weight: 7,
+    arbitrary: fc.constantFrom(
+      "unsent" as const,
+      "refused" as const,
+      "broken" as const,
+      "lost" as const,
+      "late" as const,
+      "twice" as const,
+      "aborted" as const,
+    ),
+  },
+);
+
+/** Programs of 2 to 8 actors; every other one meets no fault at all. */
+export const program: fc.Arbitrary<Program> = fc.boolean().chain((faulty) =>
+  fc.record({
+    idleTimeout: fc.boolean(),
+    actors: fc.array(
+      fc.record({
+        actions: fc.array(action, { minLength: 1, maxLength: 4 }),
+        faults: faulty ? fc.array(fault, { maxLength: 12 }) : fc.constant([]),
+      }),
+      { minLength: 2, maxLength: 8 },
+    ),
+  })
+);

@@ -1,0 +1,171 @@
+/**
+ * What sessions are, in a map and a clock. It is told what each actor means to do and which of the store's writes took
+ * effect, in their order, and says what must be in the store and what a request may see.
+ * @module
+ */
+
+import { LIFETIME } from "./_program.ts";
+
+export type Values = Map<string, unknown>;
+
+/** An instruction, so that it can be done again on what another actor left behind. */
+type Change = (session: Contents) => void;
+
+/** What a session holds. */
+export interface Contents {
+  values: Values;
+  deadline: number;
+  subject: string | undefined;
+}
+
+/** A session in the store, under one token at a time. */
+export interface Row extends Contents {
+  readonly number: number;
+  token: string;
+  expiry: number;
+}
+
+/** What one request sees of a session and has done to it since its last commit. */
+export class View implements Contents {
+  values: Values = new Map();
+  deadline: number;
+  subject: string | undefined;
+  /** Where the session was found; `undefined` until it is created. */
+  token: string | undefined;
+  changes: Change[] = [];
+  renew = false;
+  readonly merged = new Set<string>();
+
+  constructor(now: number) {
+    this.deadline = now + LIFETIME;
+  }
+
+  /** The session as a read found it, or as a commit left it. */
+  show(row: Row): void {
+    Object.assign(this, copyOf(row));
+    this.token = row.token;
+  }
+
+  get changed(): boolean {
+    return this.changes.length > 0 || this.renew || this.merged.size > 0;
+  }
+
+  put(key: string, value: unknown): void {
+    this.#change(({ values }) => values.set(key, structuredClone(value)));
+  }
+
+  remove(key: string): void {
+    if (this.values.has(key)) this.#change(({ values }) => values.delete(key));
+  }
+
+  update(key: string): void {
+    this.#change(({ values }) => values.set(key, increment(values.get(key))));
+  }
+
+  clear(): void {
+    if (this.values.size > 0) this.#change(({ values }) => values.clear());
+  }
+
+  setDeadline(deadline: number): void {
+    this.#change((contents) => contents.deadline = deadline);
+  }
+
+  setSubject(subject: string | undefined): void {
+    if (subject !== this.subject) this.#change((contents) => contents.subject = subject);
+  }
+
+  renewToken(now: number): void {
+    this.setDeadline(now + LIFETIME);
+    this.renew = true;
+  }
+
+  merge(other: Row): void {
+    if (other.token === this.token) return;
+    for (const [key, value] of other.values) this.put(key, value);
+    if (other.deadline > this.deadline) this.setDeadline(other.deadline);
+    this.merged.add(other.token);
+  }
+
+  #change(change: Change): void {
+    change(this);
+    this.changes.push(change);
+  }
+}
+
+/** The function of every `update()`. */
+export function increment(value: unknown): number {
+  return (typeof value === "number" ? value : 0) + 1;
+}
+
+/** What is wrong. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+/** Every session that there is. */
+export class Reference {
+  readonly rows = new Map<string, Row>();
+  /** Tokens that ended, in whatever way. */
+  readonly dead = new Set<string>();
+  #count = 0;
+
+  /** The row of a token where it is alive. */
+  live(token: string, now: number): Row | undefined {
+    const row = this.rows.get(token);
+    return row !== undefined && now < Math.min(row.deadline, row.expiry) ? row : undefined;
+  }
+
+  liveOf(subject: string, now: number): Row[] {
+    return [...this.rows.values()].filter((row) => row.subject === subject && this.live(row.token, now));
+  }
+
+  create(token: string, contents: Contents, expiry: number): Row {
+    if (this.rows.has(token) || this.dead.has(token)) throw new Violation(`${name(token)} was created twice`);
+    const row = { ...copyOf(contents), number: ++this.#count, token, expiry };
+    this.rows.set(token, row);
+    return row;
+  }
+
+  /** The changes, on what is there now. */
+  change(token: string, next: string, changes: readonly Change[], now: number): Row {
+    const row = this.rows.get(token);
+    if (row === undefined) throw new Violation(`${name(token)} was written although it had ended`);
+    if (now >= Math.min(row.deadline, row.expiry)) throw new Violation(`${name(token)} was written although it had expired`);
+    for (const change of changes) change(row);
+    if (next !== token) {
+      if (this.rows.has(next) || this.dead.has(next)) {
+        throw new Violation(`${name(next)} was given out twice`);
+      }
+      this.end(token);
+      row.token = next;
+      this.rows.set(next, row);
+    }
+    return row;
+  }
+
+  end(token: string): boolean {
+    this.dead.add(token);
+    return this.rows.delete(token);
+  }
+
+  endAllOf(subject: string, except: string | undefined): number {
+    const ended = [...this.rows.values()].filter((row) => row.subject === subject && row.token !== except);
+    for (const { token } of ended) this.end(token);
+    return ended.length;
+  }
+
+  purge(now: number): number {
+    const expired = [...this.rows.values()].filter(({ expiry }) => expiry <= now);
+    for (const { token } of expired) this.end(token);
+    return expired.length;
+  }
+}
+
+/** A stored token in messages. */
+export function name(token: string): string {
+  return `session ${token.slice(0, 6)}`;
+}
+
+function copyOf({ values, deadline, subject }: Contents): Contents {
+  return { values: structuredClone(values), deadline, subject };
+}

@@ -1,0 +1,45 @@
+/**
+ * The manager against a reference model: programs that fast-check makes up, on every store, with the actors' store
+ * calls interleaved and failing as it likes.
+ *
+ * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often, `MODEL_SEED` repeats.
+ * @module
+ */
+
+import fc from "fast-check";
+import { type Backend, backends, type FullStore } from "../backends.ts";
+import { LIFETIME, program } from "./_program.ts";
+import { runProgram } from "./_run.ts";
+import { turns } from "./_turns.ts";
+
+const chosen = Deno.env.get("MODEL_STORE")?.toLowerCase();
+const seed = Deno.env.get("MODEL_SEED");
+
+for (const backend of backends) {
+  Deno.test({
+    name: `The manager does what the model does [${backend.name}]`,
+    ignore: chosen !== undefined && !backend.name.toLowerCase().includes(chosen),
+    fn: () => checkModel(backend),
+  });
+}
+
+async function checkModel({ name, open }: Backend): Promise<void> {
+  const numRuns = Number(Deno.env.get("MODEL_RUNS") ?? (name === "MemoryStore" ? 1_000 : 50));
+  await using opened = await open();
+  const property = modelOf(opened.store);
+  await fc.assert(property, {
+    numRuns,
+    seed: seed === undefined ? undefined : Number(seed),
+    endOnFailure: true,
+  });
+}
+
+function modelOf(store: FullStore) {
+  let start = Date.UTC(2026, 0, 1);
+  return fc.asyncProperty(program, turns, async (program, turns) => {
+    // Whatever the last run left is long over, and deleted.
+    start += 100 * LIFETIME;
+    await store.deleteExpired({ now: start });
+    await runProgram(program, turns, store, start);
+  });
+}

@@ -1,0 +1,338 @@
+/**
+ * What the package shows, what each module needs, and that none of them does anything before it is used.
+ * @module
+ */
+
+import { assertEquals } from "./assert.ts";
+import config from "../deno.json" with { type: "json" };
+
+const ROOT = new URL("../", import.meta.url);
+
+/** What each entry of `exports` in deno.json gives. A name that comes or goes is for the changelog. */
+const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: string[] }> = {
+  ".": {
+    values: [
+      "MemoryStore",
+      "SessionClosedError",
+      "SessionConfigError",
+      "SessionConflictError",
+      "SessionEncodeError",
+      "SessionError",
+      "SessionGoneError",
+      "SessionStoreError",
+      "SessionTooLargeError",
+      "jsonCodec",
+      "sessions",
+    ],
+    types: [
+      "AtomicStore",
+      "CleanupMode",
+      "CleanupOptions",
+      "Codec",
+      "CommitResult",
+      "CookieOptions",
+      "DecodedSession",
+      "DeleteExpiredOptions",
+      "Duration",
+      "FindOptions",
+      "IterableStore",
+      "MemoryStoreOptions",
+      "NextRow",
+      "PurgeOptions",
+      "PurgeResult",
+      "PurgingStore",
+      "RequestSession",
+      "Session",
+      "SessionContext",
+      "SessionErrorCode",
+      "SessionErrorHook",
+      "SessionErrorInfo",
+      "SessionEvent",
+      "SessionEventHook",
+      "SessionKey",
+      "SessionManager",
+      "SessionOptions",
+      "SessionPhase",
+      "SessionStatus",
+      "SessionStore",
+      "StoreErrorDetails",
+      "StoreFailure",
+      "StoreOperation",
+      "StoreOptions",
+      "StoredRow",
+      "StoredSession",
+      "SubjectSession",
+      "SubjectStore",
+      "TimedOptions",
+      "WriteOptions",
+    ],
+  },
+  "./stores/memory": { values: ["MemoryStore"], types: ["MemoryStoreOptions"] },
+  "./stores/libsql": {
+    values: ["LibSQLStore", "fetchWithTimeout"],
+    types: [
+      "LibSQLClient",
+      "LibSQLResult",
+      "LibSQLStatement",
+      "LibSQLStoreOptions",
+      "LibSQLValue",
+      "SqlStoreOptions",
+    ],
+  },
+  "./stores/planetscale": {
+    values: ["PlanetScaleStore", "fetchWithTimeout"],
+    types: [
+      "PlanetScaleClient",
+      "PlanetScaleExecuteOptions",
+      "PlanetScaleResult",
+      "PlanetScaleStoreOptions",
+      "PlanetScaleValue",
+      "SqlStoreOptions",
+    ],
+  },
+  "./middleware/hono": { values: ["honoSessions"], types: ["HonoSessionsOptions", "SessionVariables"] },
+  "./middleware/fetch": { values: ["withSessions"], types: ["FetchHandler", "SessionHandler"] },
+  "./middleware/scheduled": { values: ["scheduledPurge"], types: ["PurgeHandler"] },
+  "./codecs/gob": { values: ["gobCodec"], types: [] },
+  "./testing": {
+    values: ["cookieFor", "storeContract"],
+    types: ["CookieForOptions", "StoreAbility", "StoreContractCase", "StoreContractOptions"],
+  },
+};
+
+/**
+ * The packages that end up in a bundle of an entry, and the modules of this package that do, by folder. What is
+ * imported as a type alone leaves no trace in a bundle.
+ */
+const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores: string[] }> = {
+  ".": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
+  "./stores/memory": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
+  "./stores/libsql": { packages: [], stores: ["libsql.ts"] },
+  "./stores/planetscale": { packages: [], stores: ["planetscale.ts"] },
+  "./middleware/hono": { packages: ["@noble/hashes/sha2.js"], stores: [] },
+  "./middleware/fetch": { packages: ["@noble/hashes/sha2.js"], stores: [] },
+  "./middleware/scheduled": { packages: ["@noble/hashes/sha2.js"], stores: [] },
+  "./codecs/gob": { packages: [], stores: [] },
+  "./testing": { packages: [], stores: [] },
+};
+
+/** Which package each module may import; all others import none. */
+const PACKAGES: Record<string, string[]> = {
+  "core/token.ts": ["@noble/hashes/sha2.js"],
+  "stores/memory.ts": ["tinyqueue"],
+  "middleware/hono.ts": ["hono"],
+};
+
+/** Which folders the modules of a folder may import, besides their own. */
+const LAYERS: Record<string, string[]> = {
+  core: [],
+  codecs: ["core"],
+  stores: ["core"],
+  middleware: ["core"],
+  testing: ["core"],
+};
+
+interface Import {
+  specifier: string;
+  isType: boolean;
+}
+
+// Statements begin a line, as the formatter has it.
+const IMPORT = new RegExp(
+  [
+    /^import\s+(type\s)?(?:[^;"]*?\sfrom\s+)?"([^"]+)"/,
+    /^export\s+(type\s)?(?:\{[^}]*\}|\*(?: as \w+)?)\s+from\s+"([^"]+)"/,
+    /\bimport\(\s*"([^"]+)"/,
+  ].map(({ source }) => source).join("|"),
+  "gm",
+);
+
+/** The imports and re-exports of a module, found without comments, which are full of examples. */
+async function importsOf(path: string): Promise<Import[]> {
+  const source = await Deno.readTextFile(new URL(path, ROOT));
+  const code = source.replace(/\/\*[^]*?\*\//g, "");
+  return Array.from(code.matchAll(IMPORT), ([, type, specifier, typeAgain, again, dynamic]) => {
+    return { specifier: specifier ?? again ?? dynamic!, isType: (type ?? typeAgain) !== undefined };
+  });
+}
+
+/** A relative import as a path below the root. */
+function resolve(specifier: string, from: string): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  return new URL(specifier, new URL(from, ROOT)).pathname.slice(ROOT.pathname.length);
+}
+
+async function modulesOf(folder: string): Promise<string[]> {
+  const modules: string[] = [];
+  for await (const { name, isFile, isDirectory } of Deno.readDir(new URL(`${folder}/`, ROOT))) {
+    if (isDirectory) modules.push(...await modulesOf(`${folder}/${name}`));
+    if (isFile && name.endsWith(".ts")) modules.push(`${folder}/${name}`);
+  }
+  return modules.sort();
+}
+
+/** Every module that a bundle of the entry holds, and every package. */
+async function bundleOf(entry: string): Promise<{ modules: Set<string>; packages: Set<string> }> {
+  const [modules, packages] = [new Set<string>([entry]), new Set<string>()];
+  for (const path of modules) {
+    for (const { specifier, isType } of await importsOf(path)) {
+      if (isType) continue;
+      const module = resolve(specifier, path);
+      if (module === undefined) packages.add(specifier);
+      else modules.add(module);
+    }
+  }
+  return { modules, packages };
+}
+
+async function run(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    signal: AbortSignal.timeout(30_000),
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+for (const [entry, path] of Object.entries(config.exports) as [keyof typeof config.exports, string][]) {
+  Deno.test(`The entry "${entry}" exports what its users know, and nothing else`, async () => {
+    const module = await import(new URL(path, ROOT).href) as object;
+    assertEquals(Object.keys(module).sort(), PUBLIC[entry].values);
+
+    const { stdout } = await run(["doc", "--json", "--no-check", path]);
+    const { nodes } = JSON.parse(stdout) as { nodes: Record<string, { symbols: { name: string }[] }> };
+    const names = nodes[new URL(path, ROOT).href]!.symbols.map(({ name }) => name);
+    assertEquals(names.filter((name) => !(name in module)).sort(), PUBLIC[entry].types);
+  });
+
+  Deno.test(`The entry "${entry}" brings into a bundle only what it needs`, async () => {
+    const { modules, packages } = await bundleOf(path.slice("./".length));
+    const stores = [...modules].filter((module) => /^stores\/[^_]/.test(module));
+    assertEquals(
+      { packages: [...packages].sort(), stores: stores.map((module) => module.slice("stores/".length)) },
+      BUNDLES[entry],
+    );
+  });
+}
+
+for (const [folder, below] of Object.entries(LAYERS)) {
+  Deno.test(`The modules of ${folder}/ import only from ${["it", ...below.map((name) => `${name}/`)].join(" and ")}`, async () => {
+    for (const path of await modulesOf(folder)) {
+      for (const { specifier } of await importsOf(path)) {
+        const target = resolve(specifier, path)?.split("/")[0];
+        if (target === undefined) {
+          assertEquals(PACKAGES[path]?.includes(specifier), true, `${path}: ${specifier}`);
+        } else assertEquals([folder, ...below].includes(target), true, `${path}: ${specifier}`);
+      }
+    }
+  });
+}
+
+Deno.test("The module hono.ts imports Hono as types alone", async () => {
+  const hono = (await importsOf("middleware/hono.ts")).filter(({ specifier }) => specifier === "hono");
+  assertEquals(hono, [{ specifier: "hono", isType: true }]);
+});
+
+Deno.test("The imports of a module are found whatever their form, and not in its comments", async () => {
+  assertEquals((await importsOf("mod.ts")).filter(({ specifier }) => specifier.includes("memory")), [
+    { specifier: "./stores/memory.ts", isType: false },
+    { specifier: "./stores/memory.ts", isType: false },
+  ]);
+  assertEquals((await importsOf("tests/public_api_test.ts")).map(({ specifier }) => specifier).slice(0, 2), [
+    "./assert.ts",
+    "../deno.json",
+  ]);
+});
+
+// What Workers forbid before the first request, and what would make an import cost something.
+const GUARD = `
+const forbid = (object, name) => {
+  object[name] = () => { throw new Error("something called " + name + " before it was used"); };
+};
+for (const name of ["setTimeout", "setInterval", "fetch"]) forbid(globalThis, name);
+for (const name of ["getRandomValues", "randomUUID"]) forbid(crypto, name);
+for (const name of ["now", "mark"]) forbid(performance, name);
+for (const name of Object.getOwnPropertyNames(SubtleCrypto.prototype)) {
+  if (name !== "constructor") forbid(SubtleCrypto.prototype, name);
+}
+forbid(Math, "random");
+forbid(Date, "now");
+`;
+
+/** Runs a script, behind the guard and without any permission, and gives what it complained of. */
+async function complaintsOf(imports: string[], script: string): Promise<string> {
+  const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+  try {
+    await Deno.writeTextFile(`${directory}/guard.js`, GUARD);
+    const main = [`import "./guard.js";`, ...imports, script].join("\n");
+    await Deno.writeTextFile(`${directory}/main.ts`, main);
+    const permissions = ["--no-prompt", "--no-check", "--cached-only", "--no-lock"];
+    const { code, stdout, stderr } = await run([
+      "run",
+      ...permissions,
+      "--config",
+      "deno.json",
+      `${directory}/main.ts`,
+    ]);
+    return code === 0 ? stdout : stderr;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+const hrefOf = (path: string) => new URL(path, ROOT).href;
+
+for (const [entry, path] of Object.entries(config.exports)) {
+  Deno.test(`The entry "${entry}" does nothing when it is imported: no timer, no random number, no I/O, no clock`, async () => {
+    assertEquals(await complaintsOf([`import "${hrefOf(path)}";`], `console.log("imported");`), "imported\n");
+  });
+}
+
+Deno.test("Nothing happens where a manager, a store or a middleware is made, in whatever mode", async () => {
+  const { "./stores/libsql": libSQL, "./stores/planetscale": planetScale, "./middleware/hono": hono } =
+    config.exports;
+  const imports = [
+    `import { MemoryStore, sessions } from "${hrefOf("mod.ts")}";`,
+    `import { fetchWithTimeout, LibSQLStore } from "${hrefOf(libSQL)}";`,
+    `import { PlanetScaleStore } from "${hrefOf(planetScale)}";`,
+    `import { honoSessions } from "${hrefOf(hono)}";`,
+    `import { withSessions } from "${hrefOf("middleware/fetch.ts")}";`,
+    `import { scheduledPurge } from "${hrefOf("middleware/scheduled.ts")}";`,
+  ];
+  const script = `
+    const client = { execute() { throw new Error("asked"); }, batch() { throw new Error("asked"); } };
+    for (const cleanup of ["lazy", "timer", "off"]) {
+      const options = { cleanup, cleanupInterval: 1 };
+      const stores = [new MemoryStore(options), new LibSQLStore(client, options), new PlanetScaleStore(client, options)];
+      for (const store of [undefined, ...stores]) {
+        const manager = sessions({ store, lifetime: "1h", idleTimeout: "20m" });
+        honoSessions(manager);
+        withSessions(manager, () => new Response());
+        scheduledPurge(manager);
+        manager.begin(new Request("https://example.com/"));
+      }
+    }
+    fetchWithTimeout(1_000);
+    honoSessions(() => { throw new Error("made"); });
+    withSessions(() => { throw new Error("made"); }, () => new Response());
+    scheduledPurge(() => { throw new Error("made"); });
+    console.log("made");`;
+  assertEquals(await complaintsOf(imports, script), "made\n");
+});
+
+Deno.test("The guard of the tests above sees a timer, a random number, the clock and I/O", async () => {
+  for (
+    const act of [
+      "setTimeout(() => {}, 0)",
+      "crypto.getRandomValues(new Uint8Array(1))",
+      "Math.random()",
+      "Date.now()",
+      `crypto.subtle.digest("SHA-256", new Uint8Array())`,
+      `Deno.readTextFileSync("deno.json")`,
+    ]
+  ) {
+    const complaint = await complaintsOf([], `${act}; console.log("unseen");`);
+    assertEquals(/before it was used|NotCapable/.test(complaint), true, act);
+  }
+});
