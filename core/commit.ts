@@ -99,6 +99,9 @@ export class Commit {
     const token = changes.renew ? newToken() : this.#state.token;
     const next = changes.renew ? this.#storedToken(token!) : read.token;
     let row = read;
+    let { storedDeadline } = this.#state;
+    // The store may not know: a touch that crossed with an earlier deadline has moved the expiry beyond it.
+    const isOver = () => this.#settings.now() >= storedDeadline;
     let draft = this.#draft(this.#state.record);
     let started = performance.now();
     for (let attempt = 1, failures = 0;; attempt++) {
@@ -107,7 +110,7 @@ export class Commit {
       const done = () => this.#updated(changes, row.token, { token: next, data, expiry }, token, record);
       let failure: SessionStoreError | undefined;
       try {
-        const updated = await this.#access.write(
+        const updated = !isOver() && await this.#access.write(
           "update",
           (options) =>
             this.#store.update(row.token, row.data, { token: next, data, expiry, subject }, options),
@@ -125,13 +128,14 @@ export class Commit {
         this.#doubt ??= failure;
         const seen = await this.#lookAfterUpdate(row, next, failure !== undefined);
         if (seen.kind === "ours") return done();
-        if (seen.kind === "missing") throw new SessionGoneError();
+        if (seen.kind === "missing" || (seen.kind === "unchanged" && isOver())) throw new SessionGoneError();
         if (seen.kind === "other") {
           // A write of unknown fate is never replayed: it might count twice.
           if (this.#doubt !== undefined) throw this.#doubt;
           const { token: changed } = row;
           this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(changed), attempt }));
           row = seen.row;
+          storedDeadline = seen.record.deadline;
           changes.replay(seen.record);
           draft = this.#draft(seen.record);
         }

@@ -148,13 +148,8 @@ export class SessionState {
   takeChanges(): ChangeLog {
     const taken = this.changes;
     this.changes = new ChangeLog();
-    try {
-      // Objects that the user still holds may be changed in place again.
-      for (const key of this.closed ? [] : taken.putKeys()) this.get(key);
-    } catch (error) {
-      this.giveBackChanges(taken);
-      throw error;
-    }
+    // Objects that the user still holds may be changed in place again.
+    for (const key of this.closed ? [] : taken.putKeys()) this.get(key);
     return taken;
   }
 

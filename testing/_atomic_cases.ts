@@ -1,4 +1,16 @@
-import { bytesOf, type Case, countTrue, DATA, HOUR, OTHER, race, together, tokenOf } from "./_bench.ts";
+import {
+  bytesOf,
+  type Case,
+  countTrue,
+  DATA,
+  HOUR,
+  inBothOrders,
+  OTHER,
+  race,
+  ROUNDS,
+  together,
+  tokenOf,
+} from "./_bench.ts";
 import { expect, expectThat } from "./_checks.ts";
 
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
@@ -317,9 +329,6 @@ export const touchCases: Case[] = [
   },
 ];
 
-/** How often a race is run: which one comes first is the store's affair. */
-const ROUNDS = 5;
-
 /** Calls that meet. Whichever comes first, what is left must be what one order of them leaves. */
 export const raceCases: Case[] = [
   {
@@ -421,14 +430,3 @@ export const raceCases: Case[] = [
     },
   },
 ];
-
-/** Starts two calls at once, each first in every other round. */
-async function inBothOrders<First, Second>(
-  round: number,
-  first: () => Promise<First>,
-  second: () => Promise<Second>,
-): Promise<[First, Second]> {
-  if (round % 2 === 0) return await race([first, second]);
-  const [two, one] = await race([second, first]);
-  return [one, two];
-}

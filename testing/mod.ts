@@ -6,7 +6,7 @@
  * import { MemoryStore } from "@x/sessions";
  * import { storeContract } from "@x/sessions/testing";
  *
- * const cases = storeContract({ name: "MemoryStore", open: () => new MemoryStore() });
+ * const cases = storeContract({ name: "MemoryStore", open: () => new MemoryStore({ cleanup: "off" }) });
  * // With Deno: for (const { name, run } of cases) Deno.test(name, run);
  * // With Node: for (const { name, run } of cases) test(name, run);
  * for (const { run } of cases) await run();
@@ -30,7 +30,10 @@ export type { StoreAbility } from "./_bench.ts";
 export interface StoreContractOptions<Store extends SessionStore = SessionStore> {
   /** What the store is called, in the names of the cases. */
   name: string;
-  /** Gives a store that holds nothing. Called once for each case. */
+  /**
+   * Gives a store that holds nothing and deletes nothing by itself, for the cases count what is deleted: turn a lazy
+   * clean-up off. Called once for each case.
+   */
   open: () => Store | Promise<Store>;
   /** Gives back what `open` took. Called after each case, also after one that failed. */
   close?: (store: Store) => void | Promise<void>;
@@ -99,7 +102,7 @@ const MAX_BYTES = 32 * 1024;
  * import { storeContract } from "@x/sessions/testing";
  *
  * function open(): SessionStore {
- *   const memory = new MemoryStore();
+ *   const memory = new MemoryStore({ cleanup: "off" });
  *   return {
  *     find: (token, options) => memory.find(token, options),
  *     commit: (token, data, expiry, options) => memory.commit(token, data, expiry, options),

@@ -88,7 +88,8 @@ Deno.test("A Worker's lazy purge goes on after the response that it rides on", a
   // As yet the purge is on its way.
   assertEquals(await table.count(), { expired: 30, live: 8 });
   answered.resolve();
-  await purged.promise;
+  const deadline = setTimeout(() => purged.reject(new Error("The purge died with its request")), 20_000);
+  await purged.promise.finally(() => clearTimeout(deadline));
   assertEquals(await table.count(), { expired: 0, live: 8 });
   // What comes after the answer needs waitUntil too.
   const event = '{"kind":"purged","deleted":30}';

@@ -324,6 +324,7 @@ const MUTATIONS: [what: string, change: (session: Session) => unknown][] = [
   ["rememberMe()", (session) => session.rememberMe(false)],
   ["renewToken()", (session) => session.renewToken()],
   ["a subject", (session) => session.subject = "ann"],
+  ["the subject it has", (session) => session.subject = "zoe"],
   ["no subject", (session) => session.subject = undefined],
   ["destroy()", (session) => session.destroy()],
   ["mergeSession()", (session) => session.mergeSession("x".repeat(43))],
@@ -353,6 +354,16 @@ for (const [what, change] of MUTATIONS) {
     assert(stateOf(session).changes.isEmpty);
   });
 }
+
+Deno.test("Session.clear() and commit() throw SessionClosedError for an empty session too", async () => {
+  const { store, calls } = countingStore(new MemoryStore({ cleanup: "off" }));
+  const current = newManager(store).begin(new Request("https://example.com/"));
+  const session = await current.session();
+  await current.finish(new Response());
+  assertThrows(() => session.clear(), SessionClosedError);
+  await assertRejects(async () => await session.commit(), SessionClosedError);
+  assertEquals(calls(), {});
+});
 
 Deno.test("The tests above know every method of Session that changes something", async () => {
   const readers = ["get", ...GETTERS.map(([getter]) => `get${getter}`), "exists", "keys", "commit"];

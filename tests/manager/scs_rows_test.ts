@@ -1,6 +1,7 @@
 /** The rows of SCS's manager that are about loading, saving and ending sessions. */
 import { Hono } from "hono";
 import { gobCodec } from "../../codecs/gob.ts";
+import { cookieFor } from "../../testing/mod.ts";
 import { honoSessions } from "../../middleware/hono.ts";
 import { type Codec, jsonCodec, SessionEncodeError, sessions, SessionStoreError } from "../../mod.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
@@ -543,5 +544,16 @@ onEachStore(
     await session.commit();
     session.get("u")!.Name = "changed";
     assertEquals((await assertRejects(() => session.commit(), SessionEncodeError)).key, "u");
+  },
+);
+
+onEachStore(
+  "mockstore: cookieFor() signs a request of a test in, on the application's own store",
+  async (bed) => {
+    const manager = bed.manager<{ userId: number }>();
+    const Cookie = await cookieFor(manager, { userId: 42 }, { subject: "zoe", url: "https://example.com/" });
+    await new Browser(manager).visit((session) => {
+      assertEquals([session.get("userId"), session.subject], [42, "zoe"]);
+    }, { headers: { Cookie } });
   },
 );

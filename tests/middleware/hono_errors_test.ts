@@ -15,8 +15,9 @@ import {
 import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
 import { freshTable } from "../backends.ts";
 import { countingStore } from "../counting_store.ts";
-import { failUnsent, interleave } from "../manager/_interleaving.ts";
+import { before, failUnsent, interleave } from "../manager/_interleaving.ts";
 import { setCookies } from "../manager/_visits.ts";
+import { until } from "../services/demo.ts";
 import { startLibSQL } from "../services/libsql.ts";
 import { libSQLStoreAt, storeWithoutServer } from "./_stores.ts";
 import { visitorOf } from "./_visitor.ts";
@@ -110,7 +111,10 @@ Deno.test("Any other error of a handler saves nothing", async (t) => {
 });
 
 Deno.test("What the handler saved or ended itself stands when it throws, with its cookie", async (t) => {
-  const manager = sessions<Data>();
+  // No update before the handler has thrown.
+  const late = before(() => new Promise<void>((resolve) => setTimeout(resolve)));
+  const store = interleave(new MemoryStore({ cleanup: "off" }), { update: [late] });
+  const manager = sessions<Data>({ store });
   const app = application(manager)
     .get("/create", async (c) => {
       const session = await c.var.session();
@@ -144,11 +148,11 @@ Deno.test("What the handler saved or ended itself stands when it throws, with it
   await t.step("a renewal", async () => {
     const visitor = visitorOf(app);
     await visitor.post("/");
-    const before = visitor.token;
+    const { token } = visitor;
     assertEquals((await visitor.visit("/renew")).status, 500);
-    assertNotEquals(visitor.token, before);
+    assertNotEquals(visitor.token, token);
     assertEquals(await visitor.text("/"), "42 undefined");
-    assertEquals((await manager.load(before)).get("userId"), undefined);
+    assertEquals((await manager.load(token)).get("userId"), undefined);
   });
   for (const path of ["/destroy", "/destroy-and-put"]) {
     await t.step(path.slice(1), async () => {
@@ -257,8 +261,11 @@ Deno.test("A failed load", async (t) => {
         return c.text("without a session");
       }
     })
-    .get("/never-awaited", (c) => {
+    .get("/never-awaited", async (c) => {
       c.var.session();
+      // At work on something else until the failure is known, and a little longer.
+      await until(10_000, () => reports.all.length > 0);
+      await new Promise((resolve) => setTimeout(resolve));
       return c.text("ok");
     });
   const visitor = visitorOf(app);

@@ -130,7 +130,9 @@ export class Reference {
   change(token: string, next: string, changes: readonly Change[], now: number): Row {
     const row = this.rows.get(token);
     if (row === undefined) throw new Violation(`${name(token)} was written although it had ended`);
-    if (now >= Math.min(row.deadline, row.expiry)) throw new Violation(`${name(token)} was written although it had expired`);
+    if (now >= Math.min(row.deadline, row.expiry)) {
+      throw new Violation(`${name(token)} was written although it had expired`);
+    }
     for (const change of changes) change(row);
     if (next !== token) {
       if (this.rows.has(next) || this.dead.has(next)) {

@@ -17,6 +17,8 @@ export interface Turns {
 
 /** A pause between two attempts has this number: it belongs to some actor, but nobody says to which. */
 export const PAUSE = -1;
+/** A call that its actor has given up and that takes effect all the same. */
+export const LATE = -2;
 
 class SchedulerTurns implements Turns {
   readonly #scheduler: fc.Scheduler;
@@ -118,8 +120,8 @@ class ReplayedTurns implements Turns {
   }
 }
 
-/** The longest pause that the library makes between two attempts; all its other timers run longer. */
-const LONGEST_PAUSE = 250;
+/** The library's other timers, which watch over single calls, begin at 5 seconds. */
+const LONGEST_PAUSE = 4_000;
 
 /**
  * Turns the pauses between attempts into turns while the work is under way: nobody waits for real, and what others do

@@ -2,15 +2,18 @@
  * The manager against a reference model: programs that fast-check makes up, on every store, with the actors' store
  * calls interleaved and failing as it likes.
  *
- * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often, `MODEL_SEED` repeats.
+ * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often; `MODEL_SEED` repeats.
  * @module
  */
 
 import fc from "fast-check";
+import { assert } from "../assert.ts";
 import { type Backend, backends, type FullStore } from "../backends.ts";
-import { LIFETIME, program } from "./_program.ts";
+import { brokenStores } from "./_broken_stores.ts";
+import { examples } from "./_examples.ts";
+import { LIFETIME, type Program, program } from "./_program.ts";
 import { runProgram } from "./_run.ts";
-import { turns } from "./_turns.ts";
+import { type Turns, turns } from "./_turns.ts";
 
 const chosen = Deno.env.get("MODEL_STORE")?.toLowerCase();
 const seed = Deno.env.get("MODEL_SEED");
@@ -24,17 +27,26 @@ for (const backend of backends) {
 }
 
 async function checkModel({ name, open }: Backend): Promise<void> {
-  const numRuns = Number(Deno.env.get("MODEL_RUNS") ?? (name === "MemoryStore" ? 1_000 : 50));
   await using opened = await open();
-  const property = modelOf(opened.store);
-  await fc.assert(property, {
-    numRuns,
+  await fc.assert(modelOf(opened.store), {
+    examples: [...examples],
+    numRuns: Number(Deno.env.get("MODEL_RUNS") ?? (name === "MemoryStore" ? 1_000 : 50)),
     seed: seed === undefined ? undefined : Number(seed),
-    endOnFailure: true,
   });
 }
 
-function modelOf(store: FullStore) {
+for (const { what, open } of brokenStores) {
+  Deno.test(`The model finds ${what}`, async () => {
+    const { failed, counterexample } = await fc.check(modelOf(open()), {
+      numRuns: 1_000,
+      endOnFailure: true,
+    });
+    assert(failed, "1,000 runs found nothing wrong");
+    assert(counterexample !== null, "it was stopped, not found");
+  });
+}
+
+function modelOf(store: FullStore): fc.IAsyncPropertyWithHooks<[Program, Turns]> {
   let start = Date.UTC(2026, 0, 1);
   return fc.asyncProperty(program, turns, async (program, turns) => {
     // Whatever the last run left is long over, and deleted.

@@ -60,7 +60,9 @@ passes("LibSQLStore on a file", async () => {
   const client = createNativeClient({ url: `file:${directory}/sessions.db` });
   const store = new LibSQLStore(client, { cleanup: "off" });
   await store.createTable();
-  await client.execute("PRAGMA synchronous = OFF");
+  for (const pragma of ["synchronous = OFF", "journal_mode = MEMORY"]) {
+    await client.execute(`PRAGMA ${pragma}`);
+  }
   return {
     store,
     async close() {

@@ -1,0 +1,85 @@
+/**
+ * `examples/deno` as its README starts it.
+ */
+
+import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
+import { setCookies } from "../manager/_visits.ts";
+import { Visitor } from "../middleware/_visitor.ts";
+import { until } from "../services/demo.ts";
+import { startLibSQL } from "../services/libsql.ts";
+import { freePort } from "../services/_port.ts";
+import { spawnGuarded } from "../services/_process.ts";
+
+const EXAMPLE = new URL("../../examples/deno/", import.meta.url);
+// At its first start it may have to download the database's driver.
+const START_TIMEOUT = 60_000;
+
+interface RunningExample extends AsyncDisposable {
+  visitor(): Visitor;
+  /** Sends a form, as a page of the example's own would. */
+  submit(visitor: Visitor, path: string, fields?: Record<string, string>): Promise<Response>;
+}
+
+/** Starts the example by the command of its README. */
+async function start(env: Record<string, string>, ...flags: string[]): Promise<RunningExample> {
+  const readme = await Deno.readTextFile(new URL("README.md", EXAMPLE));
+  const [, options = ""] = /^deno serve (.*) main\.ts$/m.exec(readme) ?? [];
+  const port = freePort();
+  const main = decodeURIComponent(new URL("main.ts", EXAMPLE).pathname);
+  const args = ["serve", ...options.split(" "), ...flags, "--host=127.0.0.1", `--port=${port}`, main];
+  const process = spawnGuarded(Deno.execPath(), args, { env: { NO_COLOR: "1", ...env } });
+  await until(START_TIMEOUT, () => {
+    if (process.exitCode() !== undefined) throw new Error(`The example ended early:\n${process.output()}`);
+    return process.output().includes("Listening on");
+  });
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    visitor: () => new Visitor((path, init) => fetch(url + path, init)),
+    async submit(visitor, path, fields = {}) {
+      const body = new URLSearchParams(fields);
+      const response = await visitor.visit(path, { method: "POST", headers: { Origin: url }, body });
+      await response.body?.cancel();
+      return response;
+    },
+    [Symbol.asyncDispose]: process.kill,
+  };
+}
+
+Deno.test("examples/deno keeps sessions in libSQL, over a restart too", async () => {
+  await using server = await startLibSQL({ auth: true });
+  const env = { LIBSQL_URL: server.url, LIBSQL_AUTH_TOKEN: await server.token() };
+  const cookies = new Map<string, string>();
+  {
+    await using example = await start(env);
+    const visitor = example.visitor();
+    assertEquals(JSON.parse(await visitor.text("/")), { user: null, count: 0 });
+    assertEquals(visitor.cookies.size, 0);
+    assertEquals(await visitor.text("/put"), "Saved.\n");
+    const anonymous = visitor.token;
+    const response = await example.submit(visitor, "/login", { user: "zoe" });
+    assertEquals([response.status, response.headers.get("Location")], [303, "/"]);
+    assertNotEquals(visitor.token, anonymous);
+    await example.submit(visitor, "/count");
+    for (const [name, value] of visitor.cookies) cookies.set(name, value);
+  }
+  // Hourly purges are asked for where the runtime offers them.
+  await using example = await start(env, "--unstable-cron");
+  const visitor = example.visitor();
+  for (const [name, value] of cookies) visitor.cookies.set(name, value);
+  assertEquals(JSON.parse(await visitor.text("/")), { user: "zoe", count: 1 });
+  assertEquals(await visitor.text("/get"), "Hello from a session!\n");
+  await example.submit(visitor, "/logout");
+  assertEquals(visitor.cookies.size, 0);
+  for (const [name, value] of cookies) visitor.cookies.set(name, value);
+  assertEquals(JSON.parse(await visitor.text("/")), { user: null, count: 0 });
+});
+
+Deno.test("examples/deno keeps sessions in memory without a database", async () => {
+  await using example = await start({ LIBSQL_URL: "" });
+  const visitor = example.visitor();
+  await example.submit(visitor, "/login", { user: "max" });
+  assertEquals(JSON.parse(await visitor.text("/")), { user: "max", count: 0 });
+  assertMatch(visitor.token!, /^[\w-]{43}$/);
+  const refused = await example.submit(example.visitor(), "/login");
+  assertEquals([refused.status, setCookies(refused)], [400, []]);
+});

@@ -1,0 +1,65 @@
+/**
+ * Programs that once went wrong, with the order of turns in which they did.
+ * @module
+ */
+
+import {
+  type Action,
+  type Actor,
+  type Fault,
+  IDLE_TIMEOUT,
+  LIFETIME,
+  type Program,
+  type Step,
+} from "./_program.ts";
+import { LATE, PAUSE, type Turns, turnsOf } from "./_turns.ts";
+
+const MINUTE = 60_000;
+const COUNT: Step = { do: "update", key: "n" };
+
+const request = (slot: number, ...steps: Step[]): Action => ({
+  do: "request",
+  slot,
+  cookie: "latest",
+  steps,
+});
+const login = (...steps: Step[]): Action => ({ do: "request", slot: 0, cookie: "none", steps });
+const advance = (ms: number): Action => ({ do: "advance", ms });
+const actor = (actions: Action[], ...faults: Fault[]): Actor => ({ actions, faults });
+
+/** The order of turns begins after the browsers' first visits, which take three. */
+function example(actors: Actor[], order: number[] = []): [Program, Turns] {
+  const visits = Array.from({ length: 3 }, () => actors.length);
+  return [{ idleTimeout: true, actors }, turnsOf([...visits, ...order])];
+}
+
+export const examples: readonly [Program, Turns][] = [
+  // A commit that was saved, and failed to delete the session that was merged into it, said that nothing was saved.
+  example([actor([request(0, { do: "merge", slot: 1 }, COUNT)], "none", "none", "none", "refused")]),
+  // A new session that had expired when it was looked for was created over and over until the time was up.
+  example([actor([login(COUNT)], "lost"), actor([advance(LIFETIME)])], [0, 1, 0]),
+  // The first attempt to create a session arrived after its logout and brought it back.
+  example([actor([login(COUNT, { do: "commit" }, { do: "destroy" })], "late")], [0, 0, PAUSE, 0, 0, LATE]),
+  // A write that was delivered twice, and refused the second time, was certain to have failed when nobody could look.
+  example([actor([request(0, COUNT)], "none", "twice", "refused")]),
+  // The last attempt was certain to have failed, so the commit was; but the first one arrived in the end.
+  example([actor([request(0, COUNT)], "none", "late", "none", "refused")], [0, 0, PAUSE, 0, 0, LATE]),
+  // The same for logouts.
+  example([actor([request(0, { do: "destroy" })], "none", "lost", "refused")]),
+  example([actor([{ do: "destroyAll", subject: 0, except: null }], "lost", "refused")]),
+  // A late write was followed by so many others that its mark was gone, and it was made again.
+  example(
+    [
+      actor([request(0, COUNT)], "none", "late"),
+      actor([request(0, ...Array.from({ length: 9 }, (): Step[] => [COUNT, { do: "commit" }]).flat())]),
+    ],
+    [0, 0, PAUSE, 0, LATE, ...Array.from({ length: 10 }, () => 1), 0],
+  ),
+  // A touch crossed with an earlier deadline, and a renewal brought the session back after that.
+  example([
+    actor([advance(3 * MINUTE), request(0)]),
+    actor([request(0, { do: "deadline", ms: 5 * MINUTE })]),
+    actor([request(0, { do: "merge", slot: 1 }, { do: "renew" })]),
+    actor([advance(IDLE_TIMEOUT - 1)]),
+  ], [0, 0, 1, 1, 2, 0, 3, 2, 2]),
+];
