@@ -18,13 +18,13 @@ async function sizeOf(specifier: string): Promise<{ minified: number; gzipped: n
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         "bundle",
+        entry,
         "--quiet",
         "--minify",
         "--platform=browser",
         "--config",
         decodeURIComponent(new URL("../deno.json", import.meta.url).pathname),
         ...EXTERNAL.flatMap((name) => ["--external", name, "--external", `${name}/*`]),
-        entry,
       ],
       stdout: "piped",
       stderr: "piped",

@@ -1,0 +1,116 @@
+/**
+ * A manager whose database is behind a faulty network, and a second way to the database to see what is really there.
+ * @module
+ */
+
+import { createClient } from "@libsql/client/web";
+import { Client } from "@planetscale/database";
+import { type SessionError, type SessionManager, sessions } from "../../mod.ts";
+import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
+import { PlanetScaleStore } from "../../stores/planetscale.ts";
+import { freshTable, type FullStore, sharedLibSQL, sharedMySQL } from "../backends.ts";
+import { Clock, HOUR, MINUTE } from "../manager/_bed.ts";
+import { type FaultProxy, startFaultProxy } from "../services/fault_proxy.ts";
+import { startGateway } from "../services/planetscale_gateway.ts";
+
+/** What must never be seen in an error, a log or an event. */
+export const CANARY = { value: "canary-value-7f3a", password: "canary_password_91bc" } as const;
+
+/** How long one request to the database may take, and how long all that one operation needs. */
+export const FETCH_TIMEOUT = 100;
+export const STORE_TIMEOUT = 300;
+
+export type Data = { n: number; secret: string };
+
+/** Managers of one database. */
+export interface FaultBed extends AsyncDisposable {
+  readonly proxy: FaultProxy;
+  readonly clock: Clock;
+  /** Behind the proxy. */
+  readonly manager: SessionManager<Data>;
+  readonly store: FullStore;
+  /** The same table by a straight way. */
+  readonly truth: SessionManager<Data>;
+  readonly trueStore: FullStore;
+  /** What `onError` of the manager behind the proxy was told. */
+  readonly errors: SessionError[];
+  /** Everything that its hooks were told. */
+  readonly told: unknown[];
+}
+
+/** A database with an HTTP interface. */
+export interface FaultServer {
+  name: string;
+  open(): Promise<FaultBed>;
+}
+
+function bedOf(
+  proxy: FaultProxy,
+  store: FullStore,
+  trueStore: FullStore,
+  stop: () => Promise<void>,
+): FaultBed {
+  const clock = new Clock();
+  const errors: SessionError[] = [];
+  const told: unknown[] = [];
+  const times = { now: clock.now, lifetime: HOUR, idleTimeout: 20 * MINUTE };
+  return {
+    proxy,
+    clock,
+    store,
+    trueStore,
+    errors,
+    told,
+    manager: sessions<Data>({
+      ...times,
+      store,
+      onEvent: (event) => void told.push(event),
+      onError(error, info) {
+        errors.push(error);
+        told.push(error, info.phase);
+      },
+    }),
+    truth: sessions<Data>({ ...times, store: trueStore }),
+    async [Symbol.asyncDispose]() {
+      await proxy.stop();
+      await stop();
+    },
+  };
+}
+
+const OPTIONS = { cleanup: "off" } as const;
+
+/** The databases that the matrix of faults is run on. */
+export const faultServers: readonly FaultServer[] = [
+  {
+    name: "LibSQLStore over HTTP",
+    async open() {
+      const { url } = await sharedLibSQL();
+      const proxy = startFaultProxy(url);
+      const table = freshTable();
+      const open = (fetch: typeof globalThis.fetch, timeout: number) => {
+        const client = createClient({ url, authToken: CANARY.password, concurrency: Infinity, fetch });
+        return new LibSQLStore(client, { ...OPTIONS, table, timeout });
+      };
+      const truth = open(fetchWithTimeout(10_000), 10_000);
+      await truth.createTable();
+      const store = open(proxy.through(fetchWithTimeout(FETCH_TIMEOUT)) as typeof fetch, STORE_TIMEOUT);
+      return bedOf(proxy, store, truth, () => Promise.resolve());
+    },
+  },
+  {
+    name: "PlanetScaleStore",
+    async open() {
+      const gateway = await startGateway(await sharedMySQL(), { password: CANARY.password });
+      const proxy = startFaultProxy(gateway.url);
+      const open = (fetch: typeof globalThis.fetch, timeout: number) => {
+        const client = new Client({ ...gateway.config(), fetch });
+        return new PlanetScaleStore(client, { ...OPTIONS, timeout });
+      };
+      const truth = open(fetchWithTimeout(10_000) as typeof fetch, 10_000);
+      await truth.createTable();
+      const store = open(proxy.through(fetchWithTimeout(FETCH_TIMEOUT)) as typeof fetch, STORE_TIMEOUT);
+      return bedOf(proxy, store, truth, () => gateway.stop());
+    },
+  },
+];

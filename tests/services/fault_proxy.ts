@@ -1,0 +1,292 @@
+/**
+ * A proxy in front of a real database's HTTP server that does to a request what networks and servers do. In outline (not
+ * run as an example, since it lacks the server):
+ * ```ts ignore
+ * await using proxy = startFaultProxy(server.url);
+ * const client = createClient({ url: server.url, fetch: proxy.through(fetchWithTimeout(100)) });
+ * proxy.faults = (request) => request === 0 ? "resetAfter" : "none";
+ * ```
+ * It speaks TCP by itself: an HTTP server would not let go of a request half-way.
+ * @module
+ */
+import { freePort } from "./_port.ts";
+
+/**
+ * What becomes of a request: whether it reaches the database, how often, and what the client gets.
+ *
+ * `refused`: nobody listens. `resetBefore`, `resetAfter`: the connection breaks before the request is read, or after
+ * the database has done it. `resetInBody`: it breaks in the middle of the reply. `truncated`: the reply ends too early.
+ * `html`, `empty`: another reply than that of a database, with status 200. `error`: the database's protocol, with an
+ * error. `status...`: an error of the server, or of something in between; `badGatewayAfter` though the database has
+ * done it. `drip`: the reply comes byte by byte. `hang`: none comes. `twice`: delivered twice.
+ */
+export const FAULTS = {
+  refused: { applied: 0 },
+  resetBefore: { applied: 0 },
+  resetAfter: { applied: 1 },
+  resetInBody: { applied: 1 },
+  truncated: { applied: 1 },
+  html: { applied: 0 },
+  empty: { applied: 0 },
+  error: { applied: 0 },
+  status401: { applied: 0 },
+  status429: { applied: 0 },
+  status500: { applied: 0 },
+  status502: { applied: 0 },
+  status503: { applied: 0 },
+  badGatewayAfter: { applied: 1 },
+  drip: { applied: 1 },
+  hang: { applied: 0 },
+  twice: { applied: 2 },
+} as const satisfies Record<string, { applied: 0 | 1 | 2 }>;
+
+/** See {@linkcode FAULTS}. */
+export type ProxyFault = keyof typeof FAULTS;
+
+/** A `fetch` as both drivers call it. */
+export type Fetch = (input: Request | string, init?: RequestInit) => Promise<Response>;
+
+/** A running proxy. */
+export interface FaultProxy extends AsyncDisposable {
+  /** What becomes of a request, by its number since {@linkcode reset}. */
+  faults: (request: number) => ProxyFault | "none";
+  /** How many requests were sent since {@linkcode reset}. */
+  requests(): number;
+  /** Counts from 0 again, and passes everything on. */
+  reset(): void;
+  /** Sends what it gets through the proxy, whatever host it was meant for. */
+  through(inner: Fetch): Fetch;
+  /** Ends it and all its connections. */
+  stop(): Promise<void>;
+}
+
+/** Tells the proxy what to do with a request; the database never sees it. */
+const HEADER = "x-fault";
+
+/**
+ * Starts a proxy.
+ *
+ * @param target Where the database's server is, such as `"http://127.0.0.1:8080"`.
+ */
+export function startFaultProxy(target: string): FaultProxy {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const closedPort = freePort();
+  const connections = new Set<Deno.TcpConn>();
+  const serving = new Set<Promise<void>>();
+  let requests = 0;
+
+  const accepting = (async () => {
+    for await (const connection of listener) {
+      connections.add(connection);
+      const served = serve(connection, target).catch(() => {}).finally(() => {
+        connections.delete(connection);
+        serving.delete(served);
+        close(connection);
+      });
+      serving.add(served);
+    }
+  })();
+
+  const proxy: FaultProxy = {
+    faults: () => "none",
+    requests: () => requests,
+    reset() {
+      requests = 0;
+      proxy.faults = () => "none";
+    },
+    through: (inner) => async (input, init) => {
+      const meant = new Request(input, init);
+      const fault = proxy.faults(requests++);
+      const { pathname, search } = new URL(meant.url);
+      const port = fault === "refused" ? closedPort : listener.addr.port;
+      const headers = new Headers(meant.headers);
+      headers.set(HEADER, fault);
+      const body = await meant.arrayBuffer();
+      const url = `http://127.0.0.1:${port}${pathname}${search}`;
+      return await inner(new Request(url, { method: meant.method, headers, body }));
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+  return proxy;
+
+  async function stop(): Promise<void> {
+    close(listener);
+    for (const connection of connections) close(connection);
+    await accepting;
+    await Promise.all(serving);
+  }
+}
+
+function close(resource: { close(): void }): void {
+  try {
+    resource.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
+/** Takes one request from a connection. */
+async function serve(connection: Deno.TcpConn, target: string): Promise<void> {
+  const request = await readRequest(connection, (fault) => fault === "resetBefore");
+  // What is unread when it is closed makes the system reset the connection.
+  if (request === undefined) return;
+  const { fault, body } = request;
+  if (fault === "hang") return await untilClosed(connection);
+  const copies = isFault(fault) ? FAULTS[fault].applied : 1;
+  let reply: Reply | undefined;
+  for (let copy = 0; copy < copies; copy++) reply = await forward(request, target);
+  switch (fault) {
+    case "resetAfter":
+      return;
+    case "resetInBody":
+      return await write(
+        connection,
+        toBytes(reply!, reply!.body.length).subarray(0, -reply!.body.length / 2),
+      );
+    case "truncated":
+      return await write(connection, toBytes({ ...reply!, body: reply!.body.slice(0, -2) }));
+    case "drip":
+      return await drip(connection, toBytes(reply!));
+    case "html":
+      return await write(connection, toBytes(html(200, "Log in to the network")));
+    case "empty":
+      return await write(connection, toBytes(json(200, {})));
+    case "error":
+      return await write(connection, toBytes(errorInside(body)));
+    case "status401":
+      return await write(connection, toBytes(json(401, failure("unauthenticated", request))));
+    case "status429": {
+      const refusal = json(429, failure("resource_exhausted", request));
+      refusal.headers.set("retry-after", "1");
+      return await write(connection, toBytes(refusal));
+    }
+    case "status500":
+      return await write(connection, toBytes(json(500, failure("internal", request))));
+    case "status502":
+    case "badGatewayAfter":
+      return await write(connection, toBytes(html(502, `Bad gateway: ${body}`)));
+    case "status503":
+      return await write(connection, toBytes(html(503, `Unavailable: ${body}`)));
+    default:
+      return await write(connection, toBytes(reply!));
+  }
+}
+
+function isFault(name: string): name is ProxyFault {
+  return Object.hasOwn(FAULTS, name);
+}
+
+interface RequestRead {
+  method: string;
+  path: string;
+  headers: Headers;
+  body: string;
+  fault: string;
+}
+
+/** Reads a request, or no more than its head where that says enough. */
+async function readRequest(
+  connection: Deno.TcpConn,
+  isEnough: (fault: string) => boolean,
+): Promise<RequestRead | undefined> {
+  let bytes = new Uint8Array();
+  const more = async (size: number) => {
+    const chunk = new Uint8Array(size);
+    const count = await connection.read(chunk);
+    if (count === null) throw new Error("the client has gone");
+    bytes = new Uint8Array([...bytes, ...chunk.subarray(0, count)]);
+  };
+  let end = -1;
+  // Little by little at first, so that something is left unread.
+  while ((end = latin1.decode(bytes).indexOf("\r\n\r\n")) < 0) await more(16);
+  const [first = "", ...lines] = latin1.decode(bytes.subarray(0, end)).split("\r\n");
+  const [method = "", path = ""] = first.split(" ");
+  const headers = new Headers(lines.map((line): [string, string] => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  }));
+  const fault = headers.get(HEADER) ?? "none";
+  if (isEnough(fault)) return undefined;
+  const length = Number(headers.get("content-length") ?? 0);
+  while (bytes.length < end + 4 + length) await more(65_536);
+  headers.delete(HEADER);
+  const body = new TextDecoder().decode(bytes.subarray(end + 4));
+  return { method, path, headers, body, fault };
+}
+
+const latin1 = new TextDecoder("latin1");
+
+interface Reply {
+  status: number;
+  headers: Headers;
+  body: Uint8Array;
+}
+
+async function forward({ method, path, headers, body }: RequestRead, target: string): Promise<Reply> {
+  const kept = new Headers(headers);
+  for (const name of ["host", "connection", "content-length", "accept-encoding"]) kept.delete(name);
+  const response = await fetch(target + path, {
+    method,
+    headers: kept,
+    body: method === "GET" ? undefined : body,
+  });
+  return {
+    status: response.status,
+    headers: new Headers({ "content-type": response.headers.get("content-type") ?? "text/plain" }),
+    body: await response.bytes(),
+  };
+}
+
+function toBytes({ status, headers, body }: Reply, length = body.length): Uint8Array {
+  const fields = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = `HTTP/1.1 ${status} Fault\r\n${fields}content-length: ${length}\r\nconnection: close\r\n\r\n`;
+  return new Uint8Array([...new TextEncoder().encode(head), ...body]);
+}
+
+function html(status: number, text: string): Reply {
+  const body = new TextEncoder().encode(`<!doctype html><title>${status}</title><p>${text}`);
+  return { status, headers: new Headers({ "content-type": "text/html" }), body };
+}
+
+function json(status: number, value: unknown): Reply {
+  const body = new TextEncoder().encode(JSON.stringify(value));
+  return { status, headers: new Headers({ "content-type": "application/json" }), body };
+}
+
+/** As talkative as can be: with the credentials, the statement and its values. */
+function failure(code: string, { headers, body }: RequestRead) {
+  const message = `${code}: ${headers.get("authorization")} may not ${body}`;
+  return { error: { code, message }, code, message };
+}
+
+/** An error in the words of the protocol that the request is in: the database met an internal one. */
+function errorInside(body: string): Reply {
+  const { requests } = JSON.parse(body) as { requests?: unknown[] };
+  if (requests === undefined) {
+    const message = `target: main.-.primary: vttablet: rpc error: code = Unavailable desc = lost ${body}`;
+    return json(200, { session: null, error: { code: "UNAVAILABLE", message } });
+  }
+  const error = { message: `SQLITE_IOERR: disk I/O error in ${body}`, code: "SQLITE_IOERR" };
+  return json(200, {
+    baton: null,
+    base_url: null,
+    results: requests.map(() => ({ type: "error", error })),
+  });
+}
+
+async function write(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await connection.write(bytes.subarray(written));
+}
+
+/** Never gets far within the time that anyone waits. */
+async function drip(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (const byte of bytes) {
+    await write(connection, new Uint8Array([byte]));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function untilClosed(connection: Deno.TcpConn): Promise<void> {
+  while (await connection.read(new Uint8Array(1)) !== null);
+}
