@@ -41,8 +41,9 @@ export interface Codec {
  */
 export const jsonCodec: Codec = {
   encode(deadline: number, values: Record<string, unknown>): Uint8Array {
-    const plain = Object.entries(values).map(([key, value]) => [key, toPlain(value)]);
-    return encoder.encode(JSON.stringify({ deadline, values: Object.fromEntries(plain) }));
+    const entries = Object.entries(values);
+    for (const entry of entries) entry[1] = toPlain(entry[1]);
+    return encoder.encode(JSON.stringify({ deadline, values: Object.fromEntries(entries) }));
   },
 
   decode(bytes: Uint8Array): DecodedSession {

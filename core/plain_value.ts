@@ -2,8 +2,9 @@
 const MAX_DEPTH = 200;
 
 /**
- * A value as JSON can hold it. Throws a `TypeError` that says what is wrong, and never shows the value, where
- * JSON would drop or change it: a function, a symbol, a class instance, a cycle.
+ * A value as JSON can hold it: the value itself where JSON holds it as it is, which most are. Throws a `TypeError`
+ * that says what is wrong, and never shows the value, where JSON would drop or change it: a function, a symbol, a
+ * class instance, a cycle.
  */
 export function toPlain(value: unknown, ancestors: object[] = []): unknown {
   if (value === undefined) return { $undefined: true };
@@ -13,7 +14,10 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
   if (typeof value !== "object") throw new TypeError(`it holds a ${typeof value}`);
   if (ancestors.includes(value)) throw new TypeError("it contains itself");
   if (ancestors.length >= MAX_DEPTH) throw new TypeError(`it is nested more than ${MAX_DEPTH} levels deep`);
-  return objectToPlain(value, [...ancestors, value]);
+  ancestors.push(value);
+  const plain = objectToPlain(value, ancestors);
+  ancestors.pop();
+  return plain;
 }
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
@@ -21,7 +25,7 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
     if (Object.keys(value).length > value.length) {
       throw new TypeError("it holds an array with named properties");
     }
-    return Array.from(value, (item) => toPlain(item, ancestors));
+    return arrayToPlain(value, ancestors);
   }
   if (value instanceof Date) return { $date: dateToPlain(value) };
   if (value instanceof Uint8Array) return { $bytes: bytesToBase64(value) };
@@ -39,7 +43,26 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   if (Object.getOwnPropertySymbols(value).length > 0) throw new TypeError("it holds a symbol as a key");
   const entries = Object.entries(value);
   const escape = entries.length === 1 && entries[0]![0].startsWith("$") ? "$" : "";
-  return Object.fromEntries(entries.map(([key, item]) => [escape + key, toPlain(item, ancestors)]));
+  // With another prototype JSON might find a toJSON() there.
+  let same = escape === "" && (prototype === Object.prototype || prototype === null);
+  for (const entry of entries) {
+    const plain = toPlain(entry[1], ancestors);
+    same &&= plain === entry[1];
+    entry[0] = escape + entry[0];
+    entry[1] = plain;
+  }
+  return same ? value : Object.fromEntries(entries);
+}
+
+function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
+  let same = Object.getPrototypeOf(value) === Array.prototype;
+  // By Array.from, since a hole counts as undefined.
+  const plain = Array.from(value, (item) => {
+    const plainItem = toPlain(item, ancestors);
+    same &&= plainItem === item;
+    return plainItem;
+  });
+  return same ? value : plain;
 }
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it does not write. */

@@ -48,7 +48,7 @@ export class StoreAccess {
     const { signal } = this.context;
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#once(operation, signal, false, () => call({ ...this.#options(), signal }));
+        return await this.#once(operation, signal, false, () => call(this.#options(signal)));
       } catch (error) {
         const passing = error instanceof SessionStoreError && error.retryable;
         if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
@@ -94,9 +94,19 @@ export class StoreAccess {
     return !signal?.aborted;
   }
 
-  #options(): TimedOptions {
+  #options(signal?: AbortSignal): TimedOptions {
     const { event, error } = this.#hooks;
-    return { now: this.#now(), waitUntil: this.context.waitUntil, onEvent: event, onError: error };
+    const { context } = this;
+    return {
+      now: this.#now(),
+      signal,
+      // Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none.
+      get waitUntil() {
+        return context.waitUntil;
+      },
+      onEvent: event,
+      onError: error,
+    };
   }
 
   async #once<T>(

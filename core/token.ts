@@ -28,11 +28,35 @@ export function publicId(storedToken: string): string {
 
 /** A mark that tells one write from all others: 9 random bytes as 12 characters. */
 export function newNonce(): string {
-  return toBase64Url(crypto.getRandomValues(new Uint8Array(9)));
+  if (nonces.length === 0) {
+    // Many at a time: a call of the random source costs more than all the rest. They are no secret.
+    const bytes = crypto.getRandomValues(new Uint8Array(NONCE_BYTES * NONCES));
+    for (let start = 0; start < bytes.length; start += NONCE_BYTES) {
+      nonces.push(toBase64Url(bytes.subarray(start, start + NONCE_BYTES)));
+    }
+  }
+  return nonces.pop()!;
 }
+
+const NONCE_BYTES = 9;
+const NONCES = 64;
+/** Those to come; the first call fills it, since Workers allow no random numbers at module scope. */
+const nonces: string[] = [];
 
 const utf8 = new TextEncoder();
 
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** RFC 4648, 5, without padding. By hand, since it is in the way of every request: `btoa` takes five times as long. */
 function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  let text = "";
+  for (let start = 0; start < bytes.length; start += 3) {
+    // What is missing at the end counts as zeros, and of it no digit is written.
+    const bits = bytes[start]! << 16 | (bytes[start + 1] ?? 0) << 8 | (bytes[start + 2] ?? 0);
+    const left = bytes.length - start;
+    text += DIGITS[bits >> 18]! + DIGITS[bits >> 12 & 63]!;
+    if (left > 1) text += DIGITS[bits >> 6 & 63]!;
+    if (left > 2) text += DIGITS[bits & 63]!;
+  }
+  return text;
 }

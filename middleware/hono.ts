@@ -26,6 +26,7 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
+import type { SessionContext } from "../core/store_access.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -73,7 +74,7 @@ export function honoSessions<Data extends object, Key extends string = "session"
     const outer: unknown = c.get(key);
     if (typeof outer === "function" && managers.get(outer) === current) return await next();
 
-    const request = current.begin(c.req.raw, { waitUntil: waitUntilOf(c) });
+    const request = current.begin(c.req.raw, new RequestContext(c));
     let asked = false;
     const accessor = () => {
       asked = true;
@@ -97,6 +98,24 @@ export function honoSessions<Data extends object, Key extends string = "session"
     c.res = undefined;
     c.res = response;
   };
+}
+
+/**
+ * Looks for the platform's `waitUntil` only when it is asked for: where there is none `c.executionCtx` throws, which
+ * would cost a request that does not use its session more than all else here.
+ */
+class RequestContext implements SessionContext {
+  readonly #c: Context;
+  #waitUntil: SessionContext["waitUntil"] | null = null;
+
+  constructor(c: Context) {
+    this.#c = c;
+  }
+
+  get waitUntil(): SessionContext["waitUntil"] {
+    if (this.#waitUntil === null) this.#waitUntil = waitUntilOf(this.#c);
+    return this.#waitUntil;
+  }
 }
 
 /** `c.executionCtx` throws where the platform has none. */

@@ -26,6 +26,9 @@ const MARK = new TextEncoder().encode("\0x-sessions:");
 const PENDING = "P".charCodeAt(0);
 const MOVED = "M".charCodeAt(0);
 
+/** How the data of a row begins that has moved to another token: no session, but the proof of where it is. */
+export const MOVED_MARK: Uint8Array = new Uint8Array([...MARK, MOVED]);
+
 /**
  * Renewal where a token cannot be changed in place and the two rows lie on different shards, so that not even a
  * transaction is sure to write both or none.
@@ -61,13 +64,18 @@ export class ShardedRenewal {
       await remove(next.token, pending);
       return false;
     }
-    // From here on the new token works; what follows is tidying up, and is made up for by whoever reads it.
-    try {
-      await replace(next.token, pending, next.data, next.expiry, now);
-      await remove(token, moved);
-    } catch {
-      // The session is renewed all the same.
-    }
+    // From here on the new token works; what follows is made up for by whoever reads it.
+    await this.#complete(token, { ...next, data: pending }, next.data, now).catch(() => {});
+    return true;
+  }
+
+  /** The last two steps. `false` where the pending row was no longer there. */
+  async #complete(old: string, pending: StoredRow, data: Uint8Array, now: number): Promise<boolean> {
+    const { replace, remove } = this.#statements;
+    const { token, expiry } = pending;
+    // The old row is what proves that the pending one counts: it stays until that is sure to be completed.
+    if (!(await replace(token, pending.data, data, expiry, now))) return false;
+    await remove(old, mark(MOVED, token)).catch(() => {});
     return true;
   }
 
@@ -76,9 +84,11 @@ export class ShardedRenewal {
     const marked = parse(data);
     if (marked === undefined) return data;
     if (marked.kind === MOVED) return undefined;
-    const { find, replace } = this.#statements;
+    const { find } = this.#statements;
     const counts = sameBytes(await find(marked.token, now), mark(MOVED, token));
-    if (counts && await replace(token, data, marked.data, expiry, now)) return marked.data;
+    if (counts && await this.#complete(marked.token, { token, data, expiry }, marked.data, now)) {
+      return marked.data;
+    }
     // Between the looks the renewal may have been completed, and the session changed, ended or renewed again.
     const seen = await find(token, now);
     if (counts && sameBytes(seen, data)) return marked.data;

@@ -132,9 +132,10 @@ function classifyFetchError(error: unknown): StoreErrorDetails | undefined {
 
 /** Whether no connection came about, so that no statement was sent. */
 function isUnsent(error: Error): boolean {
-  const { code } = (error.cause ?? {}) as { code?: unknown };
+  const { code, message = "" } = (error.cause ?? {}) as { code?: unknown; message?: unknown };
   return code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "ConnectionRefused" ||
-    /connection refused|client error \(Connect\)|dns error/i.test(error.message);
+    // Deno says so in the error itself, or in its cause where the request has a stream for a body.
+    /connection refused|client error \(Connect\)|dns error/i.test(`${error.message} ${message}`);
 }
 
 /** What a status of the database's HTTP server means. */

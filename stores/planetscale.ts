@@ -18,6 +18,7 @@
 
 import type { Cleanup } from "../core/cleanup.ts";
 import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
+import { inDoubt } from "../core/store_access.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
@@ -34,7 +35,7 @@ import type {
 } from "../core/store.ts";
 import { OptionsReader } from "./_options.ts";
 import { classifyMySQLError, isDuplicate, isTooLong } from "./_mysql_errors.ts";
-import { type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
+import { MOVED_MARK, type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
 import {
   batchSize,
   newCleanup,
@@ -244,7 +245,11 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Deletes, and tells whether a row went. */
   async delete(token: string, _options?: StoreOptions): Promise<boolean> {
-    return isAscii(token) && await this.#delete("delete", TOKEN_IS, [token, token]) > 0;
+    if (!isAscii(token)) return false;
+    if (this.#renewal === undefined) return await this.#delete("delete", TOKEN_IS, [token, token]) > 0;
+    // What a renewal has left under its old token is no session, and the new token may still stand on it.
+    const condition = `${TOKEN_IS} AND LEFT(data, ${MOVED_MARK.length}) <> ?`;
+    return await this.#delete("delete", condition, [token, token, MOVED_MARK]) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -258,8 +263,12 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     // In a wrong zone live sessions would be deleted.
     if (!this.#zoneChecked) await this.#select("deleteExpired", "1 = 0", [], undefined);
     // One step for MySQL, which checks each row's expiry under the lock under which it deletes it.
-    const sql = `DELETE FROM ${this.#table} WHERE expiry <= ? ORDER BY expiry LIMIT ${batchSize(options)}`;
-    const { rowsAffected } = await this.#write("deleteExpired", sql, [toDateTime(now - grace)]);
+    const limit = batchSize(options);
+    const sql = `DELETE FROM ${this.#table} WHERE expiry <= ? ORDER BY expiry LIMIT ${limit}`;
+    const until = toDateTime(now - grace);
+    const { rowsAffected } = await this.#write("deleteExpired", sql, [until]);
+    // An answer that was none must not pass for a table without expired rows.
+    if (rowsAffected === 0 && limit > 0) await this.#confirm("deleteExpired", "expiry <= ?", [until], 0);
     if (onEvent !== undefined && !this.#indexChecked) {
       this.#indexChecked = true;
       if (await this.#lacksExpiryIndex()) onEvent({ kind: "missing-index", statement: this.#addIndex() });
@@ -362,7 +371,12 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     args: PlanetScaleValue[],
     expected: 0 | 1,
   ): Promise<void> {
-    const rows = await this.#select(operation, `${condition} LIMIT 1`, args, undefined);
+    let rows: StoredRow[];
+    try {
+      rows = await this.#select(operation, `${condition} LIMIT 1`, args, undefined);
+    } catch (error) {
+      throw inDoubt(error);
+    }
     if (rows.length !== expected) throw noAnswer(operation, true);
   }
 
@@ -403,7 +417,9 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       insert: async ({ token, data, expiry, subject }) => {
         const { sql, args } = this.#insert(token, data, expiry, subject ?? undefined);
         try {
-          await this.#write("update", sql, args, data);
+          const { rowsAffected } = await this.#write("update", sql, args, data);
+          // Were it not there, the switch would lose the session.
+          if (rowsAffected === 0) throw noAnswer("update", true);
           return true;
         } catch (error) {
           if (isDuplicate(error)) return false;

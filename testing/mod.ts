@@ -34,9 +34,9 @@ export interface StoreContractOptions<Store extends SessionStore = SessionStore>
    * Gives a store that holds nothing and deletes nothing by itself, for the cases count what is deleted: turn a lazy
    * clean-up off. Called once for each case.
    */
-  open: () => Store | Promise<Store>;
+  open: () => Store | PromiseLike<Store>;
   /** Gives back what `open` took. Called after each case, also after one that failed. */
-  close?: (store: Store) => void | Promise<void>;
+  close?: (store: Store) => void | PromiseLike<void>;
   /**
    * How many bytes a session may have; the store must hold that many. Larger ones it may hold or refuse, and must
    * not cut.

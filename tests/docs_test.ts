@@ -7,11 +7,12 @@
 import { createClient } from "@libsql/client";
 import { Client } from "@planetscale/database";
 import config from "../deno.json" with { type: "json" };
+import { isPurgeDue, LAZY_BATCH } from "../core/cleanup.ts";
 import * as mod from "../mod.ts";
 import { LibSQLStore } from "../stores/libsql.ts";
 import { PlanetScaleStore } from "../stores/planetscale.ts";
 import { codeIn, fencesIn, readRepoFile, sectionIn, tableIn } from "./_markdown.ts";
-import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "./assert.ts";
 import { documentedDefaults } from "./core/_documented_defaults.ts";
 import { startMySQL } from "./services/mysql.ts";
 import { startGateway } from "./services/planetscale_gateway.ts";
@@ -86,6 +87,27 @@ Deno.test("docs/stores.md lists each option of the stores with its default, and 
     else {for (const value of values) {
         assertStringIncludes(documented.get(option)! + ' "5m" "1m"', value, option);
       }}
+  }
+});
+
+Deno.test("docs/cleanup.md and README.md give the numbers that clean-ups go by", () => {
+  const due = (operation: "insert" | "read", random: number) =>
+    isPurgeDue({ operation, random, sinceLast: Infinity, moreLikely: false, interval: 1 });
+  for (const [operation, one] of [["insert", 100], ["read", 1_000]] as const) {
+    assert(due(operation, 0.999 / one) && !due(operation, 1 / one), operation);
+  }
+  const batch = (name: string) =>
+    Number(new RegExp(`${name} = ([\\d_]+)`).exec(source)![1]!.replace("_", ""));
+  const source = readRepoFile("core/purge.ts");
+  const flow = (path: string) => readRepoFile(path).replaceAll(/\s+/g, " ");
+  const guide = flow("docs/cleanup.md");
+  assertStringIncludes(guide, `at most ${batch("LARGEST_BATCH").toLocaleString("en")} rows`);
+  assertStringIncludes(guide, `about ${batch("TARGET_MS")} ms`);
+  const budget = documentedDefaults(source, "PurgeOptions").get("budget");
+  assertStringIncludes(guide, `the \`budget\` (\`${budget}\`)`);
+  for (const text of [guide, flow("README.md")]) {
+    assertMatch(text, /one insert in 100,? and one read in 1,000,? starts the deletion/i);
+    assertStringIncludes(text, `up to ${LAZY_BATCH} expired rows`);
   }
 });
 

@@ -291,7 +291,9 @@ export const OPERATIONS: readonly Operation[] = [
       await trueStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
       const seen = await cell.call(() => manager.purge());
       const left = await trueStore.deleteExpired({ now: clock.time });
-      cell.expect(isRight(seen.error, left, 1, 0), `${left} expired rows are left`);
+      // A busy database ends a purge without an error, and it says that it is not done.
+      const isDone = seen.error !== undefined || seen.result?.done;
+      cell.expect(!isDone || isRight(seen.error, left, 1, 0), `${left} expired rows are left`);
       cell.expect(await cell.count() === 2, "a live session was purged");
       return cell.outcome(seen);
     },

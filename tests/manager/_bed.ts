@@ -108,14 +108,17 @@ export class Bed {
 }
 
 /** One test for each kind of store. */
-export function onEachStore(name: string, test: (bed: Bed) => Promise<void>): void {
-  for (const backend of backends) {
+export function onEachStore(name: string, test: (bed: Bed) => Promise<void>, stores = backends): void {
+  for (const backend of stores) {
     Deno.test(`${name} [${backend.name}]`, async () => {
       await using opened = await backend.open();
       await test(new Bed(opened));
     });
   }
 }
+
+/** For what depends on how long a call takes: here none takes any time. */
+export const memoryAlone = backends.filter(({ name }) => name === "MemoryStore");
 
 /** base64url(SHA-256(text)), made without the library. */
 export async function sha256(text: string): Promise<string> {

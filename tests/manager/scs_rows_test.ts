@@ -355,6 +355,7 @@ for (const hashTokenInStore of [true, false]) {
       const n = session.getInt("n");
       assertEquals(session.token, hashTokenInStore ? undefined : tokens[n]);
       seen.push(n);
+      assert(seen.length <= tokens.length, "a session that was saved comes again");
       session.put("seen", true);
       if (n === 0) await session.destroy();
       else if (n !== 1) await session.commit();

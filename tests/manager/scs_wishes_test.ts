@@ -59,7 +59,9 @@ onEachStore("Revoke one session (92, 171): by an id that is of no use as a token
   assertEquals((await manager.load(id)).token, undefined);
 
   assertEquals(await manager.destroySession("bob", id), false);
+  bed.events.length = 0;
   assertEquals(await manager.destroySession("zoe", id), true);
+  assertEquals(bed.events, [{ kind: "revoked", subject: "zoe", count: 1, id }]);
   assertEquals(await manager.destroySession("zoe", id), false);
   assertEquals(await manager.destroySession("zoe", "no such id"), false);
   await one.visit((session) => assertEquals(session.keys(), []));

@@ -49,6 +49,16 @@ export class ActorRun {
         return fault;
       },
       abort: () => this.#controller.abort(),
+      reads: (primary) => {
+        this.#attempt.inDoubt = false;
+        if (this.#attempt.view && !primary) world.fail("a commit reads what may lag behind its own write");
+      },
+      writes: () => {
+        if (this.#attempt.inDoubt) world.fail("a write of unknown fate is followed by another");
+      },
+      doubts: () => {
+        this.#attempt.inDoubt = true;
+      },
       witness: () => {
         const attempt = this.#attempt;
         return (effect) => world.witness(attempt, effect);
@@ -331,6 +341,7 @@ export class ActorRun {
       ended: 0,
       failed: false,
       faults: [],
+      inDoubt: false,
       results: new Map(),
       listed: [],
     };

@@ -6,6 +6,7 @@
 import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../mod.ts";
 import type {
   DeleteExpiredOptions,
+  FindOptions,
   NextRow,
   StoredRow,
   StoredSession,
@@ -40,6 +41,12 @@ export interface Surroundings {
   nextFault(): Fault;
   /** Sets off the signal of the actor's request. */
   abort(): void;
+  /** A row is about to be read, perhaps in a way that cannot miss the last write. */
+  reads(primary: boolean): void;
+  /** A row is about to be written. */
+  writes(): void;
+  /** The fate of a row that was being written is open. */
+  doubts(): void;
   /** Who is to be told of what the actor does now. */
   witness(): Witness;
 }
@@ -62,19 +69,24 @@ export class ActorStore implements FullStore {
     this.#actor = actor;
   }
 
-  find(token: string, options: TimedOptions): Promise<StoredSession | undefined> {
+  find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    this.#actor.reads(options.primary ?? false);
     return this.#read("find", () => this.#store.find(token, options), { method: "find", token });
   }
 
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     const send = () => this.#store.create(token, data, expiry, options);
-    return this.#write("create", send, (done) => ({ method: "create", token, done }));
+    return this.#writeRow("create", send, (done) => ({ method: "create", token, done }));
   }
 
   update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const { now } = options;
     const send = () => this.#store.update(token, expected, next, options);
-    return this.#write("update", send, (done) => ({ method: "update", token, next: next.token, now, done }));
+    return this.#writeRow(
+      "update",
+      send,
+      (done) => ({ method: "update", token, next: next.token, now, done }),
+    );
   }
 
   touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
@@ -133,6 +145,20 @@ export class ActorStore implements FullStore {
       await witness(effect);
       return reply;
     });
+  }
+
+  async #writeRow(
+    operation: StoreOperation,
+    send: () => Promise<boolean>,
+    effect: (done: boolean) => Effect,
+  ): Promise<boolean> {
+    this.#actor.writes();
+    try {
+      return await this.#write(operation, send, effect);
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || error.ambiguous) this.#actor.doubts();
+      throw error;
+    }
   }
 
   #write<T>(operation: StoreOperation, send: () => Promise<T>, effect: (reply: T) => Effect): Promise<T> {

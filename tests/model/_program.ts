@@ -119,32 +119,39 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
 );
 
-const fault: fc.Arbitrary<Fault> = fc.oneof(
-  { weight: 14, arbitrary: fc.constant("none" as const) },
-  {
-    weight: 7,
-    arbitrary: fc.constantFrom(
-      "unsent" as const,
-      "refused" as const,
-      "broken" as const,
-      "lost" as const,
-      "late" as const,
-      "twice" as const,
-      "aborted" as const,
-    ),
-  },
-);
+/** Fails one call in so many percent. */
+export const faultIn = (percent: number): fc.Arbitrary<Fault> =>
+  fc.oneof(
+    { weight: 100 - percent, arbitrary: fc.constant("none" as const) },
+    {
+      weight: percent,
+      arbitrary: fc.constantFrom(
+        "unsent" as const,
+        "refused" as const,
+        "broken" as const,
+        "lost" as const,
+        "late" as const,
+        "twice" as const,
+        "aborted" as const,
+      ),
+    },
+  );
+
+/** Programs of actors that do so many things each. */
+export function programOf(
+  actors: { minLength: number; maxLength: number },
+  actions: { minLength: number; maxLength: number },
+  faults: fc.Arbitrary<Fault[]>,
+): fc.Arbitrary<Program> {
+  const actor = fc.record({ actions: fc.array(action, { ...actions, size: "max" }), faults });
+  return fc.record({ idleTimeout: fc.boolean(), actors: fc.array(actor, actors) });
+}
+
+const few = { minLength: 2, maxLength: 8 };
+const short = { minLength: 1, maxLength: 4 };
 
 /** Programs of 2 to 8 actors; every other one meets no fault at all. */
-export const program: fc.Arbitrary<Program> = fc.boolean().chain((faulty) =>
-  fc.record({
-    idleTimeout: fc.boolean(),
-    actors: fc.array(
-      fc.record({
-        actions: fc.array(action, { minLength: 1, maxLength: 4 }),
-        faults: faulty ? fc.array(fault, { maxLength: 12 }) : fc.constant([]),
-      }),
-      { minLength: 2, maxLength: 8 },
-    ),
-  })
+export const program: fc.Arbitrary<Program> = fc.oneof(
+  programOf(few, short, fc.constant([])),
+  programOf(few, short, fc.array(faultIn(33), { maxLength: 12 })),
 );

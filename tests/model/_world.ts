@@ -27,6 +27,8 @@ export interface Attempt {
   /** Whether a reply said that nothing was written, and nothing will be. */
   failed: boolean;
   readonly faults: Fault[];
+  /** Whether a row must be read before it is written again. */
+  inDoubt: boolean;
   /** The live session that the last read met, as it was then. */
   found?: Row;
   /** The live sessions that the last listing met. */

@@ -256,8 +256,7 @@ function json(status: number, value: unknown): Reply {
 
 /** As talkative as can be: with the credentials, the statement and its values. */
 function failure(code: string, { headers, body }: RequestRead) {
-  const message = `${code}: ${headers.get("authorization")} may not ${body}`;
-  return { error: { code, message }, code, message };
+  return { error: { code, message: `${code}: ${headers.get("authorization")} may not ${body}` } };
 }
 
 /** An error in the words of the protocol that the request is in: the database met an internal one. */

@@ -1,0 +1,106 @@
+/** Every call of a store, with marked arguments, for tests of what becomes of it when the database fails. */
+import { SessionStoreError, type StoreOperation } from "../../mod.ts";
+import { assert } from "../assert.ts";
+import type { FullStore } from "../backends.ts";
+import { assertShowsNone, printed } from "../manager/_secrets.ts";
+
+export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
+const LATER = NOW + 3_600_000;
+
+/** Texts that no error may show. */
+export const CANARY = {
+  token: "canary-token".padEnd(43, "T"),
+  next: "canary-next".padEnd(43, "N"),
+  data: "canary-data",
+  subject: "canary-subject",
+};
+const DATA = new TextEncoder().encode(CANARY.data);
+const ROW = { token: CANARY.token, data: DATA, expiry: LATER };
+
+/** One call of a store. */
+export interface Call {
+  name: string;
+  operation: StoreOperation;
+  writes: boolean;
+  run(store: FullStore): Promise<unknown>;
+}
+
+const now = { now: NOW };
+const { token, next, subject } = CANARY;
+
+const READS: [StoreOperation, Call["run"]][] = [
+  ["find", (store) => store.find(token, now)],
+  ["all", (store) => Array.fromAsync(store.all(now))],
+  ["findBySubject", (store) => Array.fromAsync(store.findBySubject(subject, now))],
+];
+const WRITES: [StoreOperation, Call["run"]][] = [
+  ["create", (store) => store.create(token, DATA, LATER, { ...now, subject })],
+  ["commit", (store) => store.commit(token, DATA, LATER, { ...now, subject })],
+  ["update", (store) => store.update(token, DATA, { ...ROW, subject }, now)],
+  ["update", (store) => store.update(token, DATA, { ...ROW, token: next, subject }, now)],
+  ["touch", (store) => store.touch(token, LATER, now)],
+  ["delete", (store) => store.delete(token)],
+  ["deleteExpired", (store) => store.deleteExpired(now)],
+  ["deleteBySubject", (store) => store.deleteBySubject(subject, { except: next })],
+];
+
+const call = (writes: boolean) => ([operation, run]: [StoreOperation, Call["run"]], index: number): Call => ({
+  name: `${operation}()${operation === "update" && index === 3 ? " with a new token" : ""}`,
+  operation,
+  writes,
+  run,
+});
+
+export const reads: Call[] = READS.map(call(false));
+export const writes: Call[] = WRITES.map(call(true));
+export const calls: Call[] = [...reads, ...writes];
+/** Those that mention the column for subjects. */
+export const callsWithSubject: Call[] = calls.filter(({ operation }) =>
+  ["create", "commit", "update", "findBySubject", "deleteBySubject"].includes(operation)
+);
+
+/** What is expected of an error. */
+export interface Failure {
+  reason: SessionStoreError["reason"];
+  retryable: boolean;
+  /** Of a write; a read changes nothing. */
+  ambiguous?: boolean;
+  /** What the message says beside that. */
+  advice?: RegExp;
+}
+
+/** Runs a call that must fail, and looks at the error from all sides. */
+export async function assertFails(
+  store: FullStore,
+  { name, operation, writes, run }: Call,
+  { reason, retryable, ambiguous = false, advice }: Failure,
+  secrets: string[] = [],
+): Promise<SessionStoreError> {
+  const error = await run(store).then(
+    (result) => new Error(`${name} gave ${Deno.inspect(result)}`),
+    (error: unknown) => error,
+  );
+  if (!(error instanceof SessionStoreError)) throw error;
+  const seen = [error.operation, error.reason, error.retryable, error.ambiguous, error.code].join();
+  const expected = [operation, reason, retryable, writes && ambiguous, "ERR_SESSION_STORE"].join();
+  assert(seen === expected, `${name}: expected ${expected}, got ${seen}: ${error.message}`);
+  if (advice !== undefined) assert(advice.test(error.message), `${name}: ${error.message}`);
+  assertShowsNone(error, [
+    ...Object.values(CANARY),
+    DATA.toHex(),
+    DATA.toBase64(),
+    new TextEncoder().encode(subject).toHex(),
+    ...secrets,
+  ]);
+  // Statements: their words, in capitals as the stores write them.
+  assert(
+    !/\b(SELECT|INSERT|VALUES|WHERE|SET|FROM|RETURNING|VARBINARY\()\b/.test(withoutAdvice(error)),
+    printed(error),
+  );
+  return error;
+}
+
+/** What is printed of an error, less the statement that it advises to run. */
+function withoutAdvice(error: SessionStoreError): string {
+  return printed(error).replaceAll(/run ALTER TABLE [^\n"]*/g, "");
+}

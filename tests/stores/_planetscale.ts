@@ -1,0 +1,49 @@
+/** What the tests of `PlanetScaleStore` stand on: a gateway, a table, and stores on it. */
+import { Client } from "@planetscale/database";
+import {
+  fetchWithTimeout,
+  PlanetScaleStore,
+  type PlanetScaleStoreOptions,
+} from "../../stores/planetscale.ts";
+import { sharedMySQL } from "../backends.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
+
+export interface PlanetScaleBench extends AsyncDisposable {
+  gateway: Gateway;
+  client: Client;
+  store: PlanetScaleStore;
+  /** Another store on the same table. */
+  another(options?: PlanetScaleStoreOptions): PlanetScaleStore;
+  /** Runs SQL beside the store, with every right. */
+  query(sql: string): Promise<Record<string, unknown>[]>;
+}
+
+export interface PlanetScaleBenchOptions {
+  /** How the gateway behaves. */
+  gateway?: GatewayOptions;
+  /** Of the store. */
+  store?: PlanetScaleStoreOptions;
+  /** Statements that make the table, run with every right; the store's own schema unless given. */
+  table?: string[];
+}
+
+/** A gateway with an empty table. */
+export async function openPlanetScale(options: PlanetScaleBenchOptions = {}): Promise<PlanetScaleBench> {
+  const server = await sharedMySQL();
+  const database = await server.database();
+  const query = (sql: string) => server.query(sql, database);
+  const schema = new PlanetScaleStore(new Client({ url: "mysql://user:password@127.0.0.1/" })).schema();
+  for (const statement of options.table ?? schema) await query(statement);
+  const gateway = await startGateway(server, { database, ...options.gateway });
+  const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(10_000) });
+  const another = (given?: PlanetScaleStoreOptions) =>
+    new PlanetScaleStore(client, { cleanup: "off", ...options.store, ...given });
+  return {
+    gateway,
+    client,
+    store: another(),
+    another,
+    query,
+    [Symbol.asyncDispose]: () => gateway.stop(),
+  };
+}

@@ -1,0 +1,335 @@
+/** What becomes of a call of `PlanetScaleStore` when the database fails, and what an error says of it. */
+import { Client } from "@planetscale/database";
+import { SessionStoreError, SessionTooLargeError } from "../../mod.ts";
+import { fetchWithTimeout, PlanetScaleStore } from "../../stores/planetscale.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../assert.ts";
+import { startMySQL } from "../services/mysql.ts";
+import { startGateway } from "../services/planetscale_gateway.ts";
+import {
+  assertFails,
+  type Call,
+  calls,
+  callsWithSubject,
+  CANARY,
+  type Failure,
+  NOW,
+  reads,
+  writes,
+} from "./_failing_calls.ts";
+import { openPlanetScale } from "./_planetscale.ts";
+import { SCS_MYSQL_TABLE } from "./_scs_tables.ts";
+import { silentServer } from "./_silent_server.ts";
+
+const isUpdate = ({ operation }: Call) => operation === "update" || operation === "touch";
+
+Deno.test("PlanetScaleStore without its table says how to make it, and goes on once it is there", async () => {
+  await using bench = await openPlanetScale({ table: [] });
+  const advice = /there is no table sessions; run createTable\(\) of the store once$/;
+  for (const call of calls) {
+    await assertFails(bench.store, call, { reason: "schema", retryable: false, advice });
+  }
+  await bench.store.createTable();
+  for (const call of calls) await call.run(bench.store);
+});
+
+Deno.test("PlanetScaleStore without a column for subjects says what to run, and goes on once it was run", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  const failure: Failure = {
+    reason: "schema",
+    retryable: false,
+    advice: /no column for subjects; run ALTER TABLE/,
+  };
+  let statement = "";
+  for (const call of callsWithSubject) {
+    const { message } = await assertFails(bench.store, call, failure);
+    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
+  }
+  // What has no subject needs no column.
+  for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(bench.store);
+  await bench.query(statement);
+  for (const call of callsWithSubject) await call.run(bench.store);
+  const indexes = await bench.query("SHOW INDEX FROM sessions WHERE Column_name = 'subject'");
+  assertEquals(indexes.length, 1);
+});
+
+Deno.test("PlanetScaleStore without another column says so", async () => {
+  await using bench = await openPlanetScale({
+    table: ["CREATE TABLE sessions (token CHAR(43) PRIMARY KEY)"],
+  });
+  const advice = /the table lacks a column/;
+  for (const call of reads.slice(0, 2)) {
+    await assertFails(bench.store, call, { reason: "schema", retryable: false, advice });
+  }
+});
+
+Deno.test("PlanetScaleStore with a wrong password fails for good, and shows it to nobody", async () => {
+  await using bench = await openPlanetScale();
+  const password = "pscale_pw_canary";
+  const { host } = bench.gateway;
+  const client = new Client({ url: `http://someone:${password}@${host}`, fetch: fetchWithTimeout(10_000) });
+  const store = new PlanetScaleStore(client, { cleanup: "off" });
+  const secrets = [password, btoa(`someone:${password}`), host];
+  const failure: Failure = { reason: "unauthorized", retryable: false, advice: /the server answered 401/ };
+  for (const call of calls) await assertFails(store, call, failure, secrets);
+});
+
+Deno.test("PlanetScaleStore with a user who may only read reads, and fails for good where it writes", async () => {
+  await using bench = await openPlanetScale({ gateway: { grants: ["SELECT"] } });
+  for (const call of reads) await call.run(bench.store);
+  for (const call of writes) {
+    await assertFails(bench.store, call, { reason: "unauthorized", retryable: false });
+  }
+});
+
+Deno.test("PlanetScaleStore refuses data that is too large for a BLOB, in every write, and stores none of it", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  const { store } = bench;
+  const [data, small] = [new Uint8Array(65_536).fill(120), new Uint8Array(65_535).fill(120)];
+  const [token, now, expiry] = [CANARY.token, { now: NOW }, NOW + 1_000];
+  await store.create(token, small, expiry, now);
+  const write = [
+    () => store.create(CANARY.next, data, expiry, now),
+    () => store.commit(token, data, expiry, now),
+    () => store.update(token, small, { token, data, expiry }, now),
+    () => store.update(token, small, { token: CANARY.next, data, expiry }, now),
+  ];
+  for (const call of write) {
+    const error = await assertRejects(call, SessionTooLargeError);
+    assertStringIncludes(error.message, "it has 65536 bytes, and the limit is 65535");
+  }
+  assertEquals(await Array.fromAsync(store.all(now)), [{ token, data: small, expiry }]);
+});
+
+/** What a server that is not well may answer. */
+const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
+  ["HTML with 200", () => html(200), { reason: "malformed", retryable: true, ambiguous: true }],
+  ["nothing with 200", () => new Response(""), { reason: "malformed", retryable: true, ambiguous: true }],
+  ["half of a reply", () => new Response('{"result": {"fie'), {
+    reason: "malformed",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["null", () => Response.json(null), { reason: "unreachable", retryable: true, ambiguous: true }],
+  ["400", () => html(400), { reason: "rejected", retryable: false, advice: /400/ }],
+  ["401 of Vitess", () => error(401, "unauthenticated"), {
+    reason: "unauthorized",
+    retryable: false,
+    advice: /401/,
+  }],
+  ["401 of a proxy", () => html(401), { reason: "unauthorized", retryable: false, advice: /401/ }],
+  ["403", () => error(403, "permission_denied"), { reason: "unauthorized", retryable: false, advice: /403/ }],
+  ["404", () => html(404), { reason: "rejected", retryable: false, advice: /404/ }],
+  ["429", () => error(429, "resource_exhausted"), { reason: "busy", retryable: true, advice: /429/ }],
+  ["429 of a proxy", () => html(429), { reason: "busy", retryable: true, advice: /429/ }],
+  ["500", () => html(500), { reason: "unreachable", retryable: true, ambiguous: true, advice: /500/ }],
+  ["503 of Vitess", () => error(503, "unavailable"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["504", () => html(504), { reason: "unreachable", retryable: true, ambiguous: true, advice: /504/ }],
+  ["a broken connection", broken, { reason: "unreachable", retryable: true, ambiguous: true }],
+  ["a deadlock", () => mysql(1213, "Aborted"), { reason: "busy", retryable: true }],
+  ["a lock that is held", () => mysql(1205, "DeadlineExceeded"), { reason: "busy", retryable: true }],
+  ["too many connections", () => mysql(1040, "ResourceExhausted"), { reason: "busy", retryable: true }],
+  ["a lost connection", () => mysql(2013, "Unavailable"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["a shutdown", () => mysql(1053, "Unavailable"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["a read-only replica", () => mysql(1290, "FailedPrecondition"), {
+    reason: "unauthorized",
+    retryable: false,
+  }],
+  ["a wrong value", () => mysql(1366, "InvalidArgument"), {
+    reason: "rejected",
+    retryable: false,
+    advice: /MySQL error 1366$/,
+  }],
+  ["Vitess without a shard", () => vitess("Unavailable"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["Vitess that gave up", () => vitess("DeadlineExceeded"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["Vitess that has too much to do", () => vitess("ResourceExhausted"), { reason: "busy", retryable: true }],
+  ["Vitess that does not know the statement", () => vitess("Unimplemented"), {
+    reason: "rejected",
+    retryable: false,
+  }],
+  ["Vitess that forbids it", () => vitess("PermissionDenied"), { reason: "unauthorized", retryable: false }],
+];
+
+/** What proxies say, with what was sent to them. */
+function html(status: number): Response {
+  return new Response(`<html>Sorry. You sent: SELECT '${CANARY.token}' ${CANARY.data}</html>`, { status });
+}
+
+function error(status: number, code: string): Response {
+  return Response.json({ error: { code, message: `no: ${CANARY.token} ${CANARY.data}` } }, { status });
+}
+
+/** An error of MySQL's, as Vitess words it: with the statement and its values. */
+function mysql(number: number, kind: string): Response {
+  return vitess(kind, `Something about '${CANARY.data}' (errno ${number}) (sqlstate HY000)`);
+}
+
+function vitess(kind: string, text = `no healthy tablet for '${CANARY.data}'`): Response {
+  const message =
+    `target: main.-.primary: vttablet: rpc error: code = ${kind} desc = ${text} (CallerID: canary): ` +
+    `Sql: "SELECT '${CANARY.token}' WHERE subject = '${CANARY.subject}'", BindVars: {${CANARY.data}}`;
+  return Response.json({ error: { code: "UNKNOWN", message } });
+}
+
+function broken(): Response {
+  throw new Error("broken");
+}
+
+for (const [name, reply, failure] of REPLIES) {
+  Deno.test(`PlanetScaleStore that is answered ${name} fails with ${failure.reason}, whatever it was asked`, async () => {
+    await using bench = await openPlanetScale();
+    bench.gateway.intercept = () => reply();
+    for (const call of calls) {
+      // A new one each time, since a store looks only once at what sort of column it has.
+      await assertFails(
+        bench.another(),
+        call,
+        call.operation === "deleteExpired" ? seenFirst(failure) : failure,
+      );
+    }
+  });
+}
+
+/** A purge of a new store looks at the column first: what fails there has changed nothing. */
+function seenFirst(failure: Failure): Failure {
+  return { ...failure, ambiguous: false };
+}
+
+Deno.test("PlanetScaleStore takes an answer without a result for none", async () => {
+  await using bench = await openPlanetScale();
+  const store = bench.another();
+  await store.find(CANARY.token, { now: NOW });
+  bench.gateway.intercept = () => Response.json({});
+  for (const call of calls.filter((call) => !isUpdate(call))) {
+    await assertFails(store, call, { reason: "malformed", retryable: true, ambiguous: true });
+  }
+  // Nothing was written as far as it can tell, which the manager looks into before it believes it.
+  for (const call of writes.filter(isUpdate)) assert(!(await call.run(store)));
+});
+
+Deno.test("PlanetScaleStore makes sure of an ending of which it was told nothing", async () => {
+  await using bench = await openPlanetScale();
+  const { store, gateway } = bench;
+  const [token, now] = [CANARY.token, { now: NOW }];
+  await store.create(token, new Uint8Array(), NOW + 1_000, { ...now, subject: "zoe" });
+  const endings = [
+    () => store.delete(token),
+    () => store.deleteBySubject("zoe"),
+    () => store.deleteExpired({ now: NOW + 1_000 }),
+  ];
+  for (const end of endings) {
+    gateway.intercept = (sql, execute) => sql.startsWith("DELETE") ? Response.json({}) : execute();
+    const error = await assertRejects(end, SessionStoreError);
+    assertEquals([error.reason, error.retryable, error.ambiguous], ["malformed", true, true]);
+  }
+  gateway.intercept = undefined;
+  assertEquals(await store.delete(token), true);
+});
+
+Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes on when it is back", async () => {
+  await using server = await startMySQL({ own: true });
+  await using gateway = await startGateway(server);
+  const store = new PlanetScaleStore(new Client(gateway.config()), { cleanup: "off" });
+  await store.createTable();
+  await server.kill();
+  for (const call of calls) {
+    const failure: Failure = { reason: "unreachable", retryable: true, ambiguous: true };
+    await assertFails(store, call, call.operation === "deleteExpired" ? seenFirst(failure) : failure);
+  }
+  await server.start();
+  for (const call of calls) await call.run(store);
+});
+
+Deno.test("PlanetScaleStore knows that what never reached a server was not written", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const client = new Client({ url: `http://u:p@127.0.0.1:${port}`, fetch: fetchWithTimeout(10_000) });
+  const store = new PlanetScaleStore(client, { cleanup: "off" });
+  for (const call of calls) await assertFails(store, call, { reason: "unreachable", retryable: true });
+});
+
+Deno.test("fetchWithTimeout() aborts a request of the driver's for good: the server sees its connection closed", async () => {
+  await using server = silentServer();
+  const client = new Client({ url: `http://u:p@${server.host}`, fetch: fetchWithTimeout(50) });
+  const store = new PlanetScaleStore(client, { cleanup: "off" });
+  for (const call of [reads[0]!, writes[0]!]) {
+    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+    await server.closed();
+  }
+});
+
+Deno.test("fetchWithTimeout() aborts an answer that begins and does not end", async () => {
+  await using server = silentServer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
+  const error = await assertRejects(() => fetchWithTimeout(50)(`http://${server.host}/`), DOMException);
+  assertEquals(error.name, "TimeoutError");
+  await server.closed();
+});
+
+Deno.test("fetchWithTimeout() heeds the signal it is given", async () => {
+  await using server = silentServer();
+  const controller = new AbortController();
+  const given = [
+    fetchWithTimeout(60_000)(`http://${server.host}/`, { signal: controller.signal }),
+    fetchWithTimeout(60_000)(new Request(`http://${server.host}/`, { signal: controller.signal })),
+  ];
+  for (const _ of given) await server.asked();
+  controller.abort(new Error("enough"));
+  for (const promise of given) await assertRejects(() => promise, Error, "enough");
+  for (const _ of given) await server.closed();
+});
+
+Deno.test("fetchWithTimeout() refuses a time that is none", () => {
+  for (const ms of [0, -1, NaN]) {
+    assertThrows(() => fetchWithTimeout(ms), RangeError, `must be above 0, got ${ms}`);
+  }
+});
+
+Deno.test("PlanetScaleStore waits no longer than its timeout, though the request goes on", async () => {
+  await using server = silentServer();
+  const client = new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) });
+  const store = new PlanetScaleStore(client, { cleanup: "off", timeout: 30 });
+  for (const call of [reads[0]!, writes[0]!]) {
+    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+    await server.asked();
+  }
+  assertEquals(server.open(), 2);
+});
+
+Deno.test("PlanetScaleStore stops waiting for a read when its signal says so", async () => {
+  await using server = silentServer();
+  const store = new PlanetScaleStore(
+    new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) }),
+    { cleanup: "off" },
+  );
+  const controller = new AbortController();
+  const options = { now: NOW, signal: controller.signal };
+  const found = store.find(CANARY.token, options);
+  const listed = Array.fromAsync(store.all(options));
+  await server.asked();
+  await server.asked();
+  controller.abort();
+  for (const promise of [found, listed]) {
+    const error = await assertRejects(() => promise, SessionStoreError);
+    assertEquals([error.reason, error.retryable, error.ambiguous], ["aborted", true, false]);
+  }
+});

@@ -1,0 +1,376 @@
+/**
+ * Renewal in a keyspace that is sharded by token, where it takes several statements: whatever fails between two of them,
+ * and whatever else happens there, one of the two tokens works, or none where the session was ended.
+ */
+import {
+  type Session,
+  SessionError,
+  SessionGoneError,
+  type SessionManager,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
+import { hashToken } from "../../core/token.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "../assert.ts";
+import type { Interceptor } from "../services/planetscale_gateway.ts";
+import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
+
+const SUBJECT = "zoe";
+const MINUTE = 60_000;
+
+/** The statements of a renewal, in their order. The first is for a session without a subject alone. */
+const STEPS = ["look for a subject", "insert", "switch", "complete", "tidy up"] as const;
+type Step = typeof STEPS[number];
+
+/** How a row's data begins that has moved, as the driver writes it. */
+const MOVED = `x'${new TextEncoder().encode("\0x-sessions:M").toHex()}`;
+
+/** Which step of a renewal a statement is; `undefined` for what else goes on. */
+function stepOf(sql: string): Step | undefined {
+  if (sql.startsWith("SELECT subject")) return "look for a subject";
+  if (sql.startsWith("INSERT")) return "insert";
+  if (sql.startsWith("UPDATE")) return sql.includes(`SET data = ${MOVED}`) ? "switch" : "complete";
+  if (sql.startsWith("DELETE") && sql.includes(`AND data = ${MOVED}`)) return "tidy up";
+}
+
+/** Whether the session is under its new token when a step is due. */
+const isAfterSwitch = (step: Step) => step === "complete" || step === "tidy up";
+
+/** One session that is about to be renewed, and another request that has loaded it before. */
+class Scene implements AsyncDisposable {
+  time = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
+  readonly manager: SessionManager;
+  readonly bench: PlanetScaleBench;
+  token = "";
+  renewing!: Session;
+  other!: Session;
+
+  constructor(bench: PlanetScaleBench) {
+    this.bench = bench;
+    this.manager = sessions({ store: bench.store, now: () => this.time, idleTimeout: "20m" });
+  }
+
+  static async open(subject?: string): Promise<Scene> {
+    const bench = await openPlanetScale({
+      gateway: { refusePrimaryVindexUpdate: true },
+      store: { sharded: true },
+    });
+    const scene = new Scene(bench);
+    const session = await scene.manager.load();
+    session.put("a", 1);
+    session.subject = subject;
+    scene.token = (await session.commit()).token;
+    scene.renewing = await scene.manager.load(scene.token);
+    scene.other = await scene.manager.load(scene.token);
+    bench.gateway.reset();
+    return scene;
+  }
+
+  /** Stands between each statement of the renewal and the server, and of nothing else. */
+  async renew(intercept?: Interceptor): Promise<{ token?: string; error?: SessionError }> {
+    this.renewing.renewToken();
+    this.renewing.put("renewed", true);
+    this.bench.gateway.intercept = intercept;
+    try {
+      return { token: (await this.renewing.commit()).token };
+    } catch (error) {
+      assertInstanceOf(error, SessionError);
+      return { error };
+    } finally {
+      this.bench.gateway.intercept = undefined;
+    }
+  }
+
+  async works(token: string): Promise<boolean> {
+    return (await this.manager.load(token)).get("a") === 1;
+  }
+
+  /** How many sessions there are for whoever looks. */
+  async live(): Promise<number> {
+    return (await Array.fromAsync(this.manager.iterate())).length;
+  }
+
+  /** Rows of any kind. */
+  async rows(): Promise<number> {
+    const [row] = await this.bench.query("SELECT COUNT(*) AS n FROM sessions");
+    return Number(row!.n);
+  }
+
+  /** Throws unless one token works: the new one if the browser was told of it, and then not the old one. */
+  async assertOneWorks(token: string | undefined): Promise<void> {
+    assertEquals(await this.live(), 1);
+    if (token !== undefined) assert(await this.works(token), "the new token does not work");
+    if (token !== undefined) assert(!(await this.works(this.token)), "the old token still works");
+    assertEquals(await this.live(), 1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bench[Symbol.asyncDispose]();
+  }
+}
+
+/** The subjects of the scenes, and the steps of a renewal there. */
+const KINDS: [subject: string | undefined, steps: readonly Step[]][] = [
+  [SUBJECT, STEPS.slice(1)],
+  [undefined, STEPS],
+];
+
+Deno.test("PlanetScaleStore in a sharded keyspace renews in four statements, or five without a subject", async () => {
+  for (const [subject, steps] of KINDS) {
+    await using scene = await Scene.open(subject);
+    const { token } = await scene.renew();
+    assertEquals(scene.bench.gateway.statements().map(stepOf), [...steps]);
+    await scene.assertOneWorks(token);
+    assertEquals(await scene.rows(), 1);
+    assertEquals((await scene.manager.load(token)).subject, subject);
+    if (subject !== undefined) assertEquals((await scene.manager.sessionsOf(subject)).length, 1);
+  }
+});
+
+Deno.test("PlanetScaleStore in a sharded keyspace needs one statement for anything else", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  scene.other.put("b", 2);
+  await scene.other.commit();
+  assertEquals(scene.bench.gateway.requests(), 1);
+  await scene.other.destroy();
+  assertEquals(scene.bench.gateway.requests(), 2);
+});
+
+Deno.test("PlanetScaleStore that is not told of a sharded keyspace says how to tell it", async () => {
+  await using bench = await openPlanetScale({ gateway: { refusePrimaryVindexUpdate: true } });
+  const manager = sessions({ store: bench.store });
+  const session = await manager.load();
+  const { token } = await session.commit();
+  session.renewToken();
+  const error = await assertRejects(() => session.commit(), SessionStoreError);
+  assertStringIncludes(error.message, "give the store the option sharded: true");
+  assertEquals((await manager.load(token)).token, token);
+});
+
+/** What may happen to a statement. */
+const FAULTS: [name: string, fault: (execute: () => Promise<Response>) => Promise<Response>][] = [
+  ["the request is lost", () => Promise.reject(new Error("the connection broke"))],
+  ["the reply is lost", async (execute) => {
+    await execute();
+    throw new Error("the connection broke");
+  }],
+  ["the request is lost and the reply is empty", () => Promise.resolve(Response.json({}))],
+  ["the reply is empty", async (execute) => {
+    await execute();
+    return Response.json({});
+  }],
+  ["the server answers 500", () => Promise.resolve(new Response("oops", { status: 500 }))],
+];
+
+for (const [subject, steps] of KINDS) {
+  for (const step of steps) {
+    for (const [name, fault] of FAULTS) {
+      const where = `at "${step}"${subject === undefined ? ", without a subject" : ""}`;
+
+      Deno.test(`Sharded renewal is made all the same when ${name} ${where}`, async () => {
+        await using scene = await Scene.open(subject);
+        let hit = false;
+        const { token, error } = await scene.renew((sql, execute) => {
+          if (hit || stepOf(sql) !== step) return execute();
+          hit = true;
+          return fault(execute);
+        });
+        assert(hit);
+        assertEquals(error, undefined);
+        await scene.assertOneWorks(token);
+        assertEquals((await scene.manager.load(token)).get("renewed"), true);
+      });
+
+      Deno.test(`Sharded renewal leaves one token when ${name} ${where}, and all that follows is lost`, async () => {
+        await using scene = await Scene.open(subject);
+        let hit = false;
+        const { token, error } = await scene.renew((sql, execute) => {
+          if (hit) throw new Error("the connection broke");
+          if (stepOf(sql) !== step) return execute();
+          hit = true;
+          return fault(execute);
+        });
+        assert(hit);
+        if (error !== undefined) {
+          assertInstanceOf(error, SessionStoreError);
+          assert(error.retryable);
+        }
+        await scene.assertOneWorks(token);
+      });
+    }
+  }
+}
+
+/** What else may go on, by whoever has loaded the session before. Whether it ends the session, and what it gives. */
+interface Other {
+  name: string;
+  act(scene: Scene): Promise<unknown>;
+  /** How many sessions live afterwards, before the switch and after it. */
+  live: [before: number, after: number];
+}
+
+const OTHERS: Other[] = [
+  { name: "nothing else happens", act: () => Promise.resolve(), live: [1, 1] },
+  { name: "the session is destroyed", act: (scene) => scene.other.destroy(), live: [0, 1] },
+  {
+    name: "the subject's sessions are destroyed",
+    act: (scene) => scene.manager.destroyAll(SUBJECT),
+    live: [0, 0],
+  },
+  {
+    name: "the session is destroyed by its id",
+    async act({ manager }) {
+      for (const { id } of await manager.sessionsOf(SUBJECT)) await manager.destroySession(SUBJECT, id);
+    },
+    live: [0, 0],
+  },
+  {
+    name: "the session is changed",
+    act({ other }) {
+      other.put("changed", true);
+      return other.commit();
+    },
+    live: [1, 1],
+  },
+  {
+    name: "the session is renewed by another request",
+    act({ other }) {
+      other.renewToken();
+      return other.commit();
+    },
+    live: [1, 1],
+  },
+  {
+    name: "the session is touched",
+    async act(scene) {
+      scene.time += 5 * MINUTE;
+      await scene.other.commit();
+    },
+    live: [1, 1],
+  },
+  { name: "expired sessions are purged", act: (scene) => scene.manager.purge(), live: [1, 1] },
+  {
+    name: "every session is listed",
+    act: (scene) => scene.live(),
+    live: [1, 1],
+  },
+];
+
+for (const step of STEPS.slice(1)) {
+  for (const { name, act, live: [before, after] } of OTHERS) {
+    const expected = isAfterSwitch(step) ? after : before;
+
+    Deno.test(`Sharded renewal leaves ${expected} token${expected === 1 ? "" : "s"} when ${name} before "${step}"`, async () => {
+      await using scene = await Scene.open(SUBJECT);
+      let hit = false;
+      let refused: unknown;
+      const { token, error } = await scene.renew(async (sql, execute) => {
+        if (hit || stepOf(sql) !== step) return await execute();
+        hit = true;
+        await act(scene).catch((error) => refused = error);
+        return await execute();
+      });
+      assert(hit);
+      // Whoever comes too late is told so, and it is one of the two at the most.
+      for (const told of [error, refused]) if (told !== undefined) assertInstanceOf(told, SessionGoneError);
+      assert(error === undefined || refused === undefined);
+      assertEquals(await scene.live(), expected);
+      if (expected === 1) await scene.assertOneWorks(token);
+      // Nothing is left behind that would have to expire first.
+      assertEquals(await scene.rows(), expected);
+    });
+
+    Deno.test(`Sharded renewal brings nothing back when ${name} and a delayed "${step}" arrives late`, async () => {
+      await using scene = await Scene.open(SUBJECT);
+      let delayed: (() => Promise<Response>) | undefined;
+      const { token } = await scene.renew((sql, execute) => {
+        if (delayed === undefined && stepOf(sql) !== step) return execute();
+        delayed ??= execute;
+        throw new Error("the connection broke");
+      });
+      await act(scene).catch((error) => assertInstanceOf(error, SessionGoneError));
+      assertEquals(await scene.live(), expected);
+      await (await delayed!()).body?.cancel();
+      assertEquals(await scene.live(), expected);
+      if (expected === 1) await scene.assertOneWorks(isAfterSwitch(step) ? token : undefined);
+    });
+  }
+}
+
+Deno.test("Sharded renewal of a session that expires and is purged before the switch brings nothing back", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  scene.time += 5 * MINUTE;
+  const { error } = await scene.renew(async (sql, execute) => {
+    if (stepOf(sql) === "switch") {
+      scene.time += 16 * MINUTE;
+      assertEquals((await scene.manager.purge()).deleted, 1);
+    }
+    return await execute();
+  });
+  assertInstanceOf(error, SessionGoneError);
+  assertEquals(await scene.live(), 0);
+});
+
+Deno.test("Sharded renewal that was interrupted is completed by who reads it, and lives as long as any session", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  const { token } = await scene.renew((sql, execute) => {
+    if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
+    return execute();
+  });
+  for (let use = 0; use < 3; use++) {
+    scene.time += 15 * MINUTE;
+    const session = await scene.manager.load(token);
+    session.put("use", use);
+    await session.commit();
+    await scene.manager.purge();
+  }
+  await scene.assertOneWorks(token);
+  assertEquals(await scene.rows(), 1);
+});
+
+Deno.test("Sharded renewal that was interrupted shows one session in a listing, and one of the subject", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  const { token } = await scene.renew((sql, execute) => {
+    if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
+    return execute();
+  });
+  assertEquals((await scene.manager.sessionsOf(SUBJECT)).map((entry) => entry.get("a")), [1]);
+  await scene.assertOneWorks(token);
+});
+
+Deno.test("destroyAll() in a sharded keyspace finds a session that was carried behind its back", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  const { bench, manager, token: old } = scene;
+  let renewed: { token?: string } = {};
+  let passes = 0;
+  // The statement visits the shard of the new token first, when nothing is there, and the one of the old token last.
+  bench.gateway.intercept = async (sql, execute) => {
+    if (!/^DELETE FROM \S+ WHERE subject/.test(sql) || passes++ > 0) return await execute();
+    renewed = await scene.renew(async (sql, execute) => {
+      if (stepOf(sql) === "complete") {
+        await bench.query(`DELETE FROM sessions WHERE token = '${hashToken(old)}'`);
+      }
+      return await execute();
+    });
+    return Response.json({ result: { rowsAffected: "1" } });
+  };
+  await manager.destroyAll(SUBJECT);
+  assert(renewed.token !== undefined);
+  assertEquals([await scene.live(), await scene.rows()], [0, 0]);
+});
+
+Deno.test("Sharded renewal by ten requests at once succeeds for one, whose token works", async () => {
+  await using scene = await Scene.open(SUBJECT);
+  const loaded = await Promise.all(Array.from({ length: 10 }, () => scene.manager.load(scene.token)));
+  const results = await Promise.allSettled(loaded.map((session) => {
+    session.renewToken();
+    return session.commit();
+  }));
+  const tokens = results.flatMap((result) => result.status === "fulfilled" ? [result.value.token] : []);
+  assertEquals(tokens.length, 1);
+  for (const result of results) {
+    if (result.status === "rejected") assertInstanceOf(result.reason, SessionGoneError);
+  }
+  await scene.assertOneWorks(tokens[0]);
+  assertEquals(await scene.rows(), 1);
+});

@@ -1,0 +1,403 @@
+/** What only `PlanetScaleStore` can get wrong: what it sends, and how the server takes it. */
+import { Client } from "@planetscale/database";
+import { type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
+import { fetchWithTimeout, type PlanetScaleClient, PlanetScaleStore } from "../../stores/planetscale.ts";
+import { storeContract } from "../../testing/mod.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
+import { ATTACKS } from "./_attacks.ts";
+import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
+import { SCS_MYSQL_TABLE } from "./_scs_tables.ts";
+
+const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
+const HOUR = 3_600_000;
+const now = { now: NOW };
+const DATA = new TextEncoder().encode('{"deadline":1,"values":{}}');
+const OTHER = new TextEncoder().encode("other");
+const tokenOf = (start: string) => start.padEnd(43, "-");
+const [A, B] = [tokenOf("a"), tokenOf("b")];
+
+/** Each operation, on a table with one row under {@linkcode A}, and how many requests it takes. */
+const OPERATIONS: [name: string, requests: number, call: (store: PlanetScaleStore) => Promise<unknown>][] = [
+  ["find()", 1, (store) => store.find(A, now)],
+  ["find() of none", 1, (store) => store.find(B, now)],
+  ["find() of the primary", 1, (store) => store.find(A, { ...now, primary: true })],
+  ["commit()", 1, (store) => store.commit(B, DATA, NOW + HOUR, now)],
+  ["commit() in place", 1, (store) => store.commit(A, OTHER, NOW + HOUR, now)],
+  ["commit() that changes nothing", 1, (store) => store.commit(A, DATA, NOW + HOUR, now)],
+  ["create()", 1, (store) => store.create(B, DATA, NOW + HOUR, { ...now, subject: "zoe" })],
+  ["create() refused", 1, (store) => store.create(A, DATA, NOW + HOUR, now)],
+  ["update()", 1, (store) => store.update(A, DATA, { token: A, data: OTHER, expiry: NOW + HOUR }, now)],
+  ["update() that changes nothing", 1, (store) => store.update(A, DATA, rowOf(A), now)],
+  ["update() refused", 1, (store) => store.update(A, OTHER, rowOf(A), now)],
+  ["renewal", 1, (store) => store.update(A, DATA, rowOf(B), now)],
+  ["renewal refused", 1, (store) => store.update(B, DATA, rowOf(tokenOf("c")), now)],
+  ["touch()", 1, (store) => store.touch(A, NOW + 2 * HOUR, now)],
+  ["touch() that is not due", 1, (store) => store.touch(A, NOW, now)],
+  ["delete()", 1, (store) => store.delete(A)],
+  ["all()", 1, (store) => Array.fromAsync(store.all(now))],
+  ["deleteExpired()", 1, (store) => store.deleteExpired({ now: NOW + HOUR })],
+  ["findBySubject()", 1, (store) => Array.fromAsync(store.findBySubject("max", now))],
+  ["deleteBySubject()", 1, (store) => store.deleteBySubject("max")],
+  // An answer that may have been none is made sure of.
+  ["delete() of none", 2, (store) => store.delete(B)],
+  ["deleteBySubject() of none", 2, (store) => store.deleteBySubject("zoe")],
+  ["deleteExpired() of none", 2, (store) => store.deleteExpired(now)],
+];
+
+function rowOf(token: string) {
+  return { token, data: DATA, expiry: NOW + HOUR };
+}
+
+async function withOneRow(bench: PlanetScaleBench): Promise<PlanetScaleStore> {
+  await bench.query("DELETE FROM sessions");
+  const store = bench.another();
+  await store.commit(A, DATA, NOW + HOUR, { ...now, subject: "max" });
+  // A store looks once whether its expiries follow a time zone.
+  await store.find(A, now);
+  bench.gateway.reset();
+  return store;
+}
+
+for (const [name, expected, call] of OPERATIONS) {
+  Deno.test(`PlanetScaleStore sends ${expected} request${expected > 1 ? "s" : ""} for ${name}`, async () => {
+    await using bench = await openPlanetScale();
+    await call(await withOneRow(bench));
+    assertEquals(bench.gateway.requests(), expected, bench.gateway.statements().join("\n"));
+  });
+}
+
+Deno.test("PlanetScaleStore sends as many requests for a listing as it has pages", async () => {
+  await using bench = await openPlanetScale();
+  const rows = Array.from(
+    { length: 450 },
+    (_, index) => `('${tokenOf(String(index))}', 'x', '2026-03-05', 'zoe')`,
+  );
+  await bench.query(`INSERT INTO sessions (token, data, expiry, subject) VALUES ${rows.join()}`);
+  assertEquals((await Array.fromAsync(bench.store.all(now))).length, 450);
+  assertEquals(bench.gateway.requests(), 3);
+  assertEquals((await Array.fromAsync(bench.store.findBySubject("zoe", now))).length, 450);
+  assertEquals(bench.gateway.requests(), 6);
+});
+
+Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
+  await using bench = await openPlanetScale();
+  const manager = sessions({ store: bench.store });
+  const counted = async <T>(work: () => Promise<T>): Promise<[number, T]> => {
+    const before = bench.gateway.requests();
+    const result = await work();
+    return [bench.gateway.requests() - before, result];
+  };
+  const change = async (token: string | undefined, change: (session: Session) => void) => {
+    const session = await manager.load(token);
+    change(session);
+    return (await session.commit()).token;
+  };
+  type Session = Awaited<ReturnType<SessionManager["load"]>>;
+
+  const [created, first] = await counted(() => change(undefined, (session) => session.put("a", 1)));
+  const [read] = await counted(() => manager.load(first));
+  const [written] = await counted(() => change(first, (session) => session.put("a", 2)));
+  const [renewed, second] = await counted(() => change(first, (session) => session.renewToken()));
+  const [ended] = await counted(async () => await (await manager.load(second)).destroy());
+  assertEquals({ created, read, written, renewed, ended }, {
+    created: 1,
+    read: 1,
+    written: 2,
+    renewed: 2,
+    ended: 2,
+  });
+});
+
+/** The driver, with every argument and every statement written down. */
+function listening(
+  bench: PlanetScaleBench,
+): { store: PlanetScaleStore; args: unknown[]; statements: Set<string> } {
+  const [args, statements] = [[] as unknown[], new Set<string>()];
+  const client: PlanetScaleClient = {
+    execute(query, given, options) {
+      assertEquals(given.length, query.split("?").length - 1, query);
+      args.push(...given);
+      statements.add(query);
+      return bench.client.execute(query, given, options);
+    },
+  };
+  return { store: new PlanetScaleStore(client, { cleanup: "off" }), args, statements };
+}
+
+Deno.test("PlanetScaleStore hands the driver nothing but text and bytes, and the same statements whatever they are", async () => {
+  await using bench = await openPlanetScale();
+  const seen: Set<string>[] = [];
+  for (
+    const [first, second, subject] of [[A, B, "zoe"], [tokenOf("' OR 1=1 -- "), tokenOf("\\'\""), "';\\\0"]]
+  ) {
+    const { store, args, statements } = listening(bench);
+    const data = Uint8Array.from({ length: 256 }, (_, index) => index);
+    await store.create(first!, data, NOW + HOUR, { ...now, subject });
+    await store.commit(first!, data, NOW + HOUR, { ...now, subject });
+    await store.commit(first!, data.subarray(1), NOW + HOUR, now);
+    await store.find(first!, { ...now, primary: true });
+    await store.touch(first!, NOW + 2 * HOUR, now);
+    for (const change of [{}, { subject }, { subject: null }]) {
+      await store.update(first!, data, { token: second!, data, expiry: NOW + HOUR, ...change }, now);
+      await store.update(second!, data, { token: first!, data, expiry: NOW + HOUR, ...change }, now);
+    }
+    await Array.fromAsync(store.all(now));
+    await Array.fromAsync(store.findBySubject(subject!, now));
+    await store.deleteBySubject(subject!, { except: second });
+    await store.delete(first!);
+    await store.deleteExpired({ ...now, limit: 10, grace: 5, onEvent() {} });
+    for (const arg of args) assert(typeof arg === "string" || arg instanceof Uint8Array, `got ${typeof arg}`);
+    seen.push(statements);
+  }
+  assertEquals(seen[1], seen[0]);
+});
+
+for (const sqlMode of [undefined, "NO_BACKSLASH_ESCAPES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"]) {
+  Deno.test(`PlanetScaleStore keeps hostile keys, values and subjects as they are, with sql_mode ${sqlMode}`, async () => {
+    await using bench = await openPlanetScale({ gateway: { sqlMode } });
+    await bench.query("CREATE TABLE users (name TEXT)");
+    await bench.query("INSERT INTO users VALUES ('zoe')");
+    for (const hashTokenInStore of [true, false]) {
+      const manager = sessions({ store: bench.store, hashTokenInStore });
+      const session = await manager.load();
+      for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });
+      const { token } = await session.commit();
+      for (const attack of ATTACKS.filter((attack) => attack.isWellFormed())) {
+        const read = await manager.load(token);
+        read.subject = attack;
+        read.put("last", attack);
+        await read.commit();
+        assertEquals((await manager.sessionsOf(attack)).map((entry) => entry.get("last")), [attack]);
+      }
+      const read = await manager.load(token);
+      for (const attack of ATTACKS) assertEquals(read.get(`key ${attack}`), { [attack]: attack });
+      for (const attack of ATTACKS) await manager.destroyAll(`${attack.toWellFormed()}!`);
+      for (const attack of ATTACKS) assertEquals((await manager.load(tokenOf(attack))).token, undefined);
+      assert((await manager.load(token)).exists("last"));
+      await read.destroy();
+    }
+    assertEquals(await bench.query("SELECT name FROM users"), [{ name: "zoe" }]);
+    assertEquals(await bench.query("SELECT COUNT(*) AS n FROM sessions"), [{ n: 0 }]);
+  });
+}
+
+const TOKEN = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_aBcDe";
+const LOOKALIKES = [TOKEN.toLowerCase(), TOKEN.toUpperCase(), `${TOKEN} `, TOKEN.replace("E", "É")];
+
+for (const lookalike of LOOKALIKES) {
+  Deno.test(`PlanetScaleStore takes no other token for its own where SCS's collation does: ${lookalike}`, async () => {
+    await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+    const { store } = bench;
+    await store.create(TOKEN, DATA, NOW + HOUR, now);
+    // What this test is about: the server would find, change and delete the row.
+    assertEquals(await bench.query(`SELECT COUNT(*) AS n FROM sessions WHERE token = '${lookalike}'`), [{
+      n: 1,
+    }]);
+
+    assertEquals(await store.find(lookalike, now), undefined);
+    assertEquals(await store.update(lookalike, DATA, rowOf(lookalike), now), false);
+    assertEquals(await store.update(lookalike, DATA, rowOf(B), now), false);
+    await store.touch(lookalike, NOW + 2 * HOUR, now);
+    assertEquals(await store.delete(lookalike), false);
+    assertEquals(await store.create(lookalike, OTHER, NOW + HOUR, now).catch(() => false), false);
+    await store.commit(lookalike, OTHER, NOW + 2 * HOUR, now).catch(() => {});
+    assertEquals(await store.find(TOKEN, now), { data: DATA, expiry: NOW + HOUR });
+  });
+}
+
+/** The contract, with a gateway of its own for each case. */
+function contract(
+  name: string,
+  open: () => Promise<PlanetScaleBench>,
+  only: (name: string) => boolean = () => true,
+): void {
+  const benches = new WeakMap<PlanetScaleStore, PlanetScaleBench>();
+  const cases = storeContract({
+    name,
+    async open() {
+      const bench = await open();
+      benches.set(bench.store, bench);
+      return bench.store;
+    },
+    close: (store) => benches.get(store)![Symbol.asyncDispose](),
+  });
+  for (const { name, run } of cases) if (only(name)) Deno.test(name, run);
+}
+
+contract(
+  "PlanetScaleStore with no rights but SELECT, INSERT, UPDATE and DELETE",
+  () => openPlanetScale({ gateway: { grants: ["SELECT, INSERT, UPDATE, DELETE ON sessions"] } }),
+);
+
+Deno.test("PlanetScaleStore without the right to make tables says so when asked to", async () => {
+  await using bench = await openPlanetScale({
+    table: [],
+    gateway: { grants: ["SELECT, INSERT, UPDATE, DELETE"] },
+  });
+  const error = await assertRejects(() => bench.store.createTable(), SessionStoreError);
+  assertEquals([error.operation, error.reason, error.retryable], ["createTable", "unauthorized", false]);
+});
+
+const isAboutTime = (name: string) =>
+  /expir|clock|now may|touch|renewal|times that/i.test(name.replace(/^.*?: /, ""));
+
+for (const timeZone of ["-12:00", "+13:00", "Europe/Berlin"]) {
+  contract(
+    `PlanetScaleStore with the server's time_zone at ${timeZone}`,
+    () => openPlanetScale({ gateway: { timeZone } }),
+    isAboutTime,
+  );
+}
+
+for (const clock of [Date.UTC(1999, 0, 1), Date.UTC(2038, 0, 19, 3, 14, 7)]) {
+  contract(
+    `PlanetScaleStore with the server's clock in ${new Date(clock).getUTCFullYear()}`,
+    () => openPlanetScale({ gateway: { clock } }),
+    isAboutTime,
+  );
+}
+
+Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's clock says 2040", async () => {
+  await using bench = await openPlanetScale({ gateway: { timeZone: "Europe/Berlin" } });
+  // The night in which Berlin's clocks are set back, when an hour comes twice.
+  let time = Date.UTC(2040, 9, 28, 0, 30);
+  const manager = sessions({
+    store: bench.store,
+    now: () => time,
+    lifetime: "4h",
+    idleTimeout: "1h",
+    touchInterval: 0,
+  });
+  const session = await manager.load();
+  session.put("a", 1);
+  const { token } = await session.commit();
+  for (let step = 0; step < 4; step++) {
+    time += HOUR - 1;
+    const read = await manager.load(token);
+    assertEquals(read.get("a"), 1, new Date(time).toISOString());
+    await read.commit();
+  }
+  time = Date.UTC(2040, 9, 28, 4, 30) - 1;
+  assertEquals((await manager.load(token)).get("a"), 1);
+  assertEquals((await manager.purge()).deleted, 0);
+  time += 1;
+  assertEquals((await manager.load(token)).get("a"), undefined);
+  assertEquals((await manager.purge()).deleted, 1);
+});
+
+Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry in 2039, and says what to run", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  const expiry = Date.UTC(2039, 0, 1);
+  const { store } = bench;
+  await store.create(A, DATA, NOW + HOUR, now);
+  const writes: (() => Promise<unknown>)[] = [
+    () => store.create(B, DATA, expiry, now),
+    () => store.commit(A, OTHER, expiry, now),
+    () => store.update(A, DATA, { token: A, data: OTHER, expiry }, now),
+    () => store.update(A, DATA, { token: B, data: OTHER, expiry }, now),
+    () => store.touch(A, expiry, now),
+  ];
+  for (const write of writes) {
+    const error = await assertRejects(write, SessionStoreError);
+    assertEquals([error.reason, error.retryable, error.ambiguous], ["schema", false, false]);
+    assertStringIncludes(error.message, "a TIMESTAMP ends in January 2038");
+    assertEquals(await store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+  }
+  const error = await assertRejects(() => store.touch(A, expiry, now), SessionStoreError);
+  await bench.query(/run (ALTER TABLE .+)$/.exec(error.message)![1]!);
+  for (const write of writes) await write();
+  assertEquals((await Array.fromAsync(store.all(now))).map((row) => row.expiry), [expiry, expiry]);
+});
+
+for (const timeZone of ["-12:00", "+13:00", "Europe/Berlin"]) {
+  Deno.test(`PlanetScaleStore on a TIMESTAMP column refuses to go on in the time zone ${timeZone}, and deletes nothing`, async () => {
+    const summer = Date.UTC(2026, 6, 4, 5, 6, 7, 890);
+    await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE, gateway: { timeZone } });
+    const put = async (token: string, expiry: number) => {
+      const text = new Date(expiry).toISOString().slice(0, -1).replace("T", " ");
+      await bench.query(`INSERT INTO sessions VALUES ('${token}', 'x', '${text}')`);
+    };
+    // One that the zone puts into the past or out of it, and one that expires so late that no zone matters.
+    await put(A, summer + 60_000);
+    for (const late of [false, true]) {
+      if (late) await put(B, summer + 30 * 24 * HOUR);
+      const calls: ((store: PlanetScaleStore) => Promise<unknown>)[] = [
+        (store) => store.find(A, { now: summer }),
+        (store) => store.find(B, { now: summer }),
+        (store) => Array.fromAsync(store.all({ now: summer })),
+        (store) => store.deleteExpired({ now: summer }),
+        (store) => store.deleteExpired({ now: summer, onEvent() {} }),
+      ];
+      for (const call of calls) {
+        const error = await assertRejects(() => call(bench.another()), SessionStoreError);
+        assertEquals([error.reason, error.retryable], ["schema", false]);
+        assertStringIncludes(error.message, "the session's time_zone is not UTC");
+      }
+    }
+    assertEquals(await bench.query("SELECT COUNT(*) AS n FROM sessions"), [{ n: 2 }]);
+  });
+}
+
+Deno.test("PlanetScaleStore on a TIMESTAMP column refuses a zone that is UTC for half of the year", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  // As in London, which the servers of these tests do not know.
+  const client: PlanetScaleClient = {
+    execute: (query, args, options) =>
+      bench.client.execute(query.replace(", UNIX_TIMESTAMP(?)", ", UNIX_TIMESTAMP(?) - 3600"), args, options),
+  };
+  const store = new PlanetScaleStore(client, { cleanup: "off" });
+  const error = await assertRejects(() => store.find(A, now), SessionStoreError);
+  assertStringIncludes(error.message, "the session's time_zone is not UTC");
+});
+
+Deno.test("PlanetScaleStore on a TIMESTAMP column in UTC looks at the zone once", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  await bench.store.find(A, now);
+  assertEquals(bench.gateway.requests(), 2);
+  await bench.store.find(A, now);
+  await Array.fromAsync(bench.store.all(now));
+  assertEquals(bench.gateway.requests(), 4);
+});
+
+Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the column first, once", async () => {
+  await using bench = await openPlanetScale();
+  for (const expected of [2, 1]) {
+    await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
+    bench.gateway.reset();
+    assertEquals(await bench.store.deleteExpired(now), 1);
+    assertEquals(bench.gateway.requests(), expected);
+  }
+});
+
+Deno.test("PlanetScaleStore reads rows that SCS wrote, to the microsecond, and SCS's statement reads ours", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  await bench.query(`INSERT INTO sessions VALUES ('${A}', x'00ff', '2026-03-04 05:06:08.123456')`);
+  const expiry = Date.UTC(2026, 2, 4, 5, 6, 8, 123);
+  assertEquals(await bench.store.find(A, now), { data: Uint8Array.of(0, 255), expiry });
+  await bench.store.commit(B, OTHER, expiry, now);
+  const [row] = await bench.query(`SELECT data, expiry FROM sessions WHERE token = '${B}'`);
+  assertEquals(row, { data: OTHER, expiry: "2026-03-04 05:06:08.123000" });
+});
+
+Deno.test("PlanetScaleStore takes a Client and a Connection, whatever cast the client was given", async () => {
+  await using bench = await openPlanetScale();
+  const config = { ...bench.gateway.config(), fetch: fetchWithTimeout(10_000), cast: () => "nonsense" };
+  for (const client of [new Client(config), new Client(config).connection()]) {
+    const store = new PlanetScaleStore(client, { cleanup: "off" });
+    await store.commit(A, DATA, NOW + HOUR, { ...now, subject: "zoe" });
+    assertEquals(await store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+    assertEquals(await store.delete(A), true);
+  }
+});
+
+Deno.test("PlanetScaleStore can be told another table, and touches no other", async () => {
+  await using bench = await openPlanetScale();
+  const store = bench.another({ table: "Other_2" });
+  await store.createTable();
+  await store.createTable();
+  await store.create(A, DATA, NOW + HOUR, { ...now, subject: "zoe" });
+  assertEquals(await bench.store.find(A, now), undefined);
+  await bench.store.deleteBySubject("zoe");
+  await bench.store.deleteExpired({ now: NOW + 2 * HOUR });
+  assertEquals(await store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+});
