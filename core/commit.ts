@@ -60,6 +60,7 @@ export class Commit {
     for (const [index, token] of tokens.entries()) {
       try {
         await this.#access.insist("delete", (options) => this.#store.delete(token, options));
+        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(token) }));
       } catch (error) {
         for (const left of tokens.slice(index)) this.#state.changes.merged.add(left);
         throw inDoubt(error);

@@ -146,10 +146,11 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
     for await (const { token } of this.#rowsOf(subject, context)) {
       if (publicId(token) !== id) continue;
-      const deleted = await this.#access(context).insist(
+      const { result, inDoubt } = await this.#access(context).insist(
         "delete",
         (options) => this.#store.delete(token, options),
       );
+      const deleted = result || inDoubt;
       if (deleted) this.#settings.hooks.event({ kind: "revoked", subject, count: 1, id });
       return deleted;
     }
@@ -170,11 +171,12 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   ): Promise<number> {
     const store = this.#able<SubjectStore>("deleteBySubject", "deleteBySubject");
     const except = options.except && stateOf(options.except).row?.token;
-    const count = await this.#access(options).insist(
+    const { result: count, inDoubt } = await this.#access(options).insist(
       "deleteBySubject",
       (given) => store.deleteBySubject(subject, { ...given, except }),
     );
-    if (count > 0) this.#settings.hooks.event({ kind: "revoked", subject, count });
+    // An audit log must not miss it for a lost reply, of which the count is unknown.
+    if (count > 0 || inDoubt) this.#settings.hooks.event({ kind: "revoked", subject, count });
     return count;
   }
 

@@ -262,6 +262,8 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Takes over the values of another session, whose values win, and the later of the two deadlines. The other
    * is deleted once this one is saved. Nothing happens for an unknown token or for this session's own.
    *
+   * What other requests write to the other session after this call ends with it, as with a logout.
+   *
    * @throws {SessionStoreError} The store failed.
    */
   async mergeSession(token: string): Promise<void> {

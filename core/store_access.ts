@@ -64,12 +64,19 @@ export class StoreAccess {
     return await this.#once(operation, this.context.signal, true, () => call(this.#options()));
   }
 
-  /** Sends what may happen twice without harm, whatever the signal says, and again after a failure. */
-  async insist<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
+  /**
+   * Sends what may happen twice without harm, whatever the signal says, and again after a failure. An earlier attempt
+   * may have done it `inDoubt`, so that the last one found nothing to do.
+   */
+  async insist<T>(
+    operation: StoreOperation,
+    call: (options: TimedOptions) => Promise<T>,
+  ): Promise<{ result: T; inDoubt: boolean }> {
     let ambiguous = false;
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#once(operation, undefined, true, () => call(this.#options()));
+        const result = await this.#once(operation, undefined, true, () => call(this.#options()));
+        return { result, inDoubt: ambiguous };
       } catch (error) {
         const passing = error instanceof SessionStoreError && error.retryable;
         ambiguous ||= error instanceof SessionStoreError && error.ambiguous;

@@ -91,7 +91,8 @@ const JULIAN_OFFSET = 210_866_760_000_000;
 
 /** A parameter in milliseconds as the Julian day that SQLite's own `julianday()` makes of it, to the bit. */
 const julianDay = (parameter: string) => `((${parameter} + ${JULIAN_OFFSET}) / 86400000.0)`;
-const EXPIRY_MS = `CAST(round(expiry * 86400000.0) AS INTEGER) - ${JULIAN_OFFSET}`;
+// Not as an INTEGER: the client refuses one that is too large, and one such row would end every listing.
+const EXPIRY_MS = `round(expiry * 86400000.0) - ${JULIAN_OFFSET}`;
 
 /** An index whose first column is the expiry, and that covers every row. */
 const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\bwhere\b)/is;
@@ -322,14 +323,19 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
         `the table has no column for subjects; run ALTER TABLE ${this.#table} ADD COLUMN subject TEXT`;
       return { reason: "schema", retryable: false, advice };
     }
-    if (/SQLITE_BUSY|SQLITE_LOCKED|database is locked/.test(text)) return { reason: "busy", retryable: true };
+    if (/SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database is locked/.test(text)) {
+      return { reason: "busy", retryable: true };
+    }
     if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return { reason: "unauthorized", retryable: false };
+    if (code === "BLOCKED") {
+      return { reason: "unauthorized", retryable: false, advice: "the host has blocked the database" };
+    }
     if (typeof cause?.status === "number") return classifyStatus(cause.status);
     if (code === "HRANA_PROTO_ERROR") return { reason: "malformed", retryable: true, ambiguous: true };
-    if (/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN)/.test(text)) {
+    if (/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT/.test(text)) {
       return { reason: "unreachable", retryable: true, ambiguous: true };
     }
-    if (/SQLITE_/.test(text)) return { reason: "rejected", retryable: false };
+    if (/SQLITE_|^SQL_[A-Z]+_/.test(text)) return { reason: "rejected", retryable: false };
   }
 }
 

@@ -26,6 +26,10 @@ export interface Outcome {
   error: SessionError | undefined;
   /** What is wrong with that, compared with what is in the database. */
   problems: string[];
+  /** Everything that the caller and the hooks were given to see. */
+  shown: unknown[];
+  /** The tokens that went to the database. */
+  tokens: string[];
 }
 
 /** One operation on a session that is there, or on a user who has two. */
@@ -43,6 +47,7 @@ export class Cell {
   readonly problems: string[] = [];
   readonly #fault: ProxyFault;
   readonly #extent: Extent;
+  readonly #shown: unknown[] = [];
   #started = 0;
   #tokens: string[] = [];
 
@@ -125,12 +130,14 @@ export class Cell {
       this.expect(response.status === 503, `the status is ${response.status}`);
       this.expect(response.headers.getSetCookie().length === 0, "a failed request sets a cookie");
       this.expect(error !== undefined, "onError was not told");
+      this.#shown.push(await response.text(), [...response.headers]);
     }
     return { elapsed, error, response };
   }
 
   outcome({ elapsed, error }: { elapsed: number; error?: SessionError }): Outcome {
-    return { elapsed, error, problems: this.problems };
+    const shown = [...this.#shown, error, ...this.bed.told.splice(0)];
+    return { elapsed, error, problems: this.problems, shown, tokens: this.#tokens };
   }
 
   #typed(error: unknown): SessionError {

@@ -22,7 +22,7 @@ const verdict = (reason: StoreFailure, retryable: boolean, ambiguous: boolean): 
 );
 
 const VERDICTS: Record<Exclude<ProxyFault, "twice">, Verdict> = {
-  refused: verdict("unreachable", true, false),
+  refused: verdict("unreachable", true, true),
   resetBefore: verdict("unreachable", true, true),
   resetAfter: verdict("unreachable", true, true),
   resetInBody: verdict("unreachable", true, true),

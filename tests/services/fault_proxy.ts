@@ -43,13 +43,19 @@ export const FAULTS = {
 /** See {@linkcode FAULTS}. */
 export type ProxyFault = keyof typeof FAULTS;
 
+/**
+ * What else may become of it. `none`: nothing. `vanish`: the connection breaks when the database has done it, and nobody
+ * listens from then on.
+ */
+export type Treatment = ProxyFault | "none" | "vanish";
+
 /** A `fetch` as both drivers call it. */
 export type Fetch = (input: Request | string, init?: RequestInit) => Promise<Response>;
 
 /** A running proxy. */
 export interface FaultProxy extends AsyncDisposable {
   /** What becomes of a request, by its number since {@linkcode reset}. */
-  faults: (request: number) => ProxyFault | "none";
+  faults: (request: number) => Treatment;
   /** How many requests were sent since {@linkcode reset}. */
   requests(): number;
   /** Counts from 0 again, and passes everything on. */
@@ -67,8 +73,10 @@ const HEADER = "x-fault";
  * Starts a proxy.
  *
  * @param target Where the database's server is, such as `"http://127.0.0.1:8080"`.
+ * @param options `keepAlive`: a connection is used again after a reply without a fault. A `fetch` may then send a
+ * request a second time by itself when the connection breaks.
  */
-export function startFaultProxy(target: string): FaultProxy {
+export function startFaultProxy(target: string, { keepAlive = false } = {}): FaultProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const closedPort = freePort();
   const connections = new Set<Deno.TcpConn>();
@@ -78,7 +86,7 @@ export function startFaultProxy(target: string): FaultProxy {
   const accepting = (async () => {
     for await (const connection of listener) {
       connections.add(connection);
-      const served = serve(connection, target).catch(() => {}).finally(() => {
+      const served = serveAll(connection).catch(() => {}).finally(() => {
         connections.delete(connection);
         serving.delete(served);
         close(connection);
@@ -110,6 +118,10 @@ export function startFaultProxy(target: string): FaultProxy {
   };
   return proxy;
 
+  async function serveAll(connection: Deno.TcpConn): Promise<void> {
+    while (await serve(connection, target, keepAlive, () => close(listener)) && keepAlive);
+  }
+
   async function stop(): Promise<void> {
     close(listener);
     for (const connection of connections) close(connection);
@@ -126,51 +138,64 @@ function close(resource: { close(): void }): void {
   }
 }
 
-/** Takes one request from a connection. */
-async function serve(connection: Deno.TcpConn, target: string): Promise<void> {
+/** Takes one request from a connection, and tells whether that is good for another. */
+async function serve(
+  connection: Deno.TcpConn,
+  target: string,
+  keepAlive: boolean,
+  vanish: () => void,
+): Promise<boolean> {
   const request = await readRequest(connection, (fault) => fault === "resetBefore");
   // What is unread when it is closed makes the system reset the connection.
-  if (request === undefined) return;
-  const { fault, body } = request;
-  if (fault === "hang") return await untilClosed(connection);
+  if (request === undefined) return false;
+  const { fault } = request;
+  if (fault === "hang") {
+    await untilClosed(connection);
+    return false;
+  }
   const copies = isFault(fault) ? FAULTS[fault].applied : 1;
   let reply: Reply | undefined;
   for (let copy = 0; copy < copies; copy++) reply = await forward(request, target);
+  if (fault === "vanish") vanish();
+  if (fault === "vanish" || fault === "resetAfter") return false;
+  const bytes = toBytes(answer(request, reply), keepAlive);
+  if (fault === "drip") {
+    await drip(connection, bytes);
+    return false;
+  }
+  const half = Math.ceil((reply?.body.length ?? 0) / 2);
+  await write(connection, fault === "resetInBody" ? bytes.subarray(0, -half) : bytes);
+  return fault !== "resetInBody";
+}
+
+/** What the client gets, or gets the beginning of. */
+function answer(request: RequestRead, reply: Reply | undefined): Reply {
+  const { fault, body } = request;
   switch (fault) {
-    case "resetAfter":
-      return;
-    case "resetInBody":
-      return await write(
-        connection,
-        toBytes(reply!, reply!.body.length).subarray(0, -reply!.body.length / 2),
-      );
     case "truncated":
-      return await write(connection, toBytes({ ...reply!, body: reply!.body.slice(0, -2) }));
-    case "drip":
-      return await drip(connection, toBytes(reply!));
+      return { ...reply!, body: reply!.body.slice(0, -2) };
     case "html":
-      return await write(connection, toBytes(html(200, "Log in to the network")));
+      return html(200, "Log in to the network");
     case "empty":
-      return await write(connection, toBytes(json(200, {})));
+      return json(200, {});
     case "error":
-      return await write(connection, toBytes(errorInside(body)));
+      return errorInside(body);
     case "status401":
-      return await write(connection, toBytes(json(401, failure("unauthenticated", request))));
+      return json(401, failure("unauthenticated", request));
     case "status429": {
       const refusal = json(429, failure("resource_exhausted", request));
       refusal.headers.set("retry-after", "1");
-      return await write(connection, toBytes(refusal));
+      return refusal;
     }
     case "status500":
-      return await write(connection, toBytes(json(500, failure("internal", request))));
+      return json(500, failure("internal", request));
     case "status502":
     case "badGatewayAfter":
-      return await write(connection, toBytes(html(502, `Bad gateway: ${body}`)));
+      return html(502, `Bad gateway: ${body}`);
     case "status503":
-      return await write(connection, toBytes(html(503, `Unavailable: ${body}`)));
-    default:
-      return await write(connection, toBytes(reply!));
+      return html(503, `Unavailable: ${body}`);
   }
+  return reply!;
 }
 
 function isFault(name: string): name is ProxyFault {
@@ -238,9 +263,10 @@ async function forward({ method, path, headers, body }: RequestRead, target: str
   };
 }
 
-function toBytes({ status, headers, body }: Reply, length = body.length): Uint8Array {
+function toBytes({ status, headers, body }: Reply, keepAlive: boolean): Uint8Array {
   const fields = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  const head = `HTTP/1.1 ${status} Fault\r\n${fields}content-length: ${length}\r\nconnection: close\r\n\r\n`;
+  const ending = keepAlive ? "" : "connection: close\r\n";
+  const head = `HTTP/1.1 ${status} Fault\r\n${fields}content-length: ${body.length}\r\n${ending}\r\n`;
   return new Uint8Array([...new TextEncoder().encode(head), ...body]);
 }
 

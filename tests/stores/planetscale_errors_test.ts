@@ -259,13 +259,17 @@ Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes
   for (const call of calls) await call.run(store);
 });
 
-Deno.test("PlanetScaleStore knows that what never reached a server was not written", async () => {
+Deno.test("PlanetScaleStore does not take a refused connection for proof that nothing was written", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
   const client = new Client({ url: `http://u:p@127.0.0.1:${port}`, fetch: fetchWithTimeout(10_000) });
   const store = new PlanetScaleStore(client, { cleanup: "off" });
-  for (const call of calls) await assertFails(store, call, { reason: "unreachable", retryable: true });
+  // It may be the second time that `fetch` sent it, after a connection that broke.
+  for (const call of calls) {
+    const failure: Failure = { reason: "unreachable", retryable: true, ambiguous: true };
+    await assertFails(store, call, call.operation === "deleteExpired" ? seenFirst(failure) : failure);
+  }
 });
 
 Deno.test("fetchWithTimeout() aborts a request of the driver's for good: the server sees its connection closed", async () => {

@@ -1,0 +1,176 @@
+/**
+ * Many requests at once: each answer of 2xx is true, whatever else happens.
+ *
+ * `LOAD_REQUESTS` is how many are in flight in memory; databases get a hundredth of it: libsql-server takes no
+ * more than 128 at once.
+ * @module
+ */
+
+import v8 from "node:v8";
+import vm from "node:vm";
+import { type SessionError, type SessionManager, sessions } from "../../mod.ts";
+import { withSessions } from "../../middleware/fetch.ts";
+import { assert, assertEquals } from "../assert.ts";
+import { type Backend, backends, type FullStore } from "../backends.ts";
+
+type Data = Record<string, unknown>;
+
+/** A store for whom the manager has all the time it takes: what is tested is not the speed of the machine. */
+function patient(store: FullStore): FullStore {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "timeout") return 120_000;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function onEach(name: string, test: (store: FullStore, backend: Backend) => Promise<void>): void {
+  for (const backend of backends) {
+    Deno.test(`${name} [${backend.name}]`, async () => {
+      await using opened = await backend.open();
+      await test(opened.store, backend);
+    });
+  }
+}
+
+const WRITERS = 50;
+
+onEach("50 writers of 50 keys of one session all find their place", async (store) => {
+  const manager = sessions<Data>({ store: patient(store) });
+  const token = await newSession(manager);
+  await Promise.all(times(WRITERS, async (number) => {
+    const session = await manager.load(token);
+    session.put(`key ${number}`, number);
+    await session.commit();
+  }));
+  const session = await manager.load(token);
+  assertEquals(session.keys().filter((key) => key.startsWith("key ")).length, WRITERS);
+  for (let number = 0; number < WRITERS; number++) assertEquals(session.get(`key ${number}`), number);
+});
+
+onEach("50 increments of one number by update() make 50", async (store) => {
+  const manager = sessions<Data>({ store: patient(store) });
+  const token = await newSession(manager);
+  await Promise.all(times(WRITERS, async () => {
+    const session = await manager.load(token);
+    session.update("n", (n) => (n as number) + 1);
+    await session.commit();
+  }));
+  assertEquals((await manager.load(token)).get("n"), WRITERS);
+});
+
+/** An application, and the errors behind its answers. */
+class Application {
+  readonly manager: SessionManager<Data>;
+  readonly #errors = new WeakMap<Request, SessionError>();
+
+  constructor(store: FullStore) {
+    this.manager = sessions<Data>({
+      store,
+      onError: (error, { request }) => void (request && this.#errors.set(request, error)),
+    });
+  }
+
+  /** Serves one request, which writes under a key of its own, and says how it went: `true` or the error's code. */
+  async write(token: string, key: string): Promise<true | string> {
+    return await this.#serve(token, (session) => session.put(key, 1));
+  }
+
+  async read(token: string): Promise<true | string> {
+    return await this.#serve(token, (session) => session.get("n"));
+  }
+
+  async #serve(token: string, use: (session: Awaited<ReturnType<typeof this.manager.load>>) => unknown) {
+    const request = new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } });
+    const handler = withSessions(this.manager, async (_request, session) => {
+      use(await session());
+      return new Response(null, { status: 204 });
+    });
+    const response = await handler(request);
+    return response.ok || (this.#errors.get(request)?.code ?? `status ${response.status}`);
+  }
+}
+
+const inMemory = Number(Deno.env.get("LOAD_REQUESTS") ?? 10_000);
+const requestsOn = ({ name }: Backend) => name === "MemoryStore" ? inMemory : Math.ceil(inMemory / 100);
+
+onEach(
+  "Every 2xx is in its row when all write, ten to a session, and logouts stay logouts",
+  async (store, backend) => {
+    const heap = heapUsed();
+    const app = new Application(store);
+    const requests = requestsOn(backend);
+    const tokens = await Promise.all(times(requests / 10, () => newSession(app.manager)));
+    const ended = new Set(tokens.filter((_, number) => number % 50 === 7));
+    const answers = await Promise.all([
+      ...times(requests, (number) => app.write(tokens[number % tokens.length]!, `key ${number}`)),
+      ...[...ended].map(async (token) => {
+        await (await app.manager.load(token)).destroy();
+      }),
+    ]);
+    for (const [number, answer] of answers.slice(0, requests).entries()) {
+      const token = tokens[number % tokens.length]!;
+      const allowed: unknown[] = [true, "ERR_SESSION_CONFLICT"];
+      if (ended.has(token)) allowed.push("ERR_SESSION_GONE");
+      assert(allowed.includes(answer), `request ${number} was answered by ${answer}`);
+    }
+    for (const [place, token] of tokens.entries()) {
+      const session = await app.manager.load(token);
+      if (ended.has(token)) {
+        assertEquals(session.token, undefined, "a session is back after its logout");
+        continue;
+      }
+      for (let number = place; number < requests; number += tokens.length) {
+        assertEquals(
+          session.exists(`key ${number}`),
+          answers[number] === true,
+          `the truth of request ${number}`,
+        );
+      }
+    }
+    for (const token of tokens) await (await app.manager.load(token)).destroy();
+    assertEquals(await Array.fromAsync(store.all({ now: Date.now() })), []);
+    answers.length = 0;
+    // The gateway of the tests keeps its connections, and their buffers, in this process.
+    if (backend.name === "PlanetScaleStore") return;
+    const grown = heapUsed() - heap;
+    // Some of it is code that was compiled meanwhile.
+    assert(grown < 8 * 2 ** 20, `${Math.round(grown / 2 ** 20)} MB were not given back`);
+  },
+);
+
+onEach("Every 2xx is in the row when one in a hundred writes to the one session", async (store, backend) => {
+  const app = new Application(store);
+  const token = await newSession(app.manager);
+  const requests = requestsOn(backend);
+  const writes = (number: number) => number % 100 === 0;
+  const answers = await Promise.all(
+    times(requests, (number) => writes(number) ? app.write(token, `key ${number}`) : app.read(token)),
+  );
+  const session = await app.manager.load(token);
+  for (const [number, answer] of answers.entries()) {
+    if (!writes(number)) assertEquals(answer, true);
+    else assert(answer === true || answer === "ERR_SESSION_CONFLICT", `${answer}`);
+    assertEquals(session.exists(`key ${number}`), writes(number) && answer === true);
+  }
+});
+
+async function newSession(manager: SessionManager<Data>): Promise<string> {
+  const session = await manager.load();
+  session.put("n", 0);
+  return (await session.commit()).token;
+}
+
+function times<T>(count: number, make: (number: number) => Promise<T>): Promise<T>[] {
+  return Array.from({ length: count }, (_, number) => make(number));
+}
+
+/** Bytes in use once everything unreachable is gone. */
+function heapUsed(): number {
+  v8.setFlagsFromString("--expose-gc");
+  const collect = vm.runInNewContext("gc") as () => void;
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}

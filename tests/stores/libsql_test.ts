@@ -1,0 +1,585 @@
+/** What only `LibSQLStore` can get wrong: what it sends, how it keeps time, and what it makes of the driver's errors. */
+import { createClient as createNativeClient } from "@libsql/client";
+import { createClient as createWebClient } from "@libsql/client/web";
+import { type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
+import { fetchWithTimeout, type LibSQLClient, LibSQLStore } from "../../stores/libsql.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
+import { freshTable, sharedLibSQL } from "../backends.ts";
+import scsRows from "../fixtures/scs-sqlite3store.json" with { type: "json" };
+import { countingFetch, startLibSQL } from "../services/libsql.ts";
+import { ATTACKS } from "./_attacks.ts";
+import {
+  assertFails,
+  calls,
+  callsWithSubject,
+  CANARY,
+  type Failure,
+  NOW,
+  reads,
+  writes,
+} from "./_failing_calls.ts";
+import { SCS_SQLITE_TABLE } from "./_scs_tables.ts";
+import { silentServer } from "./_silent_server.ts";
+
+const HOUR = 3_600_000;
+const now = { now: NOW };
+const DATA = new TextEncoder().encode('{"deadline":1,"values":{}}');
+const OTHER = new TextEncoder().encode("other");
+const tokenOf = (start: string) => start.padEnd(43, "-");
+const [A, B] = [tokenOf("a"), tokenOf("b")];
+const rowOf = (token: string) => ({ token, data: DATA, expiry: NOW + HOUR });
+
+/** A store over HTTP whose requests are counted and may be answered by the test. */
+async function overHTTP(table = freshTable()) {
+  const { url } = await sharedLibSQL();
+  let answer: ((request: Request) => Response | Promise<Response>) | undefined;
+  const send = fetchWithTimeout(10_000);
+  const counting = countingFetch(async (request) =>
+    answer === undefined ? await send(request) : await answer(request)
+  );
+  const client = createWebClient({ url, concurrency: Infinity, fetch: counting.fetch });
+  return {
+    table,
+    client,
+    counting,
+    store: new LibSQLStore(client, { cleanup: "off", table }),
+    /** What stands in for the server from now on. */
+    answerBy(answers: typeof answer) {
+      answer = answers;
+    },
+  };
+}
+
+/** A store inside the process. */
+function inMemory(table: readonly string[] = []) {
+  const client = createNativeClient({ url: ":memory:" });
+  const store = new LibSQLStore(client, { cleanup: "off" });
+  return {
+    client,
+    store,
+    async make() {
+      if (table.length === 0) await store.createTable();
+      for (const statement of table) await client.execute(statement);
+    },
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+/** Each operation, on a table with one row under {@linkcode A}. */
+const OPERATIONS: [name: string, call: (store: LibSQLStore) => Promise<unknown>][] = [
+  ["createTable()", (store) => store.createTable()],
+  ["find()", (store) => store.find(A, now)],
+  ["find() of none", (store) => store.find(B, now)],
+  ["find() of the primary", (store) => store.find(A, { ...now, primary: true })],
+  ["commit()", (store) => store.commit(B, DATA, NOW + HOUR, now)],
+  ["commit() in place", (store) => store.commit(A, OTHER, NOW + HOUR, now)],
+  ["create()", (store) => store.create(B, DATA, NOW + HOUR, { ...now, subject: "zoe" })],
+  ["create() refused", (store) => store.create(A, DATA, NOW + HOUR, now)],
+  ["update()", (store) => store.update(A, DATA, rowOf(A), now)],
+  ["update() refused", (store) => store.update(A, OTHER, rowOf(A), now)],
+  ["renewal", (store) => store.update(A, DATA, rowOf(B), now)],
+  ["touch()", (store) => store.touch(A, NOW + 2 * HOUR, now)],
+  ["delete()", (store) => store.delete(A)],
+  ["delete() of none", (store) => store.delete(B)],
+  ["all()", (store) => Array.fromAsync(store.all(now))],
+  ["deleteExpired()", (store) => store.deleteExpired({ now: NOW + HOUR })],
+  ["deleteExpired() of none", (store) => store.deleteExpired(now)],
+  ["deleteExpired() that looks for the index", (store) => store.deleteExpired({ ...now, onEvent() {} })],
+  ["findBySubject()", (store) => Array.fromAsync(store.findBySubject("max", now))],
+  ["deleteBySubject()", (store) => store.deleteBySubject("max")],
+  ["deleteBySubject() of none", (store) => store.deleteBySubject("zoe", { except: A })],
+];
+
+Deno.test("LibSQLStore sends one request for each operation", async (t) => {
+  const { store, counting, client, table } = await overHTTP();
+  await store.createTable();
+  for (const [name, call] of OPERATIONS) {
+    await t.step(name, async () => {
+      await client.execute(`DELETE FROM ${table}`);
+      await store.commit(A, DATA, NOW + HOUR, { ...now, subject: "max" });
+      counting.reset();
+      await call(store);
+      assertEquals(counting.count(), 1);
+    });
+  }
+});
+
+Deno.test("LibSQLStore sends as many requests for a listing as it has pages", async () => {
+  const { store, counting, client, table } = await overHTTP();
+  await store.createTable();
+  const series = "WITH RECURSIVE s(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM s WHERE value < 450)";
+  await client.execute(`INSERT INTO ${table} ${series} SELECT 't' || value, x'00', 3e6, 'zoe' FROM s`);
+  counting.reset();
+  assertEquals((await Array.fromAsync(store.all(now))).length, 450);
+  assertEquals(counting.count(), 3);
+  assertEquals((await Array.fromAsync(store.findBySubject("zoe", now))).length, 450);
+  assertEquals(counting.count(), 6);
+});
+
+Deno.test("A manager on LibSQLStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
+  const { store, counting } = await overHTTP();
+  await store.createTable();
+  const manager = sessions({ store });
+  const counted = async <T>(work: () => Promise<T>): Promise<[number, T]> => {
+    counting.reset();
+    const result = await work();
+    return [counting.count(), result];
+  };
+  type Session = Awaited<ReturnType<SessionManager["load"]>>;
+  const change = async (token: string | undefined, change: (session: Session) => void) => {
+    const session = await manager.load(token);
+    change(session);
+    return (await session.commit()).token;
+  };
+  const [created, first] = await counted(() => change(undefined, (session) => session.put("a", 1)));
+  const [read] = await counted(() => manager.load(first));
+  const [written] = await counted(() => change(first, (session) => session.put("a", 2)));
+  const [renewed, second] = await counted(() => change(first, (session) => session.renewToken()));
+  const [ended] = await counted(async () => await (await manager.load(second)).destroy());
+  assertEquals({ created, read, written, renewed, ended }, {
+    created: 1,
+    read: 1,
+    written: 2,
+    renewed: 2,
+    ended: 2,
+  });
+});
+
+Deno.test("LibSQLStore.find() with primary: true is a batch that may write, which no replica answers", async () => {
+  const { store, answerBy, counting } = await overHTTP();
+  await store.createTable();
+  const bodies: string[] = [];
+  const send = fetchWithTimeout(10_000);
+  answerBy(async (request) => {
+    bodies.push(await request.clone().text());
+    return await send(request);
+  });
+  await store.find(A, now);
+  await store.find(A, { ...now, primary: true });
+  assertEquals(bodies.map((body) => body.includes("BEGIN IMMEDIATE")), [false, true]);
+  assertEquals(counting.count(), 3);
+});
+
+Deno.test("LibSQLStore hands the driver nothing but text, numbers and bytes, and the same statements whatever they are", async () => {
+  using bench = inMemory();
+  await bench.make();
+  const seen: Set<string>[] = [];
+  for (
+    const [first, second, subject] of [[A, B, "zoe"], [tokenOf("' OR 1=1 -- "), tokenOf("\\'\""), "';\\"]]
+  ) {
+    const statements = new Set<string>();
+    const listen = (sql: string, args: unknown[]) => {
+      statements.add(sql);
+      for (const arg of args) {
+        assert(["string", "number"].includes(typeof arg) || arg instanceof Uint8Array || arg === null, sql);
+      }
+    };
+    const client: LibSQLClient = {
+      execute(statement) {
+        listen(statement.sql, statement.args);
+        return bench.client.execute(statement);
+      },
+      batch(batch, mode) {
+        for (const { sql, args } of batch) listen(sql, args);
+        return bench.client.batch(batch, mode);
+      },
+    };
+    const store = new LibSQLStore(client, { cleanup: "off" });
+    await store.create(first!, DATA, NOW + HOUR, { ...now, subject });
+    await store.commit(first!, DATA, NOW + HOUR, { ...now, subject });
+    await store.commit(first!, DATA, NOW + HOUR, now);
+    await store.find(first!, now);
+    await store.find(first!, { ...now, primary: true });
+    await store.touch(first!, NOW + 2 * HOUR, now);
+    for (const change of [{}, { subject }, { subject: null }]) {
+      await store.update(first!, DATA, { ...rowOf(second!), ...change }, now);
+      await store.update(second!, DATA, { ...rowOf(first!), ...change }, now);
+    }
+    await Array.fromAsync(store.all(now));
+    await Array.fromAsync(store.findBySubject(subject!, now));
+    await store.deleteBySubject(subject!, { except: second });
+    await store.delete(first!);
+    await store.deleteExpired({ ...now, limit: 10, grace: 5, onEvent() {} });
+    seen.push(statements);
+  }
+  assertEquals(seen[1], seen[0]);
+});
+
+Deno.test("LibSQLStore keeps hostile keys, values and subjects as they are", async (t) => {
+  const http = await overHTTP();
+  await http.store.createTable();
+  using memory = inMemory();
+  await memory.make();
+  for (const { client, store, table } of [http, { ...memory, table: "sessions" }]) {
+    await t.step(table === "sessions" ? "inside the process" : "over HTTP", async () => {
+      const manager = sessions({ store });
+      const session = await manager.load();
+      for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });
+      const { token } = await session.commit();
+      for (const attack of ATTACKS.filter((attack) => attack.isWellFormed())) {
+        const read = await manager.load(token);
+        read.subject = attack;
+        read.put("last", attack);
+        await read.commit();
+        assertEquals((await manager.sessionsOf(attack)).map((entry) => entry.get("last")), [attack]);
+      }
+      const read = await manager.load(token);
+      for (const attack of ATTACKS) assertEquals(read.get(`key ${attack}`), { [attack]: attack });
+      for (const attack of ATTACKS) await manager.destroyAll(`${attack.toWellFormed()}!`);
+      assert((await manager.load(token)).exists("last"));
+      await read.destroy();
+      assertEquals((await client.execute(`SELECT COUNT(*) FROM ${table}`)).rows[0]![0], 0);
+    });
+  }
+});
+
+Deno.test("LibSQLStore writes an expiry as SQLite's own julianday() does, to the bit", async () => {
+  using bench = inMemory();
+  await bench.make();
+  const expiries = Array.from({ length: 300 }, (_, index) =>
+    // Over 130 years, with steps that are no whole number of anything.
+    1 + index * 13_675_973_971);
+  const late = [0, 1, 999, Date.UTC(2038, 0, 19, 3, 14, 8), Date.UTC(2100, 1, 28, 23, 59, 59, 999)];
+  for (const [index, expiry] of [...expiries, ...late].entries()) {
+    await bench.store.commit(tokenOf(String(index)), DATA, expiry, { now: -1 });
+    const { rows } = await bench.client.execute({
+      // As SCS does it, whose text has up to three digits of the second.
+      sql: "SELECT expiry = julianday(?), expiry, julianday(?) FROM sessions WHERE token = ?",
+      args: [new Date(expiry).toISOString(), new Date(expiry).toISOString(), tokenOf(String(index))],
+    });
+    assertEquals(rows[0]![0], 1, `${expiry}: ${rows[0]![1]} is not ${rows[0]![2]}`);
+    assertEquals((await bench.store.find(tokenOf(String(index)), { now: expiry - 1 }))?.expiry, expiry);
+  }
+});
+
+Deno.test("LibSQLStore reads what SQLite's own julianday() has written, at the millisecond", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  for (let index = 0; index < 100; index++) {
+    const expiry = NOW + index * 7_654_321;
+    await bench.client.execute({
+      sql: "REPLACE INTO sessions (token, data, expiry) VALUES (?, ?, julianday(?))",
+      args: [A, DATA, new Date(expiry).toISOString()],
+    });
+    assertEquals(await bench.store.find(A, { now: expiry - 1 }), { data: DATA, expiry });
+    assertEquals(await bench.store.find(A, { now: expiry }), undefined);
+  }
+});
+
+Deno.test("SCS's statement finds a session of LibSQLStore until its expiry, and not from then on", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  await bench.store.create(A, DATA, NOW + HOUR, now);
+  const find = async (at: number) => {
+    const { rows } = await bench.client.execute({
+      // SCS's own, with its 'now' as a parameter.
+      sql: "SELECT data FROM sessions WHERE token = ? AND julianday(?) < expiry",
+      args: [A, new Date(at).toISOString()],
+    });
+    return rows.length;
+  };
+  assertEquals([await find(NOW), await find(NOW + HOUR - 1), await find(NOW + HOUR)], [1, 1, 0]);
+});
+
+/** The table that SCS made, in a file of its own. */
+async function scsFile() {
+  const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+  const path = `${directory}/sessions.db`;
+  await Deno.copyFile(new URL("../fixtures/scs-sqlite3store.db", import.meta.url), path);
+  const client = createNativeClient({ url: `file:${path}` });
+  return {
+    client,
+    store: new LibSQLStore(client, { cleanup: "off" }),
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+Deno.test("LibSQLStore reads, writes, renews and ends the sessions of a table that SCS made", async () => {
+  await using scs = await scsFile();
+  const { store } = scs;
+  const expected = scsRows.map(({ storedToken, dataHex, deadline }) => ({
+    token: storedToken,
+    data: Uint8Array.fromHex(dataHex),
+    expiry: Date.parse(deadline),
+  })).sort((a, b) => a.token < b.token ? -1 : 1);
+  assertEquals(await Array.fromAsync(store.all(now)), expected);
+  const [first, second, third] = expected;
+  for (const { token, data, expiry } of expected) {
+    assertEquals(await store.find(token, { now: expiry - 1 }), { data, expiry });
+    assertEquals(await store.find(token, { now: expiry }), undefined);
+  }
+  assertEquals(await store.update(first!.token, first!.data, { ...first!, data: OTHER }, now), true);
+  assertEquals((await store.find(first!.token, now))?.data, OTHER);
+  assertEquals(await store.update(second!.token, second!.data, { ...second!, token: B }, now), true);
+  assertEquals(await store.find(B, now), { data: second!.data, expiry: second!.expiry });
+  await store.touch(third!.token, third!.expiry + 1, now);
+  assertEquals(await store.deleteExpired({ now: third!.expiry }), 2);
+  assertEquals(await store.delete(third!.token), true);
+  assertEquals(await Array.fromAsync(store.all(now)), []);
+});
+
+Deno.test("LibSQLStore on a table that SCS made says how to get a column for subjects, and uses it then", async () => {
+  await using scs = await scsFile();
+  const failure: Failure = {
+    reason: "schema",
+    retryable: false,
+    advice: /no column for subjects; run ALTER TABLE/,
+  };
+  let statement = "";
+  for (const call of callsWithSubject) {
+    const { message } = await assertFails(scs.store, call, failure);
+    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
+  }
+  for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(scs.store);
+  await scs.client.execute(statement);
+  for (const call of callsWithSubject) await call.run(scs.store);
+});
+
+Deno.test("LibSQLStore without its table says how to make it, over HTTP and inside the process", async () => {
+  using memory = inMemory();
+  const http = await overHTTP("sessions_missing");
+  for (const { store } of [memory, http]) {
+    const advice = /there is no table sessions(_missing)?; run createTable\(\) of the store once$/;
+    for (const call of calls) await assertFails(store, call, { reason: "schema", retryable: false, advice });
+    await store.createTable();
+    for (const call of calls) await call.run(store);
+  }
+  await http.client.execute("DROP TABLE sessions_missing");
+});
+
+Deno.test("LibSQLStore over HTTP on a table of SCS's says how to get a column for subjects", async () => {
+  const { store, client, table } = await overHTTP();
+  await client.execute(
+    `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)`,
+  );
+  const failure: Failure = {
+    reason: "schema",
+    retryable: false,
+    advice: /run ALTER TABLE .+ ADD COLUMN subject TEXT$/,
+  };
+  for (const call of callsWithSubject) await assertFails(store, call, failure);
+});
+
+Deno.test("LibSQLStore fails with unreachable while the server is down, and goes on when it is back", async () => {
+  await using server = await startLibSQL();
+  const client = createWebClient({ url: server.url, fetch: fetchWithTimeout(10_000) });
+  const store = new LibSQLStore(client, { cleanup: "off" });
+  await store.createTable();
+  await server.kill();
+  for (const call of calls) {
+    await assertFails(store, call, { reason: "unreachable", retryable: true, ambiguous: true });
+  }
+  await server.start();
+  for (const call of calls) await call.run(store);
+});
+
+Deno.test("LibSQLStore fails for good with the wrong token, and shows it to nobody", async () => {
+  await using server = await startLibSQL({ auth: true });
+  const storeWith = (authToken?: string) => {
+    const client = createWebClient({ url: server.url, authToken, fetch: fetchWithTimeout(10_000) });
+    return new LibSQLStore(client, { cleanup: "off" });
+  };
+  await storeWith(await server.token()).createTable();
+  const tokens = [undefined, await server.token({}, { wrongKey: true }), await server.token({ exp: 1 })];
+  for (const token of tokens) {
+    const secrets = token === undefined ? [] : token.split(".");
+    const failure: Failure = { reason: "unauthorized", retryable: false, advice: /the server answered 401/ };
+    for (const call of calls) await assertFails(storeWith(token), call, failure, secrets);
+  }
+  const readOnly = await server.token({ a: "ro" });
+  for (const call of reads) await call.run(storeWith(readOnly));
+  const failure: Failure = { reason: "unauthorized", retryable: false, advice: /the server answered 403/ };
+  for (const call of writes) await assertFails(storeWith(readOnly), call, failure, readOnly.split("."));
+});
+
+/** What a server that is not well may answer. */
+const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
+  ["HTML with 200", () => html(200), { reason: "malformed", retryable: true, ambiguous: true }],
+  ["nothing with 200", () => new Response(""), { reason: "malformed", retryable: true, ambiguous: true }],
+  ["half of a reply", () => new Response('{"baton": '), {
+    reason: "malformed",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["an empty object", () => Response.json({}), { reason: "malformed", retryable: true, ambiguous: true }],
+  ["no results", () => Response.json({ baton: null, base_url: null, results: [] }), {
+    reason: "malformed",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["400", () => html(400), { reason: "rejected", retryable: false, advice: /400/ }],
+  ["401", () => html(401), { reason: "unauthorized", retryable: false, advice: /401/ }],
+  ["403", () => html(403), { reason: "unauthorized", retryable: false, advice: /403/ }],
+  ["404", () => html(404), { reason: "rejected", retryable: false, advice: /404/ }],
+  ["429", () => html(429), { reason: "busy", retryable: true, advice: /429/ }],
+  ["500", () => html(500), { reason: "unreachable", retryable: true, ambiguous: true, advice: /500/ }],
+  ["503", () => html(503), { reason: "unreachable", retryable: true, ambiguous: true, advice: /503/ }],
+  ["a broken connection", broken, { reason: "unreachable", retryable: true, ambiguous: true }],
+  ["what workerd says of one", workerd, { reason: "unreachable", retryable: true, ambiguous: true }],
+  ["a lock", () => sqlError("SQLITE_BUSY"), { reason: "busy", retryable: true }],
+  ["a transaction in the way", () => sqlError("TRANSACTION_BUSY"), { reason: "busy", retryable: true }],
+  ["a transaction that took too long", () => sqlError("TRANSACTION_TIMEOUT"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["a database that the host has blocked", () => sqlError("BLOCKED"), {
+    reason: "unauthorized",
+    retryable: false,
+    advice: /the host has blocked the database$/,
+  }],
+  ["a full disk", () => sqlError("SQLITE_FULL"), { reason: "unreachable", retryable: true, ambiguous: true }],
+  ["a broken rule of the table", () => sqlError("SQLITE_CONSTRAINT"), {
+    reason: "rejected",
+    retryable: false,
+  }],
+  ["a syntax error", () => sqlError("SQL_PARSE_ERROR"), { reason: "rejected", retryable: false }],
+];
+
+function html(status: number): Response {
+  return new Response(`<html>Sorry. You sent: SELECT '${CANARY.token}' ${CANARY.data}</html>`, { status });
+}
+
+function sqlError(code: string): Response {
+  const error = { code, message: `SQLite error: near '${CANARY.data}', SELECT '${CANARY.token}'` };
+  const result = { type: "error", error };
+  return Response.json({ baton: null, base_url: null, results: [result, result] });
+}
+
+function broken(): Response {
+  throw new TypeError(`error sending request for ${CANARY.data}`);
+}
+
+function workerd(): Response {
+  throw new Error("Network connection lost.");
+}
+
+for (const [name, reply, failure] of REPLIES) {
+  Deno.test(`LibSQLStore that is answered ${name} fails with ${failure.reason}, whatever it was asked`, async () => {
+    const { store, answerBy } = await overHTTP();
+    answerBy(() => reply());
+    for (const call of calls) await assertFails(store, call, failure);
+  });
+}
+
+Deno.test("LibSQLStore fails with busy while another connection holds the lock, and goes on when it is free", async () => {
+  await using scs = await scsFile();
+  await scs.store.createTable().catch(() => {});
+  const path = (await scs.client.execute("PRAGMA database_list")).rows[0]![2];
+  const other = createNativeClient({ url: `file:${path}` });
+  const transaction = await other.transaction("write");
+  const withoutSubject = writes.filter((call) => !callsWithSubject.includes(call));
+  for (const call of withoutSubject) await assertFails(scs.store, call, { reason: "busy", retryable: true });
+  // What is read is not locked.
+  assertEquals((await Array.fromAsync(scs.store.all(now))).length, scsRows.length);
+  await transaction.rollback();
+  other.close();
+  for (const call of withoutSubject) await call.run(scs.store);
+});
+
+Deno.test("LibSQLStore on a database that may not be written fails for good", async () => {
+  using bench = inMemory();
+  await bench.make();
+  await bench.client.execute("PRAGMA query_only = ON");
+  for (const call of reads) await call.run(bench.store);
+  for (const call of writes) {
+    await assertFails(bench.store, call, { reason: "unauthorized", retryable: false });
+  }
+});
+
+Deno.test("fetchWithTimeout() aborts a request of the client's for good: the server sees its connection closed", async () => {
+  await using server = silentServer();
+  const client = createWebClient({ url: `http://${server.host}`, fetch: fetchWithTimeout(50) });
+  const store = new LibSQLStore(client, { cleanup: "off" });
+  for (const call of [reads[0]!, writes[0]!]) {
+    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+    await server.closed();
+  }
+});
+
+Deno.test("LibSQLStore waits no longer than its timeout, though the request goes on", async () => {
+  await using server = silentServer();
+  const client = createWebClient({ url: `http://${server.host}` });
+  const store = new LibSQLStore(client, { cleanup: "off", timeout: 30 });
+  for (const call of [reads[0]!, writes[0]!]) {
+    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+    await server.asked();
+  }
+  assertEquals(server.open(), 2);
+});
+
+Deno.test("LibSQLStore stops waiting for a read when its signal says so", async () => {
+  await using server = silentServer();
+  const store = new LibSQLStore(createWebClient({ url: `http://${server.host}` }), { cleanup: "off" });
+  const controller = new AbortController();
+  const found = store.find(A, { ...now, signal: controller.signal });
+  await server.asked();
+  controller.abort();
+  const error = await assertRejects(() => found, SessionStoreError);
+  assertEquals([error.reason, error.retryable, error.ambiguous], ["aborted", true, false]);
+});
+
+Deno.test("LibSQLStore reads the same with every intMode of the client", async () => {
+  for (const intMode of ["number", "bigint", "string"] as const) {
+    const client = createNativeClient({ url: ":memory:", intMode });
+    const store = new LibSQLStore(client, { cleanup: "off" });
+    await store.createTable();
+    assertEquals(await store.create(A, DATA, NOW + HOUR, { ...now, subject: "zoe" }), true);
+    assertEquals(await store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+    assertEquals(await Array.fromAsync(store.all(now)), [rowOf(A)]);
+    assertEquals(await store.update(A, DATA, rowOf(B), now), true);
+    assertEquals(await store.deleteExpired({ now: NOW + HOUR, onEvent() {} }), 1);
+    client.close();
+  }
+});
+
+Deno.test("LibSQLStore believes rows and not counts, which some hosts report as 0", async () => {
+  using bench = inMemory();
+  await bench.make();
+  const uncounted = <Result extends { rows: unknown }>(result: Result) => ({ ...result, rowsAffected: 0 });
+  const client: LibSQLClient = {
+    execute: async (statement) => uncounted(await bench.client.execute(statement)),
+    batch: async (statements, mode) => (await bench.client.batch(statements, mode)).map(uncounted),
+  };
+  const store = new LibSQLStore(client, { cleanup: "off" });
+  assertEquals(await store.create(A, DATA, NOW + HOUR, { ...now, subject: "zoe" }), true);
+  assertEquals(await store.update(A, DATA, rowOf(A), now), true);
+  assertEquals(await store.deleteBySubject("zoe"), 1);
+  await store.commit(A, DATA, NOW, now);
+  assertEquals(await store.deleteExpired(now), 1);
+  await store.commit(A, DATA, NOW, now);
+  assertEquals(await store.delete(A), true);
+});
+
+Deno.test("LibSQLStore gives rows of others' with text in place of bytes as the bytes of that text", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  await bench.client.execute({ sql: "INSERT INTO sessions VALUES (?, ?, 3e6)", args: [A, "Zoë"] });
+  assertEquals((await bench.store.find(A, now))?.data, new TextEncoder().encode("Zoë"));
+});
+
+Deno.test("LibSQLStore lists every session also where one of them expires in a million years", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  await bench.store.create(A, DATA, NOW + HOUR, now);
+  await bench.client.execute({ sql: "INSERT INTO sessions VALUES (?, ?, 1e9)", args: [B, DATA] });
+  assertEquals((await Array.fromAsync(bench.store.all(now))).map(({ token }) => token), [A, B]);
+  assertEquals((await bench.store.find(A, now))?.expiry, NOW + HOUR);
+});
+
+Deno.test("LibSQLStore.createTable() may be called again, and leaves a table of SCS's as it is", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  await bench.store.create(A, DATA, NOW + HOUR, now);
+  const error = await assertRejects(() => bench.store.createTable(), SessionStoreError);
+  assertStringIncludes(error.message, "the table has no column for subjects");
+  assertEquals(await bench.store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+  using own = inMemory();
+  await own.store.createTable();
+  await own.store.create(A, DATA, NOW + HOUR, now);
+  await own.store.createTable();
+  assertEquals(await own.store.find(A, now), { data: DATA, expiry: NOW + HOUR });
+});
