@@ -44,9 +44,9 @@ export type FetchHandler<Rest extends unknown[]> = (
  *
  * A handler that throws saves nothing, and the error is thrown on for the platform to answer; one with a
  * `getResponse()`, as Hono's `HTTPException`, is a response like any other. Where the handler had ended, created or
- * renewed its session by `await session.destroy()` or `commit()`, that stands, and the browser must hear of it: with a
- * `waitUntil` (Workers) the answer is a plain 500 with the cookie, and the platform gets the error as that of
- * `waitUntil`. Without one (Deno, Bun) no cookie can go along with a thrown error: catch it in the handler.
+ * renewed its session by `await session.destroy()` or `commit()`, that stands, and the browser must hear of it: the
+ * answer is a plain 500 with the cookie, and the error goes where the platform's own 500 would have sent it, which is
+ * to `waitUntil` on Workers and to `console.error` where there is none.
  *
  * @param manager A manager.
  * @param handler Gets the request, a function that gives the session, and whatever else the platform passes.
@@ -79,11 +79,12 @@ export function withSessions<Data extends object>(
       response = await handler(request, () => current.session(), ...rest);
     } catch (thrown) {
       const error: unknown = thrown ?? new Error("The handler threw nothing");
-      if (waitUntil === undefined || isResponse(error)) return await current.finish(undefined, error);
+      if (isResponse(error)) return await current.finish(undefined, error);
       const answer = await current.finish(internalServerError(), error);
       if (!answer.headers.has("Set-Cookie")) throw error;
-      // The platform hears of the error all the same, and the browser of what the handler saved or ended itself.
-      waitUntil(Promise.reject(error));
+      // The browser hears of what the handler saved or ended itself, and the operator of the error all the same.
+      if (waitUntil === undefined) console.error(error);
+      else waitUntil(Promise.reject(error));
       return answer;
     }
     return await current.finish(response);

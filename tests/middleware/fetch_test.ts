@@ -213,11 +213,20 @@ Deno.test("What a handler that throws has saved or ended itself stands", async (
         [error],
       );
     });
-    await t.step(`${name}, without its cookie where only the platform can answer`, async () => {
-      const given = await headers();
-      assertStrictEquals(await assertRejects(() => handler(new Request(URL, { headers: given }))), error);
-      if (name === "create") return;
-      assertEquals((await manager.load(given.get("Cookie")!.split("=")[1])).token, undefined);
+    await t.step(`${name}, with its cookie and the error for the console where there is none`, async () => {
+      const logged: unknown[] = [];
+      const { error: log } = console;
+      console.error = (...items: unknown[]) => void logged.push(...items);
+      try {
+        const response = await handler(new Request(URL, { headers: await headers() }));
+        assertEquals(response.status, 500);
+        const userId = (await manager.load(setCookies(response)[0]?.value)).get("userId");
+        assertEquals(userId, { create: 1, renew: 42, destroy: undefined }[name]);
+        assertEquals(setCookies(response).length, 1);
+      } finally {
+        console.error = log;
+      }
+      assertEquals(logged, [error]);
     });
   }
 });

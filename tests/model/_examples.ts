@@ -55,6 +55,12 @@ export const examples: readonly [Program, Turns][] = [
     ],
     [0, 0, PAUSE, 0, LATE, ...Array.from({ length: 10 }, () => 1), 0],
   ),
+  // A touch that crosses with an earlier deadline: the session ends at the deadline all the same.
+  example([
+    actor([advance(3 * MINUTE), request(0)]),
+    actor([request(0, { do: "deadline", ms: 5 * MINUTE })]),
+    actor([advance(IDLE_TIMEOUT - 1), request(0)]),
+  ], [0, 0, 1, 1, 0, 2, 2]),
   // A touch crossed with an earlier deadline, and a renewal brought the session back after that.
   example([
     actor([advance(3 * MINUTE), request(0)]),

@@ -58,6 +58,9 @@ export function silentServer(start = ""): SilentServer {
   }
 }
 
+/** What is waited for takes milliseconds: a test that waits longer has failed. */
+const PATIENCE = 10_000;
+
 /** As many pass as it was opened times. */
 class Turnstile {
   #free = 0;
@@ -71,6 +74,11 @@ class Turnstile {
 
   async pass(): Promise<void> {
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      const timer = setTimeout(() => reject(new Error("The server waited in vain")), PATIENCE);
+      await promise.finally(() => clearTimeout(timer));
+    }
   }
 }
