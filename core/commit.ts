@@ -122,7 +122,8 @@ export class Commit {
         failures++;
       }
       // The pause comes before the look, not after: what is read must be fresh when it is written.
-      const took = performance.now() - started;
+      // Who collided with nobody, but waited in vain, has lost time enough.
+      const took = failure === undefined ? performance.now() - started : 0;
       const again = failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt, true, took);
       started = performance.now();
       if (failure === undefined || failure.ambiguous) {

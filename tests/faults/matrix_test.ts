@@ -76,7 +76,7 @@ function delays(
   return wrong;
 }
 
-const ATTEMPTS = 5;
+const ATTEMPTS = 10;
 
 async function check(
   bed: FaultBed,
