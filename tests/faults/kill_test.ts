@@ -9,6 +9,7 @@
 import { createClient } from "@libsql/client/web";
 import { Client } from "@planetscale/database";
 import {
+  SessionConflictError,
   SessionGoneError,
   type SessionManager,
   sessions,
@@ -96,6 +97,7 @@ async function write(manager: SessionManager<Data>, known: Known): Promise<boole
     return true;
   } catch (error) {
     assert(!(error instanceof SessionGoneError), "an acknowledged session is gone");
+    if (error instanceof SessionConflictError) return false;
     if (!(error instanceof SessionStoreError)) throw error;
     if (error.ambiguous) known.ambiguous++;
     return false;
@@ -122,25 +124,31 @@ for (const { name, open: openDatabase } of databases) {
       const known = await Promise.all(Array.from({ length: WRITERS - SHARING + 1 }, () => open(manager)));
       let written: (() => void) | undefined;
       let going = true;
-      const writers = Array.from({ length: WRITERS }, async (_, number) => {
+      const writing = Promise.all(Array.from({ length: WRITERS }, async (_, number) => {
         while (going) {
           if (await write(manager, known[Math.max(0, number - SHARING + 1)]!)) written?.();
           // An unreachable server refuses at once; nobody should ask it all the time.
           else await pause(5);
         }
-      });
-      for (let kill = 0; kill < kills; kill++) {
-        await pause(50 + 100 * Math.random());
-        await database.kill();
-        await pause(20);
-        await database.start();
-        const started = performance.now();
-        await new Promise<void>((resolve) => written = resolve);
-        const back = performance.now() - started;
-        assert(back < 1_000, `the service was back ${Math.round(back)} ms after the database`);
+      }));
+      const late: number[] = [];
+      try {
+        for (let kill = 0; kill < kills; kill++) {
+          await pause(50 + 100 * Math.random());
+          await database.kill();
+          await pause(20);
+          await database.start();
+          const started = performance.now();
+          await Promise.race([writing, new Promise<void>((resolve) => written = resolve)]);
+          const back = performance.now() - started;
+          if (back > 1_000) late.push(Math.round(back));
+        }
+      } finally {
+        going = false;
+        await writing;
       }
-      going = false;
-      await Promise.all(writers);
+      // A busy machine may need a second for anything now and then; a service that is slow to notice always does.
+      assert(late.length <= kills / 5, `the service was back only ${late} ms after the database`);
       for (const { token, acknowledged, ambiguous } of known) {
         const session = await manager.load(token);
         const count = session.get("count") ?? -1;

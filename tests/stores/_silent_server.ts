@@ -1,3 +1,6 @@
+/** What is waited for takes milliseconds: a test that waits longer has failed. */
+const PATIENCE = 10_000;
+
 /** A server that takes requests and never answers, or never to the end; it knows when a connection is closed. */
 export interface SilentServer extends AsyncDisposable {
   /** Such as `"127.0.0.1:8080"`. */
@@ -10,8 +13,24 @@ export interface SilentServer extends AsyncDisposable {
   open(): number;
 }
 
+/** A test with a server that is silent. Where nobody gives up waiting for it, the test ends all the same. */
+export function onSilentServer(
+  name: string,
+  test: (server: SilentServer) => Promise<void>,
+  start?: string,
+): void {
+  Deno.test({
+    name,
+    timeout: 2 * PATIENCE,
+    async fn() {
+      await using server = silentServer(start);
+      await test(server);
+    },
+  });
+}
+
 /** @param start What is sent back for each request: the beginning of an answer. */
-export function silentServer(start = ""): SilentServer {
+function silentServer(start = ""): SilentServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections = new Set<Deno.TcpConn>();
   const [asked, closed] = [new Turnstile(), new Turnstile()];
@@ -57,9 +76,6 @@ export function silentServer(start = ""): SilentServer {
     }
   }
 }
-
-/** What is waited for takes milliseconds: a test that waits longer has failed. */
-const PATIENCE = 10_000;
 
 /** As many pass as it was opened times. */
 class Turnstile {

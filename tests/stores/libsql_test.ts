@@ -19,7 +19,7 @@ import {
   writes,
 } from "./_failing_calls.ts";
 import { SCS_SQLITE_TABLE } from "./_scs_tables.ts";
-import { silentServer } from "./_silent_server.ts";
+import { onSilentServer } from "./_silent_server.ts";
 
 const HOUR = 3_600_000;
 const now = { now: NOW };
@@ -490,18 +490,19 @@ Deno.test("LibSQLStore on a database that may not be written fails for good", as
   }
 });
 
-Deno.test("fetchWithTimeout() aborts a request of the client's for good: the server sees its connection closed", async () => {
-  await using server = silentServer();
-  const client = createWebClient({ url: `http://${server.host}`, fetch: fetchWithTimeout(50) });
-  const store = new LibSQLStore(client, { cleanup: "off" });
-  for (const call of [reads[0]!, writes[0]!]) {
-    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
-    await server.closed();
-  }
-});
+onSilentServer(
+  "fetchWithTimeout() aborts a request of the client's for good: the server sees its connection closed",
+  async (server) => {
+    const client = createWebClient({ url: `http://${server.host}`, fetch: fetchWithTimeout(50) });
+    const store = new LibSQLStore(client, { cleanup: "off" });
+    for (const call of [reads[0]!, writes[0]!]) {
+      await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+      await server.closed();
+    }
+  },
+);
 
-Deno.test("LibSQLStore waits no longer than its timeout, though the request goes on", async () => {
-  await using server = silentServer();
+onSilentServer("LibSQLStore waits no longer than its timeout, though the request goes on", async (server) => {
   const client = createWebClient({ url: `http://${server.host}` });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: 30 });
   for (const call of [reads[0]!, writes[0]!]) {
@@ -511,8 +512,7 @@ Deno.test("LibSQLStore waits no longer than its timeout, though the request goes
   assertEquals(server.open(), 2);
 });
 
-Deno.test("LibSQLStore stops waiting for a read when its signal says so", async () => {
-  await using server = silentServer();
+onSilentServer("LibSQLStore stops waiting for a read when its signal says so", async (server) => {
   const store = new LibSQLStore(createWebClient({ url: `http://${server.host}` }), { cleanup: "off" });
   const controller = new AbortController();
   const found = store.find(A, { ...now, signal: controller.signal });

@@ -18,7 +18,7 @@ import {
 } from "./_failing_calls.ts";
 import { openPlanetScale } from "./_planetscale.ts";
 import { SCS_MYSQL_TABLE } from "./_scs_tables.ts";
-import { silentServer } from "./_silent_server.ts";
+import { onSilentServer } from "./_silent_server.ts";
 
 const isUpdate = ({ operation }: Call) => operation === "update" || operation === "touch";
 
@@ -272,25 +272,25 @@ Deno.test("PlanetScaleStore does not take a refused connection for proof that no
   }
 });
 
-Deno.test("fetchWithTimeout() aborts a request of the driver's for good: the server sees its connection closed", async () => {
-  await using server = silentServer();
-  const client = new Client({ url: `http://u:p@${server.host}`, fetch: fetchWithTimeout(50) });
-  const store = new PlanetScaleStore(client, { cleanup: "off" });
-  for (const call of [reads[0]!, writes[0]!]) {
-    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
-    await server.closed();
-  }
-});
+onSilentServer(
+  "fetchWithTimeout() aborts a request of the driver's for good: the server sees its connection closed",
+  async (server) => {
+    const client = new Client({ url: `http://u:p@${server.host}`, fetch: fetchWithTimeout(50) });
+    const store = new PlanetScaleStore(client, { cleanup: "off" });
+    for (const call of [reads[0]!, writes[0]!]) {
+      await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+      await server.closed();
+    }
+  },
+);
 
-Deno.test("fetchWithTimeout() aborts an answer that begins and does not end", async () => {
-  await using server = silentServer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
+onSilentServer("fetchWithTimeout() aborts an answer that begins and does not end", async (server) => {
   const error = await assertRejects(() => fetchWithTimeout(50)(`http://${server.host}/`), DOMException);
   assertEquals(error.name, "TimeoutError");
   await server.closed();
-});
+}, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
 
-Deno.test("fetchWithTimeout() heeds the signal it is given", async () => {
-  await using server = silentServer();
+onSilentServer("fetchWithTimeout() heeds the signal it is given", async (server) => {
   const controller = new AbortController();
   const given = [
     fetchWithTimeout(60_000)(`http://${server.host}/`, { signal: controller.signal }),
@@ -308,19 +308,20 @@ Deno.test("fetchWithTimeout() refuses a time that is none", () => {
   }
 });
 
-Deno.test("PlanetScaleStore waits no longer than its timeout, though the request goes on", async () => {
-  await using server = silentServer();
-  const client = new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) });
-  const store = new PlanetScaleStore(client, { cleanup: "off", timeout: 30 });
-  for (const call of [reads[0]!, writes[0]!]) {
-    await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
-    await server.asked();
-  }
-  assertEquals(server.open(), 2);
-});
+onSilentServer(
+  "PlanetScaleStore waits no longer than its timeout, though the request goes on",
+  async (server) => {
+    const client = new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) });
+    const store = new PlanetScaleStore(client, { cleanup: "off", timeout: 30 });
+    for (const call of [reads[0]!, writes[0]!]) {
+      await assertFails(store, call, { reason: "timeout", retryable: true, ambiguous: true });
+      await server.asked();
+    }
+    assertEquals(server.open(), 2);
+  },
+);
 
-Deno.test("PlanetScaleStore stops waiting for a read when its signal says so", async () => {
-  await using server = silentServer();
+onSilentServer("PlanetScaleStore stops waiting for a read when its signal says so", async (server) => {
   const store = new PlanetScaleStore(
     new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) }),
     { cleanup: "off" },
