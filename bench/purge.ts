@@ -5,7 +5,7 @@
  *     deno run --allow-all bench/purge.ts
  *
  * `ROWS` (1000000) and `LIVE` (100000) scale it, `IDLE` (30) is how many seconds without a purge are measured before
- * each one, `DATABASE` (`libsql,mysql`) chooses. With a million rows it takes about half an hour and 3 GB.
+ * each one, `DATABASE` (`libsql,mysql`) and `PURGERS` (`1,4,SCS`) choose. With a million rows it takes about half an hour and 3 GB.
  *
  * @module
  */
@@ -21,6 +21,7 @@ const EXPIRED = Number(Deno.env.get("ROWS") ?? 1_000_000);
 const LIVE = Number(Deno.env.get("LIVE") ?? 100_000);
 const IDLE = Number(Deno.env.get("IDLE") ?? 30);
 const DATABASES = (Deno.env.get("DATABASE") ?? "libsql,mysql").split(",");
+const PURGERS = (Deno.env.get("PURGERS") ?? "1,4,SCS").split(",");
 
 /** Rows of one statement that fills a table. */
 const CHUNK = 50_000;
@@ -255,5 +256,7 @@ for (const [index, open] of [openLibSQL, openMySQL].entries()) {
   if (!DATABASES.includes(["libsql", "mysql"][index]!)) continue;
   await using database = await open();
   console.log(`\n${database.name}`);
-  for (const [index, scenario] of SCENARIOS.entries()) print(await run(database, scenario, index));
+  for (const [index, scenario] of SCENARIOS.entries()) {
+    if (PURGERS.includes(scenario.name.split(/\W/)[0]!)) print(await run(database, scenario, index));
+  }
 }

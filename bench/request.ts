@@ -3,13 +3,12 @@
  *
  *     deno run --allow-env bench/request.ts
  *
- * Each figure is a median of `ROUNDS` (40) rounds that take turns, so that whatever else the machine does meets all alike,
- * and of processor time, threads of the runtime included. Read ratios rather than microseconds. `ONLY` names the libraries that are to be run, separated by commas.
+ * Each figure is the lower quartile of `ROUNDS` (40) rounds that take turns, so that whatever else the machine does meets
+ * all alike and counts little. Read ratios rather than microseconds. `ONLY` names the libraries that are to be run, separated by commas.
  *
  * @module
  */
 
-import { cpuUsage } from "node:process";
 import { bare, type Subject, subjects } from "./_peers.ts";
 
 const ROUNDS = Number(read("ROUNDS") ?? 40);
@@ -41,18 +40,17 @@ async function signIn(subject: Subject): Promise<string> {
   return cookies.join("; ");
 }
 
-/** Microseconds of processor time a request, on average of one round. */
+/** Microseconds a request, on average of one round. */
 async function round(subject: Subject, path: string, headers: Record<string, string>): Promise<number> {
-  const before = cpuUsage();
+  const started = performance.now();
   for (let request = 0; request < REQUESTS; request++) {
     await subject.fetch(new Request(`https://example.com${path}`, { headers }));
   }
-  const { user, system } = cpuUsage(before);
-  return (user + system) / REQUESTS;
+  return (performance.now() - started) * 1_000 / REQUESTS;
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+function lowerQuartile(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 4)]!;
 }
 
 const chosen = subjects.filter(({ name }) => ONLY === undefined || ONLY.includes(name));
@@ -61,7 +59,7 @@ for (const subject of chosen) cookies.set(subject, await signIn(subject));
 const anyCookie = cookies.values().next().value!;
 
 console.log(
-  `Processor time over a bare Hono handler in microseconds, and how many times that of ${chosen[0]!.name}\n`,
+  `Time over a bare Hono handler in microseconds, and how many times that of ${chosen[0]!.name}\n`,
 );
 console.log(["", ...CASES.map(({ name }) => name)].map((text) => text.padEnd(30)).join("").trimEnd());
 const table = new Map(chosen.map((subject) => [subject, [] as number[]]));
@@ -76,9 +74,9 @@ for (const { path, withCookie } of CASES) {
       if (turn >= 0) taken.push(time);
     }
   }
-  const own = median(times.get(bare)!);
+  const own = lowerQuartile(times.get(bare)!);
   bareTimes.push(own);
-  for (const [subject, row] of table) row.push(median(times.get(subject)!) - own);
+  for (const [subject, row] of table) row.push(lowerQuartile(times.get(subject)!) - own);
 }
 const first = table.get(chosen[0]!)!;
 for (const [{ name }, row] of table) {
