@@ -3,6 +3,7 @@
  * @module
  */
 
+import { type Client as LibSQLClient, createClient as createNativeClient } from "@libsql/client";
 import { createClient } from "@libsql/client/web";
 import { Client } from "@planetscale/database";
 import { LibSQLStore } from "../stores/libsql.ts";
@@ -18,20 +19,31 @@ export type Place =
 /** So long nothing is given up: a stall is to be seen in full. */
 const PATIENCE = "20m";
 
+function openLibSQL(url: string): LibSQLClient {
+  return url.startsWith("file:")
+    ? createNativeClient({ url }) as LibSQLClient
+    : createClient({ url, concurrency: Infinity });
+}
+
 /** A store of one's own, as another instance of the application has it. */
 export function openStore(place: Place): FullStore {
   const { url, table } = place;
   const options = { table, cleanup: "off", timeout: PATIENCE } as const;
   return place.kind === "libsql"
-    ? new LibSQLStore(createClient({ url, concurrency: Infinity }), options)
+    ? new LibSQLStore(openLibSQL(url), options)
     : new PlanetScaleStore(new Client({ url }), options);
 }
 
 /** Runs SQL on the database itself. */
 export async function runSQL(place: Place, sql: string): Promise<Record<string, unknown>[]> {
   if (place.kind === "libsql") {
-    const { rows } = await createClient({ url: place.url }).execute(sql);
-    return rows.map((row) => ({ ...row }));
+    const client = openLibSQL(place.url);
+    try {
+      const { rows } = await client.execute(sql);
+      return rows.map((row) => ({ ...row }));
+    } finally {
+      client.close();
+    }
   }
   const connection = await connect(place.direct);
   try {

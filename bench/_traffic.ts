@@ -15,8 +15,13 @@ export const DATA = JSON.stringify({
 
 /** A request is due so many milliseconds after the one before. */
 const EVERY = 10;
-/** More than this at once are not sent: libsql-server would refuse them. They count as held back. */
-const MOST_AT_ONCE = 100;
+/** More reads than this at once, or more writes, are not sent: libsql-server would refuse them. They count as held back. */
+const MOST_AT_ONCE = 50;
+/**
+ * So many of them write; the rest wait here, and their time runs. Each writer that waits within libsql-server turns a
+ * thread in a circle there, and a hundred of them bring a small machine to a standstill from which it does not recover.
+ */
+const WRITERS_AT_ONCE = 4;
 /** So many sessions have but a minute to live from each touch, and are touched every two seconds. */
 const TOUCHED = 50;
 const TOUCH_LIFE = 60_000;
@@ -55,14 +60,16 @@ export class Traffic {
   /** Live sessions to read and write. */
   readonly #tokens: readonly string[];
   readonly #touched: readonly string[];
-  readonly #reads: number[] = [];
-  readonly #writes: number[] = [];
+  readonly #times = { reads: [] as number[], writes: [] as number[] };
   readonly #errors: string[] = [];
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = { reads: new Set<Promise<void>>(), writes: new Set<Promise<void>>() };
   #created = 0;
   #heldBack = 0;
   #turn = 0;
+  #writing = 0;
+  readonly #waitingToWrite: (() => void)[] = [];
   #next = 0;
+  readonly #lastAnswers = { reads: performance.now(), writes: performance.now() };
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(store: FullStore, tokens: readonly string[]) {
@@ -86,15 +93,26 @@ export class Traffic {
 
   /** Waits for what is under way, and tells. */
   async stop(): Promise<TrafficReport> {
-    clearTimeout(this.#timer);
-    await Promise.all(this.#pending);
+    this.abandon();
+    await Promise.all([...this.#pending.reads, ...this.#pending.writes]);
     return {
-      reads: latencies(this.#reads),
-      writes: latencies(this.#writes),
+      reads: latencies(this.#times.reads),
+      writes: latencies(this.#times.writes),
       created: this.#created,
       heldBack: this.#heldBack,
       errors: this.#errors,
     };
+  }
+
+  /** Sends nothing more, and waits for nothing. */
+  abandon(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** For how many milliseconds no read was answered, or no write. */
+  silence(): number {
+    const { reads, writes } = this.#lastAnswers;
+    return performance.now() - Math.min(reads, writes);
   }
 
   #schedule(): void {
@@ -107,33 +125,54 @@ export class Traffic {
 
   #send(due: number): void {
     const turn = this.#turn++;
-    if (this.#pending.size >= MOST_AT_ONCE) {
+    const kind = turn % 2 === 0 ? "reads" : "writes";
+    const pending = this.#pending[kind];
+    if (pending.size >= MOST_AT_ONCE) {
       this.#heldBack++;
       return;
     }
-    const times = turn % 2 === 0 ? this.#reads : this.#writes;
-    const work = this.#serve(turn).then(
-      () => void times.push(performance.now() - due),
+    const served = kind === "reads" ? this.#read() : this.#inTurn(() => this.#write(turn));
+    const work = served.then(
+      () => {
+        this.#lastAnswers[kind] = performance.now();
+        this.#times[kind].push(this.#lastAnswers[kind] - due);
+      },
       (error) => void this.#errors.push(String(error)),
-    ).finally(() => this.#pending.delete(work));
-    this.#pending.add(work);
+    ).finally(() => pending.delete(work));
+    pending.add(work);
   }
 
-  /** Every second request reads; of the others half touch, and the rest change a session or make one. */
-  async #serve(turn: number): Promise<void> {
-    const token = this.#tokens[Math.floor(Math.random() * this.#tokens.length)]!;
-    if (turn % 2 === 0) {
-      const session = await this.#manager.load(token);
-      if (session.get("name") === undefined) throw new Error("A live session is gone");
-      return;
+  async #inTurn(write: () => Promise<void>): Promise<void> {
+    while (this.#writing >= WRITERS_AT_ONCE) {
+      await new Promise<void>((resolve) => this.#waitingToWrite.push(resolve));
     }
+    this.#writing++;
+    try {
+      await write();
+    } finally {
+      this.#writing--;
+      this.#waitingToWrite.shift()?.();
+    }
+  }
+
+  #anyToken(): string {
+    return this.#tokens[Math.floor(Math.random() * this.#tokens.length)]!;
+  }
+
+  async #read(): Promise<void> {
+    const session = await this.#manager.load(this.#anyToken());
+    if (session.get("name") === undefined) throw new Error("A live session is gone");
+  }
+
+  /** Half of the writes touch, and the rest change a session or make one. */
+  async #write(turn: number): Promise<void> {
     if (turn % 4 === 1) {
       const session = await this.#touching.load(this.#touched[((turn - 1) / 4) % TOUCHED]!);
       if (session.token === undefined) throw new Error("A session that is touched is gone");
       await session.commit();
       return;
     }
-    const session = await this.#manager.load(turn % 16 === 3 ? undefined : token);
+    const session = await this.#manager.load(turn % 16 === 3 ? undefined : this.#anyToken());
     session.put("count", turn);
     session.put("name", "Zoë");
     await session.commit();

@@ -1,3 +1,5 @@
+import { Refusal } from "../core/refusal.ts";
+
 /** The definitions that open Go's stream, one message a line: the session (64), `time.Time` (65), the map (66). */
 const DEFINITIONS = latin1(
   "\x25\x7f\x03\x01\x02\xff\x80\x00\x01\x02\x01\x08Deadline\x01\xff\x82\x00\x01\x06Values\x01\xff\x84\x00\x00\x00" +
@@ -106,8 +108,8 @@ function textOf(key: string, value: string): Uint8Array {
   return string(value);
 }
 
-function refusal(key: string, problem: string): TypeError {
-  return new TypeError(`Cannot encode session value ${JSON.stringify(key)} as gob: ${problem}`);
+function refusal(key: string, problem: string): Refusal {
+  return new Refusal(`Cannot encode session value ${JSON.stringify(key)} as gob: ${problem}`);
 }
 
 function nameOf(value: object): string {

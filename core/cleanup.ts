@@ -159,14 +159,13 @@ export class Cleanup {
       if (signal.aborted) return;
       const { onEvent, onError } = this.#hooks;
       try {
-        const { deleted } = await purge(
+        await purge(
           { deleteExpired: this.#deleteExpired, timeout: Infinity },
           { budget: Infinity, signal },
           { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground },
           toPurgeError,
         );
         failures = 0;
-        if (deleted > 0) onEvent?.({ kind: "purged", deleted });
       } catch (error) {
         failures++;
         await report(toPurgeError(error), onError);

@@ -128,9 +128,11 @@ export class Commit {
       started = performance.now();
       if (failure === undefined || failure.ambiguous) {
         this.#doubt ??= failure;
+        // Not asked after the look: others may have prolonged the session between the two.
+        const over = isOver();
         const seen = await this.#lookAfterUpdate(row, next, failure !== undefined);
         if (seen.kind === "ours") return done();
-        if (seen.kind === "missing" || (seen.kind === "unchanged" && isOver())) throw new SessionGoneError();
+        if (seen.kind === "missing" || (seen.kind === "unchanged" && over)) throw new SessionGoneError();
         if (seen.kind === "other") {
           // A write of unknown fate is never replayed: it might count twice.
           if (this.#doubt !== undefined) throw this.#doubt;

@@ -49,27 +49,26 @@ export type SessionErrorHook = (
 
 /** Calls the user's hooks so that nothing they do can change what the library does. */
 export class Hooks {
-  readonly #onEvent: SessionEventHook | undefined;
+  /** Absent where nobody listens, so that a store need not look for what it would tell. */
+  readonly event: SessionEventHook | undefined;
   readonly #onError: SessionErrorHook | undefined;
 
   constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook | undefined) {
-    this.#onEvent = onEvent;
+    this.event = onEvent && ((event) => {
+      try {
+        const result: unknown = onEvent(event);
+        if (result instanceof Promise) result.catch(() => {});
+      } catch {
+        // A hook is a listener: it cannot make a request fail.
+      }
+    });
     this.#onError = onError;
   }
 
   /** Tells of an event that is made only if someone listens: identifiers cost a hash. */
   emit(make: () => SessionEvent): void {
-    if (this.#onEvent !== undefined) this.event(make());
+    this.event?.(make());
   }
-
-  readonly event: SessionEventHook = (event) => {
-    try {
-      const result: unknown = this.#onEvent?.(event);
-      if (result instanceof Promise) result.catch(() => {});
-    } catch {
-      // A hook is a listener: it cannot make a request fail.
-    }
-  };
 
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {

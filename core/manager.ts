@@ -151,7 +151,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         (options) => this.#store.delete(token, options),
       );
       const deleted = result || inDoubt;
-      if (deleted) this.#settings.hooks.event({ kind: "revoked", subject, count: 1, id });
+      if (deleted) this.#settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return deleted;
     }
     return false;
@@ -176,7 +176,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       (given) => store.deleteBySubject(subject, { ...given, except }),
     );
     // An audit log must not miss it for a lost reply, of which the count is unknown.
-    if (count > 0 || inDoubt) this.#settings.hooks.event({ kind: "revoked", subject, count });
+    if (count > 0 || inDoubt) this.#settings.hooks.emit(() => ({ kind: "revoked", subject, count }));
     return count;
   }
 
@@ -188,14 +188,12 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   async purge(options: PurgeOptions = {}): Promise<PurgeResult> {
     const store = this.#able<PurgingStore>("deleteExpired", "deleteExpired");
     const { now, hooks } = this.#settings;
-    const result = await purge(
+    return await purge(
       store,
       options,
       { now, onEvent: hooks.event },
       (error) => toSessionError("deleteExpired", error, false),
     );
-    if (result.deleted > 0) hooks.event({ kind: "purged", deleted: result.deleted });
-    return result;
   }
 
   /** Shows nothing: a manager that is logged by mistake gives nothing away. */
@@ -321,7 +319,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       !request.url.startsWith("http:") || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")
     ) return;
     this.#proxyNoticed = true;
-    this.#settings.hooks.event({ kind: "forwarded-proto" });
+    this.#settings.hooks.emit(() => ({ kind: "forwarded-proto" }));
   }
 
   #rowsOf(subject: string, context: SessionContext): AsyncGenerator<StoredRow, void, undefined> {

@@ -1,8 +1,10 @@
+import { Refusal } from "./refusal.ts";
+
 /** Nested deeper than this a value is refused: no one means it, and walking it would exhaust the stack. */
 const MAX_DEPTH = 200;
 
 /**
- * A value as JSON can hold it: the value itself where JSON holds it as it is, which most are. Throws a `TypeError`
+ * A value as JSON can hold it: the value itself where JSON holds it as it is, which most are. Throws a {@linkcode Refusal}
  * that says what is wrong, and never shows the value, where JSON would drop or change it: a function, a symbol, a
  * class instance, a cycle.
  */
@@ -11,9 +13,9 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") return numberToPlain(value);
   if (typeof value === "bigint") return { $bigint: `${value}` };
-  if (typeof value !== "object") throw new TypeError(`it holds a ${typeof value}`);
-  if (ancestors.includes(value)) throw new TypeError("it contains itself");
-  if (ancestors.length >= MAX_DEPTH) throw new TypeError(`it is nested more than ${MAX_DEPTH} levels deep`);
+  if (typeof value !== "object") throw new Refusal(`it holds a ${typeof value}`);
+  if (ancestors.includes(value)) throw new Refusal("it contains itself");
+  if (ancestors.length >= MAX_DEPTH) throw new Refusal(`it is nested more than ${MAX_DEPTH} levels deep`);
   ancestors.push(value);
   const plain = objectToPlain(value, ancestors);
   ancestors.pop();
@@ -23,7 +25,7 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 function objectToPlain(value: object, ancestors: object[]): unknown {
   if (Array.isArray(value)) {
     if (Object.keys(value).length > value.length) {
-      throw new TypeError("it holds an array with named properties");
+      throw new Refusal("it holds an array with named properties");
     }
     return arrayToPlain(value, ancestors);
   }
@@ -36,11 +38,11 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     const name = className(prototype);
-    throw new TypeError(
+    throw new Refusal(
       `it holds an instance of ${name}; store a plain object, or what the instance is made from`,
     );
   }
-  if (Object.getOwnPropertySymbols(value).length > 0) throw new TypeError("it holds a symbol as a key");
+  if (Object.getOwnPropertySymbols(value).length > 0) throw new Refusal("it holds a symbol as a key");
   const entries = Object.entries(value);
   const escape = entries.length === 1 && entries[0]![0].startsWith("$") ? "$" : "";
   // With another prototype JSON might find a toJSON() there.

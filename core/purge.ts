@@ -92,7 +92,7 @@ const LARGEST_BATCH = 1_000;
 /**
  * Deletes expired rows in small batches until none is left. After each statement it rests for as long as the
  * statement took, and sizes the next one towards 25 ms. A busy database ends the purge without an error: someone
- * else is at work, perhaps another purge.
+ * else is at work, perhaps another purge. What it deleted is told as one `purged` event, also where it fails.
  *
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
@@ -108,23 +108,24 @@ export async function purge(
   const elapsed = () => performance.now() - started;
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
   let limit = FIRST_BATCH;
-  while (!result.done && !signal?.aborted && (result.batches === 0 || elapsed() < budget)) {
-    const before = elapsed();
-    try {
+  try {
+    while (!result.done && !signal?.aborted && (result.batches === 0 || elapsed() < budget)) {
+      const before = elapsed();
       const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
       result.batches++;
       result.deleted += deleted;
       result.done = deleted < limit;
-    } catch (error) {
-      const failure = toError(error);
-      if (isBusy(failure)) break;
-      throw failure;
+      const took = elapsed() - before;
+      // Workers stop the clock between I/O, so that a statement may seem to take no time at all.
+      const fitting = limit * Math.min(2, TARGET_MS / Math.max(took, 1));
+      limit = Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, fitting)));
+      if (!result.done) await rest(Math.min(took, Math.max(0, budget - elapsed())), signal);
     }
-    const took = elapsed() - before;
-    // Workers stop the clock between I/O, so that a statement may seem to take no time at all.
-    const fitting = limit * Math.min(2, TARGET_MS / Math.max(took, 1));
-    limit = Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, fitting)));
-    if (!result.done) await rest(Math.min(took, Math.max(0, budget - elapsed())), signal);
+  } catch (error) {
+    const failure = toError(error);
+    if (!isBusy(failure)) throw failure;
+  } finally {
+    if (result.deleted > 0) onEvent?.({ kind: "purged", deleted: result.deleted });
   }
   result.elapsedMs = Math.round(elapsed());
   return result;

@@ -1,5 +1,6 @@
 import type { Codec } from "./codec.ts";
 import { SessionEncodeError, SessionTooLargeError } from "./errors.ts";
+import { Refusal } from "./refusal.ts";
 
 /** A decoded session: the user's values, and what the manager keeps beside them under reserved keys. */
 export interface SessionRecord {
@@ -93,8 +94,7 @@ function largestKey(codec: Codec, values: Map<string, unknown>): string | undefi
   return largest;
 }
 
-// A codec's own words are trusted, since the codecs here show no values; an error of another class (a getter
-// that throws, an exhausted stack) might.
+// Only a refusal's words show no value: a getter that throws, or somebody else's codec, might.
 function reasonOf(error: unknown): string {
-  return error instanceof TypeError ? error.message : "the codec cannot encode it";
+  return error instanceof Refusal ? error.message : "the codec cannot encode it";
 }

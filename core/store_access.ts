@@ -27,6 +27,8 @@ export class StoreAccess {
   readonly #until: number;
   /** Whether a call may hang. */
   readonly #mayHang: boolean;
+  /** How long the store has waited for a lock in vain, in milliseconds: it will wait as long again. */
+  #waitedForLock = 0;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext = {}) {
     this.context = context;
@@ -88,7 +90,8 @@ export class StoreAccess {
   }
 
   /**
-   * Pauses before the next attempt; `false` where there is no time left for one.
+   * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
+   * and says that nothing was written, one that is broken off would only make that uncertain.
    *
    * @param took How long the last attempt took, in milliseconds: those who collide on a slow store, or one that they
    * have made slow, must spread wider.
@@ -96,7 +99,7 @@ export class StoreAccess {
   async retryAfter(attempt: number, heedSignal = true, took = 0): Promise<boolean> {
     const signal = heedSignal ? this.context.signal : undefined;
     const ms = backoff(attempt, Math.max(10, took), Math.max(250, 8 * took));
-    if (signal?.aborted || this.remaining <= ms) return false;
+    if (signal?.aborted || this.remaining <= ms + this.#waitedForLock) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
@@ -125,10 +128,15 @@ export class StoreAccess {
     if (signal?.aborted) {
       throw new SessionStoreError(operation, { reason: "aborted", retryable: true });
     }
+    const started = performance.now();
     try {
       return await waitFor(call(), this.#mayHang ? this.remaining : Infinity, signal);
     } catch (error) {
-      throw toSessionError(operation, error, writes);
+      const failure = toSessionError(operation, error, writes);
+      if (failure instanceof SessionStoreError && failure.reason === "busy") {
+        this.#waitedForLock = Math.max(this.#waitedForLock, performance.now() - started);
+      }
+      throw failure;
     }
   }
 }

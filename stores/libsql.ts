@@ -43,6 +43,8 @@ import type {
   TimedOptions,
   WriteOptions,
 } from "../core/store.ts";
+import { FileDatabase } from "./_file_database.ts";
+import { isLocked, whenUnlocked } from "./_locks.ts";
 import { OptionsReader } from "./_options.ts";
 import {
   batchSize,
@@ -81,6 +83,12 @@ export interface LibSQLClient {
   execute(statement: LibSQLStatement): Promise<LibSQLResult>;
   /** Runs statements in one transaction. */
   batch(statements: LibSQLStatement[], mode: "write"): Promise<LibSQLResult[]>;
+  /** `"file"` for a database in this process. */
+  readonly protocol?: string;
+  /** Runs statements without parameters. Needed for a database in a file. */
+  executeMultiple?(sql: string): Promise<void>;
+  /** Opens new connections. Needed for a database in a file. */
+  reconnect?(): void | Promise<void>;
 }
 
 /** Options of {@linkcode LibSQLStore}. */
@@ -93,6 +101,9 @@ const JULIAN_OFFSET = 210_866_760_000_000;
 const julianDay = (parameter: string) => `((${parameter} + ${JULIAN_OFFSET}) / 86400000.0)`;
 // Not as an INTEGER: the client refuses one that is too large, and one such row would end every listing.
 const EXPIRY_MS = `round(expiry * 86400000.0) - ${JULIAN_OFFSET}`;
+
+/** How long a purge waits for a lock in milliseconds: who holds it for longer is at work himself, and it is his turn. */
+const PURGE_PATIENCE = 10;
 
 /** An index whose first column is the expiry, and that covers every row. */
 const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\bwhere\b)/is;
@@ -111,10 +122,12 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
   readonly #name: string;
   readonly #runner: StatementRunner;
   readonly #cleanup: Cleanup;
+  readonly #file: FileDatabase | undefined;
   #indexChecked = false;
 
   /**
-   * @param client Any client of `@libsql/client`. The store never closes it.
+   * @param client Any client of `@libsql/client`. The store never closes it. One for a file is best the store's own:
+   * after a lock it may have to reconnect, which ends transactions that others have open on it.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: LibSQLClient, options: LibSQLStoreOptions = {}) {
@@ -125,6 +138,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     const settings = readSqlOptions(reader, options);
     reader.finish();
     this.#client = client;
+    if (client.protocol === "file") this.#file = new FileDatabase(client);
     this.#name = settings.table;
     this.#table = `"${settings.table}"`;
     this.timeout = settings.timeout;
@@ -148,7 +162,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
    */
   async createTable(): Promise<void> {
     const statements = this.schema().map((sql) => ({ sql, args: [] }));
-    await this.#runner.write("createTable", () => this.#client.batch(statements, "write"));
+    await this.#write("createTable", () => this.#client.batch(statements, "write"));
   }
 
   /** Gives a live row. */
@@ -157,9 +171,9 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
       sql: `SELECT data, ${EXPIRY_MS} FROM ${this.#table} WHERE token = ?1 AND expiry > ${julianDay("?2")}`,
       args: [token, options.now],
     };
-    const { rows } = await this.#runner.read("find", options.signal, async () => {
+    const { rows } = await this.#read("find", options.signal, async () => {
       // A batch that may write goes to the primary; a lone SELECT may be answered by a replica that lags.
-      if (!options.primary) return await this.#client.execute(statement);
+      if (!options.primary || this.#file !== undefined) return await this.#client.execute(statement);
       return (await this.#client.batch([statement], "write"))[0]!;
     });
     this.#cleanup.notice("read", options);
@@ -172,14 +186,14 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     const assignments = ["data", "expiry", ...(options.subject === undefined ? [] : ["subject"])]
       .map((column) => `${column} = excluded.${column}`);
     const upsert = `${sql} ON CONFLICT(token) DO UPDATE SET ${assignments.join(", ")} RETURNING 1`;
-    await this.#write("commit", upsert, args);
+    await this.#execute("commit", upsert, args);
     this.#cleanup.notice("insert", options);
   }
 
   /** Inserts; `false` where the token exists. */
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     const { sql, args } = this.#insert(token, data, expiry, options.subject);
-    const rows = await this.#write("create", `${sql} ON CONFLICT(token) DO NOTHING RETURNING 1`, args);
+    const rows = await this.#execute("create", `${sql} ON CONFLICT(token) DO NOTHING RETURNING 1`, args);
     this.#cleanup.notice("insert", options);
     return rows.length === 1;
   }
@@ -195,20 +209,20 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     const sql =
       `UPDATE OR IGNORE ${this.#table} SET token = ?4, data = ?5, expiry = ${julianDay("?6")}${subject}` +
       ` WHERE token = ?1 AND data = ?2 AND expiry > ${julianDay("?3")} RETURNING 1`;
-    return (await this.#write("update", sql, args)).length === 1;
+    return (await this.#execute("update", sql, args)).length === 1;
   }
 
   /** Moves the expiry of a live row forward. */
   async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
     const sql = `UPDATE ${this.#table} SET expiry = ${julianDay("?2")}` +
       ` WHERE token = ?1 AND expiry > ${julianDay("?3")} AND expiry < ${julianDay("?2")}`;
-    await this.#write("touch", sql, [token, expiry, options.now]);
+    await this.#execute("touch", sql, [token, expiry, options.now]);
   }
 
   /** Deletes, and tells whether a row went. */
   async delete(token: string, _options?: StoreOptions): Promise<boolean> {
     const sql = `DELETE FROM ${this.#table} WHERE token = ?1 RETURNING 1`;
-    return (await this.#write("delete", sql, [token])).length === 1;
+    return (await this.#execute("delete", sql, [token])).length === 1;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -229,13 +243,13 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
       args: [now - grace, limit],
     };
     if (this.#indexChecked || onEvent === undefined) {
-      return (await this.#write("deleteExpired", statement.sql, statement.args)).length;
+      return (await this.#execute("deleteExpired", statement.sql, statement.args)).length;
     }
     const indexes = {
       sql: `SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?1)`,
       args: [this.#name],
     };
-    const [found, deleted] = await this.#runner.write(
+    const [found, deleted] = await this.#write(
       "deleteExpired",
       () => this.#client.batch([indexes, statement], "write"),
     );
@@ -254,7 +268,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
   /** Deletes every row of the subject but one. */
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
     const sql = `DELETE FROM ${this.#table} WHERE subject = ?1 AND token IS NOT ?2 RETURNING 1`;
-    return (await this.#write("deleteBySubject", sql, [subject, options.except ?? null])).length;
+    return (await this.#execute("deleteBySubject", sql, [subject, options.except ?? null])).length;
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */
@@ -279,8 +293,36 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     };
   }
 
-  async #write(operation: StoreOperation, sql: string, args: LibSQLValue[]): Promise<LibSQLResult["rows"]> {
-    return (await this.#runner.write(operation, () => this.#client.execute({ sql, args }))).rows;
+  async #execute(operation: StoreOperation, sql: string, args: LibSQLValue[]): Promise<LibSQLResult["rows"]> {
+    return (await this.#write(operation, () => this.#client.execute({ sql, args }))).rows;
+  }
+
+  async #write<T>(operation: StoreOperation, send: () => Promise<T>): Promise<T> {
+    return await this.#runner.write(operation, () => this.#whenUnlocked(operation, true, send));
+  }
+
+  async #read<T>(
+    operation: StoreOperation,
+    signal: AbortSignal | undefined,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    return await this.#runner.read(
+      operation,
+      signal,
+      () => this.#whenUnlocked(operation, false, send, signal),
+    );
+  }
+
+  async #whenUnlocked<T>(
+    operation: StoreOperation,
+    writes: boolean,
+    send: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    // Less than the timeout: who gives up by himself knows that nothing was written.
+    const patience = operation === "deleteExpired" ? PURGE_PATIENCE : 0.8 * this.timeout;
+    const pause = this.#file === undefined ? 100 : 8;
+    return await whenUnlocked(() => this.#file?.send(writes, send) ?? send(), { patience, pause, signal });
   }
 
   async *#pages(
@@ -294,7 +336,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     let after = "";
     while (true) {
       const page = { sql, args: [after, now, PAGE_SIZE, ...args] };
-      const { rows } = await this.#runner.read(operation, signal, () => this.#client.execute(page));
+      const { rows } = await this.#read(operation, signal, () => this.#client.execute(page));
       for (const row of rows) {
         yield { token: String(row[0]), data: toBytes(row[1]), expiry: Number(row[2]) };
       }
@@ -323,9 +365,7 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
         `the table has no column for subjects; run ALTER TABLE ${this.#table} ADD COLUMN subject TEXT`;
       return { reason: "schema", retryable: false, advice };
     }
-    if (/SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database is locked/.test(text)) {
-      return { reason: "busy", retryable: true };
-    }
+    if (isLocked(error)) return { reason: "busy", retryable: true };
     if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return { reason: "unauthorized", retryable: false };
     if (code === "BLOCKED") {
       return { reason: "unauthorized", retryable: false, advice: "the host has blocked the database" };

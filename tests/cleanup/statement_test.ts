@@ -33,7 +33,7 @@ function withValues(sql: string): string {
 
 async function explain(table: ServerTable, kind: string): Promise<string> {
   const mysql = kind === "PlanetScaleStore";
-  const sql = `EXPLAIN ${mysql ? "" : "QUERY PLAN "}${await purgeStatement(table)}`;
+  const sql = `EXPLAIN ${mysql ? "FORMAT=TRADITIONAL" : "QUERY PLAN"} ${await purgeStatement(table)}`;
   return JSON.stringify(await table.query(sql));
 }
 

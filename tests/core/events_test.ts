@@ -27,7 +27,7 @@ const BAD_HOOKS: [what: string, hook: () => unknown][] = [
 for (const [what, hook] of BAD_HOOKS) {
   Deno.test(`Hooks.event() and emit() go on when the hook ${what}`, async () => {
     const hooks = new Hooks(hook as SessionEventHook, undefined);
-    hooks.event(EVENT);
+    hooks.event!(EVENT);
     hooks.emit(() => EVENT);
     // An unhandled rejection would show now.
     await new Promise((resolve) => setTimeout(resolve));

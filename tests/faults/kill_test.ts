@@ -18,7 +18,9 @@ import {
 } from "../../mod.ts";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { PlanetScaleStore } from "../../stores/planetscale.ts";
+import { hashToken } from "../../core/token.ts";
 import { assert, assertEquals } from "../assert.ts";
+import { assertShowsNone } from "../manager/_secrets.ts";
 import { startLibSQL } from "../services/libsql.ts";
 import { startMySQL } from "../services/mysql.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
@@ -85,10 +87,10 @@ interface Known {
 }
 
 async function write(manager: SessionManager<Data>, known: Known): Promise<boolean> {
+  const text = crypto.randomUUID().repeat(150);
   try {
     const session = await manager.load(known.token);
     assert(session.token !== undefined, "an acknowledged session is gone");
-    const text = crypto.randomUUID().repeat(150);
     session.update("count", (count = 0) => count + 1);
     session.put("first", text);
     session.put("second", text);
@@ -96,6 +98,7 @@ async function write(manager: SessionManager<Data>, known: Known): Promise<boole
     known.acknowledged++;
     return true;
   } catch (error) {
+    assertShowsNone(error, [known.token, hashToken(known.token), text.slice(0, 36)]);
     assert(!(error instanceof SessionGoneError), "an acknowledged session is gone");
     if (error instanceof SessionConflictError) return false;
     if (!(error instanceof SessionStoreError)) throw error;

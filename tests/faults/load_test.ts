@@ -10,7 +10,9 @@ import v8 from "node:v8";
 import vm from "node:vm";
 import { type SessionError, type SessionManager, sessions } from "../../mod.ts";
 import { withSessions } from "../../middleware/fetch.ts";
+import { hashToken } from "../../core/token.ts";
 import { assert, assertEquals } from "../assert.ts";
+import { assertShowsNone } from "../manager/_secrets.ts";
 import { type Backend, backends, type FullStore } from "../backends.ts";
 
 type Data = Record<string, unknown>;
@@ -89,7 +91,9 @@ class Application {
       return new Response(null, { status: 204 });
     });
     const response = await handler(request);
-    return response.ok || (this.#errors.get(request)?.code ?? `status ${response.status}`);
+    const error = this.#errors.get(request);
+    if (error !== undefined) assertShowsNone(error, [token, hashToken(token)]);
+    return response.ok || (error?.code ?? `status ${response.status}`);
   }
 }
 

@@ -9,6 +9,7 @@ import { assertEquals } from "../assert.ts";
 import type { ProxyFault } from "../services/fault_proxy.ts";
 import { type FaultBed, faultServers, STORE_TIMEOUT } from "./_bed.ts";
 import { type Extent, FAULT_NAMES, type Operation, OPERATIONS, type Outcome, runCell } from "./_cells.ts";
+import { leaksOf } from "./_leaks.ts";
 
 /** What the error of a request that met the fault says of a write. */
 interface Verdict {
@@ -46,8 +47,9 @@ const SILENT: Partial<Record<ProxyFault, string[]>> = { status429: ["purge"], em
 const READS = ["load", "sessionsOf", "iterate"];
 
 /** What is wrong with an outcome however slow the machine is. */
-function wrongs(operation: Operation, fault: ProxyFault, { error, problems }: Outcome): string[] {
-  const wrong = [...problems];
+function wrongs(operation: Operation, fault: ProxyFault, outcome: Outcome): string[] {
+  const { error, problems } = outcome;
+  const wrong = [...problems, ...leaksOf(outcome).map((leak) => `it shows ${leak}`)];
   if (error === undefined || fault === "twice") return wrong;
   if (!(error instanceof SessionStoreError)) return [...wrong, `an error of another kind: ${error}`];
   const { reasons, retryable, ambiguous } = VERDICTS[fault];

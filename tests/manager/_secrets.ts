@@ -10,7 +10,13 @@ export function printed(value: unknown): string {
     JSON.stringify(value),
     String(value),
   ];
-  for (let error = value; error instanceof Error; error = error.cause) {
+  return [...forms, errorText(value)].join("\n");
+}
+
+/** What an error and its causes say, without what only a debugger would show. */
+export function errorText(error: unknown): string {
+  const forms = [];
+  for (; error instanceof Error; error = error.cause) {
     forms.push(error.message, error.stack ?? "", JSON.stringify(Object.entries(error)));
   }
   return forms.join("\n");

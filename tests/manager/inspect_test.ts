@@ -1,4 +1,7 @@
 /** What is logged by mistake shows no token, no hash and no value. */
+import { jsonCodec, SessionEncodeError, sessions } from "../../mod.ts";
+import { gobCodec } from "../../codecs/gob.ts";
+import { assertRejects, assertStringIncludes } from "../assert.ts";
 import { onEachStore } from "./_bed.ts";
 import { assertShowsNone } from "./_secrets.ts";
 
@@ -52,4 +55,28 @@ onEachStore("Printing an event shows no token", async (bed) => {
   await session.destroy();
   assertShowsNone(bed.eventKinds(), []);
   for (const event of bed.events) assertShowsNone(event, secrets);
+});
+
+Deno.test("A value whose getter throws is refused without the getter's words", async () => {
+  const refusing = {
+    encode(): Uint8Array {
+      throw new TypeError(`cannot encode ${VALUE}`);
+    },
+    decode: jsonCodec.decode,
+  };
+  for (const codec of [jsonCodec, gobCodec, refusing]) {
+    const session = await sessions({ codec }).load();
+    const put = () =>
+      session.put("tricky", {
+        get deep(): string {
+          throw new TypeError(`no such thing as ${VALUE}`);
+        },
+      });
+    const error = await assertRejects(async () => {
+      put();
+      await session.commit();
+    }, SessionEncodeError);
+    assertShowsNone(error, [VALUE]);
+    assertStringIncludes(error.message, "tricky");
+  }
 });

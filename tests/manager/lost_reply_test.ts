@@ -258,3 +258,24 @@ onEachStore("Changes whose commit failed are saved by the next one, also after a
   await session.commit();
   assertEquals(await countOf(bed, token), 3);
 });
+
+onEachStore(
+  "A session that another request prolongs right after it was looked at is not called over",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const { deadline } = await bed.manager().load(token);
+    const prolong: Step = async (call) => {
+      const found = await call();
+      const session = await bed.manager({ store: bed.another() }).load(token);
+      session.setDeadline(deadline + 1_000);
+      await session.commit();
+      bed.clock.time = deadline;
+      return found;
+    };
+    const load: Step = (call) => call();
+    const steps = { find: [load, prolong], update: [failUnsent(LOST)] };
+    const error = await assertRejects(() => add(bed, token, steps), SessionStoreError);
+    assertEquals(error.ambiguous, true);
+    assertEquals(await countOf(bed, token), 0);
+  },
+);

@@ -15,6 +15,7 @@ import {
 import { stateOf } from "../../core/session.ts";
 import { publicId } from "../../core/token.ts";
 import { equal } from "../assert.ts";
+import { errorText } from "../manager/_secrets.ts";
 import { ActorStore } from "./_actor_store.ts";
 import type { Action, Actor, Fault, Step } from "./_program.ts";
 import { increment, View } from "./_reference.ts";
@@ -342,6 +343,7 @@ export class ActorRun {
       failed: false,
       faults: [],
       inDoubt: false,
+      missed: false,
       results: new Map(),
       listed: [],
     };
@@ -368,9 +370,13 @@ export class ActorRun {
 
   #compareError(attempt: Attempt, error: unknown): void {
     const world = this.#world;
+    const text = errorText(error);
+    for (const secret of world.secrets()) {
+      if (text.includes(secret)) world.fail(`an error shows a token: ${text}`);
+    }
     if (error instanceof SessionGoneError) {
       const token = attempt.view?.token;
-      if (token === undefined || world.reference.live(token, world.now)) {
+      if (token === undefined || (world.reference.live(token, world.now) && !attempt.missed)) {
         world.fail("a live session is said to be gone");
       }
     } else if (error instanceof SessionConflictError) {

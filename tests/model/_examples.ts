@@ -68,4 +68,10 @@ export const examples: readonly [Program, Turns][] = [
     actor([request(0, { do: "merge", slot: 1 }, { do: "renew" })]),
     actor([advance(IDLE_TIMEOUT - 1)]),
   ], [0, 0, 1, 1, 2, 0, 3, 2, 2]),
+  // A renewal of unknown fate found the session idle for too long, and a touch that was under way prolonged it.
+  example([
+    actor([request(0, { do: "renew" })], "none", "late"),
+    actor([request(0)]),
+    actor([advance(10 * MINUTE), advance(15 * MINUTE)]),
+  ], [2, 0, 1, 0, 2, PAUSE, 0, 1, 0, LATE]),
 ];

@@ -20,6 +20,11 @@ export const PAUSE = -1;
 /** A call that its actor has given up and that takes effect all the same. */
 export const LATE = -2;
 
+/** Enough for an answer to come through the driver, the store and the manager. */
+async function reactions(): Promise<void> {
+  for (let i = 0; i < 200; i++) await undefined;
+}
+
 class SchedulerTurns implements Turns {
   readonly #scheduler: fc.Scheduler;
   readonly #taken: number[] = [];
@@ -38,7 +43,8 @@ class SchedulerTurns implements Turns {
     try {
       return await work();
     } finally {
-      finish();
+      // Nobody else has a turn before the answer has come through every layer to the actor, who looks at the clock.
+      void reactions().then(finish);
     }
   }
 
@@ -104,9 +110,9 @@ class ReplayedTurns implements Turns {
     return `turnsOf(${JSON.stringify(this.#order)})`;
   }
 
-  /** Gives those who had their turn the time to ask for the next one, as much as fast-check does. */
+  /** Gives those who had their turn the time to ask for the next one. */
   async #someoneWaits(): Promise<boolean> {
-    for (let i = 0; i < 50; i++) await Promise.resolve();
+    await reactions();
     return this.#waiting.length > 0;
   }
 

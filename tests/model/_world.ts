@@ -31,6 +31,8 @@ export interface Attempt {
   inDoubt: boolean;
   /** The live session that the last read met, as it was then. */
   found?: Row;
+  /** Whether a read met none where its session should be: a touch that was under way may make it live on. */
+  missed: boolean;
   /** The live sessions that the last listing met. */
   listed: Row[];
   /** By token, the session as this attempt left it: of a new one there may be several, of which one is given out. */
@@ -63,6 +65,11 @@ export class World {
     return `${this.#subjects}.${number}`;
   }
 
+  /** Tokens, and what the store has in their place. */
+  secrets(): string[] {
+    return [...this.jars.flat(), ...this.reference.rows.keys()];
+  }
+
   fail(message: string): void {
     this.violation ??= new Violation(message);
   }
@@ -84,6 +91,7 @@ export class World {
       case "find": {
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
+        if (row === undefined && effect.token === attempt.view?.token) attempt.missed = true;
         return;
       }
       case "list": {

@@ -94,6 +94,8 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
     `--datadir=${dir}/data`,
     // A server that starts removes the temporary tables that it finds, those of other servers included.
     `--tmpdir=${dir}/tmp`,
+    // Debian's MySQL wants a directory that only the whole package makes.
+    `--secure-file-priv=${dir}/tmp`,
     "--bind-address=127.0.0.1",
     `--socket=${dir}/socket`,
     `--pid-file=${dir}/pid`,
@@ -188,6 +190,7 @@ async function makeDataDirectory(binary: MySQLBinary, dir: string): Promise<void
     `--basedir=${binary.prefix}`,
     `--datadir=${dir}/data`,
     `--tmpdir=${dir}/tmp`,
+    `--secure-file-priv=${dir}/tmp`,
     ...SMALL,
     ...userArgs(),
   ];

@@ -1,3 +1,6 @@
+import type { SessionManager } from "../../mod.ts";
+import { assert, assertEquals } from "../assert.ts";
+
 /** Texts that break out of quotes, or try to, in one database or the other; some are no well-formed UTF-16. */
 export const ATTACKS: readonly string[] = [
   "'",
@@ -27,3 +30,23 @@ export const ATTACKS: readonly string[] = [
   "🍪'",
   "__proto__",
 ];
+
+/** Throws unless each attack is kept as it is, as a key, as a value and as a subject, and is nobody's token. */
+export async function assertKeepsAttacks(manager: SessionManager): Promise<void> {
+  const session = await manager.load();
+  for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });
+  const { token } = await session.commit();
+  for (const attack of ATTACKS.filter((attack) => attack.isWellFormed())) {
+    const read = await manager.load(token);
+    read.subject = attack;
+    read.put("last", attack);
+    await read.commit();
+    assertEquals((await manager.sessionsOf(attack)).map((entry) => entry.get("last")), [attack]);
+  }
+  const read = await manager.load(token);
+  for (const attack of ATTACKS) assertEquals(read.get(`key ${attack}`), { [attack]: attack });
+  for (const attack of ATTACKS) await manager.destroyAll(`${attack.toWellFormed()}!`);
+  for (const attack of ATTACKS) assertEquals((await manager.load(attack.padEnd(43, "-"))).token, undefined);
+  assert((await manager.load(token)).exists("last"));
+  await read.destroy();
+}

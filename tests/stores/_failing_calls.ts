@@ -100,6 +100,22 @@ export async function assertFails(
   return error;
 }
 
+/** Throws unless calls that need the column for subjects say which statement adds it, and work once it was run. */
+export async function assertAsksForSubjects(
+  store: FullStore,
+  execute: (statement: string) => Promise<unknown>,
+): Promise<void> {
+  const advice = /no column for subjects; run ALTER TABLE/;
+  let statement = "";
+  for (const call of callsWithSubject) {
+    const { message } = await assertFails(store, call, { reason: "schema", retryable: false, advice });
+    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
+  }
+  for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(store);
+  await execute(statement);
+  for (const call of callsWithSubject) await call.run(store);
+}
+
 /** What is printed of an error, less the statement that it advises to run. */
 function withoutAdvice(error: SessionStoreError): string {
   return printed(error).replaceAll(/run ALTER TABLE [^\n"]*/g, "");

@@ -1,6 +1,5 @@
 /** Every store, on every kind of table, passes the contract that authors of other stores get. */
-import { createClient as createNativeClient } from "@libsql/client";
-import { createClient as createWebClient } from "@libsql/client/web";
+import { createClient } from "@libsql/client";
 import { Client } from "@planetscale/database";
 import { BasicStoreAdapter } from "../../core/basic_store.ts";
 import type { SessionStore } from "../../mod.ts";
@@ -8,7 +7,7 @@ import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { PlanetScaleStore, type PlanetScaleStoreOptions } from "../../stores/planetscale.ts";
 import { storeContract, type StoreContractOptions } from "../../testing/mod.ts";
-import { backends, freshTable, sharedLibSQL, sharedMySQL } from "../backends.ts";
+import { backends, sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
 import { SCS_MYSQL_TABLE, SCS_SQLITE_TABLE } from "./_scs_tables.ts";
 
@@ -57,7 +56,7 @@ for (const { name, open } of backends.filter(({ name }) => name !== "LibSQLStore
 
 passes("LibSQLStore on a file", async () => {
   const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
-  const client = createNativeClient({ url: `file:${directory}/sessions.db` });
+  const client = createClient({ url: `file:${directory}/sessions.db` });
   const store = new LibSQLStore(client, { cleanup: "off" });
   await store.createTable();
   for (const pragma of ["synchronous = OFF", "journal_mode = MEMORY"]) {
@@ -73,7 +72,7 @@ passes("LibSQLStore on a file", async () => {
 });
 
 passes("LibSQLStore in memory", async () => {
-  const client = createNativeClient({ url: ":memory:" });
+  const client = createClient({ url: ":memory:" });
   const store = new LibSQLStore(client, { cleanup: "off" });
   await store.createTable();
   return { store, close: () => client.close() };
@@ -82,22 +81,10 @@ passes("LibSQLStore in memory", async () => {
 const NO_SUBJECTS = { subjects: "SCS's table has no such column" };
 
 passes("LibSQLStore on a table of SCS's", async () => {
-  const client = createNativeClient({ url: ":memory:" });
+  const client = createClient({ url: ":memory:" });
   for (const statement of SCS_SQLITE_TABLE) await client.execute(statement);
   return { store: new LibSQLStore(client, { cleanup: "off" }), close: () => client.close() };
 }, { without: NO_SUBJECTS });
-
-passes(
-  "LibSQLStore over HTTP on a table of SCS's",
-  async () => {
-    const table = freshTable();
-    const client = createWebClient({ url: (await sharedLibSQL()).url, fetch: fetchWithTimeout(10_000) });
-    for (const statement of SCS_SQLITE_TABLE) await client.execute(statement.replaceAll("sessions", table));
-    return { store: new LibSQLStore(client, { cleanup: "off", table }) };
-  },
-  { without: NO_SUBJECTS },
-  (name) => /token|expiry|twenty/.test(name),
-);
 
 passes("PlanetScaleStore on a table of SCS's", () => onGateway(SCS_MYSQL_TABLE), {
   maxBytes: 65_535,

@@ -7,8 +7,9 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "../as
 import { freshTable, sharedLibSQL } from "../backends.ts";
 import scsRows from "../fixtures/scs-sqlite3store.json" with { type: "json" };
 import { countingFetch, startLibSQL } from "../services/libsql.ts";
-import { ATTACKS } from "./_attacks.ts";
+import { assertKeepsAttacks } from "./_attacks.ts";
 import {
+  assertAsksForSubjects,
   assertFails,
   calls,
   callsWithSubject,
@@ -212,22 +213,7 @@ Deno.test("LibSQLStore keeps hostile keys, values and subjects as they are", asy
   await memory.make();
   for (const { client, store, table } of [http, { ...memory, table: "sessions" }]) {
     await t.step(table === "sessions" ? "inside the process" : "over HTTP", async () => {
-      const manager = sessions({ store });
-      const session = await manager.load();
-      for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });
-      const { token } = await session.commit();
-      for (const attack of ATTACKS.filter((attack) => attack.isWellFormed())) {
-        const read = await manager.load(token);
-        read.subject = attack;
-        read.put("last", attack);
-        await read.commit();
-        assertEquals((await manager.sessionsOf(attack)).map((entry) => entry.get("last")), [attack]);
-      }
-      const read = await manager.load(token);
-      for (const attack of ATTACKS) assertEquals(read.get(`key ${attack}`), { [attack]: attack });
-      for (const attack of ATTACKS) await manager.destroyAll(`${attack.toWellFormed()}!`);
-      assert((await manager.load(token)).exists("last"));
-      await read.destroy();
+      await assertKeepsAttacks(sessions({ store }));
       assertEquals((await client.execute(`SELECT COUNT(*) FROM ${table}`)).rows[0]![0], 0);
     });
   }
@@ -323,19 +309,7 @@ Deno.test("LibSQLStore reads, writes, renews and ends the sessions of a table th
 
 Deno.test("LibSQLStore on a table that SCS made says how to get a column for subjects, and uses it then", async () => {
   await using scs = await scsFile();
-  const failure: Failure = {
-    reason: "schema",
-    retryable: false,
-    advice: /no column for subjects; run ALTER TABLE/,
-  };
-  let statement = "";
-  for (const call of callsWithSubject) {
-    const { message } = await assertFails(scs.store, call, failure);
-    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
-  }
-  for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(scs.store);
-  await scs.client.execute(statement);
-  for (const call of callsWithSubject) await call.run(scs.store);
+  await assertAsksForSubjects(scs.store, (statement) => scs.client.execute(statement));
 });
 
 Deno.test("LibSQLStore without its table says how to make it, over HTTP and inside the process", async () => {
@@ -459,7 +433,12 @@ function workerd(): Response {
 
 for (const [name, reply, failure] of REPLIES) {
   Deno.test(`LibSQLStore that is answered ${name} fails with ${failure.reason}, whatever it was asked`, async () => {
-    const { store, answerBy } = await overHTTP();
+    const { client, answerBy } = await overHTTP();
+    // What is locked is asked for again until the time is up.
+    const store = new LibSQLStore(client, {
+      cleanup: "off",
+      timeout: failure.reason === "busy" ? 100 : 10_000,
+    });
     answerBy(() => reply());
     for (const call of calls) await assertFails(store, call, failure);
   });
@@ -472,12 +451,33 @@ Deno.test("LibSQLStore fails with busy while another connection holds the lock, 
   const other = createNativeClient({ url: `file:${path}` });
   const transaction = await other.transaction("write");
   const withoutSubject = writes.filter((call) => !callsWithSubject.includes(call));
-  for (const call of withoutSubject) await assertFails(scs.store, call, { reason: "busy", retryable: true });
+  const impatient = new LibSQLStore(scs.client, { cleanup: "off", timeout: 100 });
+  for (const call of withoutSubject) await assertFails(impatient, call, { reason: "busy", retryable: true });
   // What is read is not locked.
   assertEquals((await Array.fromAsync(scs.store.all(now))).length, scsRows.length);
   await transaction.rollback();
   other.close();
   for (const call of withoutSubject) await call.run(scs.store);
+});
+
+Deno.test("LibSQLStore sends a statement again that a lock refused, and a purge's hardly", async () => {
+  const { store, counting, answerBy } = await overHTTP();
+  await store.createTable();
+  const send = fetchWithTimeout(10_000);
+  const refuse = (times: number) => {
+    counting.reset();
+    answerBy((request) => counting.count() <= times ? sqlError("SQLITE_BUSY") : send(request));
+  };
+  refuse(10);
+  assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+  assertEquals(counting.count(), 11);
+  refuse(10);
+  assertEquals((await store.find(A, now))?.data, DATA);
+  assertEquals(counting.count(), 11);
+  refuse(Infinity);
+  const error = await assertRejects(() => store.deleteExpired(now), SessionStoreError);
+  assertEquals(error.reason, "busy");
+  assert(counting.count() < 60, `it asked ${counting.count()} times`);
 });
 
 Deno.test("LibSQLStore on a database that may not be written fails for good", async () => {

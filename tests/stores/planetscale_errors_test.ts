@@ -6,10 +6,10 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { startMySQL } from "../services/mysql.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
 import {
+  assertAsksForSubjects,
   assertFails,
   type Call,
   calls,
-  callsWithSubject,
   CANARY,
   type Failure,
   NOW,
@@ -34,20 +34,7 @@ Deno.test("PlanetScaleStore without its table says how to make it, and goes on o
 
 Deno.test("PlanetScaleStore without a column for subjects says what to run, and goes on once it was run", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
-  const failure: Failure = {
-    reason: "schema",
-    retryable: false,
-    advice: /no column for subjects; run ALTER TABLE/,
-  };
-  let statement = "";
-  for (const call of callsWithSubject) {
-    const { message } = await assertFails(bench.store, call, failure);
-    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
-  }
-  // What has no subject needs no column.
-  for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(bench.store);
-  await bench.query(statement);
-  for (const call of callsWithSubject) await call.run(bench.store);
+  await assertAsksForSubjects(bench.store, (statement) => bench.query(statement));
   const indexes = await bench.query("SHOW INDEX FROM sessions WHERE Column_name = 'subject'");
   assertEquals(indexes.length, 1);
 });
@@ -203,15 +190,10 @@ for (const [name, reply, failure] of REPLIES) {
       await assertFails(
         bench.another(),
         call,
-        call.operation === "deleteExpired" ? seenFirst(failure) : failure,
+        failure,
       );
     }
   });
-}
-
-/** A purge of a new store looks at the column first: what fails there has changed nothing. */
-function seenFirst(failure: Failure): Failure {
-  return { ...failure, ambiguous: false };
 }
 
 Deno.test("PlanetScaleStore takes an answer without a result for none", async () => {
@@ -253,7 +235,7 @@ Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes
   await server.kill();
   for (const call of calls) {
     const failure: Failure = { reason: "unreachable", retryable: true, ambiguous: true };
-    await assertFails(store, call, call.operation === "deleteExpired" ? seenFirst(failure) : failure);
+    await assertFails(store, call, failure);
   }
   await server.start();
   for (const call of calls) await call.run(store);
@@ -268,7 +250,7 @@ Deno.test("PlanetScaleStore does not take a refused connection for proof that no
   // It may be the second time that `fetch` sent it, after a connection that broke.
   for (const call of calls) {
     const failure: Failure = { reason: "unreachable", retryable: true, ambiguous: true };
-    await assertFails(store, call, call.operation === "deleteExpired" ? seenFirst(failure) : failure);
+    await assertFails(store, call, failure);
   }
 });
 

@@ -4,7 +4,7 @@ import { type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
 import { fetchWithTimeout, type PlanetScaleClient, PlanetScaleStore } from "../../stores/planetscale.ts";
 import { storeContract } from "../../testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
-import { ATTACKS } from "./_attacks.ts";
+import { assertKeepsAttacks } from "./_attacks.ts";
 import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
 import { SCS_MYSQL_TABLE } from "./_scs_tables.ts";
 
@@ -38,10 +38,9 @@ const OPERATIONS: [name: string, requests: number, call: (store: PlanetScaleStor
   ["deleteExpired()", 1, (store) => store.deleteExpired({ now: NOW + HOUR })],
   ["findBySubject()", 1, (store) => Array.fromAsync(store.findBySubject("max", now))],
   ["deleteBySubject()", 1, (store) => store.deleteBySubject("max")],
-  // An answer that may have been none is made sure of.
-  ["delete() of none", 2, (store) => store.delete(B)],
-  ["deleteBySubject() of none", 2, (store) => store.deleteBySubject("zoe")],
-  ["deleteExpired() of none", 2, (store) => store.deleteExpired(now)],
+  ["delete() of none", 1, (store) => store.delete(B)],
+  ["deleteBySubject() of none", 1, (store) => store.deleteBySubject("zoe")],
+  ["deleteExpired() of none", 1, (store) => store.deleteExpired(now)],
 ];
 
 function rowOf(token: string) {
@@ -158,23 +157,7 @@ for (const sqlMode of [undefined, "NO_BACKSLASH_ESCAPES", "NO_BACKSLASH_ESCAPES,
     await bench.query("CREATE TABLE users (name TEXT)");
     await bench.query("INSERT INTO users VALUES ('zoe')");
     for (const hashTokenInStore of [true, false]) {
-      const manager = sessions({ store: bench.store, hashTokenInStore });
-      const session = await manager.load();
-      for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });
-      const { token } = await session.commit();
-      for (const attack of ATTACKS.filter((attack) => attack.isWellFormed())) {
-        const read = await manager.load(token);
-        read.subject = attack;
-        read.put("last", attack);
-        await read.commit();
-        assertEquals((await manager.sessionsOf(attack)).map((entry) => entry.get("last")), [attack]);
-      }
-      const read = await manager.load(token);
-      for (const attack of ATTACKS) assertEquals(read.get(`key ${attack}`), { [attack]: attack });
-      for (const attack of ATTACKS) await manager.destroyAll(`${attack.toWellFormed()}!`);
-      for (const attack of ATTACKS) assertEquals((await manager.load(tokenOf(attack))).token, undefined);
-      assert((await manager.load(token)).exists("last"));
-      await read.destroy();
+      await assertKeepsAttacks(sessions({ store: bench.store, hashTokenInStore }));
     }
     assertEquals(await bench.query("SELECT name FROM users"), [{ name: "zoe" }]);
     assertEquals(await bench.query("SELECT COUNT(*) AS n FROM sessions"), [{ n: 0 }]);
@@ -189,10 +172,9 @@ for (const lookalike of LOOKALIKES) {
     await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
     const { store } = bench;
     await store.create(TOKEN, DATA, NOW + HOUR, now);
-    // What this test is about: the server would find, change and delete the row.
-    assertEquals(await bench.query(`SELECT COUNT(*) AS n FROM sessions WHERE token = '${lookalike}'`), [{
-      n: 1,
-    }]);
+    // What this test is about: the server would find, change and delete the row. MySQL 8 minds trailing blanks.
+    const [row] = await bench.query(`SELECT COUNT(*) AS n FROM sessions WHERE token = '${lookalike}'`);
+    assert(row!.n === 1 || lookalike.endsWith(" "));
 
     assertEquals(await store.find(lookalike, now), undefined);
     assertEquals(await store.update(lookalike, DATA, rowOf(lookalike), now), false);
@@ -206,11 +188,7 @@ for (const lookalike of LOOKALIKES) {
 }
 
 /** The contract, with a gateway of its own for each case. */
-function contract(
-  name: string,
-  open: () => Promise<PlanetScaleBench>,
-  only: (name: string) => boolean = () => true,
-): void {
+function contract(name: string, open: () => Promise<PlanetScaleBench>, ignore = false): void {
   const benches = new WeakMap<PlanetScaleStore, PlanetScaleBench>();
   const cases = storeContract({
     name,
@@ -221,7 +199,7 @@ function contract(
     },
     close: (store) => benches.get(store)![Symbol.asyncDispose](),
   });
-  for (const { name, run } of cases) if (only(name)) Deno.test(name, run);
+  for (const { name, run } of cases) Deno.test({ name, ignore, fn: run });
 }
 
 contract(
@@ -238,23 +216,33 @@ Deno.test("PlanetScaleStore without the right to make tables says so when asked 
   assertEquals([error.operation, error.reason, error.retryable], ["createTable", "unauthorized", false]);
 });
 
-const isAboutTime = (name: string) =>
-  /expir|clock|now may|touch|renewal|times that/i.test(name.replace(/^.*?: /, ""));
-
 for (const timeZone of ["-12:00", "+13:00", "Europe/Berlin"]) {
   contract(
     `PlanetScaleStore with the server's time_zone at ${timeZone}`,
     () => openPlanetScale({ gateway: { timeZone } }),
-    isAboutTime,
   );
 }
 
-for (const clock of [Date.UTC(1999, 0, 1), Date.UTC(2038, 0, 19, 3, 14, 7)]) {
+for (const clock of [Date.UTC(1999, 0, 1), Date.UTC(2038, 0, 19, 3, 14, 7), Date.UTC(2040, 0, 1)]) {
+  const year = new Date(clock).getUTCFullYear();
+  const known = await isKnown(clock);
   contract(
-    `PlanetScaleStore with the server's clock in ${new Date(clock).getUTCFullYear()}`,
+    `PlanetScaleStore with the server's clock in ${year}${known ? "" : " (skipped: unknown to this server)"}`,
     () => openPlanetScale({ gateway: { clock } }),
-    isAboutTime,
+    !known,
   );
+}
+
+/** Whether the server's clock can be set to that: of MySQL and of MariaDB before 11.5 it ends in January 2038. */
+async function isKnown(clock: number): Promise<boolean> {
+  try {
+    await using bench = await openPlanetScale({ gateway: { clock } });
+    await bench.client.execute("SELECT 1");
+    return true;
+  } catch (error) {
+    if (/set the server's clock|'timestamp' can't be set/.test(String(error))) return false;
+    throw error;
+  }
 }
 
 Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's clock says 2040", async () => {
@@ -285,9 +273,10 @@ Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's cl
   assertEquals((await manager.purge()).deleted, 1);
 });
 
-Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry in 2039, and says what to run", async () => {
+Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry that it cannot hold, and says what to run", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
-  const expiry = Date.UTC(2039, 0, 1);
+  // The column ends in 2038, and in 2106 from MariaDB 11.5 on.
+  const expiry = Date.UTC(2107, 0, 1);
   const { store } = bench;
   await store.create(A, DATA, NOW + HOUR, now);
   const writes: (() => Promise<unknown>)[] = [
@@ -343,7 +332,7 @@ Deno.test("PlanetScaleStore on a TIMESTAMP column refuses a zone that is UTC for
   // As in London, which the servers of these tests do not know.
   const client: PlanetScaleClient = {
     execute: (query, args, options) =>
-      bench.client.execute(query.replace(", UNIX_TIMESTAMP(?)", ", UNIX_TIMESTAMP(?) - 3600"), args, options),
+      bench.client.execute(query.replace("('2026-07-01')", "('2026-07-01') - 3600"), args, options),
   };
   const store = new PlanetScaleStore(client, { cleanup: "off" });
   const error = await assertRejects(() => store.find(A, now), SessionStoreError);
@@ -359,13 +348,49 @@ Deno.test("PlanetScaleStore on a TIMESTAMP column in UTC looks at the zone once"
   assertEquals(bench.gateway.requests(), 4);
 });
 
-Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the column first, once", async () => {
+Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the column where nothing has expired, once", async () => {
   await using bench = await openPlanetScale();
-  for (const expected of [2, 1]) {
-    await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
+  const purge = async (store: PlanetScaleStore) => {
     bench.gateway.reset();
-    assertEquals(await bench.store.deleteExpired(now), 1);
+    const deleted = await store.deleteExpired(now);
+    return [deleted, bench.gateway.requests()];
+  };
+  await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
+  assertEquals(await purge(bench.store), [1, 1]);
+  assertEquals(await purge(bench.store), [0, 2]);
+  assertEquals(await purge(bench.store), [0, 1]);
+});
+
+Deno.test("A manager's first purge on PlanetScaleStore looks for the index only where somebody would hear of it", async () => {
+  await using bench = await openPlanetScale();
+  for (const [onEvent, expected] of [[undefined, 1], [() => {}, 2]] as const) {
+    await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
+    const manager = sessions({ store: bench.another(), now: () => NOW, onEvent });
+    bench.gateway.reset();
+    assertEquals((await manager.purge()).deleted, 1);
     assertEquals(bench.gateway.requests(), expected);
+  }
+});
+
+Deno.test("PlanetScaleStore.deleteExpired() of a new instance deletes in any zone on a DATETIME column", async () => {
+  await using bench = await openPlanetScale({ gateway: { timeZone: "-12:00" } });
+  await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
+  for (const expected of [1, 0]) assertEquals(await bench.store.deleteExpired(now), expected);
+});
+
+Deno.test("PlanetScaleStore makes sure of a deletion whose answer does not say how long it took", async () => {
+  await using bench = await openPlanetScale();
+  const client: PlanetScaleClient = {
+    execute: async (...args) => ({ ...await bench.client.execute(...args), time: 0 }),
+  };
+  const store = new PlanetScaleStore(client, { cleanup: "off" });
+  await store.find(A, now);
+  for (
+    const call of [() => store.delete(B), () => store.deleteBySubject("zoe"), () => store.deleteExpired(now)]
+  ) {
+    bench.gateway.reset();
+    assert(!await call());
+    assertEquals(bench.gateway.requests(), 2);
   }
 });
 

@@ -1,0 +1,235 @@
+/**
+ * A file that several processes share: whoever is refused by a lock loses nothing, neither then nor later. The driver
+ * alone would (see `stores/_file_database.ts`).
+ */
+import { type Client, createClient } from "@libsql/client";
+import { sessions, SessionStoreError } from "../../mod.ts";
+import { LibSQLStore, type LibSQLStoreOptions } from "../../stores/libsql.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import type { WriterReport } from "./_fixture_writer.ts";
+
+const NOW = Date.UTC(2026, 2, 4);
+const now = { now: NOW };
+const HOUR = 3_600_000;
+const DATA = Uint8Array.of(1, 2, 3);
+const OTHER = Uint8Array.of(4, 5, 6);
+const [A, B, C] = ["a", "b", "c"].map((name) => name.repeat(43)) as [string, string, string];
+
+const JOURNALS = ["WAL", "DELETE"] as const;
+
+interface Bench extends AsyncDisposable {
+  url: string;
+  client: Client;
+  store: LibSQLStore;
+  /** Another connection, as of another process. */
+  other: Client;
+}
+
+async function open(journal: typeof JOURNALS[number], options: LibSQLStoreOptions = {}): Promise<Bench> {
+  const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+  const url = `file:${directory}/sessions.db`;
+  const [client, other] = [createClient({ url }), createClient({ url })];
+  await other.execute(`PRAGMA journal_mode = ${journal}`);
+  const store = new LibSQLStore(client, { cleanup: "off", ...options });
+  await store.createTable();
+  return {
+    url,
+    client,
+    store,
+    other,
+    async [Symbol.asyncDispose]() {
+      client.close();
+      other.close();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+/** What another process sees. */
+async function tokensIn({ other }: Bench): Promise<string[]> {
+  const { rows } = await other.execute("SELECT token FROM sessions ORDER BY token");
+  return rows.map(({ token }) => String(token));
+}
+
+async function assertBusy(call: () => Promise<unknown>): Promise<void> {
+  const error = await assertRejects(call, SessionStoreError);
+  assertEquals([error.reason, error.retryable, error.ambiguous], ["busy", true, false]);
+}
+
+for (const journal of JOURNALS) {
+  Deno.test(`LibSQLStore on a file waits for a lock, and then writes for all to see [${journal}]`, async () => {
+    await using bench = await open(journal);
+    const lock = await bench.other.transaction("write");
+    const created = bench.store.create(A, DATA, NOW + HOUR, now);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await lock.rollback();
+    assertEquals(await created, true);
+    assertEquals(await tokensIn(bench), [A]);
+  });
+
+  Deno.test(`LibSQLStore on a file that was refused by a lock has committed what it acknowledges later [${journal}]`, async () => {
+    await using bench = await open(journal, { timeout: 100 });
+    const { store, other } = bench;
+    await store.create(A, DATA, NOW + HOUR, now);
+    const row = { token: A, data: OTHER, expiry: NOW + HOUR };
+    const lock = await other.transaction("write");
+    await assertBusy(() => store.create(B, DATA, NOW + HOUR, now));
+    await assertBusy(() => store.update(A, DATA, row, now));
+    await assertBusy(() => store.delete(A));
+    await assertBusy(() => store.deleteExpired(now));
+    await lock.rollback();
+    assertEquals(await store.create(C, DATA, NOW + HOUR, now), true);
+    assertEquals(await store.update(A, DATA, row, now), true);
+    assertEquals(await tokensIn(bench), [A, C]);
+    // Nothing holds a lock any more.
+    await other.execute({ sql: "DELETE FROM sessions WHERE token = ?", args: [C] });
+    assertEquals(await store.find(C, now), undefined);
+    bench.client.close();
+    assertEquals(await tokensIn(bench), [A]);
+  });
+
+  Deno.test(`LibSQLStore on a file loses a lock between asking and writing, and heals [${journal}]`, async () => {
+    await using bench = await open(journal, { timeout: 100 });
+    const { store, other, client } = bench;
+    // Right after the store has seen that nobody holds the lock, somebody takes it.
+    const ask = client.executeMultiple.bind(client);
+    let lock: Awaited<ReturnType<Client["transaction"]>> | undefined;
+    client.executeMultiple = async (sql) => {
+      await ask(sql);
+      lock ??= await other.transaction("write");
+    };
+    await assertBusy(() => store.create(A, DATA, NOW + HOUR, now));
+    await lock?.rollback();
+    assertEquals(await store.create(B, DATA, NOW + HOUR, now), true);
+    assertEquals(await tokensIn(bench), [B]);
+    await other.execute({ sql: "DELETE FROM sessions WHERE token = ?", args: [B] });
+    assertEquals(await store.find(B, now), undefined);
+  });
+
+  Deno.test(`LibSQLStore on a file sends nothing to a connection that was refused [${journal}]`, async () => {
+    await using bench = await open(journal, { timeout: 500 });
+    const { store, other, client } = bench;
+    const [ask, execute] = [client.executeMultiple.bind(client), client.execute.bind(client)];
+    let lock: Awaited<ReturnType<Client["transaction"]>> | undefined;
+    client.executeMultiple = async (sql) => {
+      await ask(sql);
+      lock ??= await other.transaction("write");
+    };
+    let found: Promise<unknown> | undefined;
+    client.execute = ((statement: never) =>
+      execute(statement).catch(async (error) => {
+        await lock?.rollback();
+        found ??= store.find(B, now);
+        for (let turn = 0; turn < 50; turn++) await undefined;
+        throw error;
+      })) as typeof client.execute;
+    assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+    assertEquals(await found, undefined);
+    // A read there would have taken a lock, and nobody would ever give it back.
+    await other.execute({ sql: "DELETE FROM sessions WHERE token = ?", args: [A] });
+    assertEquals(await tokensIn(bench), []);
+  });
+
+  Deno.test(`LibSQLStore on a file and three more writers lose nothing that was acknowledged [${journal}]`, async () => {
+    await using bench = await open(journal, { timeout: "20s" });
+    const count = 60;
+    const reports = await Promise.all(Array.from({ length: 3 }, () => runWriter(bench.url, count)));
+    const { store } = bench;
+    const manager = sessions({ store });
+    for (const { tokens, failures } of reports) {
+      assertEquals(failures, []);
+      assertEquals(tokens.length, count);
+      for (const [number, token] of tokens.entries()) {
+        assertEquals((await manager.load(token)).get("again"), number);
+      }
+    }
+    assertEquals((await tokensIn(bench)).length, 3 * count);
+  });
+}
+
+Deno.test("LibSQLStore on a file is refused a read by a lock, and does not read old rows afterwards", async () => {
+  await using bench = await open("DELETE", { timeout: 100 });
+  const { store, other } = bench;
+  await store.create(A, DATA, NOW + HOUR, now);
+  const lock = await other.transaction("write");
+  await lock.execute("PRAGMA locking_mode = EXCLUSIVE");
+  await lock.executeMultiple("COMMIT; BEGIN EXCLUSIVE");
+  await assertBusy(() => store.find(A, now));
+  await lock.executeMultiple("COMMIT; PRAGMA locking_mode = NORMAL; DELETE FROM sessions; BEGIN");
+  lock.close();
+  assertEquals(await store.find(A, now), undefined);
+  await other.execute("PRAGMA user_version = 2");
+});
+
+Deno.test("LibSQLStore on a file gives up a connection that somebody else was refused on", async () => {
+  await using bench = await open("WAL", { timeout: 500 });
+  const { store, client, other } = bench;
+  const lock = await other.transaction("write");
+  await assertRejects(() => client.execute("CREATE TABLE notes (text TEXT)"));
+  await lock.rollback();
+  assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+  assertEquals(await tokensIn(bench), [A]);
+});
+
+Deno.test("A manager on a file that stays locked is certain that nothing was written", async () => {
+  await using bench = await open("WAL", { timeout: 400 });
+  const manager = sessions({ store: bench.store });
+  const session = await manager.load();
+  session.put("a", 1);
+  const { token } = await session.commit();
+  const lock = await bench.other.transaction("write");
+  const changed = await manager.load(token);
+  changed.put("a", 2);
+  await assertBusy(() => changed.commit());
+  const created = await manager.load();
+  created.put("a", 3);
+  await assertBusy(() => created.commit());
+  await lock.rollback();
+  assertEquals((await manager.load(token)).get("a"), 1);
+  assertEquals((await changed.commit()).token, token);
+  assertEquals((await manager.load(token)).get("a"), 2);
+});
+
+Deno.test("LibSQLStore on a file leaves a transaction alone that is open on its client", async () => {
+  await using bench = await open("WAL", { timeout: 100 });
+  const { store, client } = bench;
+  await client.execute("CREATE TABLE notes (text TEXT)");
+  const transaction = await client.transaction("write");
+  await transaction.execute("INSERT INTO notes VALUES ('first')");
+  await assertBusy(() => store.create(A, DATA, NOW + HOUR, now));
+  await transaction.execute("INSERT INTO notes VALUES ('second')");
+  await transaction.commit();
+  assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+  assertEquals((await client.execute("SELECT count(*) AS n FROM notes")).rows[0]?.n, 2);
+});
+
+Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () => {
+  const client = createClient({ url: ":memory:" });
+  const store = new LibSQLStore(client, { cleanup: "off", timeout: 50 });
+  await store.createTable();
+  await store.create(A, DATA, NOW + HOUR, now);
+  const execute = client.execute.bind(client);
+  let refusals = 0;
+  client.execute = ((statement: { sql: string }) => {
+    if (!statement.sql.startsWith("DELETE")) return execute(statement as never);
+    refusals++;
+    return Promise.reject(Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY" }));
+  }) as typeof client.execute;
+  await assertBusy(() => store.delete(A));
+  assert(refusals > 1, "it did not try again");
+  assertEquals((await store.find(A, now))?.data, DATA);
+  client.close();
+});
+
+async function runWriter(url: string, count: number): Promise<WriterReport> {
+  const worker = new Worker(new URL("./_fixture_writer.ts", import.meta.url), { type: "module" });
+  const { promise, resolve, reject } = Promise.withResolvers<WriterReport>();
+  worker.onmessage = ({ data }: MessageEvent<WriterReport>) => resolve(data);
+  worker.onerror = ({ message }) => reject(new Error(message));
+  worker.postMessage({ url, count });
+  try {
+    return await promise;
+  } finally {
+    worker.terminate();
+  }
+}
