@@ -31,14 +31,19 @@ async function openWindow(
   options: BrowserContextOptions = {},
 ): Promise<{ page: Page; context: BrowserContext } & AsyncDisposable> {
   const context = await chromium.browser.newContext(options);
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   return { context, page: await context.newPage(), [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Clicks on a button, and waits for the page that answers: a click alone returns before its form is sent. */
+async function press(page: Page, button: string): Promise<void> {
+  await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name: button }).click()]);
 }
 
 async function logIn(page: Page, name: string): Promise<void> {
   await page.goto(demo.url);
   await page.getByLabel("Name").fill(name);
-  await page.getByRole("button", { name: "Log in" }).click();
+  await press(page, "Log in");
   await page.getByRole("heading", { name: `Sessions of ${name}` }).waitFor();
 }
 
@@ -47,7 +52,7 @@ Deno.test("A browser logs in, counts, reloads and logs out", async () => {
   const { page, context } = window;
   await page.goto(demo.url);
   assertEquals(await context.cookies(), []);
-  await page.getByRole("button", { name: "Count" }).click();
+  await press(page, "Count");
   const [first] = await context.cookies();
 
   await logIn(page, "zoe");
@@ -56,11 +61,11 @@ Deno.test("A browser logs in, counts, reloads and logs out", async () => {
     "Welcome, zoe. Your session has a new token.",
   );
   assertNotEquals((await context.cookies())[0]!.value, first!.value);
-  await page.getByRole("button", { name: "Count" }).click();
+  await press(page, "Count");
   await page.reload();
   assertEquals(await page.locator("output").textContent(), "2");
 
-  await page.getByRole("button", { name: "Log out" }).click();
+  await press(page, "Log out");
   await page.getByRole("heading", { name: "Log in" }).waitFor();
   assertEquals(await context.cookies(), []);
   assertEquals(await page.locator("output").textContent(), "0");
@@ -109,7 +114,7 @@ Deno.test("A browser that signs out everywhere ends the session of another one",
   await logIn(one.page, "wim");
   await logIn(two.page, "wim");
   assertEquals(await two.page.getByRole("button", { name: /^Revoke the session of / }).count(), 1);
-  await two.page.getByRole("button", { name: "Sign out everywhere" }).click();
+  await press(two.page, "Sign out everywhere");
   await one.page.reload();
   await one.page.getByRole("heading", { name: "Log in" }).waitFor();
 });
@@ -118,7 +123,7 @@ Deno.test("A browser without scripts can use the demo", async () => {
   await using window = await openWindow({ javaScriptEnabled: false });
   const { page } = window;
   await logIn(page, "vera");
-  await page.getByRole("button", { name: "Count" }).click();
+  await press(page, "Count");
   assertEquals(await page.locator("output").textContent(), "1");
 });
 

@@ -182,7 +182,7 @@ for (const [request, calls, headers] of costs) {
 }
 
 async function costOf({ cookie, after = 0, handler }: Scenario) {
-  const { store, calls, count, reset } = countingStore(new MemoryStore());
+  const { store, calls, count, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
   const clock = { now: Date.now() };
   const manager = sessions<Data>({ store, idleTimeout: "20m", now: () => clock.now });
   const session = await manager.load();

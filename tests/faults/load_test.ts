@@ -13,6 +13,7 @@ import { withSessions } from "../../middleware/fetch.ts";
 import { hashToken } from "../../core/token.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { assertShowsNone } from "../manager/_secrets.ts";
+import { setCookies } from "../manager/_visits.ts";
 import { type Backend, backends, type FullStore } from "../backends.ts";
 
 type Data = Record<string, unknown>;
@@ -63,9 +64,11 @@ onEach("50 increments of one number by update() make 50", async (store) => {
   assertEquals((await manager.load(token)).get("n"), WRITERS);
 });
 
-/** An application, and the errors behind its answers. */
+/** An application, the errors behind its answers, and the sessions that it began. */
 class Application {
   readonly manager: SessionManager<Data>;
+  /** Of requests whose own session had ended before they looked for it. */
+  readonly begun: string[] = [];
   readonly #errors = new WeakMap<Request, SessionError>();
 
   constructor(store: FullStore) {
@@ -93,6 +96,7 @@ class Application {
     const response = await handler(request);
     const error = this.#errors.get(request);
     if (error !== undefined) assertShowsNone(error, [token, hashToken(token)]);
+    for (const { value } of setCookies(response)) if (value !== "") this.begun.push(value);
     return response.ok || (error?.code ?? `status ${response.status}`);
   }
 }
@@ -134,7 +138,15 @@ onEach(
         );
       }
     }
-    for (const token of tokens) await (await app.manager.load(token)).destroy();
+    for (const token of ended) assertEquals(await app.write(token, "late"), true);
+    for (const token of app.begun) {
+      const session = await app.manager.load(token);
+      assertEquals(session.keys().length, 1, "a session that began after a logout has what its request wrote");
+      assert(!session.exists("n"), "and nothing of the one that ended");
+    }
+    const sentByEnded = ended.size * (requests / tokens.length + 1);
+    assert(app.begun.length >= ended.size && app.begun.length <= sentByEnded, `${app.begun.length} sessions`);
+    for (const token of [...tokens, ...app.begun]) await (await app.manager.load(token)).destroy();
     assertEquals(await Array.fromAsync(store.all({ now: Date.now() })), []);
     answers.length = 0;
     // The gateway of the tests keeps its connections, and their buffers, in this process.

@@ -65,7 +65,7 @@ Deno.test("withSessions() passes on what the platform gives, and types it", asyn
   const handler = withSessions(
     (env: Env) => {
       made++;
-      return sessions<Data>({ cookie: { name: env.NAME } });
+      return sessions<Data>({ store: new MemoryStore({ cleanup: "off" }), cookie: { name: env.NAME } });
     },
     async (request, getSession, env: Env, context: Context) => {
       const session = await getSession();
@@ -186,7 +186,7 @@ Deno.test("What a handler that throws has saved or ended itself stands", async (
     },
   };
   for (const [name, action] of Object.entries(actions)) {
-    const manager = sessions<Data>();
+    const { manager } = counted();
     const handler = withSessions(manager, async (_request, getSession) => {
       const session = await getSession();
       await action(session);
