@@ -26,14 +26,23 @@ export interface OpenStore extends AsyncDisposable {
   requests(): number | undefined;
 }
 
+/** How a store is to be reached, where a test asks more of its server than an application does. */
+export interface Reach {
+  /** How long the store and its client wait, in milliseconds. */
+  timeout?: number;
+  /** How many HTTP requests are sent at once; the others wait for their turn. */
+  concurrency?: number;
+}
+
 /** One kind of store. */
 export interface Backend {
   name: string;
-  open(): Promise<OpenStore>;
+  open(reach?: Reach): Promise<OpenStore>;
 }
 
 // Off, so that no lazy purge adds a request to those that a test counts.
 const OPTIONS = { cleanup: "off" } as const satisfies LibSQLStoreOptions;
+const PATIENCE = 10_000;
 
 let libSQL: Promise<LibSQLServer> | undefined;
 
@@ -69,17 +78,18 @@ const memory: Backend = {
 
 const libSQLFile: Backend = {
   name: "LibSQLStore on a file",
-  async open() {
+  async open({ timeout } = {}) {
+    const options = { ...OPTIONS, timeout };
     const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
     const clients = [createNativeClient({ url: `file:${directory}/sessions.db` })];
-    const store = new LibSQLStore(clients[0]!, OPTIONS);
+    const store = new LibSQLStore(clients[0]!, options);
     await store.createTable();
     return {
       store,
       another() {
         const client = createNativeClient({ url: `file:${directory}/sessions.db` });
         clients.push(client);
-        return new LibSQLStore(client, OPTIONS);
+        return new LibSQLStore(client, options);
       },
       requests: () => undefined,
       async [Symbol.asyncDispose]() {
@@ -92,13 +102,13 @@ const libSQLFile: Backend = {
 
 const libSQLHttp: Backend = {
   name: "LibSQLStore over HTTP",
-  async open() {
+  async open({ timeout, concurrency = Infinity } = {}) {
     const { url } = await sharedLibSQL();
     const table = freshTable();
-    const counting = countingFetch(fetchWithTimeout(10_000));
+    const counting = countingFetch(fetchWithTimeout(timeout ?? PATIENCE));
     const another = () => {
-      const client = createWebClient({ url, concurrency: Infinity, fetch: counting.fetch });
-      return new LibSQLStore(client, { ...OPTIONS, table });
+      const client = createWebClient({ url, concurrency, fetch: counting.fetch });
+      return new LibSQLStore(client, { ...OPTIONS, timeout, table });
     };
     const store = another();
     await store.createTable();
@@ -114,11 +124,12 @@ const libSQLHttp: Backend = {
 
 const planetScale: Backend = {
   name: "PlanetScaleStore",
-  async open() {
+  async open({ timeout, concurrency = Infinity } = {}) {
     const gateway = await startGateway(await sharedMySQL());
+    const fetch = inTurns(concurrency, fetchWithTimeout(timeout ?? PATIENCE));
     const another = () => {
-      const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(10_000) });
-      return new PlanetScaleStore(client, OPTIONS);
+      const client = new Client({ ...gateway.config(), fetch });
+      return new PlanetScaleStore(client, { ...OPTIONS, timeout });
     };
     const store = another();
     await store.createTable();
@@ -131,6 +142,23 @@ const planetScale: Backend = {
     };
   },
 };
+
+/** What `@libsql/client` has as an option, and PlanetScale's driver has not. */
+function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
+  let free = concurrency;
+  const waiting: (() => void)[] = [];
+  return async (...request) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await send(...request);
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
+  };
+}
 
 /** Every kind of store there is. */
 export const backends: readonly Backend[] = [memory, libSQLFile, libSQLHttp, planetScale];

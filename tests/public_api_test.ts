@@ -190,7 +190,7 @@ async function run(args: string[]): Promise<{ code: number; stdout: string; stde
     args,
     cwd: ROOT,
     env: { NO_COLOR: "1" },
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(120_000),
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }

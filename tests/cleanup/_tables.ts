@@ -16,6 +16,9 @@ import { type Gateway, type Interceptor, startGateway } from "../services/planet
 /** What the tests take for now. Not a whole second, so that what rounds shows. */
 export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
 
+/** Longer than several purges at once take on a busy machine; no test here waits in vain. */
+const PATIENCE = 30_000;
+
 /** How many rows of which kind. */
 export interface RowCounts {
   expired: number;
@@ -78,7 +81,7 @@ const libSQL: Kind<ServerTable> = {
     const { url } = await sharedLibSQL();
     const name = freshTable();
     const client = createClient({ url, concurrency: Infinity });
-    const send = fetchWithTimeout(10_000);
+    const send = fetchWithTimeout(PATIENCE);
     const fetch = async (request: Request) => {
       if (table.intercept === undefined) return await send(request);
       const sql = await request.clone().text();
@@ -87,6 +90,7 @@ const libSQL: Kind<ServerTable> = {
     const another = (given?: CleanupOptions) =>
       new LibSQLStore(createClient({ url, concurrency: Infinity, fetch }), {
         cleanup: "off",
+        timeout: PATIENCE,
         table: name,
         ...given,
       });
@@ -124,8 +128,9 @@ const planetScale: Kind<ServerTable> = {
     const server = await sharedMySQL();
     const gateway: Gateway = await startGateway(server);
     const another = (given?: CleanupOptions) =>
-      new PlanetScaleStore(new Client({ ...gateway.config(), fetch: fetchWithTimeout(10_000) }), {
+      new PlanetScaleStore(new Client({ ...gateway.config(), fetch: fetchWithTimeout(PATIENCE) }), {
         cleanup: "off",
+        timeout: PATIENCE,
         ...given,
       });
     const store = another(options);

@@ -118,7 +118,8 @@ Deno.test("pauseInBackground() alone lets a process end that has nothing else to
     pauseInBackground(600_000).then(() => console.log("waited"));`;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-config", script],
-    signal: AbortSignal.timeout(10_000),
+    // A fraction of the pause, and long enough for a process to start on a busy machine.
+    signal: AbortSignal.timeout(60_000),
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, ""]);
 });

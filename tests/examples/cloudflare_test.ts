@@ -8,7 +8,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { setCookies } from "../manager/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { type LibSQLServer, startLibSQL } from "../services/libsql.ts";
-import { startWorker, type WorkerdServer } from "../services/workerd.ts";
+import { type ScheduledResult, startWorker, type WorkerdServer } from "../services/workerd.ts";
 
 const EXAMPLE = new URL("../../examples/cloudflare/", import.meta.url);
 /** SQLite's Julian day of now, as the table has it. */
@@ -34,8 +34,8 @@ async function client() {
 }
 
 /** Another instance of the Worker, on the same database. */
-async function startExample(): Promise<WorkerdServer> {
-  const bindings = { LIBSQL_URL: server.url, LIBSQL_AUTH_TOKEN: await server.token() };
+async function startExample({ url }: { url: string } = server): Promise<WorkerdServer> {
+  const bindings = { LIBSQL_URL: url, LIBSQL_AUTH_TOKEN: await server.token() };
   return await startWorker({ entry: new URL("src/index.ts", EXAMPLE), bindings });
 }
 
@@ -53,11 +53,24 @@ async function submit(
   visitor: Visitor,
   path: string,
   fields: Record<string, string> = {},
+  { url }: { url: string } = worker,
 ): Promise<Response> {
-  const headers = { Origin: worker.url };
+  const headers = { Origin: url };
   const response = await visitor.visit(path, { method: "POST", headers, body: new URLSearchParams(fields) });
   await response.body?.cancel();
   return response;
+}
+
+/** Sends a cron event, and another where the two seconds ran out that the example gives its database. */
+async function purge(): Promise<ScheduledResult> {
+  for (let attempt = 1;; attempt++) {
+    const result = await worker.scheduled();
+    if (result.ok || !result.error?.includes("(timeout)") || attempt === 5) return result;
+  }
+}
+
+async function delay(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function rows(): Promise<number> {
@@ -121,26 +134,81 @@ Deno.test("examples/cloudflare keeps a message from /put for /get, on another in
   assertEquals(await elsewhere.text("/get"), "Hello from a session!\n");
 });
 
+/** How many requests a client of the driver has under way unless told otherwise; others wait for them. */
+const DEFAULT_CONCURRENCY = 20;
+
+/** A way to the database that tells how many requests were on it at once; each waits a while for others. */
+function startGate(): { url: string; most(): number } & AsyncDisposable {
+  let [present, most] = [0, 0];
+  const crowd = Promise.withResolvers<void>();
+  const pass = async ({ method, headers, url }: Request, body: ArrayBuffer) => {
+    // Less than the example gives its database.
+    await Promise.race([crowd.promise, delay(1_000)]);
+    const response = await fetch(server.url + new URL(url).pathname, { method, headers, body });
+    const { status } = response;
+    // Without the headers that tell how the bytes were packed on their way here.
+    const type = response.headers.get("Content-Type") ?? "";
+    return new Response(await response.arrayBuffer(), { status, headers: { "Content-Type": type } });
+  };
+  // Whoever does not wait for an answer any more needs none.
+  const onError = () => new Response(null, { status: 502 });
+  const gate = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, onError }, async (request) => {
+    const body = await request.arrayBuffer();
+    most = Math.max(most, ++present);
+    if (most > DEFAULT_CONCURRENCY) crowd.resolve();
+    return await pass(request, body).finally(() => present--);
+  });
+  return {
+    url: `http://127.0.0.1:${gate.addr.port}`,
+    most: () => most,
+    [Symbol.asyncDispose]: () => gate.shutdown(),
+  };
+}
+
+/**
+ * Sends a request, and again as long as it is answered by 503: on a machine that is busy otherwise time may run
+ * out for some of many, who are told so.
+ */
+async function insist(send: () => Promise<Response>, onRefusal = () => {}): Promise<Response> {
+  const deadline = performance.now() + 180_000;
+  for (let attempt = 1;; attempt++) {
+    const response = await send();
+    if (response.status !== 503 || performance.now() > deadline) return response;
+    await response.body?.cancel();
+    onRefusal();
+    await delay(Math.random() * 500 * 2 ** attempt);
+  }
+}
+
+const homeOf = async (visitor: Visitor) => JSON.parse(await (await insist(() => visitor.visit("/"))).text());
+
 Deno.test("examples/cloudflare serves 100 requests at once on one instance", async (t) => {
-  await t.step("of 100 users", async () => {
-    const visitors = Array.from({ length: 100 }, () => visitorOf(worker));
-    const statuses = await Promise.all(
-      visitors.map(async (visitor) => (await submit(visitor, "/count")).status),
-    );
-    assertEquals(statuses, Array(100).fill(303));
-    const texts = await Promise.all(visitors.map((visitor) => visitor.text("/")));
-    assertEquals(new Set(texts), new Set(['{"user":null,"count":1}']));
+  await t.step("of 100 users, none of whom waits for another", async () => {
+    await using gate = startGate();
+    await using instance = await startExample(gate);
+    // A slow machine may not bring as many together at the first time.
+    for (let round = 1; round <= 10 && gate.most() <= DEFAULT_CONCURRENCY; round++) {
+      const visitors = Array.from({ length: 100 }, () => visitorOf(instance));
+      const responses = await Promise.all(
+        visitors.map((visitor) => insist(() => submit(visitor, "/count", {}, instance))),
+      );
+      assertEquals(responses.map(({ status }) => status), Array(100).fill(303));
+      assertEquals(await Promise.all(visitors.map(homeOf)), Array(100).fill({ user: null, count: 1 }));
+    }
+    assert(gate.most() > DEFAULT_CONCURRENCY, `never more than ${gate.most()} at once`);
   });
   await t.step("of one user, and every one of them counts", async () => {
     const visitor = visitorOf(worker);
     await visitor.text("/put");
-    const count = async (attempts: number): Promise<number> => {
-      const { status } = await submit(visitor, "/count");
-      // On a machine that is busy otherwise time may run out for a few: they are told so, and were not counted.
-      return status === 503 && attempts > 1 ? await count(attempts - 1) : status;
-    };
-    assertEquals(await Promise.all(Array.from({ length: 100 }, () => count(5))), Array(100).fill(303));
-    assertEquals(JSON.parse(await visitor.text("/")), { user: null, count: 100 });
+    let refusals = 0;
+    const responses = await Promise.all(
+      Array.from({ length: 100 }, () => insist(() => submit(visitor, "/count"), () => refusals++)),
+    );
+    assertEquals(responses.map(({ status }) => status), Array(100).fill(303));
+    // Each that was answered counts once; one that was refused may have been counted, where its answer was late.
+    const { user, count } = await homeOf(visitor);
+    assertEquals(user, null);
+    assert(count >= 100 && count <= 100 + refusals, `${count} with ${refusals} refused`);
   });
 });
 
@@ -153,7 +221,7 @@ Deno.test("The scheduled handler of examples/cloudflare deletes what has expired
     { sql: `${insert} + 1)`, args: ["live"] },
   ];
   await database.batch(batch, "write");
-  assertEquals(await worker.scheduled(), { ok: true, outcome: "ok", noRetry: false });
+  assertEquals(await purge(), { ok: true, outcome: "ok", noRetry: false });
   assertEquals((await database.execute("SELECT token FROM sessions")).rows.map((row) => row[0]), ["live"]);
 });
 
@@ -167,7 +235,7 @@ Deno.test("A purge that fails is a failure for the platform, and the next one su
     `INSERT INTO sessions (token, data, expiry) VALUES ('late', x'00', ${NOW} - 1)`,
   );
   const before = await rows();
-  assertEquals((await worker.scheduled()).ok, true);
+  assertEquals((await purge()).ok, true);
   assertEquals(await rows(), before - 1);
 });
 

@@ -13,6 +13,7 @@ import { spawnGuarded } from "../services/_process.ts";
 const EXAMPLE = new URL("../../examples/deno/", import.meta.url);
 // At its first start it may have to download the database's driver.
 const START_TIMEOUT = 60_000;
+const START_ATTEMPTS = 3;
 
 interface RunningExample extends AsyncDisposable {
   visitor(): Visitor;
@@ -24,15 +25,27 @@ interface RunningExample extends AsyncDisposable {
 async function start(env: Record<string, string>, ...flags: string[]): Promise<RunningExample> {
   const readme = await Deno.readTextFile(new URL("README.md", EXAMPLE));
   const [, options = ""] = /^deno serve (.*) main\.ts$/m.exec(readme) ?? [];
-  const port = freePort();
   const main = decodeURIComponent(new URL("main.ts", EXAMPLE).pathname);
-  const args = ["serve", ...options.split(" "), ...flags, "--host=127.0.0.1", `--port=${port}`, main];
-  const process = spawnGuarded(Deno.execPath(), args, { env: { NO_COLOR: "1", ...env } });
-  await until(START_TIMEOUT, () => {
-    if (process.exitCode() !== undefined) throw new Error(`The example ended early:\n${process.output()}`);
-    return process.output().includes("Listening on");
-  });
-  const url = `http://127.0.0.1:${port}`;
+  let url = "";
+  const spawn = () => {
+    const port = freePort();
+    url = `http://127.0.0.1:${port}`;
+    const args = ["serve", ...options.split(" "), ...flags, "--host=127.0.0.1", `--port=${port}`, main];
+    return spawnGuarded(Deno.execPath(), args, { env: { NO_COLOR: "1", ...env } });
+  };
+  let process = spawn();
+  const listens = () => process.output().includes("Listening on");
+  for (let attempt = 1;; attempt++) {
+    await until(START_TIMEOUT, () => listens() || process.exitCode() !== undefined);
+    if (listens()) break;
+    // Another process may have taken the port meanwhile, and on a machine that stands still the two seconds that the
+    // example gives its database may run out. Whoever runs it starts it again.
+    const isBadLuck = /AddrInUse|failed to create the table \(timeout\)/.test(process.output());
+    if (!isBadLuck || attempt === START_ATTEMPTS) {
+      throw new Error(`The example ended early:\n${process.output()}`);
+    }
+    process = spawn();
+  }
   return {
     visitor: () => new Visitor((path, init) => fetch(url + path, init)),
     async submit(visitor, path, fields = {}) {
@@ -41,7 +54,7 @@ async function start(env: Record<string, string>, ...flags: string[]): Promise<R
       await response.body?.cancel();
       return response;
     },
-    [Symbol.asyncDispose]: process.kill,
+    [Symbol.asyncDispose]: () => process.kill(),
   };
 }
 

@@ -26,7 +26,7 @@ async function upgrade(path: string, cookie = ""): Promise<Handshake> {
 
 /** The runtime tells of an error a little after the response. */
 async function logged(text: string): Promise<void> {
-  await until(5_000, () => worker.logs().includes(text));
+  await until(30_000, () => worker.logs().includes(text));
 }
 
 function tokenIn({ headers }: Handshake): string | undefined {

@@ -107,11 +107,14 @@ export class Bed {
   }
 }
 
+/** Longer than a machine that stands still for some seconds takes for an operation of several requests. */
+const PATIENCE = 30_000;
+
 /** One test for each kind of store. */
 export function onEachStore(name: string, test: (bed: Bed) => Promise<void>, stores = backends): void {
   for (const backend of stores) {
     Deno.test(`${name} [${backend.name}]`, async () => {
-      await using opened = await backend.open();
+      await using opened = await backend.open({ timeout: PATIENCE });
       await test(new Bed(opened));
     });
   }

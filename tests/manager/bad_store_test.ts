@@ -9,6 +9,7 @@ import {
 } from "../../mod.ts";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { assertEquals, assertInstanceOf, assertRejects } from "../assert.ts";
+import { until } from "../services/demo.ts";
 import { type LibSQLServer, startLibSQL } from "../services/libsql.ts";
 import { assertShowsNone } from "./_secrets.ts";
 import { Browser } from "./_visits.ts";
@@ -22,10 +23,13 @@ interface Application {
   errors: { error: SessionError; phase: string }[];
 }
 
+/** More than a busy machine takes for anything, so that a server that only is slow passes for no other. */
+const PATIENCE = 30_000;
+
 /** A manager on the server, as an application would have it. */
-function applicationOn({ url }: LibSQLServer, authToken?: string, timeout = 2_000): Application {
+function applicationOn({ url }: LibSQLServer, authToken?: string, timeout = PATIENCE): Application {
   const client = createClient({ url, authToken, concurrency: Infinity, fetch: fetchWithTimeout(timeout) });
-  const store = new LibSQLStore(client, { cleanup: "off" });
+  const store = new LibSQLStore(client, { cleanup: "off", timeout: PATIENCE });
   const errors: Application["errors"] = [];
   const manager = sessions({
     store,
@@ -127,6 +131,23 @@ Deno.test("A store that is down when a new session is saved: 503, no cookie, and
   assertEquals(await tableOf(store), rows);
 });
 
+/** Stops every thread of a process. The signal alone takes its time, in which a server may still answer. */
+async function suspend(pid: number): Promise<void> {
+  Deno.kill(pid, "SIGSTOP");
+  const tasks = `/proc/${pid}/task`;
+  await until(PATIENCE, () => {
+    try {
+      const states = [...Deno.readDirSync(tasks)].map(({ name }) =>
+        Deno.readTextFileSync(`${tasks}/${name}/stat`)
+      );
+      return states.every((state) => /\) T /.test(state));
+    } catch {
+      // A thread that has ended since it was listed.
+      return false;
+    }
+  });
+}
+
 Deno.test("A store that hangs: 503 when its time is up, and the same cookie works when it goes on", async () => {
   await using server = await startLibSQL();
   const { browser, store } = await signedIn(server);
@@ -134,8 +155,8 @@ Deno.test("A store that hangs: 503 when its time is up, and the same cookie work
   const impatient = applicationOn(server, undefined, 100);
   const visitor = new Browser(impatient.manager);
   visitor.cookies.set("__Host-session", browser.token!);
-  Deno.kill(server.pid, "SIGSTOP");
   try {
+    await suspend(server.pid);
     await assertUnavailable(await visitor.visit((session) => session.get("user")));
   } finally {
     Deno.kill(server.pid, "SIGCONT");

@@ -5,15 +5,18 @@
 
 import { createClient } from "@libsql/client/web";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
-import { freePort } from "../services/_port.ts";
+import { CLOSED_PORT } from "../services/_port.ts";
+
+/** Nothing here waits in vain: what is not there is refused at once. */
+const PATIENCE = 20_000;
 
 /** A store on the libSQL server at an address. */
 export function libSQLStoreAt(url: string, table?: string): LibSQLStore {
-  const client = createClient({ url, concurrency: Infinity, fetch: fetchWithTimeout(2_000) });
-  return new LibSQLStore(client, { cleanup: "off", ...(table && { table }) });
+  const client = createClient({ url, concurrency: Infinity, fetch: fetchWithTimeout(PATIENCE) });
+  return new LibSQLStore(client, { cleanup: "off", timeout: PATIENCE, ...(table && { table }) });
 }
 
 /** A store of which every call fails. */
 export function storeWithoutServer(): LibSQLStore {
-  return libSQLStoreAt(`http://127.0.0.1:${freePort()}`);
+  return libSQLStoreAt(`http://127.0.0.1:${CLOSED_PORT}`);
 }

@@ -113,10 +113,10 @@ export function spawnGuarded(cmd: string, args: string[], options: GuardedOption
       // It ended just now, or the supervisor has yet to say so.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 60_000;
     while (exitCode() === undefined) {
       if (performance.now() > deadline) {
-        throw new Error(`Cannot end ${cmd}: process ${pid} survived SIGKILL for 10 s`);
+        throw new Error(`Cannot end ${cmd}: process ${pid} survived SIGKILL for 60 s`);
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }

@@ -39,6 +39,8 @@ export async function startChromium(): Promise<RunningBrowser> {
     const browser = await chromium.launch({
       executablePath,
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+      // It takes 2 seconds unless the machine is busy.
+      timeout: 120_000,
       env: { LD_LIBRARY_PATH: `${directory}/lib`, HOME: directory, TMPDIR: directory },
     });
     return {

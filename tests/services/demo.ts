@@ -30,6 +30,7 @@ export interface Demo extends AsyncDisposable {
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 // At its first start it may have to download the database's driver.
 const START_TIMEOUT = 60_000;
+const PORT_ATTEMPTS = 3;
 
 /** Starts the demo's process and does not wait for it. */
 export function spawnDemo(
@@ -43,22 +44,33 @@ export function spawnDemo(
 
 /** Starts the demo and waits until it says where it is. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
-  const process = spawnDemo(options);
-  await until(START_TIMEOUT, () => {
-    if (process.exitCode() !== undefined) throw new Error(`The demo ended early:\n${process.output()}`);
-    return process.output().includes("The demo is on ");
-  });
+  let process = spawnDemo(options);
+  for (let attempt = 1; !(await isListening(process)); attempt++) {
+    // Another process may have taken the port meanwhile.
+    const isTaken = process.output().includes(`Port ${process.port} is taken.`);
+    if (!isTaken || options.port !== undefined || attempt === PORT_ATTEMPTS) {
+      throw new Error(`The demo ended early:\n${process.output()}`);
+    }
+    process = spawnDemo(options);
+  }
   return {
     url: `http://localhost:${process.port}`,
     output: process.output,
     async stop(signal = "SIGTERM") {
       Deno.kill(process.pid, signal);
-      await until(10_000, () => process.exitCode() !== undefined);
+      await until(30_000, () => process.exitCode() !== undefined);
       return process.exitCode()!;
     },
     kill: process.kill,
     [Symbol.asyncDispose]: process.kill,
   };
+}
+
+/** Waits until the demo says where it is; `false` where it has ended. */
+async function isListening(process: GuardedProcess): Promise<boolean> {
+  const listens = () => process.output().includes("The demo is on ");
+  await until(START_TIMEOUT, () => listens() || process.exitCode() !== undefined);
+  return listens();
 }
 
 /** Waits until something is so; throws when the time is up. */

@@ -9,7 +9,7 @@
  * It speaks TCP by itself: an HTTP server would not let go of a request half-way.
  * @module
  */
-import { freePort } from "./_port.ts";
+import { CLOSED_PORT } from "./_port.ts";
 
 /**
  * What becomes of a request: whether it reaches the database, how often, and what the client gets.
@@ -78,7 +78,6 @@ const HEADER = "x-fault";
  */
 export function startFaultProxy(target: string, { keepAlive = false } = {}): FaultProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const closedPort = freePort();
   const connections = new Set<Deno.TcpConn>();
   const serving = new Set<Promise<void>>();
   let requests = 0;
@@ -106,7 +105,7 @@ export function startFaultProxy(target: string, { keepAlive = false } = {}): Fau
       const meant = new Request(input, init);
       const fault = proxy.faults(requests++);
       const { pathname, search } = new URL(meant.url);
-      const port = fault === "refused" ? closedPort : listener.addr.port;
+      const port = fault === "refused" ? CLOSED_PORT : listener.addr.port;
       const headers = new Headers(meant.headers);
       headers.set(HEADER, fault);
       const body = await meant.arrayBuffer();

@@ -65,7 +65,7 @@ export interface LibSQLServer extends AsyncDisposable {
 }
 
 /** How long a server may take until it is ready. Usually it takes 0.1 s; a busy machine gets a lot more. */
-const START_TIMEOUT = 15_000;
+const START_TIMEOUT = 60_000;
 const PORT_ATTEMPTS = 3;
 
 /**

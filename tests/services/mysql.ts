@@ -71,7 +71,7 @@ export const MYSQL8_SQL_MODE = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_I
   "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
 
 /** How long a server may take until it is ready. Usually it takes 0.2 s; a busy machine gets a lot more. */
-const START_TIMEOUT = 30_000;
+const START_TIMEOUT = 60_000;
 const PORT_ATTEMPTS = 3;
 
 /**

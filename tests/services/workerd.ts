@@ -66,7 +66,7 @@ export interface WorkerdServer extends AsyncDisposable {
 }
 
 /** How long the runtime may take until it listens. Usually it takes 0.1 s; a busy machine gets a lot more. */
-const START_TIMEOUT = 15_000;
+const START_TIMEOUT = 60_000;
 
 /**
  * Bundles a Worker, the import map of this repository applied, and starts it on a free port of the loopback interface.

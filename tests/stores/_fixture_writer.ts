@@ -22,7 +22,8 @@ const thread = self as unknown as {
 
 thread.onmessage = async ({ data: { url, count } }) => {
   const client = createClient({ url });
-  const manager = sessions({ store: new LibSQLStore(client, { cleanup: "off" }) });
+  // On a slow disk the others may hold the lock for long, and one of them take it again before this one looks.
+  const manager = sessions({ store: new LibSQLStore(client, { cleanup: "off", timeout: "60s" }) });
   const report: WriterReport = { tokens: [], failures: [] };
   for (let number = 0; number < count; number++) {
     try {

@@ -27,6 +27,9 @@ export interface PlanetScaleBenchOptions {
   table?: string[];
 }
 
+/** Longer than a busy machine takes for an operation of several requests; no test here waits in vain. */
+const PATIENCE = 30_000;
+
 /** A gateway with an empty table. */
 export async function openPlanetScale(options: PlanetScaleBenchOptions = {}): Promise<PlanetScaleBench> {
   const server = await sharedMySQL();
@@ -35,9 +38,9 @@ export async function openPlanetScale(options: PlanetScaleBenchOptions = {}): Pr
   const schema = new PlanetScaleStore(new Client({ url: "mysql://user:password@127.0.0.1/" })).schema();
   for (const statement of options.table ?? schema) await query(statement);
   const gateway = await startGateway(server, { database, ...options.gateway });
-  const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(10_000) });
+  const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(PATIENCE) });
   const another = (given?: PlanetScaleStoreOptions) =>
-    new PlanetScaleStore(client, { cleanup: "off", ...options.store, ...given });
+    new PlanetScaleStore(client, { cleanup: "off", timeout: PATIENCE, ...options.store, ...given });
   return {
     gateway,
     client,

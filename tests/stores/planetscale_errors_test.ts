@@ -3,6 +3,7 @@ import { Client } from "@planetscale/database";
 import { SessionStoreError, SessionTooLargeError } from "../../mod.ts";
 import { fetchWithTimeout, PlanetScaleStore } from "../../stores/planetscale.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../assert.ts";
+import { CLOSED_PORT } from "../services/_port.ts";
 import { startMySQL } from "../services/mysql.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
 import {
@@ -242,10 +243,7 @@ Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes
 });
 
 Deno.test("PlanetScaleStore does not take a refused connection for proof that nothing was written", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  const client = new Client({ url: `http://u:p@127.0.0.1:${port}`, fetch: fetchWithTimeout(10_000) });
+  const client = new Client({ url: `http://u:p@127.0.0.1:${CLOSED_PORT}`, fetch: fetchWithTimeout(10_000) });
   const store = new PlanetScaleStore(client, { cleanup: "off" });
   // It may be the second time that `fetch` sent it, after a connection that broke.
   for (const call of calls) {
