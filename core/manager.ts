@@ -339,7 +339,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       while (true) {
         // Before the page is asked for, since waiting alone would still send the request.
         if (signal?.aborted) throw new GaveUp("aborted");
-        const next = await waitFor(rows.next(), this.#access(context).remaining, signal);
+        const next = await waitFor(rows.next(), this.#access(context).patience, signal);
         if (next.done) return;
         yield next.value;
       }

@@ -40,8 +40,12 @@ export class StoreAccess {
     this.#until = performance.now() + (this.#mayHang ? timeout : DEFAULT_TIMEOUT);
   }
 
-  /** Milliseconds that are left. */
-  get remaining(): number {
+  /** How long to wait for a call that is made now, in milliseconds. */
+  get patience(): number {
+    return this.#mayHang ? this.#remaining : Infinity;
+  }
+
+  get #remaining(): number {
     return this.#until - performance.now();
   }
 
@@ -99,7 +103,7 @@ export class StoreAccess {
   async retryAfter(attempt: number, heedSignal = true, took = 0): Promise<boolean> {
     const signal = heedSignal ? this.context.signal : undefined;
     const ms = backoff(attempt, Math.max(10, took), Math.max(250, 8 * took));
-    if (signal?.aborted || this.remaining <= ms + this.#waitedForLock) return false;
+    if (signal?.aborted || this.#remaining <= ms + this.#waitedForLock) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
@@ -130,7 +134,7 @@ export class StoreAccess {
     }
     const started = performance.now();
     try {
-      return await waitFor(call(), this.#mayHang ? this.remaining : Infinity, signal);
+      return await waitFor(call(), this.patience, signal);
     } catch (error) {
       const failure = toSessionError(operation, error, writes);
       if (failure instanceof SessionStoreError && failure.reason === "busy") {

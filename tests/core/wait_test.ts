@@ -1,4 +1,5 @@
 import { backoff, GaveUp, LONGEST_TIMER, pause, pauseInBackground, waitFor } from "../../core/wait.ts";
+import { MemoryStore, sessions } from "../../mod.ts";
 import { fetchWithTimeout } from "../../stores/libsql.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../assert.ts";
 
@@ -146,4 +147,24 @@ Deno.test("backoff() gives a random share, from nothing to almost all of it", ()
   const spans = Array.from({ length: 100 }, () => backoff(3, 10, 250));
   assert(spans.every((ms) => ms >= 0 && ms < 40));
   assert(new Set(spans).size > 50);
+});
+
+class WatchedStore extends MemoryStore {
+  override readonly timeout = 60_000;
+}
+
+Deno.test("A manager watches over no call of a store whose timeout is Infinity, listings included", async () => {
+  const watches = async (store: MemoryStore) =>
+    (await delaysOf(async () => {
+      const manager = sessions({ store });
+      const session = await manager.load();
+      session.subject = "zoe";
+      await session.commit();
+      for await (const listed of manager.iterate()) assertEquals(listed.subject, "zoe");
+      assertEquals((await manager.sessionsOf("zoe")).length, 1);
+      assertEquals(await manager.destroyAll("zoe"), 1);
+    })).length;
+  assertEquals(await watches(new MemoryStore({ cleanup: "off" })), 0);
+  // The insert, two pages of each listing, since the last one is known by its end, and the deletion.
+  assertEquals(await watches(new WatchedStore({ cleanup: "off" })), 6);
 });

@@ -10,7 +10,7 @@ import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { PlanetScaleStore } from "../../stores/planetscale.ts";
 import { freshTable, type FullStore, sharedLibSQL, sharedMySQL } from "../backends.ts";
 import { Clock, HOUR, MINUTE } from "../manager/_bed.ts";
-import { type FaultProxy, startFaultProxy } from "../services/fault_proxy.ts";
+import { type FaultProxy, type Fetch, startFaultProxy } from "../services/fault_proxy.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
 
 /** What must never be seen in an error, a log or an event. */
@@ -19,11 +19,14 @@ export const CANARY = { value: "canary-value-7f3a", password: "canary_password_9
 /** How long one request to the database may take, and how long all that one operation needs: less than two of them. */
 export const FETCH_TIMEOUT = 220;
 export const STORE_TIMEOUT = 300;
+/** How long to wait for the database where no fault is in the way, in milliseconds: the machine may be slow. */
+const PATIENCE = 60_000;
 
 export type Data = { n: number; secret: string };
 
 /** Managers of one database. */
 export interface FaultBed extends AsyncDisposable {
+  /** What is in the way now: {@linkcode settle} replaces it. */
   readonly proxy: FaultProxy;
   readonly clock: Clock;
   /** Behind the proxy. */
@@ -36,6 +39,8 @@ export interface FaultBed extends AsyncDisposable {
   readonly errors: SessionError[];
   /** Everything that its hooks were told. */
   readonly told: unknown[];
+  /** Waits until the database has done what has come through so far; what has not will never come. */
+  settle(): Promise<void>;
 }
 
 /** A database with an HTTP interface. */
@@ -44,18 +49,25 @@ export interface FaultServer {
   open(): Promise<FaultBed>;
 }
 
-function bedOf(
-  proxy: FaultProxy,
-  store: FullStore,
-  trueStore: FullStore,
-  stop: () => Promise<void>,
-): FaultBed {
+/** A store that sends its requests by a `fetch` and waits for so long. */
+type OpenStore = (fetch: typeof globalThis.fetch, timeout: number) => FullStore & {
+  createTable(): Promise<void>;
+};
+
+async function openBed(url: string, open: OpenStore, stop: () => Promise<void>): Promise<FaultBed> {
+  let proxy = startFaultProxy(url);
+  const faulty: Fetch = (input, init) => proxy.through(fetchWithTimeout(FETCH_TIMEOUT))(input, init);
+  const store = open(faulty as typeof fetch, STORE_TIMEOUT);
+  const trueStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
+  await trueStore.createTable();
   const clock = new Clock();
   const errors: SessionError[] = [];
   const told: unknown[] = [];
   const times = { now: clock.now, lifetime: HOUR, idleTimeout: 20 * MINUTE };
   return {
-    proxy,
+    get proxy() {
+      return proxy;
+    },
     clock,
     store,
     trueStore,
@@ -71,6 +83,10 @@ function bedOf(
       },
     }),
     truth: sessions<Data>({ ...times, store: trueStore }),
+    async settle() {
+      await proxy.stop();
+      proxy = startFaultProxy(url);
+    },
     async [Symbol.asyncDispose]() {
       await proxy.stop();
       await stop();
@@ -86,31 +102,21 @@ export const faultServers: readonly FaultServer[] = [
     name: "LibSQLStore over HTTP",
     async open() {
       const { url } = await sharedLibSQL();
-      const proxy = startFaultProxy(url);
       const table = freshTable();
-      const open = (fetch: typeof globalThis.fetch, timeout: number) => {
+      return await openBed(url, (fetch, timeout) => {
         const client = createClient({ url, authToken: CANARY.password, concurrency: Infinity, fetch });
         return new LibSQLStore(client, { ...OPTIONS, table, timeout });
-      };
-      const truth = open(fetchWithTimeout(10_000), 10_000);
-      await truth.createTable();
-      const store = open(proxy.through(fetchWithTimeout(FETCH_TIMEOUT)) as typeof fetch, STORE_TIMEOUT);
-      return bedOf(proxy, store, truth, () => Promise.resolve());
+      }, () => Promise.resolve());
     },
   },
   {
     name: "PlanetScaleStore",
     async open() {
       const gateway = await startGateway(await sharedMySQL(), { password: CANARY.password });
-      const proxy = startFaultProxy(gateway.url);
-      const open = (fetch: typeof globalThis.fetch, timeout: number) => {
+      return await openBed(gateway.url, (fetch, timeout) => {
         const client = new Client({ ...gateway.config(), fetch });
         return new PlanetScaleStore(client, { ...OPTIONS, timeout });
-      };
-      const truth = open(fetchWithTimeout(10_000) as typeof fetch, 10_000);
-      await truth.createTable();
-      const store = open(proxy.through(fetchWithTimeout(FETCH_TIMEOUT)) as typeof fetch, STORE_TIMEOUT);
-      return bedOf(proxy, store, truth, () => gateway.stop());
+      }, () => gateway.stop());
     },
   },
 ];

@@ -14,18 +14,21 @@ import { withSessions } from "../../middleware/fetch.ts";
 import { MINUTE } from "../manager/_bed.ts";
 import { FAULTS, type ProxyFault } from "../services/fault_proxy.ts";
 import { CANARY, type Data, type FaultBed } from "./_bed.ts";
+import { Stopwatch } from "./_stopwatch.ts";
 
 /** Whether the first request of an operation meets the fault, or all of them. */
 export type Extent = "first" | "all";
 
 /** What came out of one operation. */
 export interface Outcome {
-  /** Milliseconds from the first faulty request on. */
+  /** Milliseconds from the first faulty request on, without those in which the process stood still. */
   elapsed: number;
   /** What the caller was told; `undefined` where all went well. */
   error: SessionError | undefined;
   /** What is wrong with that, compared with what is in the database. */
   problems: string[];
+  /** What would be wrong on any but a very slow machine. */
+  delays: string[];
   /** Everything that the caller and the hooks were given to see. */
   shown: unknown[];
   /** The tokens that went to the database. */
@@ -45,10 +48,11 @@ export class Cell {
   readonly bed: FaultBed;
   readonly subject = crypto.randomUUID();
   readonly problems: string[] = [];
+  readonly delays: string[] = [];
   readonly #fault: ProxyFault;
   readonly #extent: Extent;
   readonly #shown: unknown[] = [];
-  #started = 0;
+  #watch: Stopwatch | undefined;
   #tokens: string[] = [];
 
   constructor(bed: FaultBed, fault: ProxyFault, extent: Extent) {
@@ -76,18 +80,30 @@ export class Cell {
   arm(): void {
     this.bed.proxy.reset();
     this.bed.proxy.faults = (request) => this.#extent === "all" || request === 0 ? this.#fault : "none";
-    this.#started = performance.now();
+    this.#watch = new Stopwatch();
   }
 
-  /** The database works again. */
-  disarm(): number {
-    const elapsed = performance.now() - this.#started;
-    this.bed.proxy.reset();
+  /** The database works again, and is as what was sent has left it. */
+  async disarm(): Promise<number> {
+    const elapsed = this.#watch?.stop() ?? 0;
+    this.expectInTime(this.isArmed, "it came to nothing before the fault");
+    // Nor is it met in the middle of another cell, which might have to answer for it.
+    await this.bed.settle();
     return elapsed;
+  }
+
+  /** Whether the fault was in the way at all. */
+  get isArmed(): boolean {
+    return this.#watch !== undefined;
   }
 
   expect(truth: boolean, problem: string): void {
     if (!truth) this.problems.push(problem);
+  }
+
+  /** What is right wherever no request runs out of time for want of speed. */
+  expectInTime(truth: boolean, problem: string): void {
+    if (!truth) this.delays.push(problem);
   }
 
   /** The number in a session; `undefined` where it is no more. */
@@ -106,9 +122,9 @@ export class Cell {
     this.arm();
     try {
       const result = await call();
-      return { elapsed: this.disarm(), result };
+      return { elapsed: await this.disarm(), result };
     } catch (error) {
-      return { elapsed: this.disarm(), error: this.#typed(error) };
+      return { elapsed: await this.disarm(), error: this.#typed(error) };
     }
   }
 
@@ -124,7 +140,7 @@ export class Cell {
     const response = await withSessions(manager, async (_request, session: () => Promise<Session<Data>>) => {
       return new Response(String(await handler(session)));
     })(request);
-    const elapsed = this.disarm();
+    const elapsed = await this.disarm();
     const error = response.ok ? undefined : errors.at(-1);
     if (!response.ok) {
       this.expect(response.status === 503, `the status is ${response.status}`);
@@ -137,7 +153,8 @@ export class Cell {
 
   outcome({ elapsed, error }: { elapsed: number; error?: SessionError }): Outcome {
     const shown = [...this.#shown, error, ...this.bed.told.splice(0)];
-    return { elapsed, error, problems: this.problems, shown, tokens: this.#tokens };
+    const { problems, delays } = this;
+    return { elapsed, error, problems, delays, shown, tokens: this.#tokens };
   }
 
   #typed(error: unknown): SessionError {
@@ -196,12 +213,12 @@ export const OPERATIONS: readonly Operation[] = [
           "an acknowledged session is not there",
         );
       }
-      // An attempt that was given up may leave one that nobody has the token of.
       const count = await cell.count();
-      cell.expect(
-        seen.error === undefined ? count === 3 : isRight(seen.error, count, 2, 3),
-        `${count} sessions`,
-      );
+      // An attempt that was given up may leave one that nobody has the token of. Several do where each of them comes
+      // to the database only after it was looked for there.
+      const isOneTooMany = count > 3 && !isCertain(seen.error);
+      cell.expectInTime(!isOneTooMany, `${count} sessions`);
+      cell.expect(isOneTooMany || isRight(seen.error, count, 2, 3), `${count} sessions`);
       return cell.outcome(seen);
     },
   },
@@ -245,7 +262,7 @@ export const OPERATIONS: readonly Operation[] = [
         await session();
         cell.arm();
       }, cell.token);
-      cell.expect(seen.response.ok, "a touch that fails is no reason to fail");
+      cell.expect(!cell.isArmed || seen.response.ok, "a touch that fails is no reason to fail");
       cell.expect(await cell.read(cell.token) === 1, "the session is gone");
       return cell.outcome({ elapsed: seen.elapsed, error: cell.bed.errors.at(-1) });
     },

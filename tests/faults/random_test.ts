@@ -16,6 +16,8 @@ const ACTORS = 4;
 const ACTIONS = 10;
 /** More than any of them makes. */
 const CALLS = 300;
+/** How long a store waits for one call, in milliseconds: what fails is up to the program, not to the machine. */
+const PATIENCE = 60_000;
 
 const chosen = Deno.env.get("FAULT_STORE")?.toLowerCase();
 const operations = Deno.env.get("FAULT_OPERATIONS");
@@ -26,7 +28,7 @@ for (const { name, open } of backends) {
       name: `Nothing is lost, doubled or revived when ${percent} % of all calls fail [${name}]`,
       ignore: chosen !== undefined && !name.toLowerCase().includes(chosen),
       async fn() {
-        await using opened = await open();
+        await using opened = await open({ timeout: PATIENCE });
         const { store } = opened;
         const faults = fc.array(faultIn(percent), { minLength: CALLS, maxLength: CALLS, size: "max" });
         const exactly = (length: number) => ({ minLength: length, maxLength: length });

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { mock } from "node:test";
 import fc from "fast-check";
 
 /** Runs one thing at a time, in an order of its own. */
@@ -126,25 +127,37 @@ class ReplayedTurns implements Turns {
   }
 }
 
-/** The library's other timers, which watch over single calls, begin at 5 seconds. */
-const LONGEST_PAUSE = 4_000;
+/** Longer than any pause between attempts: the library's other timers, which watch over single calls, begin here. */
+const SHORTEST_WATCH = 4_900;
+/** A call waits for its turn, on a machine that may be slow: who watches over it has so many times the patience. */
+const PATIENCE = 20;
+/** What each pause takes of the time that an operation has, in milliseconds. */
+const PAUSE_TAKES = 1;
 
 /**
  * Turns the pauses between attempts into turns while the work is under way: nobody waits for real, and what others do
- * meanwhile is up to the order of turns.
+ * meanwhile is up to the order of turns. The time that an operation has goes by with the pauses alone, not with the
+ * speed of the machine: no program makes so many that it would end, and who tries for ever comes to an end.
  */
 export async function withPausesAsTurns(turns: Turns, work: () => Promise<void>): Promise<void> {
   const real = globalThis.setTimeout;
   const start = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
-    if (ms > LONGEST_PAUSE) return real(callback, ms, ...args);
-    void turns.take(PAUSE, "pause", () => Promise.resolve(callback(...args)));
+    if (ms > SHORTEST_WATCH) return real(callback, PATIENCE * ms, ...args);
+    void turns.take(PAUSE, "pause", () => {
+      time += PAUSE_TAKES;
+      return Promise.resolve(callback(...args));
+    });
     // No timer has this number, so that clearing it does nothing.
     return -1;
   };
+  let time = performance.now();
   globalThis.setTimeout = start as typeof setTimeout;
+  // A little with each look: a database whose statement took no time at all has not answered, for its driver.
+  const clock = mock.method(performance, "now", () => time += 0.001);
   try {
     await work();
   } finally {
+    clock.mock.restore();
     globalThis.setTimeout = real;
   }
 }
