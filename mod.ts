@@ -23,7 +23,7 @@
  * @module
  */
 
-import type { SessionOptions } from "./core/config.ts";
+import { assertOptions, type SessionOptions } from "./core/config.ts";
 import { SessionManager } from "./core/manager.ts";
 import { MemoryStore } from "./stores/memory.ts";
 
@@ -48,6 +48,7 @@ import { MemoryStore } from "./stores/memory.ts";
 export function sessions<Data extends object = Record<string, unknown>>(
   options: SessionOptions = {},
 ): SessionManager<Data> {
+  assertOptions(options);
   const { store = new MemoryStore() } = options;
   return new SessionManager<Data>({ ...options, store });
 }
@@ -72,6 +73,7 @@ export type {
   SessionPhase,
 } from "./core/events.ts";
 export {
+  type AnySessionError,
   SessionClosedError,
   SessionConfigError,
   SessionConflictError,

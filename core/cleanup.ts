@@ -1,4 +1,4 @@
-import type { SessionError } from "./errors.ts";
+import type { AnySessionError, SessionError } from "./errors.ts";
 import type { SessionErrorHook } from "./events.ts";
 import { isBusy, purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "./store.ts";
@@ -182,7 +182,7 @@ function toPurgeError(error: unknown): SessionError {
 async function report(error: SessionError, onError: SessionErrorHook | undefined): Promise<void> {
   if (isBusy(error)) return;
   try {
-    await onError?.(error, { phase: "cleanup" });
+    await onError?.(error as AnySessionError, { phase: "cleanup" });
   } catch {
     // A hook is a listener: it cannot make anything fail.
   }

@@ -57,7 +57,11 @@ export interface SessionOptions {
    * @default {32768} 32 KiB
    */
   maxBytes?: number;
-  /** Hears of every error; a `Response` that it returns replaces the default one. */
+  /**
+   * Hears of every error; a `Response` that it returns replaces the default one.
+   *
+   * @default {console.error} no error carries a token or a value
+   */
   onError?: SessionErrorHook;
   /** Hears of what happens to sessions, for an audit log. */
   onEvent?: SessionEventHook;
@@ -108,6 +112,16 @@ const NAMES: Record<keyof SessionOptions, true> = {
 
 const MAX_LIFETIME = 400 * 86_400_000;
 
+/** Throws where there are no options to check. */
+export function assertOptions(options: unknown): asserts options is SessionOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new SessionConfigError([`the options must be an object: got ${show(options)}`]);
+  }
+  if (typeof (options as Partial<SessionStore>).find === "function") {
+    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
+  }
+}
+
 /** Checks every option. Throws one `SessionConfigError` that names every mistake. */
 export function readOptions(options: SessionOptions & { store: SessionStore }): SessionSettings {
   const problems: string[] = [];
@@ -131,13 +145,18 @@ export function readOptions(options: SessionOptions & { store: SessionStore }): 
   }
   const idle = readDuration(problems, "idleTimeout", givenIdleTimeout);
   if (idle > lifetime) {
-    problems.push(`"idleTimeout" must be at most "lifetime": got ${idle} ms and ${lifetime} ms`);
+    problems.push(
+      `"idleTimeout" must be at most "lifetime": got ${show(givenIdleTimeout)} and ${show(givenLifetime)}`,
+    );
   }
   const touchInterval = options.touchInterval === undefined
     ? idle / 10
     : readDuration(problems, "touchInterval", options.touchInterval);
-  if (touchInterval > idle) {
-    problems.push(`"touchInterval" must be at most "idleTimeout": got ${touchInterval} ms and ${idle} ms`);
+  if (idle === 0 && touchInterval > 0) {
+    problems.push(`"touchInterval" is of no use without "idleTimeout"`);
+  } else if (touchInterval > idle) {
+    const given = `${show(options.touchInterval)} and ${show(givenIdleTimeout)}`;
+    problems.push(`"touchInterval" must be at most "idleTimeout": got ${given}`);
   }
   const cookie = readCookieOptions(problems, givenCookie);
   if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
@@ -176,10 +195,24 @@ export function reportUnknown(
   known: Record<string, true>,
   prefix: string,
 ): void {
+  const names = Object.keys(known);
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue;
-    problems.push(`"${prefix}${name}" is no option; the options are ${Object.keys(known).join(", ")}`);
+    const meant = names.find((candidate) => looksLike(name, candidate));
+    const advice = meant === undefined
+      ? `the options are ${names.join(", ")}`
+      : `did you mean "${prefix}${meant}"?`;
+    problems.push(`"${prefix}${name}" is no option; ${advice}`);
   }
+}
+
+/** Whether two names differ by case or `_` alone, or by what follows. */
+function looksLike(name: string, candidate: string): boolean {
+  const [one, other] = [name, candidate].map((text) => text.toLowerCase().replaceAll(/[-_]/g, "")) as [
+    string,
+    string,
+  ];
+  return one.length > 2 && (one.startsWith(other) || other.startsWith(one));
 }
 
 function readDuration(problems: string[], name: string, value: unknown): number {

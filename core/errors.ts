@@ -197,6 +197,16 @@ export class SessionClosedError extends SessionError {
   }
 }
 
+/** Every error of this package, as a union that its `code` narrows. */
+export type AnySessionError =
+  | SessionConfigError
+  | SessionStoreError
+  | SessionConflictError
+  | SessionGoneError
+  | SessionTooLargeError
+  | SessionEncodeError
+  | SessionClosedError;
+
 /**
  * What is left of a foreign error when it becomes a `cause`: its name, code and status.
  *
@@ -221,12 +231,22 @@ export class ReducedError extends Error {
 function describe(error: unknown): { name: string; code?: string | number; status?: number } {
   if (typeof error !== "object" || error === null) return { name: typeof error };
   const { name, code, status, cause } = error as Record<string, unknown>;
+  // Node's `fetch` says in the cause alone whether a connection was refused or a name is unknown.
   const nested = (cause ?? {}) as Record<string, unknown>;
   return {
     name: typeof name === "string" && WORD.test(name) ? name : "Error",
-    code: typeof code === "number" || (typeof code === "string" && WORD.test(code)) ? code : undefined,
+    code: isCode(code) ? code : isConstant(nested.code) ? nested.code : undefined,
     status: [status, nested.status].find((value) => typeof value === "number") as number | undefined,
   };
+}
+
+function isCode(value: unknown): value is string | number {
+  return typeof value === "number" || (typeof value === "string" && WORD.test(value));
+}
+
+/** Such as `ECONNREFUSED`. */
+function isConstant(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Z][A-Z0-9_]{2,39}$/.test(value);
 }
 
 // A token has 43 characters and would pass for a word: nothing that long is a name or a code.

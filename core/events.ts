@@ -1,4 +1,4 @@
-import type { SessionError } from "./errors.ts";
+import type { AnySessionError, SessionError } from "./errors.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that
@@ -43,7 +43,7 @@ export interface SessionErrorInfo {
  * ignored.
  */
 export type SessionErrorHook = (
-  error: SessionError,
+  error: AnySessionError,
   info: SessionErrorInfo,
 ) => Response | void | Promise<Response | void>;
 
@@ -51,9 +51,9 @@ export type SessionErrorHook = (
 export class Hooks {
   /** Absent where nobody listens, so that a store need not look for what it would tell. */
   readonly event: SessionEventHook | undefined;
-  readonly #onError: SessionErrorHook | undefined;
+  readonly #onError: SessionErrorHook;
 
-  constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook | undefined) {
+  constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook = log) {
     this.event = onEvent && ((event) => {
       try {
         const result: unknown = onEvent(event);
@@ -72,10 +72,15 @@ export class Hooks {
 
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
-      const response = await this.#onError?.(error, info);
+      const response = await this.#onError(error as AnySessionError, info);
       return response instanceof Response ? response : undefined;
     } catch {
       return undefined;
     }
   };
+}
+
+/** Frameworks answer an error that has a response of its own without a word: it must be seen somewhere. */
+function log(error: SessionError, { phase }: SessionErrorInfo): void {
+  console.error(`Session error (${phase}):`, error);
 }

@@ -5,7 +5,7 @@ import { SessionStoreError, type StoreOperation } from "./errors.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./purge.ts";
 import { decodeRecord, type SessionRecord } from "./record.ts";
 import { type Observe, RequestLifecycle, type RequestSession } from "./request_session.ts";
-import { type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
+import { assertSubject, type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
 import { SessionState } from "./state.ts";
 import {
   type AtomicStore,
@@ -27,7 +27,10 @@ export interface SubjectSession<Data extends object = Record<string, unknown>> {
   readonly id: string;
   /** When the session was made, in milliseconds since the epoch; unknown where another service made it. */
   readonly createdAt?: number;
-  /** When the session was last used, in milliseconds since the epoch; known only with an idle timeout. */
+  /**
+   * When the session was last used, in milliseconds since the epoch, or up to `touchInterval` before; known only with
+   * an idle timeout.
+   */
   readonly lastUsedAt?: number;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
   readonly expiresAt: number;
@@ -97,7 +100,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @throws {SessionStoreError} The store failed, or cannot list its sessions.
    */
   async *iterate(context: SessionContext = {}): AsyncGenerator<Session<Data>, void, undefined> {
-    const store = this.#able<IterableStore>("all", "all");
+    const store = this.#able<IterableStore>("all");
     for await (const row of this.#rows("all", (options) => store.all(options), context)) {
       const state = this.#open(row, this.#settings.hashTokenInStore ? undefined : row.token);
       if (state !== undefined) yield this.#face(state, context);
@@ -109,11 +112,13 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param options `current`: the session whose entry says so.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
+   * @throws {SessionEncodeError} The subject is none that a session can have.
    */
   async sessionsOf(
     subject: string,
     options: SessionContext & { current?: Session<Data> } = {},
   ): Promise<SubjectSession<Data>[]> {
+    assertSubject(subject);
     const current = options.current && stateOf(options.current).row?.token;
     const { idleTimeout } = this.#settings;
     const entries: SubjectSession<Data>[] = [];
@@ -142,8 +147,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @returns Whether there was such a session.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
+   * @throws {SessionEncodeError} The subject is none that a session can have.
    */
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
+    assertSubject(subject);
     for await (const { token } of this.#rowsOf(subject, context)) {
       if (publicId(token) !== id) continue;
       const { result, inDoubt } = await this.#access(context).insist(
@@ -164,12 +171,14 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @param options `except`: the session that stays.
    * @returns How many sessions ended, expired ones that were not yet purged included.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
+   * @throws {SessionEncodeError} The subject is none that a session can have.
    */
   async destroyAll(
     subject: string,
     options: SessionContext & { except?: Session<Data> } = {},
   ): Promise<number> {
-    const store = this.#able<SubjectStore>("deleteBySubject", "deleteBySubject");
+    assertSubject(subject);
+    const store = this.#able<SubjectStore>("deleteBySubject");
     const except = options.except && stateOf(options.except).row?.token;
     const { result: count, inDoubt } = await this.#access(options).insist(
       "deleteBySubject",
@@ -186,7 +195,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @throws {SessionStoreError} The store failed, or cannot purge; what was deleted stays deleted.
    */
   async purge(options: PurgeOptions = {}): Promise<PurgeResult> {
-    const store = this.#able<PurgingStore>("deleteExpired", "deleteExpired");
+    const store = this.#able<PurgingStore>("deleteExpired");
     const { now, hooks } = this.#settings;
     return await purge(
       store,
@@ -323,7 +332,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   #rowsOf(subject: string, context: SessionContext): AsyncGenerator<StoredRow, void, undefined> {
-    const store = this.#able<SubjectStore>("findBySubject", "findBySubject");
+    const store = this.#able<SubjectStore>("findBySubject");
     return this.#rows("findBySubject", (options) => store.findBySubject(subject, options), context);
   }
 
@@ -351,10 +360,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   /** The store as one that has the method, or an error that says what is missing. */
-  #able<Store extends SessionStore>(operation: StoreOperation, method: keyof Store & string): Store {
+  #able<Store extends SessionStore>(method: StoreOperation & keyof Store): Store {
     const { store } = this.#settings;
     if (hasMethods<Store>(store, method)) return store;
-    throw new SessionStoreError(operation, {
+    throw new SessionStoreError(method, {
       reason: "unsupported",
       retryable: false,
       advice: `the store has no method ${method}()`,

@@ -58,7 +58,12 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   static {
-    stateOf = (session) => (session as Session).#state;
+    stateOf = (session) => {
+      if (!(Object(session) === session && #state in session)) {
+        throw new TypeError("Cannot tell which session is meant: pass a session, as manager.load() gives it");
+      }
+      return (session as Session).#state;
+    };
   }
 
   /**
@@ -138,7 +143,8 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Sets a value. Values are JSON's, and `Date`, `Uint8Array`, `bigint`, `Map`, `Set` and `undefined`. What
    * cannot be stored makes the commit fail with `SessionEncodeError`.
    *
-   * @throws {SessionEncodeError} The key is one that the manager keeps for itself, or is no text.
+   * @throws {SessionEncodeError} The key is one that the manager keeps for itself (`__subject`, `__createdAt`,
+   * `__nonces`), or is no text.
    */
   put<Key extends SessionKey<Data>>(key: Key, value: Data[Key]): void {
     this.#state.assertOpen();
@@ -204,9 +210,9 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Moves the end of the session, and of its cookie.
+   * Moves the end of the session, and of its cookie. One that has passed ends the session when it is committed.
    *
-   * @param deadline Milliseconds since the epoch, or a `Date`.
+   * @param deadline Milliseconds since the epoch, or a `Date`; not a duration.
    * @throws {RangeError} The deadline is no time.
    */
   setDeadline(deadline: number | Date): void {
@@ -217,7 +223,10 @@ export class Session<Data extends object = Record<string, unknown>> {
     this.#state.setDeadline(time);
   }
 
-  /** Whether the browser is to keep the cookie when it is closed. Matters only with `cookie.persist: false`. */
+  /**
+   * Whether the browser is to keep the cookie when it is closed. Matters only with `cookie.persist: false`. It is
+   * kept as a value, `__rememberMe`, as SCS keeps it: `keys` shows it, and `clear` removes it.
+   */
   rememberMe(remember: boolean): void {
     this.#state.rememberMe(remember);
   }
@@ -310,9 +319,11 @@ function assertUsable(key: unknown): void {
 
 /** Throws where no store could hold the subject as it is. */
 export function assertSubject(subject: unknown): asserts subject is string {
-  if (typeof subject !== "string" || !subject.isWellFormed()) {
-    throw new SessionEncodeError("subject", "it must be well-formed text");
+  if (typeof subject !== "string") {
+    const given = subject === null ? "null" : typeof subject;
+    throw new SessionEncodeError("subject", `it must be text, such as String(user.id), and is ${given}`);
   }
+  if (!subject.isWellFormed()) throw new SessionEncodeError("subject", "it must be well-formed text");
   const { length } = new TextEncoder().encode(subject);
   if (length < 1 || length > 255) {
     throw new SessionEncodeError("subject", `it must have 1 to 255 bytes of UTF-8, and has ${length}`);

@@ -14,14 +14,30 @@ export function perEnvironment<Data extends object, Argument>(
       "the first argument must be a session manager, or a function that makes one",
     ]);
   }
-  const made = new WeakMap<object, SessionManager<Data>>();
+  const managers = new WeakMap<object, SessionManager<Data>>();
   return (environment, argument) => {
     const key = typeof environment === "object" && environment !== null ? environment : manager;
-    let current = made.get(key);
+    let current = managers.get(key);
     if (current === undefined) {
-      current = manager(argument);
-      made.set(key, current);
+      current = make(manager, argument);
+      managers.set(key, current);
     }
     return current;
   };
+}
+
+function make<Data extends object, Argument>(
+  manager: (argument: Argument) => SessionManager<Data>,
+  argument: Argument,
+): SessionManager<Data> {
+  try {
+    const made: unknown = manager(argument);
+    if (made instanceof SessionManager) return made;
+    const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
+    throw new SessionConfigError([`the function must return a session manager, and returned ${what}`]);
+  } catch (error) {
+    // Hono answers an error that has a response of its own without a word, and there is no `onError` yet to tell.
+    if (error instanceof SessionConfigError) console.error(error);
+    throw error;
+  }
 }

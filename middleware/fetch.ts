@@ -22,6 +22,7 @@
  * @module
  */
 
+import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import { perEnvironment } from "./_per_environment.ts";
@@ -29,7 +30,7 @@ import { perEnvironment } from "./_per_environment.ts";
 /** A `fetch` handler that can ask for its request's session. */
 export type SessionHandler<Data extends object, Rest extends unknown[]> = (
   request: Request,
-  session: () => Promise<Session<Data>>,
+  getSession: () => Promise<Session<Data>>,
   ...rest: Rest
 ) => Response | Promise<Response>;
 
@@ -50,6 +51,7 @@ export type FetchHandler<Rest extends unknown[]> = (
  *
  * @param manager A manager.
  * @param handler Gets the request, a function that gives the session, and whatever else the platform passes.
+ * @throws {SessionConfigError} The manager or the handler is none.
  */
 export function withSessions<Data extends object, Rest extends unknown[]>(
   manager: SessionManager<Data>,
@@ -58,7 +60,8 @@ export function withSessions<Data extends object, Rest extends unknown[]>(
 /**
  * As above, for Workers, where credentials arrive with each request.
  *
- * @param manager Makes a manager from `env`; it is called once for each `env` object.
+ * @param manager Makes a manager from `env`; it is called once for each `env` object, which stays the same on Workers
+ * and Bun. Elsewhere, and under `Deno.serve` above all, it would be called with every request: pass a manager there.
  * @param handler Gets the request, a function that gives the session, `env` and whatever else the platform passes.
  */
 export function withSessions<Data extends object, Environment, Rest extends unknown[]>(
@@ -70,6 +73,9 @@ export function withSessions<Data extends object>(
   handler: SessionHandler<Data, unknown[]>,
 ): FetchHandler<unknown[]> {
   const managerOf = perEnvironment(manager);
+  if (typeof handler !== "function") {
+    throw new SessionConfigError(["the second argument must be a handler of requests"]);
+  }
   return async function sessionHandler(request: Request, ...rest: unknown[]): Promise<Response> {
     const { waitUntil } = executionContext(rest);
     const [environment] = rest;

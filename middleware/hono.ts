@@ -24,6 +24,8 @@
  */
 
 import type { Context, Env, MiddlewareHandler } from "hono";
+import { reportUnknown } from "../core/config.ts";
+import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store_access.ts";
@@ -32,7 +34,7 @@ import { perEnvironment } from "./_per_environment.ts";
 /** Options of {@linkcode honoSessions}. */
 export interface HonoSessionsOptions<Key extends string = "session"> {
   /**
-   * The name in `c.var`. Two managers in one application need two.
+   * The name in `c.var`. Two managers in one application need two, and two cookie names.
    *
    * @default {"session"}
    */
@@ -60,15 +62,19 @@ const managers = new WeakMap<object, unknown>();
  * Mount it before `etag()`, whose 304 keeps no cookie.
  *
  * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
- * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` that object is new
- * with every request: pass a manager there.
+ * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object
+ * is new with every request: pass a manager there.
+ * @throws {SessionConfigError} The manager is none, or an option is none.
  */
 export function honoSessions<Data extends object, Key extends string = "session", E extends Env = Env>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
-  const key = options.key ?? "session" as Key;
   const managerOf = perEnvironment(manager);
+  const problems: string[] = [];
+  reportUnknown(problems, options, { key: true }, "");
+  if (problems.length > 0) throw new SessionConfigError(problems);
+  const key = options.key ?? "session" as Key;
   return async function sessionMiddleware(c, next) {
     const current = managerOf(c.env, c as unknown as Context<E>);
     const outer: unknown = c.get(key);

@@ -32,6 +32,15 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
       advice: "the keyspace is sharded by token; give the store the option sharded: true",
     };
   }
+  if (/direct DDL is disabled/i.test(message)) {
+    return {
+      reason: "rejected",
+      retryable: false,
+      advice:
+        "the branch takes no DDL from applications; run the statements of schema() on a development branch " +
+        "and deploy it",
+    };
+  }
   const number = /\(errno (\d{4})\)/.exec(message)?.[1];
   if (number !== undefined) return classifyNumber(Number(number), message, table);
   // The driver gives an error inside a 200 the status 400; its kind is in the code or in the text.

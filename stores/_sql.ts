@@ -1,4 +1,4 @@
-import { Cleanup, type CleanupMode, type CleanupOptions } from "../core/cleanup.ts";
+import type { CleanupMode, CleanupOptions } from "../core/cleanup.ts";
 import { show } from "../core/config.ts";
 import {
   ReducedError,
@@ -140,12 +140,4 @@ export function classifyStatus(status: number): StoreErrorDetails {
   const advice = `the server answered ${status}`;
   if (status >= 500) return { reason: "unreachable", retryable: true, ambiguous: true, advice };
   return { reason: "rejected", retryable: false, advice };
-}
-
-/** Makes the clean-up of an SQL store. */
-export function newCleanup(
-  { mode, interval }: SqlSettings,
-  deleteExpired: (options: DeleteExpiredOptions) => Promise<number>,
-): Cleanup {
-  return new Cleanup(mode, interval, deleteExpired);
 }

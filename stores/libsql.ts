@@ -27,7 +27,7 @@
  * @module
  */
 
-import type { Cleanup } from "../core/cleanup.ts";
+import { Cleanup } from "../core/cleanup.ts";
 import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
 import type {
   AtomicStore,
@@ -49,7 +49,6 @@ import { OptionsReader } from "./_options.ts";
 import {
   batchSize,
   classifyStatus,
-  newCleanup,
   PAGE_SIZE,
   readSqlOptions,
   SQL_OPTION_NAMES,
@@ -143,16 +142,15 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     this.#table = `"${settings.table}"`;
     this.timeout = settings.timeout;
     this.#runner = new StatementRunner(settings.timeout, (error) => this.#classify(error));
-    this.#cleanup = newCleanup(settings, (given) => this.deleteExpired(given));
+    this.#cleanup = new Cleanup(settings.mode, settings.interval, (given) => this.deleteExpired(given));
   }
 
   /** The statements that make the table and its indexes, for a migration. */
   schema(): string[] {
-    const [table, name] = [this.#table, this.#name];
     return [
-      `CREATE TABLE IF NOT EXISTS ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT)`,
+      `CREATE TABLE IF NOT EXISTS ${this.#table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT)`,
       this.#expiryIndex(),
-      `CREATE INDEX IF NOT EXISTS "${name}_subject_idx" ON ${table}(subject) WHERE subject IS NOT NULL`,
+      this.#subjectIndex(),
     ];
   }
 
@@ -349,6 +347,11 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     return `CREATE INDEX IF NOT EXISTS "${this.#name}_expiry_idx" ON ${this.#table}(expiry)`;
   }
 
+  #subjectIndex(): string {
+    return `CREATE INDEX IF NOT EXISTS "${this.#name}_subject_idx" ON ${this.#table}(subject)` +
+      " WHERE subject IS NOT NULL";
+  }
+
   #classify(error: unknown): StoreErrorDetails | undefined {
     const { message = "", code = "", cause } = (error ?? {}) as {
       message?: unknown;
@@ -362,8 +365,12 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     }
     if (/(no such column|no column named):? "?subject/i.test(text)) {
       const advice =
-        `the table has no column for subjects; run ALTER TABLE ${this.#table} ADD COLUMN subject TEXT`;
+        `the table has no column for subjects; run ALTER TABLE ${this.#table} ADD COLUMN subject TEXT; ` +
+        this.#subjectIndex();
       return { reason: "schema", retryable: false, advice };
+    }
+    if (/no such column|no column named/i.test(text)) {
+      return { reason: "schema", retryable: false, advice: "the table lacks a column" };
     }
     if (isLocked(error)) return { reason: "busy", retryable: true };
     if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return { reason: "unauthorized", retryable: false };

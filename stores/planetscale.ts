@@ -16,7 +16,7 @@
  * @module
  */
 
-import type { Cleanup } from "../core/cleanup.ts";
+import { Cleanup } from "../core/cleanup.ts";
 import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
 import { inDoubt } from "../core/store_access.ts";
 import type {
@@ -38,7 +38,6 @@ import { classifyMySQLError, isDuplicate, isTooLong } from "./_mysql_errors.ts";
 import { MOVED_MARK, type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
 import {
   batchSize,
-  newCleanup,
   PAGE_SIZE,
   readSqlOptions,
   SQL_OPTION_NAMES,
@@ -146,7 +145,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     this.#table = `\`${settings.table}\``;
     this.timeout = settings.timeout;
     this.#runner = new StatementRunner(settings.timeout, (error) => classifyMySQLError(error, this.#name));
-    this.#cleanup = newCleanup(settings, (given) => this.deleteExpired(given));
+    this.#cleanup = new Cleanup(settings.mode, settings.interval, (given) => this.deleteExpired(given));
     if (options.sharded) this.#renewal = new ShardedRenewal(this.#renewalStatements());
   }
 

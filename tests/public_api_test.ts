@@ -25,6 +25,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "sessions",
     ],
     types: [
+      "AnySessionError",
       "AtomicStore",
       "CleanupMode",
       "CleanupOptions",

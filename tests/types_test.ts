@@ -244,7 +244,9 @@ Deno.test("SessionOptions takes what DESIGN.md lists, and refuses what is misspe
       codec: gobCodec,
       hashTokenInStore: true,
       maxBytes: 32_768,
-      onError: (_error, { request, phase }) => {
+      onError: (error, { request, phase }) => {
+        pin<Same<typeof error.code, SessionErrorCode>>();
+        if (error.code === "ERR_SESSION_STORE") pin<Same<typeof error, SessionStoreError>>();
         pin<Same<typeof request, Request | undefined>>();
         pin<Same<typeof phase, "load" | "commit" | "cleanup">>();
         return new Response();

@@ -158,10 +158,11 @@ const MISTAKES: [cookie: object, problems: string[]][] = [
   [{ persist: null }, [`"cookie.persist" must be true or false: got null`]],
   [
     { maxAge: 60, Secure: true },
-    ["maxAge", "Secure"].map((name) =>
-      `"cookie.${name}" is no option; the options are ` +
-      "name, domain, path, httpOnly, secure, sameSite, partitioned, persist"
-    ),
+    [
+      `"cookie.maxAge" is no option; the options are ` +
+      "name, domain, path, httpOnly, secure, sameSite, partitioned, persist",
+      `"cookie.Secure" is no option; did you mean "cookie.secure"?`,
+    ],
   ],
 ];
 

@@ -217,6 +217,12 @@ for (
     ["a DOMException", new DOMException("x", "TimeoutError"), "TimeoutError 23"],
     ["a status", Object.assign(new Error("x"), { status: 429 }), "Error 429"],
     ["a status of the cause", new Error("x", { cause: { status: 502 } }), "Error 502"],
+    [
+      "what Node's fetch throws",
+      new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code: "ECONNREFUSED" }) }),
+      "TypeError ECONNREFUSED",
+    ],
+    ["a code of the cause that is no constant", new Error("x", { cause: { code: "hunter2" } }), "Error"],
     ["a cause that is text", new Error("x", { cause: "y" }), "Error"],
     ["a name with a blank", Object.assign(new Error("x"), { name: "a b" }), "Error"],
     ["a code with a blank", Object.assign(new Error("x"), { code: "a b" }), "Error"],

@@ -86,6 +86,17 @@ Deno.test("Hooks.error() gives the Response that the hook gives, at once or late
   assertEquals(heard, [error, INFO, error, INFO]);
 });
 
-Deno.test("Hooks.error() gives undefined without a hook", async () => {
-  assertEquals(await new Hooks(undefined, undefined).error(new SessionGoneError(), INFO), undefined);
+Deno.test("Hooks.error() logs the error and where it came up without a hook, and gives undefined", async () => {
+  const error = new SessionGoneError();
+  const { error: log } = console;
+  const logged: unknown[] = [];
+  console.error = (...items: unknown[]) => void logged.push(...items);
+  try {
+    assertEquals(await new Hooks(undefined, undefined).error(error, INFO), undefined);
+    assertEquals(logged.splice(0), [`Session error (${INFO.phase}):`, error]);
+    await new Hooks(undefined, () => {}).error(error, INFO);
+    assertEquals(logged, []);
+  } finally {
+    console.error = log;
+  }
 });

@@ -49,10 +49,12 @@ for (const [name, make] of STORES) {
     }
   });
 
-  Deno.test(`new ${name}() refuses an unknown option and names those there are`, () => {
-    const [problem] = problemsOf(() => make({ cleanUp: "off" } as CleanupOptions));
-    assertEquals(problem!.startsWith(`"cleanUp" is no option; the options are `), true);
-    assertEquals(/\bcleanup, cleanupInterval\b/.test(problem!), true);
+  Deno.test(`new ${name}() refuses an unknown option, and names the one that is meant or those there are`, () => {
+    const [misspelt] = problemsOf(() => make({ cleanUp: "off" } as CleanupOptions));
+    assertEquals(misspelt, '"cleanUp" is no option; did you mean "cleanup"?');
+    const [unknown] = problemsOf(() => make({ purge: "off" } as CleanupOptions));
+    assertEquals(unknown!.startsWith(`"purge" is no option; the options are `), true);
+    assertEquals(/\bcleanup, cleanupInterval\b/.test(unknown!), true);
   });
 }
 

@@ -83,6 +83,26 @@ onEachStore("A row that cannot be decoded does not end a listing", async (bed) =
 });
 
 onEachStore(
+  "A subject that no session can have, and what is no session, are refused and end nothing",
+  async (bed) => {
+    const manager = bed.manager();
+    const session = await manager.load();
+    session.subject = "42";
+    await session.commit();
+    for (const subject of [42, "", undefined, null] as unknown as string[]) {
+      await assertRejects(() => manager.destroyAll(subject), SessionEncodeError, 'value "subject": it must');
+      await assertRejects(() => manager.destroySession(subject, "id"), SessionEncodeError, "it must");
+      await assertRejects(() => manager.sessionsOf(subject), SessionEncodeError, "it must");
+    }
+    for (const other of ["token", 1, {}, manager] as unknown as (typeof session)[]) {
+      await assertRejects(() => manager.destroyAll("42", { except: other }), TypeError, "pass a session");
+      await assertRejects(() => manager.sessionsOf("42", { current: other }), TypeError, "pass a session");
+    }
+    assertEquals((await manager.sessionsOf("42")).length, 1);
+  },
+);
+
+onEachStore(
   "An unknown token is an anonymous session and an event; a write gets a token of its own",
   async (bed) => {
     const browser = await signedIn(bed);

@@ -128,6 +128,12 @@ Deno.test("withSessions() throws where it gets no manager", () => {
   );
 });
 
+Deno.test("withSessions() throws where it gets no handler", () => {
+  const handler = undefined as unknown as () => Response;
+  const problem = "the second argument must be a handler of requests";
+  assertThrows(() => withSessions(sessions(), handler), SessionConfigError, problem);
+});
+
 Deno.test("A handler that throws saves nothing, and the error is thrown on", async (t) => {
   const { manager, counting } = counted();
   const error = new RangeError("on purpose");

@@ -250,10 +250,34 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
       calls++;
       throw new SessionConfigError(["no credentials"]);
     })).get("/", (c) => c.text("ok"));
-    assertEquals((await failing.request(URL, {}, first)).status, 500);
-    assertEquals((await failing.request(URL, {}, first)).status, 500);
+    const logged = await loggedBy(async () => {
+      assertEquals((await failing.request(URL, {}, first)).status, 500);
+      assertEquals((await failing.request(URL, {}, first)).status, 500);
+    });
     assertEquals(calls, 2);
+    // Hono itself says nothing of an error that has a response of its own.
+    assertEquals(logged, Array(2).fill("Cannot use these session options: no credentials"));
   });
+  await t.step("and what is no manager is refused", async () => {
+    const wrong = { "a promise: make the table beforehand": Promise.resolve(sessions()), undefined };
+    for (const [what, made] of Object.entries(wrong)) {
+      const failing = new Hono<Env>().use(
+        honoSessions((_c: Context<Env>) => made as unknown as SessionManager),
+      )
+        .get("/", (c) => c.text("ok"));
+      const logged = await loggedBy(async () => {
+        assertEquals((await failing.request(URL, {}, first)).status, 500);
+      });
+      const problem = `the function must return a session manager, and returned ${what}`;
+      assertEquals(logged, [`Cannot use these session options: ${problem}`]);
+    }
+  });
+});
+
+Deno.test("honoSessions() refuses an option that it does not know", () => {
+  const options: object = { name: "admin" };
+  const error = assertThrows(() => honoSessions(sessions(), options), SessionConfigError);
+  assertEquals(error.problems, ['"name" is no option; the options are key']);
 });
 
 Deno.test("honoSessions() throws where it gets no manager", () => {
@@ -373,3 +397,16 @@ Deno.test("A session is read-only for a middleware around honoSessions(), once t
     });
   }
 });
+
+/** The messages of the errors that go to the console meanwhile. */
+async function loggedBy(work: () => Promise<void>): Promise<string[]> {
+  const { error: log } = console;
+  const messages: string[] = [];
+  console.error = (error: Error) => void messages.push(error.message);
+  try {
+    await work();
+  } finally {
+    console.error = log;
+  }
+  return messages;
+}

@@ -106,17 +106,17 @@ export async function assertAsksForSubjects(
   execute: (statement: string) => Promise<unknown>,
 ): Promise<void> {
   const advice = /no column for subjects; run ALTER TABLE/;
-  let statement = "";
+  let statements: string[] = [];
   for (const call of callsWithSubject) {
     const { message } = await assertFails(store, call, { reason: "schema", retryable: false, advice });
-    statement = /run (ALTER TABLE .+)$/.exec(message)![1]!;
+    statements = /run (ALTER TABLE .+)$/.exec(message)![1]!.split("; ");
   }
   for (const call of calls.filter((call) => !callsWithSubject.includes(call))) await call.run(store);
-  await execute(statement);
+  for (const statement of statements) await execute(statement);
   for (const call of callsWithSubject) await call.run(store);
 }
 
-/** What is printed of an error, less the statement that it advises to run. */
+/** What is printed of an error, less the statements that it advises to run. */
 function withoutAdvice(error: SessionStoreError): string {
-  return printed(error).replaceAll(/run ALTER TABLE [^\n"]*/g, "");
+  return printed(error).replaceAll(/run ALTER TABLE (?:[^\n]*? IS NOT NULL|[^\n"]*)/g, "");
 }

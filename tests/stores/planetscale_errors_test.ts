@@ -154,6 +154,11 @@ const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
     reason: "rejected",
     retryable: false,
   }],
+  ["a branch with safe migrations", () => vitess("Unknown", "direct DDL is disabled"), {
+    reason: "rejected",
+    retryable: false,
+    advice: /run the statements of schema\(\) on a development branch and deploy it$/,
+  }],
   ["Vitess that forbids it", () => vitess("PermissionDenied"), { reason: "unauthorized", retryable: false }],
 ];
 
