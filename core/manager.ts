@@ -5,7 +5,7 @@ import { SessionStoreError, type StoreOperation } from "./errors.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./purge.ts";
 import { decodeRecord, type SessionRecord } from "./record.ts";
 import { type Observe, RequestLifecycle, type RequestSession } from "./request_session.ts";
-import { assertSubject, type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
+import { assertText, type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
 import { SessionState } from "./state.ts";
 import {
   type AtomicStore,
@@ -112,13 +112,13 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param options `current`: the session whose entry says so.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is none that a session can have.
+   * @throws {SessionEncodeError} The subject is no text.
    */
   async sessionsOf(
     subject: string,
     options: SessionContext & { current?: Session<Data> } = {},
   ): Promise<SubjectSession<Data>[]> {
-    assertSubject(subject);
+    assertText(subject);
     const current = options.current && stateOf(options.current).row?.token;
     const { idleTimeout } = this.#settings;
     const entries: SubjectSession<Data>[] = [];
@@ -147,10 +147,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @returns Whether there was such a session.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is none that a session can have.
+   * @throws {SessionEncodeError} The subject is no text.
    */
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
-    assertSubject(subject);
+    assertText(subject);
     for await (const { token } of this.#rowsOf(subject, context)) {
       if (publicId(token) !== id) continue;
       const { result, inDoubt } = await this.#access(context).insist(
@@ -171,13 +171,13 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @param options `except`: the session that stays.
    * @returns How many sessions ended, expired ones that were not yet purged included.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is none that a session can have.
+   * @throws {SessionEncodeError} The subject is no text.
    */
   async destroyAll(
     subject: string,
     options: SessionContext & { except?: Session<Data> } = {},
   ): Promise<number> {
-    assertSubject(subject);
+    assertText(subject);
     const store = this.#able<SubjectStore>("deleteBySubject");
     const except = options.except && stateOf(options.except).row?.token;
     const { result: count, inDoubt } = await this.#access(options).insist(

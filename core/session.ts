@@ -318,16 +318,20 @@ function assertUsable(key: unknown): void {
 }
 
 /** Throws where no store could hold the subject as it is. */
-export function assertSubject(subject: unknown): asserts subject is string {
-  if (typeof subject !== "string") {
-    const given = subject === null ? "null" : typeof subject;
-    throw new SessionEncodeError("subject", `it must be text, such as String(user.id), and is ${given}`);
-  }
+function assertSubject(subject: unknown): asserts subject is string {
+  assertText(subject);
   if (!subject.isWellFormed()) throw new SessionEncodeError("subject", "it must be well-formed text");
   const { length } = new TextEncoder().encode(subject);
   if (length < 1 || length > 255) {
     throw new SessionEncodeError("subject", `it must have 1 to 255 bytes of UTF-8, and has ${length}`);
   }
+}
+
+/** Throws for a subject such as 42, which would be looked for in vain. */
+export function assertText(subject: unknown): asserts subject is string {
+  if (typeof subject === "string") return;
+  const given = subject === null ? "null" : typeof subject;
+  throw new SessionEncodeError("subject", `it must be text, such as String(user.id), and is ${given}`);
 }
 
 const asString = (value: unknown): string => typeof value === "string" ? value : "";
