@@ -202,6 +202,8 @@ export class World {
       now: () => this.now,
       lifetime: LIFETIME,
       idleTimeout: this.idleTimeout === Infinity ? 0 : this.idleTimeout,
+      // Of touches, which nobody waits for; all others are thrown, and looked at.
+      onError() {},
     };
   }
 }
