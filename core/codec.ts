@@ -16,7 +16,8 @@ export interface DecodedSession {
  */
 export interface Codec {
   /**
-   * Gives the bytes of a session.
+   * Gives the bytes of a session. They may differ each time, as those of an encryption do, unless they are of a value
+   * that `jsonCodec` cannot write: whether such a value was changed in place is seen by them.
    *
    * @param deadline Milliseconds since the epoch.
    */

@@ -58,7 +58,8 @@ export interface SessionOptions {
    */
   maxBytes?: number;
   /**
-   * Hears of every error; a `Response` that it returns replaces the default one.
+   * Hears of every error of a request, and of work that nobody waits for; a `Response` that it returns replaces the
+   * default one.
    *
    * @default {console.error} no error carries a token or a value
    */

@@ -24,8 +24,8 @@ export class SessionCookie {
     if (header === null) return tokens;
     for (const pair of header.split(";")) {
       const equals = pair.indexOf("=");
-      if (equals < 0 || pair.slice(0, equals).trim() !== this.#name) continue;
-      const value = pair.slice(equals + 1).trim();
+      if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.#name) continue;
+      const value = withoutBlanks(pair.slice(equals + 1));
       if (!isToken(value) || tokens.includes(value)) continue;
       tokens.push(value);
       if (tokens.length === 2) break;
@@ -54,4 +54,19 @@ export class SessionCookie {
   #text(value: string, expiry: string): string {
     return `${this.#name}=${value}${expiry}${this.#settings.attributes[this.#variant]}`;
   }
+}
+
+/**
+ * Only what browsers take for blank (RFC 6265bis, 5.6), not all that `trim()` does: with a no-break space in front,
+ * `__Host-session` is another name for a browser, which lets any site of the domain set it.
+ */
+function withoutBlanks(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(text, start)) start++;
+  while (start < end && isBlank(text, end - 1)) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(text: string, index: number): boolean {
+  return text[index] === " " || text[index] === "\t";
 }

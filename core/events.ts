@@ -39,8 +39,9 @@ export interface SessionErrorInfo {
 }
 
 /**
- * Hears of every error. A `Response` that it returns is sent in place of the default one; what it throws is
- * ignored.
+ * Hears of every error of a request, and of a touch or a clean-up that nobody waits for; what `manager.load()` and the
+ * like throw is for who called them. A `Response` that it returns is sent in place of the default one; what it throws
+ * is ignored.
  */
 export type SessionErrorHook = (
   error: AnySessionError,

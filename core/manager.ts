@@ -143,7 +143,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Ends one session of a subject, by the `id` that {@linkcode SessionManager.sessionsOf} gave.
+   * Ends one session of a subject, by the `id` that {@linkcode SessionManager.sessionsOf} gave. One that was renewed
+   * since then has another: {@linkcode SessionManager.destroyAll} misses none.
    *
    * @returns Whether there was such a session.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
@@ -300,8 +301,13 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         await hooks.error(toSessionError("touch", error, true), { phase: "commit" });
       }
     };
-    if (context.waitUntil === undefined) await touch();
-    else context.waitUntil(touch());
+    const touched = touch();
+    try {
+      if (context.waitUntil !== undefined) return context.waitUntil(touched);
+    } catch {
+      // It was taken from its object, or the request is over.
+    }
+    await touched;
   }
 
   async #destroy(state: SessionState, context: SessionContext): Promise<void> {
@@ -343,8 +349,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     context: SessionContext,
   ): AsyncGenerator<StoredRow, void, undefined> {
     const { signal } = context;
-    const rows = list({ now: this.#settings.now(), signal })[Symbol.asyncIterator]();
+    let rows: AsyncIterator<StoredRow> | undefined;
     try {
+      rows = list({ now: this.#settings.now(), signal })[Symbol.asyncIterator]();
       while (true) {
         // Before the page is asked for, since waiting alone would still send the request.
         if (signal?.aborted) throw new GaveUp("aborted");
@@ -355,7 +362,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     } catch (error) {
       throw toSessionError(operation, error, false);
     } finally {
-      rows.return?.().catch(() => {});
+      rows?.return?.().catch(() => {});
     }
   }
 

@@ -31,10 +31,12 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   }
   if (value instanceof Date) return { $date: dateToPlain(value) };
   if (value instanceof Uint8Array) return { $bytes: bytesToBase64(value) };
-  if (value instanceof Map) {
+  if (Object.getPrototypeOf(value) === Map.prototype && value instanceof Map) {
     return { $map: Array.from(value, ([k, v]) => [toPlain(k, ancestors), toPlain(v, ancestors)]) };
   }
-  if (value instanceof Set) return { $set: Array.from(value, (item) => toPlain(item, ancestors)) };
+  if (Object.getPrototypeOf(value) === Set.prototype && value instanceof Set) {
+    return { $set: Array.from(value, (item) => toPlain(item, ancestors)) };
+  }
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     const name = className(prototype);

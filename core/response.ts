@@ -19,9 +19,11 @@ export function withCookie(response: Response, setCookie: string): Response {
     varyByCookie(headers);
     headers.append("Set-Cookie", setCookie);
     headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
-    // What CDNs obey before Cache-Control: RFC 9213 and its predecessors.
+    // What CDNs and proxies obey before Cache-Control: RFC 9213 and its predecessors.
     for (const name of [...headers.keys()]) {
-      if (/cdn-cache-control$|^surrogate-control$/.test(name)) headers.delete(name);
+      if (/cdn-cache-control$|^(?:surrogate|edge)-control$|^x-accel-expires$/.test(name)) {
+        headers.delete(name);
+      }
     }
   });
 }

@@ -258,7 +258,8 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   /**
    * Ends the session at once, in the store and in the browser. What follows in this request is a new, empty
-   * session, of which nothing is saved unless something is put into it.
+   * session, of which nothing is saved unless something is put into it. Await it: what is put before it is done ends
+   * with the session.
    *
    * @throws {SessionStoreError} The store failed, and the session may live on.
    */

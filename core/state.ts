@@ -56,6 +56,7 @@ export class SessionState {
 
   put(key: string, value: unknown): void {
     this.modify();
+    this.#tellBrowser(key);
     this.record.values.set(key, value);
     this.changes.put(key, value);
     this.#exposed.delete(key);
@@ -66,6 +67,7 @@ export class SessionState {
     this.assertOpen();
     if (!this.record.values.delete(key)) return false;
     this.modify();
+    this.#tellBrowser(key);
     this.changes.remove(key);
     this.#exposed.delete(key);
     return true;
@@ -75,6 +77,7 @@ export class SessionState {
     this.assertOpen();
     if (this.record.values.size === 0) return;
     this.modify();
+    if (this.record.values.has(REMEMBER_ME)) this.#tellBrowser(REMEMBER_ME);
     this.record.values.clear();
     this.changes.clear();
     this.#exposed.clear();
@@ -86,6 +89,7 @@ export class SessionState {
     // Where this throws nothing has changed, and objects given out earlier are still watched.
     const result = applyUpdate(this.record.values, key, update);
     this.modify();
+    this.#tellBrowser(key);
     this.#exposed.delete(key);
     this.changes.update(key, update, result);
     if (isObject(result)) this.#expose(key, result);
@@ -100,7 +104,6 @@ export class SessionState {
 
   rememberMe(remember: boolean): void {
     this.put(REMEMBER_ME, remember);
-    this.changes.tellsBrowser = true;
   }
 
   renew(deadline: number): void {
@@ -186,6 +189,11 @@ export class SessionState {
     this.announced = undefined;
   }
 
+  /** Whether the cookie is kept is a value among others, whichever way it changes. */
+  #tellBrowser(key: string): void {
+    if (key === REMEMBER_ME) this.changes.tellsBrowser = true;
+  }
+
   #noticeInPlaceChange(key: string): void {
     const exposed = this.#exposed.get(key);
     if (exposed === undefined) return;
@@ -201,8 +209,9 @@ export class SessionState {
   #expose(key: string, value: object): void {
     // A value that this request put there is saved as it is at commit, whatever is done to it until then.
     if (this.#exposed.get(key)?.value === value || this.changes.hasPut(key)) return;
-    // A codec may read what it cannot write, as gob does a Go struct: that is for the commit to refuse, not for get().
-    for (const codec of [this.#codec, jsonCodec]) {
+    // JSON first: a codec that encrypts makes other bytes of the same value each time. And a codec may read what it
+    // cannot write, as gob does a Go struct: that is for the commit to refuse, not for get().
+    for (const codec of [jsonCodec, this.#codec]) {
       try {
         this.#exposed.set(key, { value, encoded: encodeValue(codec, key, value), codec });
         return;

@@ -116,7 +116,9 @@ export class StoreAccess {
       signal,
       // Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none.
       get waitUntil() {
-        return context.waitUntil;
+        const { waitUntil } = context;
+        // Called on its own object, as that of Workers must be.
+        return waitUntil && ((work: Promise<unknown>) => waitUntil.call(context, work));
       },
       onEvent: event,
       onError: error,

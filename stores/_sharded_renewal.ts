@@ -1,5 +1,6 @@
 import type { NextRow, StoredRow } from "../core/store.ts";
 import { equalBytes } from "../core/record.ts";
+import { inDoubt } from "../core/store_access.ts";
 
 /** The statements that a renewal is made of, each atomic and on one shard. */
 export interface RenewalStatements {
@@ -60,7 +61,7 @@ export class ShardedRenewal {
     if (!inserted && !sameBytes(await find(next.token, now), pending)) return false;
     const switched = await replace(token, expected, moved, next.expiry, now);
     // No row may have been hit because an earlier delivery of the same statement did it.
-    if (!switched && !sameBytes(await find(token, now), moved)) {
+    if (!switched && !sameBytes(await find(token, now).catch(throwInDoubt), moved)) {
       await remove(next.token, pending);
       return false;
     }
@@ -94,6 +95,11 @@ export class ShardedRenewal {
     if (counts && sameBytes(seen, data)) return marked.data;
     return seen !== undefined && parse(seen) === undefined ? seen : undefined;
   }
+}
+
+/** Where nothing can be seen the switch may have happened. */
+function throwInDoubt(error: unknown): never {
+  throw inDoubt(error);
 }
 
 function mark(kind: number, token: string, data: Uint8Array = new Uint8Array()): Uint8Array {

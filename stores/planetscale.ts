@@ -478,11 +478,12 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Throws where the session's time zone is not UTC, once and for all. */
   async #checkZone(operation: StoreOperation): Promise<void> {
     if (this.#zoneChecked) return;
-    const { rows } = await this.#runner.read(
+    const { rows, fields } = await this.#runner.read(
       operation,
       undefined,
       () => this.#client.execute(`SELECT ${IS_UTC}`, [], RAW),
     );
+    if (fields.length === 0) throw noAnswer(operation, false);
     const isUtc = rows[0]?.[0] === "1";
     if (!isUtc) throw this.#wrongZone(operation);
     this.#zoneChecked = true;

@@ -1,5 +1,5 @@
 import { Cleanup, LAZY_BATCH } from "../../core/cleanup.ts";
-import { type SessionError, type SessionEvent, sessions, SessionStoreError } from "../../mod.ts";
+import { MemoryStore, type SessionError, type SessionEvent, sessions, SessionStoreError } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "../assert.ts";
 import type { TimedOptions } from "../../mod.ts";
 import { chance } from "./_chance.ts";
@@ -155,6 +155,23 @@ onEachServer("A lazy purge that fails harms no request, and reaches onError alon
     phase: "cleanup",
   }]);
   assertEquals(events.map(({ kind }) => kind), ["unknown"]);
+});
+
+Deno.test("A lazy purge goes to waitUntil as a method of its object", async () => {
+  class Context {
+    readonly #work: Promise<unknown>[] = [];
+    waitUntil(work: Promise<unknown>): void {
+      this.#work.push(work);
+    }
+    get work(): Promise<unknown>[] {
+      return this.#work;
+    }
+  }
+  using _ = chance(0);
+  const context = new Context();
+  await sessions({ store: new MemoryStore() }).load(TOKEN, context);
+  assertEquals(context.work.length, 1);
+  await Promise.all(context.work);
 });
 
 Deno.test("A lazy purge outlives the request where there is no waitUntil", async () => {

@@ -158,6 +158,12 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a class instance", new Basket(), "it holds an instance of Basket; store a plain object"],
   ["a class instance in a Map", new Map([[SECRET, new Basket()]]), "it holds an instance of Basket"],
   ["a class instance as a key of a Map", new Map([[new Basket(), 1]]), "it holds an instance of Basket"],
+  [
+    "a kind of Map",
+    new (class Named extends Map<number, string> {})([[1, SECRET]]),
+    "it holds an instance of Named",
+  ],
+  ["a kind of Set", new (class Named extends Set<string> {})([SECRET]), "it holds an instance of Named"],
   ["a nameless class instance", new (class {})(), "it holds an instance of a class"],
   ["an error", new Error(SECRET), "it holds an instance of Error"],
   ["a pattern", new RegExp(SECRET), "it holds an instance of RegExp"],

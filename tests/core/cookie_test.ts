@@ -46,6 +46,16 @@ const HEADERS: [what: string, header: string | null, tokens: string[]][] = [
   ["many malformed ones before", `${"session=x; ".repeat(500)}session=${A}`, [A]],
   ["the same over and over before another", `${`session=${A}; `.repeat(100)}session=${B}`, [A, B]],
   ["a comma in place of a semicolon", `a=1, session=${A}`, []],
+  ["blanks and tabs around it", ` \t session \t=\t ${A} \t;`, [A]],
+  // Another name for a browser: with a prefix it would be one that any site of the domain may set.
+  ...Array.from(
+    "\u00a0\ufeff\u2000\u2028\u3000\v\f\r\n",
+    (space): typeof HEADERS[0] => [
+      `U+${space.charCodeAt(0).toString(16)} around name and value`,
+      `${space}session=${A}; session${space}=${B}; session=${space}${C}`,
+      [],
+    ],
+  ),
 ];
 
 for (const [what, header, tokens] of HEADERS) {

@@ -4,6 +4,8 @@
  */
 
 import {
+  type Codec,
+  jsonCodec,
   MemoryStore,
   type Session,
   SessionEncodeError,
@@ -186,6 +188,33 @@ for (const each of KINDS) {
     await session.commit();
     assertEquals(session.status, "unmodified");
     assertEquals(calls(), { find: 1 });
+  });
+}
+
+/** As one that encrypts: other bytes each time. */
+const randomCodec: Codec = {
+  encode: (...session) =>
+    new Uint8Array([...crypto.getRandomValues(new Uint8Array(8)), ...jsonCodec.encode(...session)]),
+  decode: (bytes) => jsonCodec.decode(bytes.subarray(8)),
+};
+
+for (const { name, make, change } of KINDS) {
+  Deno.test(`A codec whose bytes differ each time has ${name} saved where it was changed, and not where not`, async () => {
+    const store = new MemoryStore({ cleanup: "off" });
+    const manager = sessions({ store, codec: randomCodec });
+    const first = await manager.load();
+    first.put("value", make());
+    const { token } = await first.commit();
+    const reader = await manager.load(token);
+    const writer = await manager.load(token);
+    reader.get("value");
+    reader.put("seen", true);
+    change(writer.get("value") as object);
+    await writer.commit();
+    await reader.commit();
+    const expected = make();
+    change(expected);
+    assertEquals((await manager.load(token)).get("value"), expected);
   });
 }
 

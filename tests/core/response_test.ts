@@ -87,6 +87,8 @@ const CDN_HEADERS = [
   "Vercel-CDN-Cache-Control",
   "Netlify-CDN-Cache-Control",
   "Surrogate-Control",
+  "Edge-Control",
+  "X-Accel-Expires",
 ];
 
 for (const name of CDN_HEADERS) {

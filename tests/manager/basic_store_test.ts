@@ -1,10 +1,17 @@
 /** A store with SCS's three methods and no more: all of the manager works on it, and the last write wins. */
-import { type SessionManager, type SessionStore, SessionStoreError } from "../../mod.ts";
-import { SessionGoneError } from "../../mod.ts";
+import {
+  MemoryStore,
+  SessionGoneError,
+  type SessionManager,
+  sessions,
+  type SessionStore,
+  SessionStoreError,
+} from "../../mod.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
 import { aroundCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore } from "./_bed.ts";
 import { before, failUnsent, interleave, type Steps } from "./_interleaving.ts";
+import { assertShowsNone } from "./_secrets.ts";
 import { Browser } from "./_visits.ts";
 
 /** What a user writes who follows the guide for custom stores. */
@@ -92,6 +99,19 @@ onEachStore(
     assertEquals((await basicManager(bed).load(renewed.token)).token, renewed.token);
   },
 );
+
+Deno.test("A store that throws at once where it should list gives away nothing", async () => {
+  const secret = "mysql://root:hunter2@db";
+  const fail = () => {
+    throw new Error(secret);
+  };
+  const store = Object.assign(new MemoryStore({ cleanup: "off" }), { all: fail, findBySubject: fail });
+  const manager = sessions({ store });
+  for (const list of [() => manager.iterate().next(), () => manager.sessionsOf("zoe")]) {
+    const error = await assertRejects(list, SessionStoreError);
+    assertShowsNone(error, [secret]);
+  }
+});
 
 onEachStore(
   "A basic store cannot list, purge or revoke: a SessionStoreError says which method it lacks",

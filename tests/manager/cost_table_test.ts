@@ -242,6 +242,32 @@ onEachStore("Touch: does not hold up the response where waitUntil exists", async
   assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
 });
 
+onEachStore(
+  "Touch: goes to waitUntil as a method of its object, and is waited for where that fails",
+  async (bed) => {
+    // As that of Workers: called on anything else it throws.
+    class Context {
+      readonly #work: Promise<unknown>[] = [];
+      waitUntil(work: Promise<unknown>): void {
+        this.#work.push(work);
+      }
+      get work(): Promise<unknown>[] {
+        return this.#work;
+      }
+    }
+    const { token } = await browserWithSession(bed);
+    const manager = bed.manager({ idleTimeout: "20m" });
+    const [context, other] = [new Context(), new Context()];
+    for (const given of [context, { waitUntil: other.waitUntil }]) {
+      bed.clock.advance(10 * MINUTE);
+      await (await manager.load(token!, given)).commit();
+      await Promise.all(context.work);
+      assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
+    }
+    assertEquals([context.work.length, other.work.length], [1, 0]);
+  },
+);
+
 onEachStore("Touch: is done when the response is there, without waitUntil", async (bed) => {
   const browser = await browserWithSession(bed);
   bed.clock.advance(10 * MINUTE);

@@ -1,5 +1,5 @@
 /** The rows of SCS's manager that are about the cookie. */
-import { jsonCodec } from "../../mod.ts";
+import { jsonCodec, type Session } from "../../mod.ts";
 import { assertEquals, assertNotEquals } from "../assert.ts";
 import { HOUR, MINUTE, onEachStore } from "./_bed.ts";
 import { Browser, setCookies } from "./_visits.ts";
@@ -110,6 +110,26 @@ onEachStore(
     assertEquals(keeps(await browser.visit((session) => session.rememberMe(false))), [false]);
   },
 );
+
+onEachStore("RememberMe: is told to the browser whichever way the value changes", async (bed) => {
+  const manager = bed.manager({ cookie: { persist: false } });
+  const keeps = (response: Response) => setCookies(response).map(({ attributes }) => "Max-Age" in attributes);
+  const remembered = await manager.load();
+  remembered.rememberMe(true);
+  const { token } = await remembered.commit();
+  const ways: [(session: Session) => unknown, boolean[]][] = [
+    [(session) => session.put("a", 1), [false]],
+    [(session) => session.put("__rememberMe", true), [true]],
+    [(session) => session.put("a", 2), []],
+    [(session) => session.remove("__rememberMe"), [false]],
+    [(session) => session.update("__rememberMe", () => true), [true]],
+    [(session) => session.clear(), [false]],
+    [(session) => session.clear(), []],
+    [(session) => session.mergeSession(token), [true]],
+  ];
+  const browser = new Browser(manager);
+  for (const [use, expected] of ways) assertEquals(keeps(await browser.visit(use)), expected, `${use}`);
+});
 
 onEachStore("RememberMe: changes nothing where Persist is on", async (bed) => {
   const browser = new Browser(bed.manager());

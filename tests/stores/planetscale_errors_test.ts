@@ -233,6 +233,15 @@ Deno.test("PlanetScaleStore makes sure of an ending of which it was told nothing
   assertEquals(await store.delete(token), true);
 });
 
+Deno.test("PlanetScaleStore takes no answer about the time zone for none that it is the wrong one", async () => {
+  await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
+  bench.gateway.intercept = (sql, execute) => sql.startsWith("SELECT token") ? execute() : Response.json({});
+  const error = await assertRejects(() => bench.store.find(CANARY.token, { now: NOW }), SessionStoreError);
+  assertEquals([error.reason, error.retryable, error.ambiguous], ["malformed", true, false]);
+  bench.gateway.intercept = undefined;
+  assertEquals(await bench.store.find(CANARY.token, { now: NOW }), undefined);
+});
+
 Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes on when it is back", async () => {
   await using server = await startMySQL({ own: true });
   await using gateway = await startGateway(server);

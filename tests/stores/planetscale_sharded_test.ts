@@ -201,6 +201,21 @@ for (const [subject, steps] of KINDS) {
   }
 }
 
+Deno.test("Sharded renewal whose switch is in doubt says so where nothing can be seen any more", async () => {
+  await using scene = await Scene.open();
+  let switched = false;
+  const { error } = await scene.renew(async (sql, execute) => {
+    if (switched) throw new Error("the connection broke");
+    if (stepOf(sql) !== "switch") return await execute();
+    switched = true;
+    await execute();
+    return Response.json({});
+  });
+  assertInstanceOf(error, SessionStoreError);
+  assert(error.ambiguous, "the old token is dead, and the error does not say that it may be");
+  assertEquals(await scene.live(), 1);
+});
+
 /** What else may go on, by whoever has loaded the session before. Whether it ends the session, and what it gives. */
 interface Other {
   name: string;
