@@ -49,6 +49,8 @@ export type FetchHandler<Rest extends unknown[]> = (
  * answer is a plain 500 with the cookie, and the error goes where the platform's own 500 would have sent it, which is
  * to `waitUntil` on Workers and to `console.error` where there is none.
  *
+ * A handler always gives a response. Bun's `server.upgrade()` leaves none to give: call it outside of this.
+ *
  * @param manager A manager.
  * @param handler Gets the request, a function that gives the session, and whatever else the platform passes.
  * @throws {SessionConfigError} The manager or the handler is none.
