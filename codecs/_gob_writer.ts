@@ -1,3 +1,4 @@
+import { hasNamedProperties } from "../core/plain_value.ts";
 import { Refusal } from "../core/refusal.ts";
 
 /** The definitions that open Go's stream, one message a line: the session (64), `time.Time` (65), the map (66). */
@@ -96,6 +97,7 @@ function objectToGo(key: string, value: object): GoValue {
       `it is ${nameOf(value)}, which has no type in Go; store it as JSON text, or use jsonCodec`,
     );
   }
+  if (hasNamedProperties(value)) throw refusal(key, "it is an array with named properties");
   const items = Array.from(value, (item: unknown) => {
     if (typeof item === "string") return textOf(key, item);
     throw refusal(key, "it is an array of more than strings; store it as JSON text, or use jsonCodec");

@@ -224,6 +224,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const backend: SessionBackend = {
       newDeadline: () => this.#newDeadline(),
       commit: (committed) => {
+        if (committed.closed) committed.noticeInPlaceChanges();
         // What cannot be told to the browser any more is not written either.
         if (committed.row === undefined || !committed.changes.isEmpty) committed.assertOpen();
         return observe(committed.exclusively(() => this.#commit(committed, context)));
@@ -290,14 +291,17 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const row = state.row!;
     const expiry = Math.min(state.record.deadline, now() + idleTimeout);
     if (idleTimeout === Infinity || expiry <= row.expiry || expiry - row.expiry < touchInterval) return;
+    const { expiry: before } = row;
+    // At once: what follows in this request is not to touch it again.
+    row.expiry = expiry;
     const touch = async () => {
       try {
         await this.#access(context).write(
           "touch",
           (options) => this.#store.touch(row.token, expiry, options),
         );
-        row.expiry = expiry;
       } catch (error) {
+        row.expiry = before;
         await hooks.error(toSessionError("touch", error, true), { phase: "commit" });
       }
     };

@@ -43,6 +43,9 @@ export type Observe = <T>(work: Promise<T>) => Promise<T>;
 /** What some manager's `onError` has seen, by request: of several managers that meet an error, one reports it. */
 const reported = new WeakMap<Request, Set<SessionError>>();
 
+/** The cookies that managers have set in answer to a request: where another one fails, they must still be told. */
+const cookies = new WeakMap<Request, string[]>();
+
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data> {
   readonly #backend: RequestBackend;
@@ -95,7 +98,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       // A framework has made a response of the error already, perhaps one of the application's.
       response = answer === undefined && response !== undefined
         ? response
-        : replaceResponse(response, answer ?? error.getResponse());
+        : this.#replace(response, answer ?? error.getResponse());
     } else if (response === undefined) {
       throw error ?? noResponse();
     } else if (state !== undefined && !hasThrown(error)) {
@@ -126,7 +129,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       return response;
     } catch (error) {
       if (!(error instanceof SessionError)) throw error;
-      return replaceResponse(response, await this.#report(error, "commit") ?? error.getResponse());
+      return this.#replace(response, await this.#report(error, "commit") ?? error.getResponse());
     }
   }
 
@@ -155,6 +158,16 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return await this.#answers.get(error);
   }
 
+  #replace(replaced: Response | undefined, error: Response): Response {
+    const earlier = cookies.get(this.#request) ?? [];
+    return earlier.reduce(withCookie, replaceResponse(replaced, error));
+  }
+
+  #setCookie(response: Response, setCookie: string): Response {
+    cookies.set(this.#request, [...cookies.get(this.#request) ?? [], setCookie]);
+    return withCookie(response, setCookie);
+  }
+
   #mark(response: Response): Response {
     return markPersonal(response, this.#context.token === undefined);
   }
@@ -165,9 +178,9 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (state.announced !== undefined) {
       const { token, deadline, remember } = state.announced;
       const keep = cookie.persists || remember;
-      return withCookie(response, cookie.write(token, deadline, this.#backend.settings.now(), keep));
+      return this.#setCookie(response, cookie.write(token, deadline, this.#backend.settings.now(), keep));
     }
-    if (state.ended && state.token === undefined) return withCookie(response, cookie.delete());
+    if (state.ended && state.token === undefined) return this.#setCookie(response, cookie.delete());
     return this.#mark(response);
   }
 

@@ -54,7 +54,8 @@ function abandon(response: Response): void {
 }
 
 function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
-  if (!copy) {
+  // One without a body may be an application's only one of its kind, for every request.
+  if (!copy && response.body !== null) {
     try {
       change(response.headers);
       return response;

@@ -59,7 +59,8 @@ const managers = new WeakMap<object, unknown>();
  * response like any other. What the handler saved or ended itself, by `commit()` or `destroy()`, stands, and its
  * cookie goes out with the response of `app.onError`.
  *
- * Mount it before `etag()`, whose 304 keeps no cookie.
+ * Mount it by `use()`, around whatever may throw, rather than within `every()` or `some()`; and before `etag()`, whose
+ * 304 keeps no cookie.
  *
  * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
  * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object

@@ -6,6 +6,11 @@ export function isLocked(error: unknown): boolean {
   return /SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database is locked/.test(`${code} ${message}`);
 }
 
+/** Whether a statement may be sent later: somebody has the lock, or the application's transactions all connections. */
+export function isBusy(error: unknown): boolean {
+  return isLocked(error) || (error as { code?: unknown } | null)?.code === "TRANSACTION_ACTIVE";
+}
+
 /** How to wait for a lock. */
 export interface LockOptions {
   /** For how long, in milliseconds. */
@@ -15,7 +20,7 @@ export interface LockOptions {
   signal?: AbortSignal;
 }
 
-/** Sends a statement, and again while others hold the lock. */
+/** Sends a statement, and again while others hold the lock, or all connections. */
 export async function whenUnlocked<T>(
   send: () => Promise<T>,
   { patience, pause: longest, signal }: LockOptions,
@@ -27,8 +32,9 @@ export async function whenUnlocked<T>(
     } catch (error) {
       const ms = backoff(attempt, 2, longest);
       const late = performance.now() + ms - started > patience;
-      if (!isLocked(error) || late || signal?.aborted) throw error;
+      if (!isBusy(error) || late || signal?.aborted) throw error;
       await pause(ms, signal);
+      if (signal?.aborted) throw error;
     }
   }
 }

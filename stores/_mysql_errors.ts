@@ -5,6 +5,11 @@ import { classifyStatus } from "./_sql.ts";
 const DUPLICATE = "the token exists";
 const TOO_LONG = "a value is too long for its column";
 
+/** The name of an index, which has at most 64 characters, and no other index of the table to be confused with. */
+export function indexName(table: string, column: string): string {
+  return `${table.slice(0, 50)}_${column}_idx`;
+}
+
 /** Whether the statement would have given two rows one token. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof SessionStoreError && error.message.endsWith(DUPLICATE);
@@ -41,11 +46,14 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
         "and deploy it",
     };
   }
-  const number = /\(errno (\d{4})\)/.exec(message)?.[1];
-  if (number !== undefined) return classifyNumber(Number(number), message, table);
+  const kind = /code = (\w+)/.exec(message)?.[1] ?? String(body?.code ?? "");
+  const number = Number(/\(errno (\d{4})\)/.exec(message)?.[1]);
+  // 1105 is any error that MySQL has no number for, such as that of a tablet which is down.
+  const isDown = number === 1105 && /unavailable|deadline_?exceeded/i.test(kind);
+  if (number > 0 && !isDown) return classifyNumber(number, message, table);
   // The driver gives an error inside a 200 the status 400; its kind is in the code or in the text.
   if (name === "UnknownError" || status !== 400) return classifyStatus(status);
-  return classifyKind(/code = (\w+)/.exec(message)?.[1] ?? String(body?.code ?? ""));
+  return classifyKind(kind);
 }
 
 function classifyNumber(number: number, message: string, table: string): StoreErrorDetails {
@@ -62,7 +70,7 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
       return refused(
         "schema",
         `the table has no column for subjects; run ALTER TABLE \`${table}\` ADD COLUMN subject VARBINARY(255), ` +
-          `ADD INDEX \`${table}_subject_idx\` (subject)`,
+          `ADD INDEX \`${indexName(table, "subject")}\` (subject)`,
       );
     case 1406:
       return refused("rejected", TOO_LONG);
@@ -87,11 +95,11 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
       return { reason: "busy", retryable: true };
     case 1053:
     case 1927:
-    case 2006:
-    case 2013:
     case 3024:
       return { reason: "unreachable", retryable: true, ambiguous: true };
   }
+  // What a client, here Vitess, says of its connection to MySQL.
+  if (number >= 2000 && number < 2100) return { reason: "unreachable", retryable: true, ambiguous: true };
   return refused("rejected", `MySQL error ${number}`);
 }
 

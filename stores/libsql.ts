@@ -44,7 +44,7 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { FileDatabase } from "./_file_database.ts";
-import { isLocked, whenUnlocked } from "./_locks.ts";
+import { isBusy, whenUnlocked } from "./_locks.ts";
 import { OptionsReader } from "./_options.ts";
 import {
   batchSize,
@@ -372,7 +372,10 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (/no such column|no column named/i.test(text)) {
       return { reason: "schema", retryable: false, advice: "the table lacks a column" };
     }
-    if (isLocked(error)) return { reason: "busy", retryable: true };
+    if (isBusy(error)) return { reason: "busy", retryable: true };
+    if (code === "CLIENT_CLOSED") {
+      return { reason: "rejected", retryable: false, advice: "the client is closed" };
+    }
     if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return { reason: "unauthorized", retryable: false };
     if (code === "BLOCKED") {
       return { reason: "unauthorized", retryable: false, advice: "the host has blocked the database" };

@@ -102,21 +102,21 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     this.#cleanup.notice("read", options);
     const entry = this.#live(token, options.now);
-    return entry && { data: entry.data.slice(), expiry: entry.expiry };
+    return entry && { data: new Uint8Array(entry.data), expiry: entry.expiry };
   }
 
   /** Inserts or overwrites. */
   // deno-lint-ignore require-await
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     const subject = options.subject ?? this.#entries.get(token)?.subject ?? null;
-    this.#insert(token, { data: data.slice(), expiry, subject }, options);
+    this.#insert(token, { data: new Uint8Array(data), expiry, subject }, options);
   }
 
   /** Inserts; `false` where the token exists. */
   // deno-lint-ignore require-await
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     if (this.#entries.has(token)) return false;
-    this.#insert(token, { data: data.slice(), expiry, subject: options.subject ?? null }, options);
+    this.#insert(token, { data: new Uint8Array(data), expiry, subject: options.subject ?? null }, options);
     return true;
   }
 
@@ -128,7 +128,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (next.token !== token && this.#entries.has(next.token)) return false;
     const subject = next.subject === undefined ? entry.subject : next.subject;
     this.#entries.delete(token);
-    this.#set(next.token, { data: next.data.slice(), expiry: next.expiry, subject });
+    this.#set(next.token, { data: new Uint8Array(next.data), expiry: next.expiry, subject });
     return true;
   }
 
@@ -151,7 +151,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     // The tokens of the start: a session that is saved meanwhile moves to the end, and would come again for ever.
     for (const token of [...this.#entries.keys()]) {
       const entry = this.#live(token, now);
-      if (entry !== undefined) yield { token, data: entry.data.slice(), expiry: entry.expiry };
+      if (entry !== undefined) yield { token, data: new Uint8Array(entry.data), expiry: entry.expiry };
     }
   }
 
@@ -174,7 +174,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     for (const [token, entry] of this.#entries) if (entry.subject === subject) tokens.push(token);
     for (const token of tokens) {
       const entry = this.#live(token, now);
-      if (entry?.subject === subject) yield { token, data: entry.data.slice(), expiry: entry.expiry };
+      if (entry?.subject === subject) yield { token, data: new Uint8Array(entry.data), expiry: entry.expiry };
     }
   }
 

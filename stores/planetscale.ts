@@ -34,7 +34,7 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { OptionsReader } from "./_options.ts";
-import { classifyMySQLError, isDuplicate, isTooLong } from "./_mysql_errors.ts";
+import { classifyMySQLError, indexName, isDuplicate, isTooLong } from "./_mysql_errors.ts";
 import { MOVED_MARK, type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
 import {
   batchSize,
@@ -472,7 +472,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   #index(column: string): string {
-    return `\`${this.#name}_${column}_idx\``;
+    return `\`${indexName(this.#name, column)}\``;
   }
 
   /** Throws where the session's time zone is not UTC, once and for all. */

@@ -235,6 +235,12 @@ export const timeCases: Case[] = [
   },
 ];
 
+/** What a store says of a token. One that no database's key may be, it may refuse. */
+async function answerTo<T>(token: string, answer: Promise<T>, refused: T): Promise<T> {
+  const fits = token.length > 0 && token.length < 1_000;
+  return fits ? await answer : await answer.catch(() => refused);
+}
+
 /** Which session a token stands for. */
 export const tokenCases: Case[] = [
   {
@@ -243,8 +249,13 @@ export const tokenCases: Case[] = [
     async check(bench) {
       await bench.put(TOKEN);
       for (const other of HOSTILE_TOKENS) {
-        await bench.expectFound(`find(${JSON.stringify(other)})`, other, undefined);
-        expect(`delete(${JSON.stringify(other)})`, await bench.store.delete(other), false);
+        const { store, now } = bench;
+        expect(
+          `find(${JSON.stringify(other)})`,
+          await answerTo(other, store.find(other, { now }), undefined),
+          undefined,
+        );
+        expect(`delete(${JSON.stringify(other)})`, await answerTo(other, store.delete(other), false), false);
       }
       await bench.expectIntact("the session itself", TOKEN);
     },
@@ -258,13 +269,13 @@ export const tokenCases: Case[] = [
       for (const other of HOSTILE_TOKENS) {
         const next = { token: other, data: OTHER, expiry: later + HOUR };
         const what = `update(${JSON.stringify(other)})`;
-        expect(what, await store.update(other, DATA, next, { now }), false);
+        expect(what, await answerTo(other, store.update(other, DATA, next, { now }), false), false);
         expect(
           `${what} with a new token`,
-          await store.update(other, DATA, { ...next, token: A }, { now }),
+          await answerTo(other, store.update(other, DATA, { ...next, token: A }, { now }), false),
           false,
         );
-        await store.touch(other, later + HOUR, { now });
+        await answerTo(other, store.touch(other, later + HOUR, { now }), undefined);
       }
       await bench.expectIntact("the session itself", TOKEN);
       await bench.expectFound("the new token", A, undefined);

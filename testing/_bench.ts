@@ -129,6 +129,13 @@ export class Bench {
   }
 }
 
+/** The rows of a listing by token, without what a store may give beside. */
+export async function rowsIn(listing: AsyncIterable<StoredRow>): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  for await (const { token, data, expiry } of listing) rows.push({ token, data, expiry });
+  return rows.sort((a, b) => a.token < b.token ? -1 : 1);
+}
+
 /** The tokens of a listing, in order. */
 export async function tokensIn(rows: AsyncIterable<StoredRow>): Promise<string[]> {
   const tokens: string[] = [];

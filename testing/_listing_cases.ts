@@ -6,12 +6,12 @@ import {
   OTHER,
   race,
   ROUNDS,
+  rowsIn,
   together,
   tokenOf,
   tokensIn,
 } from "./_bench.ts";
 import { expect, expectThat } from "./_checks.ts";
-import type { StoredRow } from "../core/store.ts";
 
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
 
@@ -37,13 +37,26 @@ export const listingCases: Case[] = [
       await bench.put(A);
       await bench.put(B, { data: OTHER, expiry: now + 1 });
       await bench.put(C, { expiry: now, now: now - HOUR });
-      const rows: StoredRow[] = [];
-      for await (const { token, data, expiry } of store.all({ now })) rows.push({ token, data, expiry });
-      expect("the sessions", rows.sort((a, b) => a.token < b.token ? -1 : 1), [
+      expect("the sessions", await rowsIn(store.all({ now })), [
         { token: A, data: DATA, expiry: bench.later },
         { token: B, data: OTHER, expiry: now + 1 },
       ]);
       expect("1 ms later", await tokensIn(store.all({ now: now + 1 })), [A]);
+    },
+  },
+  {
+    name: "all() gives a session as touch() and update() have left it, at a time when it would have expired",
+    needs: ["listing", "atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      await bench.put(A);
+      await bench.put(B);
+      await store.touch(A, later + HOUR, { now });
+      await store.update(B, DATA, { token: B, data: OTHER, expiry: later + 2 * HOUR }, { now });
+      expect("the sessions", await rowsIn(store.all({ now: later })), [
+        { token: A, data: DATA, expiry: later + HOUR },
+        { token: B, data: OTHER, expiry: later + 2 * HOUR },
+      ]);
     },
   },
   {

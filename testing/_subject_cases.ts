@@ -1,7 +1,17 @@
-import { bytesOf, type Case, DATA, HOUR, OTHER, race, together, tokenOf, tokensIn } from "./_bench.ts";
+import {
+  bytesOf,
+  type Case,
+  DATA,
+  HOUR,
+  OTHER,
+  race,
+  rowsIn,
+  together,
+  tokenOf,
+  tokensIn,
+} from "./_bench.ts";
 import { expect, expectThat } from "./_checks.ts";
 import { SIMILAR_SUBJECTS, TOKEN } from "./_tokens.ts";
-import type { StoredRow } from "../core/store.ts";
 
 const [A, B, C, D] = [tokenOf("a"), tokenOf("b"), tokenOf("c"), tokenOf("d")];
 const [ZOE, MAX] = ["zoe", "max"];
@@ -21,15 +31,26 @@ export const subjectCases: Case[] = [
       await bench.put(C, { subject: ZOE, expiry: now, now: now - HOUR });
       await bench.put(D, { subject: MAX });
       await bench.put(tokenOf("e"));
-      const rows: StoredRow[] = [];
-      for await (const { token, data, expiry } of store.findBySubject(ZOE, { now })) {
-        rows.push({ token, data, expiry });
-      }
-      expect("the sessions", rows.sort((a, b) => a.token < b.token ? -1 : 1), [
+      expect("the sessions", await rowsIn(store.findBySubject(ZOE, { now })), [
         { token: A, data: DATA, expiry: later },
         { token: B, data: OTHER, expiry: now + 1 },
       ]);
       expect("1 ms later", await tokensIn(store.findBySubject(ZOE, { now: now + 1 })), [A]);
+    },
+  },
+  {
+    name:
+      "findBySubject() gives a session as touch() and update() have left it, at a time when it would have expired",
+    needs: ["subjects", "atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      for (const token of [A, B]) await bench.put(token, { subject: ZOE });
+      await store.touch(A, later + HOUR, { now });
+      await store.update(B, DATA, { token: B, data: OTHER, expiry: later + 2 * HOUR }, { now });
+      expect("the sessions", await rowsIn(store.findBySubject(ZOE, { now: later })), [
+        { token: A, data: DATA, expiry: later + HOUR },
+        { token: B, data: OTHER, expiry: later + 2 * HOUR },
+      ]);
     },
   },
   {

@@ -163,6 +163,12 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
     new (class Named extends Map<number, string> {})([[1, SECRET]]),
     "it holds an instance of Named",
   ],
+  ["a kind of Date", new (class ZonedDate extends Date {})(0), "it holds an instance of ZonedDate"],
+  [
+    "a list with a hole and a key",
+    Object.assign([, 1], { [SECRET]: 1 }),
+    "it holds an array with named properties",
+  ],
   ["a kind of Set", new (class Named extends Set<string> {})([SECRET]), "it holds an instance of Named"],
   ["a nameless class instance", new (class {})(), "it holds an instance of a class"],
   ["an error", new Error(SECRET), "it holds an instance of Error"],

@@ -8,6 +8,7 @@ import {
   jsonCodec,
   MemoryStore,
   type Session,
+  SessionClosedError,
   SessionEncodeError,
   type SessionManager,
   sessions,
@@ -355,6 +356,22 @@ Deno.test("Session.commit() that refuses a value loses none of the other changes
   await elsewhere((other) => other.put("theirs", 3));
   await session.commit();
   assertEquals([await saved("a"), await saved("n"), await saved("theirs")], [1, 2, 3]);
+});
+
+Deno.test("Session.commit() refuses what is done in place once the response has started", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  const manager = sessions({ store });
+  const first = await manager.load();
+  first.put("list", [1]);
+  const { token } = await first.commit();
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  const list = session.get("list") as number[];
+  await current.finish(new Response());
+  await session.commit();
+  list.push(2);
+  await assertRejects(() => session.commit(), SessionClosedError);
+  assertEquals((await manager.load(token)).get("list"), [1]);
 });
 
 Deno.test("A middleware saves what a handler did in place", async () => {

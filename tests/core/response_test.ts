@@ -15,6 +15,12 @@ Deno.test("markPersonal() adds Vary and Cache-Control, to the very response", ()
   assertEquals(headersOf(response), { "cache-control": "private", "vary": "Cookie" });
 });
 
+Deno.test("markPersonal() leaves a response without a body as it is, which an application may return again", () => {
+  const shared = new Response(null, { status: 204 });
+  assertEquals(headersOf(markPersonal(shared, true)), { "cache-control": "private", "vary": "Cookie" });
+  assertEquals(headersOf(shared), {});
+});
+
 Deno.test("markPersonal() adds no Vary where no cookie was read", () => {
   assertEquals(headersOf(markPersonal(new Response(), false)), { "cache-control": "private" });
 });

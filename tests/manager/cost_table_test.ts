@@ -268,6 +268,19 @@ onEachStore(
   },
 );
 
+onEachStore("Touch: is sent once in a request, though it commits by itself as well", async (bed) => {
+  const browser = await browserWithSession(bed);
+  bed.clock.advance(10 * MINUTE);
+  bed.resetCalls();
+  const work: Promise<unknown>[] = [];
+  await browser.visit(async (session) => {
+    const { expiry } = await session.commit();
+    assertEquals(expiry, bed.clock.time + 20 * MINUTE);
+  }, { waitUntil: (promise) => void work.push(promise) });
+  await Promise.all(work);
+  assertEquals(bed.calls(), { find: 1, touch: 1 });
+});
+
 onEachStore("Touch: is done when the response is there, without waitUntil", async (bed) => {
   const browser = await browserWithSession(bed);
   bed.clock.advance(10 * MINUTE);

@@ -475,6 +475,43 @@ Deno.test("Of two managers the one whose session failed reports, and once", asyn
   }
 });
 
+Deno.test("Of two managers the one that saved its session tells the browser although the other one fails", async (t) => {
+  const user = sessions<Data>({ cookie: { name: "user" } });
+  const cart = sessions<Data>({ store: storeWithoutServer(), cookie: { name: "cart" }, onError() {} });
+  const signedIn = async () => {
+    const session = await user.load();
+    session.put("userId", 1);
+    return (await session.commit()).token;
+  };
+  const mounts = [honoSessions(user, { key: "user" }), honoSessions(cart, { key: "cart" })] as const;
+  for (const order of ["user first", "cart first"]) {
+    const app = (order === "user first"
+      ? new Hono().use(mounts[0]).use(mounts[1])
+      : new Hono().use(mounts[1]).use(mounts[0]))
+      .get("/renew", async (c) => {
+        (await c.var.cart()).put("userId", 1);
+        const session = await c.var.user();
+        session.renewToken();
+        await session.commit();
+        return c.text("never");
+      })
+      .get("/destroy", async (c) => {
+        (await c.var.cart()).put("userId", 1);
+        await (await c.var.user()).destroy();
+        return c.text("never");
+      });
+    for (const path of ["renew", "destroy"]) {
+      await t.step(`${path}, ${order}`, async () => {
+        const response = await app.request(URL + path, { headers: { Cookie: `user=${await signedIn()}` } });
+        const [cookie, ...more] = setCookies(response);
+        assertEquals([response.status, cookie?.name, more], [503, "user", []]);
+        const found = await user.load(cookie!.value);
+        assertEquals(found.get("userId"), path === "renew" ? 1 : undefined);
+      });
+    }
+  }
+});
+
 Deno.test("An error of another session keeps its class for app.onError", async () => {
   const manager = sessions<Data>();
   let seen: unknown;

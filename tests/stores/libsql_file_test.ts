@@ -229,6 +229,51 @@ Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () =
   client.close();
 });
 
+Deno.test("LibSQLStore in memory waits for a transaction of its client, and says busy where it waits in vain", async () => {
+  const client = createClient({ url: ":memory:" });
+  const store = new LibSQLStore(client, { cleanup: "off", timeout: "20s" });
+  await store.createTable();
+  await store.create(A, DATA, NOW + HOUR, now);
+  const transaction = await client.transaction("write");
+  const hurried = new LibSQLStore(client, { cleanup: "off", timeout: 50 });
+  await assertBusy(() => hurried.delete(A));
+  const created = store.create(B, DATA, NOW + HOUR, now);
+  const found = store.find(A, now);
+  await transaction.execute({ sql: "UPDATE sessions SET data = ?", args: [OTHER] });
+  await transaction.commit();
+  assertEquals([await created, (await found)?.data], [true, OTHER]);
+  client.close();
+});
+
+Deno.test("LibSQLStore on a client that was closed fails for good, and says that nothing was written", async () => {
+  const client = createClient({ url: ":memory:" });
+  const store = new LibSQLStore(client, { cleanup: "off" });
+  await store.createTable();
+  client.close();
+  const error = await assertRejects(() => store.create(A, DATA, NOW + HOUR, now), SessionStoreError);
+  assertEquals([error.reason, error.retryable, error.ambiguous], ["rejected", false, false]);
+  assertEquals(error.message.endsWith(": the client is closed"), true);
+});
+
+Deno.test("LibSQLStore sends nothing more once a signal has ended the wait for a lock", async () => {
+  await using bench = await open("WAL", { timeout: "20s" });
+  const { store, client, other } = bench;
+  const lock = await other.transaction("write");
+  const controller = new AbortController();
+  let after = 0;
+  const execute = client.execute.bind(client);
+  client.execute = ((statement: never) => {
+    if (controller.signal.aborted) after++;
+    else controller.abort();
+    return Promise.reject(Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY", statement }));
+  }) as typeof client.execute;
+  await assertRejects(() => store.find(A, { ...now, signal: controller.signal }), SessionStoreError);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  client.execute = execute;
+  await lock.rollback();
+  assertEquals(after, 0);
+});
+
 async function runWriter(url: string, count: number): Promise<WriterReport> {
   const worker = new Worker(new URL("./_fixture_writer.ts", import.meta.url), { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<WriterReport>();

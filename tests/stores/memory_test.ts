@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import TinyQueue from "tinyqueue";
 import { publicId } from "../../core/token.ts";
@@ -47,6 +48,15 @@ Deno.test("MemoryStore gives bytes that the caller may change", async () => {
     row!.expiry = 99;
   }
   assertEquals(await store.find("a", AT_0), { data: data(1), expiry: 10 });
+});
+
+Deno.test("MemoryStore takes and gives copies of a Buffer too, whose slice() is none", async () => {
+  const { store } = newStore();
+  const given = Buffer.from("abc");
+  await store.commit("a", given, 10, AT_0);
+  given.fill(0);
+  (await store.find("a", AT_0))!.data.fill(1);
+  assertEquals((await store.find("a", AT_0))?.data, new TextEncoder().encode("abc"));
 });
 
 Deno.test("MemoryStore keeps a part of a larger buffer, and not the buffer", async () => {

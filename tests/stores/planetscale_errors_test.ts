@@ -125,6 +125,26 @@ const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
     retryable: true,
     ambiguous: true,
   }],
+  ["a MySQL that cannot be reached", () => mysql(2003, "Unknown"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["a reply that was lost", () => mysql(2014, "Unknown"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["a tablet that is down", () => mysql(1105, "Unavailable"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
+  ["an error without a number of its own", () => mysql(1105, "Unknown"), {
+    reason: "rejected",
+    retryable: false,
+    advice: /MySQL error 1105$/,
+  }],
   ["a shutdown", () => mysql(1053, "Unavailable"), {
     reason: "unreachable",
     retryable: true,

@@ -1,6 +1,6 @@
 /** What only `PlanetScaleStore` can get wrong: what it sends, and how the server takes it. */
 import { Client } from "@planetscale/database";
-import { type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
+import { type SessionEvent, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
 import { fetchWithTimeout, type PlanetScaleClient, PlanetScaleStore } from "../../stores/planetscale.ts";
 import { storeContract } from "../../testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
@@ -413,6 +413,22 @@ Deno.test("PlanetScaleStore takes a Client and a Connection, whatever cast the c
     assertEquals(await store.find(A, now), { data: DATA, expiry: NOW + HOUR });
     assertEquals(await store.delete(A), true);
   }
+});
+
+Deno.test("PlanetScaleStore takes a table name of 63 characters, for its indexes too", async () => {
+  await using bench = await openPlanetScale();
+  const table = "t".repeat(63);
+  const store = bench.another({ table });
+  await store.createTable();
+  assertEquals(await store.create(A, DATA, NOW + HOUR, { now: NOW, subject: "zoe" }), true);
+  const indexes = await bench.query(`SHOW INDEX FROM ${table}`);
+  assertEquals(indexes.map(({ Column_name }) => Column_name), ["token", "expiry", "subject"]);
+  await bench.query(`ALTER TABLE ${table} DROP INDEX ${indexes[1]!.Key_name}`);
+  const events: SessionEvent[] = [];
+  await bench.another({ table }).deleteExpired({ now: NOW, onEvent: (event) => void events.push(event) });
+  const [missing] = events.filter((event) => event.kind === "missing-index");
+  await bench.query(missing!.statement);
+  assertEquals((await bench.query(`SHOW INDEX FROM ${table}`)).length, 3);
 });
 
 Deno.test("PlanetScaleStore can be told another table, and touches no other", async () => {

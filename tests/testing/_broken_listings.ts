@@ -1,7 +1,32 @@
 /** Mistakes about many rows at once, and about whose they are. */
+import type { StoredRow } from "../../mod.ts";
 import { type Broken, byToken, EVER, paged, rowsOf, turn } from "./_broken.ts";
 
 export const BROKEN_LISTINGS: Broken[] = [
+  {
+    name: "listings go by an index of expiries that touch() and update() do not keep",
+    breakage: (right) => {
+      const expiries = new Map<string, number>();
+      const isLive = ({ token }: StoredRow, now: number) => (expiries.get(token) ?? Infinity) > now;
+      return {
+        async commit(token, data, expiry, options) {
+          expiries.set(token, expiry);
+          await right.commit(token, data, expiry, options);
+        },
+        async *all(options) {
+          for await (const row of right.all(options)) if (isLive(row, options.now)) yield row;
+        },
+        async *findBySubject(subject, options) {
+          for await (const row of right.findBySubject(subject, options)) {
+            if (isLive(row, options.now)) yield row;
+          }
+        },
+      };
+    },
+    found: ["all()", "findBySubject()"].map((name) =>
+      `${name} gives a session as touch() and update() have left it, at a time when it would have expired`
+    ),
+  },
   {
     name: "all() skips a session at each border of a page",
     breakage: (right) => ({
