@@ -33,15 +33,26 @@ export const listingCases: Case[] = [
     name: "all() gives every live session with its token, data and expiry, and no expired one",
     needs: ["listing"],
     async check(bench) {
-      const { store, now } = bench;
+      const { store, now, later } = bench;
       await bench.put(A);
-      await bench.put(B, { data: OTHER, expiry: now + 1 });
+      await bench.put(B, { data: OTHER, expiry: later + 1 });
       await bench.put(C, { expiry: now, now: now - HOUR });
       expect("the sessions", await rowsIn(store.all({ now })), [
-        { token: A, data: DATA, expiry: bench.later },
-        { token: B, data: OTHER, expiry: now + 1 },
+        { token: A, data: DATA, expiry: later },
+        { token: B, data: OTHER, expiry: later + 1 },
       ]);
-      expect("1 ms later", await tokensIn(store.all({ now: now + 1 })), [A]);
+    },
+  },
+  {
+    name: "all() gives a session until the very millisecond of its expiry",
+    needs: ["listing", "clock"],
+    async check(bench) {
+      const { store, later } = bench;
+      await bench.put(A);
+      await bench.put(B, { expiry: later + 1 });
+      expect("1 ms before the first expires", await tokensIn(store.all({ now: later - 1 })), [A, B]);
+      expect("when it expires", await tokensIn(store.all({ now: later })), [B]);
+      expect("when the second expires", await tokensIn(store.all({ now: later + 1 })), []);
     },
   },
   {

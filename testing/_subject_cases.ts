@@ -27,15 +27,27 @@ export const subjectCases: Case[] = [
       const { store, now, later } = bench;
       expect("in an empty store", await tokensIn(store.findBySubject(ZOE, { now })), []);
       await bench.put(A, { subject: ZOE });
-      await bench.put(B, { subject: ZOE, data: OTHER, expiry: now + 1 });
+      await bench.put(B, { subject: ZOE, data: OTHER, expiry: later + 1 });
       await bench.put(C, { subject: ZOE, expiry: now, now: now - HOUR });
       await bench.put(D, { subject: MAX });
       await bench.put(tokenOf("e"));
       expect("the sessions", await rowsIn(store.findBySubject(ZOE, { now })), [
         { token: A, data: DATA, expiry: later },
-        { token: B, data: OTHER, expiry: now + 1 },
+        { token: B, data: OTHER, expiry: later + 1 },
       ]);
-      expect("1 ms later", await tokensIn(store.findBySubject(ZOE, { now: now + 1 })), [A]);
+    },
+  },
+  {
+    name: "findBySubject() gives a session until the very millisecond of its expiry",
+    needs: ["subjects", "clock"],
+    async check(bench) {
+      const { store, later } = bench;
+      await bench.put(A, { subject: ZOE });
+      await bench.put(B, { subject: ZOE, expiry: later + 1 });
+      const at = async (now: number) => await tokensIn(store.findBySubject(ZOE, { now }));
+      expect("1 ms before the first expires", await at(later - 1), [A, B]);
+      expect("when it expires", await at(later), [B]);
+      expect("when the second expires", await at(later + 1), []);
     },
   },
   {

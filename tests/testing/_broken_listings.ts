@@ -4,6 +4,17 @@ import { type Broken, byToken, EVER, paged, rowsOf, turn } from "./_broken.ts";
 
 export const BROKEN_LISTINGS: Broken[] = [
   {
+    name: "listings give a session a millisecond too long",
+    breakage: (right) => ({
+      all: ({ now, ...options }) => right.all({ ...options, now: now - 1 }),
+      findBySubject: (subject, { now, ...options }) =>
+        right.findBySubject(subject, { ...options, now: now - 1 }),
+    }),
+    found: ["all()", "findBySubject()"].map((name) =>
+      `${name} gives a session until the very millisecond of its expiry`
+    ),
+  },
+  {
     name: "listings go by an index of expiries that touch() and update() do not keep",
     breakage: (right) => {
       const expiries = new Map<string, number>();
