@@ -25,6 +25,7 @@
 import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
+import { isResponse } from "./_is_response.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** A `fetch` handler that can ask for its request's session. */
@@ -97,11 +98,6 @@ export function withSessions<Data extends object>(
     }
     return await current.finish(response);
   };
-}
-
-/** Whether an error says itself how to answer it, as this package's and Hono's `HTTPException` do. */
-function isResponse(error: unknown): boolean {
-  return typeof (error as { getResponse?: unknown }).getResponse === "function";
 }
 
 function internalServerError(): Response {

@@ -29,6 +29,7 @@ import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store_access.ts";
+import { isResponse } from "./_is_response.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -96,6 +97,12 @@ export function honoSessions<Data extends object, Key extends string = "session"
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
       if (!asked) throw error;
       thrown = error ?? new Error("The handler threw nothing");
+    }
+    if (thrown !== undefined && !isResponse(thrown)) {
+      const { headers } = await request.finish(new Response(null), thrown);
+      // Hono gives them to the response that app.onError makes.
+      for (const [name, value] of headers) c.header(name, value, { append: name !== "cache-control" });
+      throw thrown;
     }
     // A handler that gave no response: Hono has an error for that.
     if (thrown === undefined && !c.finalized) return;

@@ -227,6 +227,20 @@ Deno.test("An error of app.notFound(), of which Hono tells a middleware by throw
     assertEquals([response.status, await response.text()], [500, "page of RangeError"]);
     assertEquals(setCookies(response), []);
   });
+  await t.step("and what it ended itself stands, with its cookie", async () => {
+    const session = await manager.load();
+    const { token } = await session.commit();
+    app.notFound(async (c) => {
+      const accessor: () => Promise<Session<Data>> = c.var.session;
+      await (await accessor()).destroy();
+      throw new RangeError("on purpose");
+    });
+    const response = await app.request(`${URL}nowhere`, { headers: { Cookie: `__Host-session=${token}` } });
+    assertEquals([response.status, await response.text()], [500, "page of RangeError"]);
+    assertEquals(setCookies(response).map(({ value }) => value), [""]);
+    assertEquals(response.headers.get("Vary"), "Cookie");
+    assertEquals(response.headers.get("Cache-Control"), 'private, no-cache="Set-Cookie"');
+  });
   await t.step("saves the session where it is an HTTPException", async () => {
     app.notFound(async (c) => {
       const accessor: () => Promise<Session<Data>> = c.var.session;
