@@ -294,11 +294,11 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const { expiry: before } = row;
     // At once: what follows in this request is not to touch it again.
     row.expiry = expiry;
+    const access = this.#access(context);
     const touch = async () => {
       try {
-        await this.#access(context).write(
-          "touch",
-          (options) => this.#store.touch(row.token, expiry, options),
+        await access.unlessBusy(
+          () => access.write("touch", (options) => this.#store.touch(row.token, expiry, options)),
         );
       } catch (error) {
         row.expiry = before;

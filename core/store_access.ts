@@ -13,8 +13,8 @@ export interface SessionContext {
 
 /** The longest that the manager waits for one operation of a store that does not say. */
 export const DEFAULT_TIMEOUT = 5_000;
-/** A read that fails in passing is sent this often altogether. */
-const READ_ATTEMPTS = 3;
+/** What fails in passing, and may be sent again, is sent this often altogether. */
+const ATTEMPTS = 3;
 
 /**
  * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
@@ -57,7 +57,7 @@ export class StoreAccess {
         return await this.#once(operation, signal, false, () => call(this.#options(signal)));
       } catch (error) {
         const passing = error instanceof SessionStoreError && error.retryable;
-        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
+        if (!passing || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
       }
     }
   }
@@ -68,6 +68,18 @@ export class StoreAccess {
    */
   async write<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
     return await this.#once(operation, this.context.signal, true, () => call(this.#options()));
+  }
+
+  /** Goes on sending a write where a lock was in the way, of a purge say: nothing was done then. */
+  async unlessBusy<T>(write: () => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await write();
+      } catch (error) {
+        const busy = error instanceof SessionStoreError && error.reason === "busy";
+        if (!busy || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
+      }
+    }
   }
 
   /**
@@ -86,7 +98,7 @@ export class StoreAccess {
       } catch (error) {
         const passing = error instanceof SessionStoreError && error.retryable;
         ambiguous ||= error instanceof SessionStoreError && error.ambiguous;
-        if (!passing || attempt === READ_ATTEMPTS || !(await this.retryAfter(attempt, false))) {
+        if (!passing || attempt === ATTEMPTS || !(await this.retryAfter(attempt, false))) {
           throw ambiguous ? inDoubt(error) : error;
         }
       }

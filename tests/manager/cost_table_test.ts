@@ -1,5 +1,5 @@
 /** Each row of the table "What a request costs": store calls before the response, and headers added to it. */
-import type { Session } from "../../mod.ts";
+import { type Session, SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertNotEquals } from "../assert.ts";
 import type { StoreCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore } from "./_bed.ts";
@@ -265,6 +265,29 @@ onEachStore(
       assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
     }
     assertEquals([context.work.length, other.work.length], [1, 0]);
+  },
+);
+
+onEachStore(
+  "Touch: is sent again where a lock is in the way, and told as failed after three times",
+  async (bed) => {
+    const { token } = await browserWithSession(bed);
+    const busy = () => new SessionStoreError("touch", { reason: "busy", retryable: true });
+    for (const refusals of [2, 3]) {
+      const errors: unknown[] = [];
+      const store = interleave(bed.store, {
+        touch: Array.from({ length: refusals }, () => failUnsent(busy())),
+      });
+      const manager = bed.manager({
+        idleTimeout: "20m",
+        store,
+        onError: (error) => void errors.push(error.code),
+      });
+      bed.clock.advance(10 * MINUTE);
+      bed.resetCalls();
+      await (await manager.load(token!)).commit();
+      assertEquals(errors, refusals === 2 ? [] : ["ERR_SESSION_STORE"]);
+    }
   },
 );
 
