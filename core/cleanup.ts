@@ -1,8 +1,8 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
 import type { SessionErrorHook } from "./events.ts";
-import { isBusy, purge } from "./purge.ts";
+import { purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "./store.ts";
-import { toSessionError } from "./store_access.ts";
+import { isBusy, toSessionError } from "./store_access.ts";
 import { pauseInBackground } from "./wait.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { reportUnknown, show } from "./config.ts";
 import { type Duration, parseDuration } from "./duration.ts";
-import { SessionConfigError, type SessionError, SessionStoreError } from "./errors.ts";
+import { SessionConfigError, type SessionError } from "./errors.ts";
 import type { SessionEventHook } from "./events.ts";
 import type { PurgingStore } from "./store.ts";
-import { DEFAULT_TIMEOUT } from "./store_access.ts";
+import { DEFAULT_TIMEOUT, isBusy } from "./store_access.ts";
 import { pause, waitFor } from "./wait.ts";
 
 /** Options of a purge. */
@@ -123,15 +123,11 @@ export async function purge(
     }
   } catch (error) {
     const failure = toError(error);
+    // It is for whoever holds the lock then, or for the next purge.
     if (!isBusy(failure)) throw failure;
   } finally {
     if (result.deleted > 0) onEvent?.({ kind: "purged", deleted: result.deleted });
   }
   result.elapsedMs = Math.round(elapsed());
   return result;
-}
-
-/** Whether others hold the lock that a deletion needs: it is then for them, or for the next purge. */
-export function isBusy(error: SessionError): boolean {
-  return error instanceof SessionStoreError && error.reason === "busy";
 }

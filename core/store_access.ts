@@ -76,8 +76,7 @@ export class StoreAccess {
       try {
         return await write();
       } catch (error) {
-        const busy = error instanceof SessionStoreError && error.reason === "busy";
-        if (!busy || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
+        if (!isBusy(error) || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
       }
     }
   }
@@ -151,12 +150,17 @@ export class StoreAccess {
       return await waitFor(call(), this.patience, signal);
     } catch (error) {
       const failure = toSessionError(operation, error, writes);
-      if (failure instanceof SessionStoreError && failure.reason === "busy") {
+      if (isBusy(failure)) {
         this.#waitedForLock = Math.max(this.#waitedForLock, performance.now() - started);
       }
       throw failure;
     }
   }
+}
+
+/** Whether others held the lock that was needed. Nothing was done then. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.reason === "busy";
 }
 
 /** A store's own error as it is; anything else without what it might give away. */

@@ -2,6 +2,7 @@ import { Cleanup, LAZY_BATCH } from "../../core/cleanup.ts";
 import { MemoryStore, type SessionError, type SessionEvent, sessions, SessionStoreError } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "../assert.ts";
 import type { TimedOptions } from "../../mod.ts";
+import { ExecutionContext } from "../manager/_visits.ts";
 import { chance } from "./_chance.ts";
 import { isPurge, NOW, onEachKind, onEachServer } from "./_tables.ts";
 
@@ -158,17 +159,8 @@ onEachServer("A lazy purge that fails harms no request, and reaches onError alon
 });
 
 Deno.test("A lazy purge goes to waitUntil as a method of its object", async () => {
-  class Context {
-    readonly #work: Promise<unknown>[] = [];
-    waitUntil(work: Promise<unknown>): void {
-      this.#work.push(work);
-    }
-    get work(): Promise<unknown>[] {
-      return this.#work;
-    }
-  }
   using _ = chance(0);
-  const context = new Context();
+  const context = new ExecutionContext();
   await sessions({ store: new MemoryStore() }).load(TOKEN, context);
   assertEquals(context.work.length, 1);
   await Promise.all(context.work);

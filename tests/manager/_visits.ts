@@ -30,6 +30,19 @@ export interface VisitOptions {
   waitUntil?: (work: Promise<unknown>) => void;
 }
 
+/** An execution context as that of Workers: its method fails on anything but the object that it is of. */
+export class ExecutionContext {
+  readonly #work: Promise<unknown>[] = [];
+
+  waitUntil(work: Promise<unknown>): void {
+    this.#work.push(work);
+  }
+
+  get work(): readonly Promise<unknown>[] {
+    return this.#work;
+  }
+}
+
 /** One browser and an application: keeps cookies from response to request. */
 export class Browser<Data extends object = Record<string, unknown>> {
   readonly cookies = new Map<string, string>();

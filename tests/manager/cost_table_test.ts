@@ -4,7 +4,7 @@ import { assertEquals, assertNotEquals } from "../assert.ts";
 import type { StoreCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore } from "./_bed.ts";
 import { before, failUnsent, interleave } from "./_interleaving.ts";
-import { Browser, setCookies, type VisitOptions } from "./_visits.ts";
+import { Browser, ExecutionContext, setCookies, type VisitOptions } from "./_visits.ts";
 
 /** What a handler may have put there, to see that it stays and what comes to it. */
 const OWN = { "Content-Type": "text/plain", "X-Own": "1" };
@@ -245,19 +245,9 @@ onEachStore("Touch: does not hold up the response where waitUntil exists", async
 onEachStore(
   "Touch: goes to waitUntil as a method of its object, and is waited for where that fails",
   async (bed) => {
-    // As that of Workers: called on anything else it throws.
-    class Context {
-      readonly #work: Promise<unknown>[] = [];
-      waitUntil(work: Promise<unknown>): void {
-        this.#work.push(work);
-      }
-      get work(): Promise<unknown>[] {
-        return this.#work;
-      }
-    }
     const { token } = await browserWithSession(bed);
     const manager = bed.manager({ idleTimeout: "20m" });
-    const [context, other] = [new Context(), new Context()];
+    const [context, other] = [new ExecutionContext(), new ExecutionContext()];
     for (const given of [context, { waitUntil: other.waitUntil }]) {
       bed.clock.advance(10 * MINUTE);
       await (await manager.load(token!, given)).commit();

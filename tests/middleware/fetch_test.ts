@@ -10,7 +10,7 @@ import {
 } from "../../mod.ts";
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { ExecutionContext, setCookies } from "../manager/_visits.ts";
 import { storeWithoutServer } from "./_stores.ts";
 import { Visitor } from "./_visitor.ts";
 
@@ -100,18 +100,11 @@ Deno.test("withSessions() hands a touch to waitUntil where there is one", async 
     return new Response();
   });
   const request = () => new Request(URL, { headers: { Cookie: `__Host-session=${token}` } });
-  // A method that needs its object, as that of Workers does.
-  class Context {
-    readonly waiting: Promise<unknown>[] = [];
-    waitUntil(work: Promise<unknown>): void {
-      this.waiting.push(work);
-    }
-  }
-  const context = new Context();
+  const context = new ExecutionContext();
   time += 10 * 60_000;
   await handler(request(), {}, context);
-  assertEquals(context.waiting.length, 1);
-  await Promise.all(context.waiting);
+  assertEquals(context.work.length, 1);
+  await Promise.all(context.work);
   for (const rest of [[], [{}, null], [{}, {}], [{}, { waitUntil: true }]]) {
     time += 10 * 60_000;
     counting.reset();
