@@ -1,12 +1,12 @@
-import { BasicStoreAdapter } from "./basic_store.ts";
-import { Commit } from "./commit.ts";
-import { readOptions, type SessionOptions, type SessionSettings } from "./config.ts";
+import { BasicStoreAdapter } from "./store/basic_store.ts";
+import { Commit } from "./state/commit.ts";
+import { readOptions, type SessionOptions, type SessionSettings } from "./options/session_options.ts";
 import { SessionStoreError, type StoreOperation } from "./errors.ts";
-import { purge, type PurgeOptions, type PurgeResult } from "./purge.ts";
-import { decodeRecord, type SessionRecord } from "./record.ts";
-import { type Observe, RequestLifecycle, type RequestSession } from "./request_session.ts";
+import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
+import { decodeRecord, type SessionRecord } from "./state/record.ts";
+import { type Observe, RequestLifecycle, type RequestSession } from "./http/request.ts";
 import { assertText, type CommitResult, Session, type SessionBackend, stateOf } from "./session.ts";
-import { SessionState } from "./state.ts";
+import { SessionState } from "./state/session_state.ts";
 import {
   type AtomicStore,
   hasMethods,
@@ -17,9 +17,9 @@ import {
   type SubjectStore,
   type TimedOptions,
 } from "./store.ts";
-import { type SessionContext, StoreAccess, toSessionError } from "./store_access.ts";
-import { hashToken, isToken, publicId } from "./token.ts";
-import { GaveUp, waitFor } from "./wait.ts";
+import { type SessionContext, StoreAccess, toSessionError } from "./store/operation.ts";
+import { hashToken, isToken, publicId } from "./bytes/token.ts";
+import { GaveUp, waitFor } from "./store/wait.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */
 export interface SubjectSession<Data extends object = Record<string, unknown>> {

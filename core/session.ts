@@ -1,6 +1,6 @@
 import { SessionEncodeError } from "./errors.ts";
-import { isReserved } from "./record.ts";
-import type { SessionState, SessionStatus } from "./state.ts";
+import { isReserved } from "./state/record.ts";
+import type { SessionState, SessionStatus } from "./state/session_state.ts";
 
 /** What a commit gives back. */
 export interface CommitResult {

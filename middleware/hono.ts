@@ -24,11 +24,10 @@
  */
 
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { reportUnknown } from "../core/config.ts";
-import { SessionConfigError } from "../core/errors.ts";
+import { OptionsReader } from "../core/options/reader.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
-import type { SessionContext } from "../core/store_access.ts";
+import type { SessionContext } from "../core/store/operation.ts";
 import { isResponse } from "./_is_response.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
@@ -39,7 +38,7 @@ export interface HonoSessionsOptions<Key extends string = "session"> {
    *
    * @default {"session"}
    */
-  key?: Key;
+  key?: Key | undefined;
 }
 
 /**
@@ -73,10 +72,9 @@ export function honoSessions<Data extends object, Key extends string = "session"
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
   const managerOf = perEnvironment(manager);
-  const problems: string[] = [];
-  reportUnknown(problems, options, { key: true }, "");
-  if (problems.length > 0) throw new SessionConfigError(problems);
-  const key = options.key ?? "session" as Key;
+  const reader = new OptionsReader(options);
+  const key = (reader.read("key") ?? "session") as Key;
+  reader.finish();
   return async function sessionMiddleware(c, next) {
     const current = managerOf(c.env, c as unknown as Context<E>);
     const outer: unknown = c.get(key);

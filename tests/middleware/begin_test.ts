@@ -5,7 +5,7 @@
 import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 
 interface Data {
   userId: number;

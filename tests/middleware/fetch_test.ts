@@ -10,7 +10,7 @@ import {
 } from "../../mod.ts";
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
-import { ExecutionContext, setCookies } from "../manager/_visits.ts";
+import { ExecutionContext, setCookies } from "../scenarios/_visits.ts";
 import { storeWithoutServer } from "./_stores.ts";
 import { Visitor } from "./_visitor.ts";
 

@@ -15,8 +15,8 @@ import {
 import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
 import { freshTable } from "../backends.ts";
 import { countingStore } from "../counting_store.ts";
-import { before, failUnsent, interleave } from "../manager/_interleaving.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { before, failUnsent, interleave } from "../scenarios/_interleaving.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { until } from "../services/demo.ts";
 import { startLibSQL } from "../services/libsql.ts";
 import { libSQLStoreAt, storeWithoutServer } from "./_stores.ts";

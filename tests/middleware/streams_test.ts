@@ -9,7 +9,7 @@ import { honoSessions } from "../../middleware/hono.ts";
 import { MemoryStore, type Session, SessionClosedError, type SessionManager, sessions } from "../../mod.ts";
 import { assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { visitorOf } from "./_visitor.ts";
 
 interface Data {
