@@ -17,7 +17,8 @@ import {
   type SubjectStore,
   type TimedOptions,
 } from "./store.ts";
-import { type SessionContext, StoreAccess, toSessionError } from "./store/operation.ts";
+import { toSessionError } from "./store/failure.ts";
+import { type SessionContext, StoreAccess } from "./store/operation.ts";
 import { hashToken, isToken, publicId } from "./bytes/token.ts";
 import { GaveUp, waitFor } from "./store/wait.ts";
 

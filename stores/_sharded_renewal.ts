@@ -1,6 +1,6 @@
 import type { StoredRow } from "../core/store.ts";
 import { equalBytes } from "../core/state/record.ts";
-import { inDoubt } from "../core/store/operation.ts";
+import { inDoubt } from "../core/store/failure.ts";
 
 /** A session under its new token. */
 export interface RenewedRow extends StoredRow {

@@ -18,7 +18,7 @@
 
 import { Cleanup } from "../core/store/cleanup.ts";
 import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
-import { inDoubt } from "../core/store/operation.ts";
+import { inDoubt } from "../core/store/failure.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,

@@ -4,7 +4,8 @@ import { SessionConflictError, SessionGoneError, SessionStoreError } from "../er
 import { decodeRecord, encodeRecord, equalBytes, REMEMBER_ME, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 import type { AtomicStore, StoredRow } from "../store.ts";
-import { inDoubt, type StoreAccess } from "../store/operation.ts";
+import { inDoubt } from "../store/failure.ts";
+import { type StoreAccess } from "../store/operation.ts";
 import { hashToken, newNonce, newToken, publicId } from "../bytes/token.ts";
 
 /** A write that failed in passing is sent this often altogether; conflicts are tried until the time is up. */

@@ -3,7 +3,7 @@ import type { SessionErrorHook } from "../events.ts";
 import type { OptionsReader } from "../options/reader.ts";
 import { purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
-import { isBusy, toSessionError } from "./operation.ts";
+import { isBusy, toSessionError } from "./failure.ts";
 import { pauseInBackground } from "./wait.ts";
 
 /**

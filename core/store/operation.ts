@@ -1,7 +1,8 @@
-import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
+import { SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { Hooks } from "../events.ts";
 import type { SessionStore, TimedOptions } from "../store.ts";
-import { backoff, GaveUp, pause, waitFor } from "./wait.ts";
+import { inDoubt, isBusy, toSessionError } from "./failure.ts";
+import { backoff, pause, waitFor } from "./wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -156,30 +157,4 @@ export class StoreAccess {
       throw failure;
     }
   }
-}
-
-/** Whether others held the lock that was needed. Nothing was done then. */
-export function isBusy(error: unknown): boolean {
-  return error instanceof SessionStoreError && error.reason === "busy";
-}
-
-/** A store's own error as it is; anything else without what it might give away. */
-export function toSessionError(operation: StoreOperation, error: unknown, writes: boolean): SessionError {
-  if (error instanceof SessionError) return error;
-  if (error instanceof GaveUp) {
-    return new SessionStoreError(operation, { reason: error.reason, retryable: true, ambiguous: writes });
-  }
-  return new SessionStoreError(operation, {
-    reason: "unknown",
-    retryable: true,
-    ambiguous: writes,
-    cause: new ReducedError(error),
-  });
-}
-
-/** The error, of something that may have happened all the same. */
-export function inDoubt(error: unknown): unknown {
-  if (!(error instanceof SessionStoreError) || error.ambiguous) return error;
-  const { operation, reason, retryable } = error;
-  return new SessionStoreError(operation, { reason, retryable, ambiguous: true, cause: error });
 }

@@ -3,7 +3,8 @@ import type { Duration } from "../options/duration.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
 import type { PurgingStore } from "../store.ts";
-import { DEFAULT_TIMEOUT, isBusy } from "./operation.ts";
+import { isBusy } from "./failure.ts";
+import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "./wait.ts";
 
 /** Options of a purge. */

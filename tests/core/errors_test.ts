@@ -12,7 +12,7 @@ import {
   type StoreFailure,
   type StoreOperation,
 } from "../../mod.ts";
-import { toSessionError } from "../../core/store/operation.ts";
+import { toSessionError } from "../../core/store/failure.ts";
 import { GaveUp } from "../../core/store/wait.ts";
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "../assert.ts";
 import { sourceOf } from "./options/_documented_defaults.ts";

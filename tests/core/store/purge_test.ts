@@ -1,5 +1,5 @@
 import { purge, type PurgeOptions, type PurgeResult, readPurgeOptions } from "../../../core/store/purge.ts";
-import { toSessionError } from "../../../core/store/operation.ts";
+import { toSessionError } from "../../../core/store/failure.ts";
 import { MemoryStore, sessions, SessionStoreError } from "../../../mod.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../assert.ts";
 import { documentedDefaults, sourceOf } from "../options/_documented_defaults.ts";
