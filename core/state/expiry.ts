@@ -1,0 +1,16 @@
+import type { SessionSettings } from "../options/session_options.ts";
+import type { SessionRecord } from "./record.ts";
+
+type Limits = Pick<SessionSettings, "idleTimeout" | "touchInterval" | "now">;
+
+/** When the row of a session that is used now expires. */
+export function expiryOf({ idleTimeout, now }: Limits, { deadline }: SessionRecord): number {
+  return idleTimeout === Infinity ? deadline : Math.min(deadline, now() + idleTimeout);
+}
+
+/** Whether enough idle time has passed that a use is written down. */
+export function isTouchDue(limits: Limits, record: SessionRecord, expiry: number): boolean {
+  if (limits.idleTimeout === Infinity) return false;
+  const moved = expiryOf(limits, record) - expiry;
+  return moved > 0 && moved >= limits.touchInterval;
+}
