@@ -4,7 +4,7 @@ import { SessionStoreError } from "./errors.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { expiryOf, isTouchDue } from "./state/expiry.ts";
-import { decodeRecord, isMark, type SessionRecord } from "./state/record.ts";
+import { decodeRecord, isMark, REMEMBER_ME, type SessionRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
@@ -94,6 +94,23 @@ export class Engine {
     state.destroyed(this.newRecord());
   }
 
+  /**
+   * Goes on with the session that the same manager, mounted within on a copy of the request, has told the browser of: its
+   * token, or the empty text where it ended one.
+   */
+  async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
+    if (token === state.token || token === state.announced?.token) return;
+    if (token === "") return state.destroyed(this.newRecord());
+    if (!isToken(token) || state.changes === undefined) return;
+    const found = await this.#find(this.settings.hashTokenInStore ? hashToken(token) : token, context);
+    if (typeof found !== "object") return;
+    const changes = state.takeChanges();
+    state.adopt(changes, found.row, token, found.record);
+    state.giveBack(changes);
+    const { deadline, values } = found.record;
+    state.announced = { token, deadline, remember: values[REMEMBER_ME] === true };
+  }
+
   /** Takes over the values of another session, which is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
@@ -148,6 +165,7 @@ export class Engine {
     if (found === undefined || found === null) return this.#unknown(token);
     const row = { token, data: found.data, expiry: found.expiry };
     const record = this.#read(row);
+    if (record === "renewed") this.#unknown(token);
     return typeof record === "object" ? { row, record } : record;
   }
 
@@ -177,7 +195,7 @@ export class Engine {
     // At once, so that what follows in this request does not touch it again.
     state.row = { ...row, expiry };
     const touched = this.operation(context)
-      .run("touch", "repeatable", (options) => this.store.touch(row.token, expiry, options))
+      .run("touch", "touch", (options) => this.store.touch(row.token, expiry, options))
       .catch(async (error) => {
         if (state.row?.token === row.token) state.row = { ...state.row, expiry: row.expiry };
         await this.settings.hooks.error(error, { phase: "commit" });

@@ -50,9 +50,6 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
     [Name in Key]: () => Promise<Session<Data>>;
   };
 
-/** Which manager made an accessor, to tell whether the same one is mounted twice on a route. */
-const managers = new WeakMap<object, unknown>();
-
 /**
  * Puts the request's session into `c.var`, as a function that loads it when it is first called. What the handler
  * changes is saved before the response is sent. A handler that throws saves nothing; an `HTTPException` is a
@@ -76,24 +73,19 @@ export function honoSessions<Data extends object, Key extends string = "session"
   const key = (reader.read("key") ?? "session") as Key;
   reader.finish();
   return async function sessionMiddleware(c, next) {
-    const current = managerOf(c.env, c as unknown as Context<E>);
-    const outer: unknown = c.get(key);
-    if (typeof outer === "function" && managers.get(outer) === current) return await next();
-
-    const request = current.begin(c.req.raw, new RequestContext(c));
-    let asked = false;
-    const accessor = () => {
-      asked = true;
+    const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
+    let isAsked = false;
+    const session = () => {
+      isAsked = true;
       return request.session();
     };
-    managers.set(accessor, current);
-    c.set(key, accessor as SessionVariables<Data, Key>[Key]);
+    c.set(key, session as SessionVariables<Data, Key>[Key]);
     let thrown: unknown;
     try {
       await next();
     } catch (error) {
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
-      if (!asked) throw error;
+      if (!isAsked) throw error;
       thrown = error ?? new Error("The handler threw nothing");
     }
     if (thrown !== undefined && !isResponse(thrown)) {

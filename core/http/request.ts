@@ -5,7 +5,7 @@ import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
-import { markPersonal, replaceResponse, withCookie } from "./response.ts";
+import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
@@ -32,14 +32,31 @@ const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response
 /** The cookies that managers have set in answer to a request: where another one fails, they must still be told. */
 const cookies = new WeakMap<Request, string[]>();
 
+/** The session of one manager in one request, however often its middlewares are mounted. */
+interface SharedSession {
+  readonly engine: Engine;
+  /** The token that was given in place of a cookie. */
+  readonly token: string | undefined;
+  session: Promise<unknown>;
+  /** What the session stands on, once it is loaded. */
+  state: SessionState | undefined;
+  /** How the cookie is called and guarded; `undefined` where a token was given. */
+  cookie: SessionCookie | undefined;
+  /** How many that have asked for it are not finished yet. The last of them saves it. */
+  users: number;
+  /** Whether a handler has thrown: nothing is saved then. */
+  hasFailed: boolean;
+}
+
+/** The sessions that were asked for in a request. */
+const shared = new WeakMap<Request, SharedSession[]>();
+
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
   readonly #engine: Engine;
   readonly #request: Request;
   readonly #context: SessionContext & { token?: string | undefined };
-  #session: Promise<Session<Data>> | undefined;
-  /** The session once it is loaded. */
-  #state: SessionState | undefined;
+  #shared: SharedSession | undefined;
   #isFinished = false;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
@@ -59,26 +76,25 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   readonly session = (): Promise<Session<Data>> => {
-    if (this.#session === undefined) {
-      this.#session = this.#load();
-      // A handler that never awaits it must not bring the process down; finish() looks at it again.
-      this.#session.catch(() => {});
-    }
-    return this.#session;
+    this.#shared ??= this.#ask();
+    return this.#shared.session as Promise<Session<Data>>;
   };
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
+    const shared = this.#shared;
+    if (shared !== undefined && !this.#isFinished) shared.users--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       if (error instanceof SessionError || !hasResponse(error)) return await this.#fail(response, error);
       response ??= error.getResponse();
     }
     if (response === undefined) throw noResponse();
-    if (this.#session === undefined) return response;
-    const state = this.#state ?? await this.#loaded();
-    if (state === undefined) return this.#mark(response);
+    if (shared === undefined) return response;
+    const state = shared.state ?? await loaded(shared);
+    if (state === undefined || shared.users > 0) return this.#mark(response);
     state.closed = true;
-    if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(state, response);
+    if (shared.hasFailed) return this.#tellBrowser(state, response);
+    if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(shared, state, response);
     return this.#tellBrowser(state, response);
   };
 
@@ -93,30 +109,61 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return report.by === this ? report.answer : Promise.resolve(undefined);
   }
 
-  async #load(): Promise<Session<Data>> {
+  /** The session that was asked for before in this request, or else a new load. */
+  #ask(): SharedSession {
     const { token } = this.#context;
-    const tokens = token === undefined ? this.#cookie().read(this.#request.headers.get("Cookie")) : [token];
+    const known = shared.get(this.#request) ?? [];
+    const own = known.find((one) => one.engine === this.#engine && one.token === token) ?? this.#load(token);
+    if (!known.includes(own)) shared.set(this.#request, [...known, own]);
+    if (!this.#isFinished) {
+      own.users++;
+      if (own.state !== undefined) own.state.closed = false;
+    }
+    return own;
+  }
+
+  #load(token: string | undefined): SharedSession {
+    const cookie = token === undefined ? this.#newCookie() : undefined;
+    const own: SharedSession = {
+      engine: this.#engine,
+      token,
+      session: Promise.resolve(),
+      state: undefined,
+      cookie,
+      users: 0,
+      hasFailed: false,
+    };
+    own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
+    // A handler that never awaits it must not bring the process down; finish() looks at it again.
+    own.session.catch(() => {});
+    return own;
+  }
+
+  async #open(own: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
+    // First asked for when the response has started, in a stream say: it can be read.
+    const isReadOnly = this.#isFinished;
     try {
-      const state = await this.#engine.load(tokens, this);
-      // First asked for when the response has started, in a stream say: it can be read.
-      state.closed = this.#isFinished;
-      this.#state = state;
-      return new Session<Data>(state, this.#engine, this);
+      own.state = await this.#engine.load(tokens, this);
     } catch (error) {
       if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }
+    own.state.closed = isReadOnly;
+    return new Session<Data>(own.state, this.#engine, this);
   }
 
-  /** The session of a request that is over, after a load that is still under way. */
-  async #loaded(): Promise<SessionState | undefined> {
-    await this.#session?.catch(() => {});
-    return this.#state;
+  #newCookie(): SessionCookie {
+    const { cookie } = this.#engine.settings;
+    const isHttps = this.#request.url.startsWith("https:");
+    if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
+    return new SessionCookie(cookie, isHttps);
   }
 
-  async #save(state: SessionState, response: Response): Promise<Response> {
+  async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
+    const inner = shared.cookie?.valueIn(response.headers);
     try {
       await state.exclusively(async () => {
+        if (inner !== undefined) await this.#engine.follow(state, inner, this);
         // No session comes to be without a change.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
       });
@@ -129,9 +176,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */
   async #fail(response: Response | undefined, error: unknown): Promise<Response> {
-    const state = await this.#loaded();
+    const shared = this.#shared;
+    const state = shared === undefined ? undefined : await loaded(shared);
+    if (shared !== undefined) shared.hasFailed = true;
     if (state !== undefined) {
-      state.closed = true;
+      state.closed = shared!.users === 0;
       // A commit() or destroy() that is under way: the browser has to hear of it as well.
       await state.exclusively(() => Promise.resolve());
     }
@@ -143,22 +192,23 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       }
     }
     if (response === undefined) throw error;
-    if (this.#session === undefined) return response;
-    return state === undefined ? this.#mark(response) : this.#tellBrowser(state, response);
+    if (shared === undefined) return response;
+    return state === undefined || shared.users > 0
+      ? this.#mark(response)
+      : this.#tellBrowser(state, response);
   }
 
   #tellBrowser(state: SessionState, response: Response): Response {
     const { announced } = state;
-    if (this.#context.token !== undefined || (announced === undefined && !state.ended)) {
-      return this.#mark(response);
-    }
-    const cookie = this.#cookie();
+    const cookie = this.#shared!.cookie;
+    if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
     if (announced !== undefined) {
       const { token, deadline, remember } = announced;
       const keep = cookie.persists || remember;
       return this.#setCookie(response, cookie.write(token, deadline, this.#engine.settings.now(), keep));
     }
-    return state.token === undefined ? this.#setCookie(response, cookie.delete()) : this.#mark(response);
+    if (state.token !== undefined) return this.#mark(response);
+    return this.#setCookie(response, cookie.delete());
   }
 
   #mark(response: Response): Response {
@@ -166,7 +216,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #setCookie(response: Response, setCookie: string): Response {
-    cookies.set(this.#request, [...cookies.get(this.#request) ?? [], setCookie]);
+    const others = (cookies.get(this.#request) ?? []).filter((cookie) => !isSameCookie(cookie, setCookie));
+    cookies.set(this.#request, [...others, setCookie]);
     return withCookie(response, setCookie);
   }
 
@@ -174,13 +225,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const earlier = cookies.get(this.#request) ?? [];
     return earlier.reduce(withCookie, replaceResponse(replaced, error));
   }
+}
 
-  #cookie(): SessionCookie {
-    const { cookie } = this.#engine.settings;
-    const isHttps = cookie.secure === "auto" ? this.#request.url.startsWith("https:") : cookie.secure;
-    if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
-    return new SessionCookie(cookie, isHttps);
-  }
+/** The session of a request that is over, after a load that is still under way; `undefined` where that failed. */
+async function loaded(shared: SharedSession): Promise<SessionState | undefined> {
+  await shared.session.catch(() => {});
+  return shared.state;
 }
 
 function noResponse(): TypeError {

@@ -17,6 +17,7 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
 export function withCookie(response: Response, setCookie: string): Response {
   return withHeaders(response, true, (headers) => {
     varyByCookie(headers);
+    removeCookie(headers, setCookie);
     headers.append("Set-Cookie", setCookie);
     headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
     // What CDNs and proxies obey before Cache-Control: RFC 9213 and its predecessors.
@@ -102,6 +103,20 @@ function hasWebSocket(response: Response): response is UpgradeResponse {
  */
 function refuseUpgrade(response: Response): Response {
   return upgrade(response, (headers) => headers.delete("Upgrade"));
+}
+
+/** Whether two `Set-Cookie` are of one name. */
+export function isSameCookie(one: string, other: string): boolean {
+  return one.startsWith(other.slice(0, other.indexOf("=") + 1));
+}
+
+/** Of two cookies of one name, set by one manager that is mounted twice, the later one counts. */
+function removeCookie(headers: Headers, setCookie: string): void {
+  const cookies = headers.getSetCookie();
+  const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
+  if (others.length === cookies.length) return;
+  headers.delete("Set-Cookie");
+  for (const text of others) headers.append("Set-Cookie", text);
 }
 
 function varyByCookie(headers: Headers): void {

@@ -16,7 +16,7 @@ import {
   type SessionRecord,
   withNonce,
 } from "./record.ts";
-import { expiryOf, isTouchDue } from "./expiry.ts";
+import { expiryOf, isBehind } from "./expiry.ts";
 import type { PendingWrite } from "./pending_write.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -169,15 +169,18 @@ export class Commit {
     // Not asked after the look: others may have prolonged the session between the two.
     const isOver = this.#settings.now() >= baseDeadline;
     const found = await this.#find(base!.token, write);
-    if (found === undefined) {
-      const isMoved = changes.renew && (await this.#find(storedToken, write))?.record?.nonces.includes(nonce);
-      return { kind: isMoved ? "done" : "ended" };
+    const isMine = found?.record?.nonces.includes(nonce) ?? false;
+    // A mark of its own is no proof that the session lives on under the new token; none at all, that it does not.
+    if (changes.renew && (isMine || found === undefined)) {
+      const renewed = await this.#find(storedToken, write);
+      return { kind: renewed?.record?.nonces.includes(nonce) ? "done" : "ended" };
     }
+    if (found === undefined) return { kind: "ended" };
     const { row, record } = found;
     if (equalBytes(row.data, base!.data)) return { kind: isOver ? "ended" : "unchanged" };
     // Someone put a row there that cannot be read: it is this session no more.
     if (record === undefined) return { kind: "ended" };
-    if (record.nonces.includes(nonce)) return { kind: "done" };
+    if (isMine) return { kind: "done" };
     if (isMark(record)) return { kind: "renewed" };
     if (this.#settings.now() >= record.deadline) return { kind: "ended" };
     return { kind: "changed", row, record };
@@ -289,7 +292,7 @@ export class Commit {
     const token = changes.renew ? newToken() : this.#state.token;
     const storedToken = changes.renew ? hashTokenInStore ? hashToken(token!) : token! : base.token;
     const moves = changes.renew || record.deadline !== baseDeadline ||
-      isTouchDue(this.#settings, record, base.expiry);
+      isBehind(this.#settings, record, base.expiry);
     return {
       changes,
       nonce,

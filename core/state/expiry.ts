@@ -10,7 +10,11 @@ export function expiryOf({ idleTimeout, now }: Limits, { deadline }: SessionReco
 
 /** Whether enough idle time has passed that a use is written down. */
 export function isTouchDue(limits: Limits, record: SessionRecord, expiry: number): boolean {
-  if (limits.idleTimeout === Infinity) return false;
-  const moved = expiryOf(limits, record) - expiry;
-  return moved > 0 && moved >= limits.touchInterval;
+  return limits.idleTimeout !== Infinity && isBehind(limits, record, expiry);
+}
+
+/** Whether a write moves the expiry of its row, which costs the database more than the data alone. */
+export function isBehind(limits: Limits, record: SessionRecord, expiry: number): boolean {
+  const behind = expiryOf(limits, record) - expiry;
+  return behind > 0 && behind >= limits.touchInterval;
 }

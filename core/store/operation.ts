@@ -1,7 +1,7 @@
-import { SessionStoreError, type StoreOperation } from "../errors.ts";
-import type { Hooks } from "../events.ts";
-import type { SessionStore, TimedOptions } from "../store.ts";
-import { inDoubt, toSessionError } from "./failure.ts";
+import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
+import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
+import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
+import { inDoubt, isBusy, toSessionError } from "./failure.ts";
 import { backoff, pause, waitFor } from "./wait.ts";
 
 /** What may come with a call to the manager. */
@@ -18,9 +18,10 @@ export interface SessionContext {
  * - `"read"`: sent again after a failure that may pass.
  * - `"page"`: a step of a listing, which cannot be sent again.
  * - `"once"`: a write that must not happen twice. Whoever sends it again looks first at what it did.
+ * - `"touch"`: a write that is no great loss. Sent again only where a lock was in the way.
  * - `"repeatable"`: a write that may happen twice without harm. Sent again, and whatever the signal says.
  */
-export type SendMode = "read" | "page" | "once" | "repeatable";
+export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
 /** The longest that the manager waits for one operation of a store that does not say, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
@@ -57,16 +58,15 @@ export class Operation {
   async run<T>(
     name: StoreOperation,
     mode: SendMode,
-    call: (options: TimedOptions) => Promise<T>,
+    call: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 1;; attempt++) {
       try {
         return await this.#send(name, mode, call);
       } catch (error) {
-        const failure = toSessionError(name, error, mode === "once" || mode === "repeatable");
-        const { retryable = false, ambiguous = false } = failure as Partial<SessionStoreError>;
-        this.inDoubt ||= ambiguous;
-        const again = retryable && (mode === "read" || mode === "repeatable") && attempt < ATTEMPTS &&
+        const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
+        this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
+        const again = mayPass(failure, mode) && attempt < ATTEMPTS &&
           await this.pause(attempt, { signal: mode === "read" ? this.#context.signal : undefined });
         if (!again) throw this.inDoubt ? inDoubt(failure) : failure;
       }
@@ -96,17 +96,13 @@ export class Operation {
   async #send<T>(
     name: StoreOperation,
     mode: SendMode,
-    call: (options: TimedOptions) => Promise<T>,
+    call: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
     const signal = mode === "repeatable" ? undefined : this.#context.signal;
     if (signal?.aborted) throw new SessionStoreError(name, { reason: "aborted", retryable: true });
     // The store gets no signal for a write: one that was sent is not called back.
-    const options = callOptions(
-      this.#hooks,
-      this.#now(),
-      this.#context,
-      mode === "read" ? signal : undefined,
-    );
+    const given = mode === "read" ? signal : undefined;
+    const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
     if (!this.#mayHang && signal === undefined) return await call(options);
     const started = performance.now();
     try {
@@ -117,23 +113,39 @@ export class Operation {
   }
 }
 
+/** Whether a call is sent again after a failure. */
+function mayPass(failure: SessionError, mode: SendMode): boolean {
+  if (mode === "touch") return isBusy(failure);
+  if (mode === "once" || mode === "page") return false;
+  return failure instanceof SessionStoreError && failure.retryable;
+}
+
 /** The options of a call to a store. */
-export function callOptions(
-  hooks: Hooks,
-  now: number,
-  context: SessionContext,
-  signal: AbortSignal | undefined,
-): TimedOptions {
-  return {
-    now,
-    signal,
-    // Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none.
-    get waitUntil() {
-      const { waitUntil } = context;
-      // Called on its own object, as that of Workers must be.
-      return waitUntil && ((work: Promise<unknown>) => waitUntil.call(context, work));
-    },
-    onEvent: hooks.event,
-    onError: hooks.error,
-  };
+class CallOptions implements FindOptions, WriteOptions {
+  readonly now: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onEvent: SessionEventHook | undefined;
+  readonly onError: SessionErrorHook;
+  primary?: boolean;
+  subject?: string | undefined;
+  except?: string | undefined;
+  readonly #context: SessionContext;
+
+  constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {
+    this.now = now;
+    this.signal = signal;
+    this.onEvent = hooks.event;
+    this.onError = hooks.error;
+    this.#context = context;
+  }
+
+  /**
+   * Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none. A getter of
+   * a class, since one in a literal keeps the whole request alive (V8 makes a hidden class for each).
+   */
+  get waitUntil(): SessionContext["waitUntil"] {
+    const { waitUntil } = this.#context;
+    // Called on its own object, as that of Workers must be.
+    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+  }
 }

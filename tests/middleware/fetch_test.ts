@@ -32,7 +32,7 @@ function visitorOf(handler: (request: Request) => Promise<Response>): Visitor {
 Deno.test("withSessions() makes no store call and adds no header where the session is not asked for", async () => {
   const { manager, counting } = counted();
   const handler = withSessions(manager, () => new Response("hello", { headers: { ETag: '"1"' } }));
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const response = await handler(new Request(URL, { headers }));
   assertEquals([...response.headers], [...new Response("hello", { headers: { ETag: '"1"' } }).headers]);
   assertEquals(counting.calls(), {});
@@ -236,7 +236,7 @@ Deno.test("withSessions() answers what the session's store does wrong", async (t
     store: storeWithoutServer(),
     onError: (error, { phase, request }) => void phases.push(`${error.name} ${phase} ${request?.url}`),
   });
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const contexts = { "with waitUntil": [{}, { waitUntil() {} }], "without waitUntil": [] };
   for (const [name, rest] of Object.entries(contexts)) {
     await t.step(`503 for a failed load, ${name}`, async () => {

@@ -376,7 +376,7 @@ Deno.test("A Response of the manager's onError replaces every other, and each er
   const reports = new Reports();
   const down = sessions<Data>({ store: storeWithoutServer(), onError: reports.hook(page) });
   const up = sessions<Data>({ onError: reports.hook(page) });
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const check = async (response: Response, phases: string[]) => {
     assertEquals([response.status, await response.text()], [599, "the manager's page"]);
     assertEquals(response.headers.get("X-Page"), "1");
@@ -458,7 +458,7 @@ Deno.test("Of two managers the one whose session failed reports, and once", asyn
     onError: reports.admin.hook(),
     cookie: { name: "admin" },
   });
-  const headers = { Cookie: `admin=${"a".repeat(43)}` };
+  const headers = { Cookie: `admin=${"A".repeat(43)}` };
   for (const order of ["user first", "admin first"]) {
     for (const path of ["load", "commit"]) {
       await t.step(`${path}, ${order}`, async () => {
