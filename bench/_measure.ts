@@ -3,6 +3,22 @@
  * @module
  */
 
+import process from "node:process";
+import { setting } from "./_report.ts";
+
+/**
+ * Whether the processor's time is counted, of all threads, in place of the time that passes: the garbage collector's is in
+ * it, and what other processes take on a busy machine is not.
+ */
+export const CPU_TIME: boolean = setting("CLOCK") === "cpu";
+
+/** A moment in milliseconds, on the clock that is used. */
+export function clock(): number {
+  if (!CPU_TIME) return performance.now();
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
 /** What is measured: one round of it, whose result is the time of one step in microseconds. */
 export type Round = () => Promise<number>;
 
@@ -10,7 +26,7 @@ export type Round = () => Promise<number>;
 export interface MeasureOptions {
   /** Rounds that count. */
   rounds: number;
-  /** Rounds before those, for the compiler. */
+  /** Rounds before those, for the compiler: a fifth of them unless given. */
   warmUp?: number;
 }
 
@@ -21,7 +37,7 @@ export interface MeasureOptions {
  */
 export async function measure<Name>(
   subjects: ReadonlyMap<Name, Round>,
-  { rounds, warmUp = 5 }: MeasureOptions,
+  { rounds, warmUp = Math.ceil(rounds / 5) }: MeasureOptions,
 ): Promise<Map<Name, number>> {
   const times = new Map<Name, number[]>([...subjects.keys()].map((name) => [name, []]));
   for (let turn = -warmUp; turn < rounds; turn++) {
@@ -36,13 +52,13 @@ export async function measure<Name>(
 /** A round of so many steps, one after the other. */
 export function steps(count: number, step: (index: number) => unknown): Round {
   return async () => {
-    const started = performance.now();
+    const started = clock();
     for (let index = 0; index < count; index++) {
       const result = step(index);
       // What is not asynchronous pays for no turn of the queue of microtasks.
       if (result instanceof Promise) await result;
     }
-    return (performance.now() - started) * 1_000 / count;
+    return (clock() - started) * 1_000 / count;
   };
 }
 

@@ -2,17 +2,19 @@
  * What a session costs a request, beside other libraries in the same process: on Deno from the sources, on Node and Bun
  * from the packed package.
  *
- *     deno run --allow-all bench/request.ts
- *     deno run --allow-all bench/run_on.ts node bench/request.ts
- *     deno run --allow-all bench/run_on.ts bun bench/request.ts
+ *     deno run --allow-all --no-lock bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
- * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. Rounds of all libraries take turns.
- * `ONLY` names the libraries that are run, `CASES` the columns, both separated by commas; bare Hono always runs.
+ * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. Rounds of all libraries take
+ * turns, and are long enough that each pays for its own garbage. `CLOCK=cpu` counts the processor's time in place of the time
+ * that passes, for a machine that does other work. `ONLY` names the libraries that are run, `CASES` the columns, both
+ * separated by commas; bare Hono always runs.
  *
  * @module
  */
 
-import { measure, steps } from "./_measure.ts";
+import { CPU_TIME, measure, steps } from "./_measure.ts";
 import { chosenBy, circumstances, figure, markdownTable, numberSetting } from "./_report.ts";
 import { bareHono } from "./subjects/bare_hono.ts";
 import { oursAsInstalled, oursWithIdleTimeout } from "./subjects/ours.ts";
@@ -102,7 +104,9 @@ const table = (of: readonly Subject[], cell: (subject: Subject, one: Case) => nu
     of.map((subject) => [subject.name, ...cases.map((one) => figure(cell(subject, one), decimals))]),
   );
 
-console.log(`${circumstances()}; ${ROUNDS} rounds of ${REQUESTS} requests\n`);
+console.log(
+  `${circumstances()}; ${ROUNDS} rounds of ${REQUESTS} requests${CPU_TIME ? ", processor time" : ""}\n`,
+);
 console.log("Microseconds of a request:\n");
 console.log(table([...neededBases, ...subjects], (subject, one) => results.get(one)!.get(subject) ?? NaN, 1));
 console.log(

@@ -2,8 +2,8 @@
  * Runs a benchmark on another runtime, the same module as on Deno: types are stripped, packages come from npm in the
  * versions that the sources name, and this library is the packed package, as its users get it.
  *
- *     deno run --allow-all bench/run_on.ts node bench/request.ts
- *     deno run --allow-all bench/run_on.ts bun bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
  * What follows the module's name goes to the runtime, such as `--cpu-prof`; files that it leaves behind are in the current
  * directory. The runtimes themselves come from npm too, and `NODE_VERSION` and `BUN_VERSION` name other versions of them.
