@@ -303,5 +303,6 @@ if (isChosen("planetscale")) {
     await gateway.kill();
   }
 }
+if (copied?.length === 0) throw new Error("The rows are empty");
 console.log(`${circumstances()}; microseconds at the median\n`);
 console.log(markdownTable(["call", "store", "its client alone", "times"], rows));
