@@ -18,7 +18,7 @@ import { CPU_TIME, measure, steps } from "./_measure.ts";
 import { chosenBy, circumstances, figure, markdownTable, numberSetting } from "./_report.ts";
 import { bareHono } from "./subjects/bare_hono.ts";
 import { oursAsInstalled, oursWithIdleTimeout } from "./subjects/ours.ts";
-import { type Route, ROUTES, type Subject } from "./subjects/subject.ts";
+import { type Route, ROUTES, seen, type Subject, VALUES } from "./subjects/subject.ts";
 
 /**
  * Modules in `peers/`. They are loaded by name, so that their packages are in no module graph of the project: whoever tests
@@ -68,6 +68,7 @@ for (const subject of subjects) {
   const cookie = await subject.signIn();
   if (cookie === "") throw new Error(`${subject.name} set no cookie`);
   cookies.set(subject, cookie);
+  await assertWorks(subject, cookie);
 }
 const anyCookie = cookies.values().next().value!;
 
@@ -80,6 +81,22 @@ for (const one of cases) {
     return [subject, steps(REQUESTS, () => subject.send(ROUTES[one.route], cookie))];
   }));
   results.set(one, await measure(rounds, { rounds: ROUNDS }));
+}
+
+/** That its sessions are really found and kept: what is refused costs little. */
+async function assertWorks(subject: Subject, cookie: string): Promise<void> {
+  seen.value = undefined;
+  await subject.send(ROUTES.read, cookie);
+  if (seen.value !== VALUES.name) throw new Error(`${subject.name} found ${seen.value} in its session`);
+  if (subject.lacks?.includes("write")) return;
+  const counts: unknown[] = [];
+  for (let write = 0; write < 2; write++) {
+    await subject.send(ROUTES.write, cookie);
+    counts.push(seen.value);
+  }
+  // What is in a cookie starts from that cookie again.
+  const expected = subject.kind === "cookie" ? [2, 2] : [2, 3];
+  if (counts.join() !== expected.join()) throw new Error(`${subject.name} counted ${counts}`);
 }
 
 /** What a request takes with the library, on Hono: for one that stands on another base, that base's time is exchanged. */

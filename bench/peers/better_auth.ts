@@ -1,7 +1,7 @@
 import { betterAuth } from "npm:better-auth@1.7.25";
 import { memoryAdapter } from "npm:better-auth@1.7.25/adapters/memory";
 import { Hono } from "hono";
-import { cookieHeader, fetchSubject, ROUTES, SECRET, type Subject } from "../subjects/subject.ts";
+import { cookieHeader, fetchSubject, ROUTES, SECRET, seen, type Subject } from "../subjects/subject.ts";
 
 /**
  * Finds the session of a cookie for every request, in a middleware, as its page on Hono has it. Its session is a row
@@ -27,7 +27,7 @@ function betterAuthPeer(name: string, cookieCache: boolean): Subject {
     })
     .get(ROUTES.untouched, (c) => c.text("nothing"))
     .get(ROUTES.read, (c) => {
-      c.get("user")?.name;
+      seen.value = c.get("user")?.name;
       return c.text("read");
     });
   return fetchSubject({

@@ -10,6 +10,7 @@ import {
   LIFETIME_SECONDS,
   ROUTES,
   SECRET,
+  seen,
   type Subject,
   VALUES,
   type Values,
@@ -40,17 +41,18 @@ function expressSessionPeer(): Subject {
   const valuesOf = (request: express.Request) => request.session as unknown as Partial<Values>;
   app.get(ROUTES.untouched, (_request, response) => void response.end("nothing"));
   app.get(ROUTES.read, (request, response) => {
-    valuesOf(request).name;
+    seen.value = valuesOf(request).name;
     response.end("read");
   });
   app.get(ROUTES.object, (request, response) => {
-    valuesOf(request).cart;
+    seen.value = valuesOf(request).cart;
     response.end("object");
   });
   app.get(ROUTES.write, (request, response) => {
     const values = valuesOf(request);
     if (values.name === undefined) Object.assign(values, VALUES);
     values.count = (values.count ?? 0) + 1;
+    seen.value = values.count;
     response.end("write");
   });
   return expressSubject("express-session", "store", app);

@@ -5,6 +5,7 @@ import {
   LIFETIME_SECONDS,
   ROUTES,
   SECRET,
+  seen,
   type Subject,
   VALUES,
   type Values,
@@ -25,17 +26,19 @@ function honoSessionPeer(): Subject {
     .get(ROUTES.untouched, (c) => c.text("nothing"))
     .get(ROUTES.read, async (c) => {
       const data = await c.var.session.get() as Partial<Values> | null;
-      data?.name;
+      seen.value = data?.name;
       return c.text("read");
     })
     .get(ROUTES.object, async (c) => {
       const data = await c.var.session.get() as Partial<Values> | null;
-      data?.cart;
+      seen.value = data?.cart;
       return c.text("object");
     })
     .get(ROUTES.write, async (c) => {
       const data = await c.var.session.get() as Partial<Values> | null;
-      await c.var.session.update({ ...data ?? VALUES, count: (data?.count ?? 0) + 1 });
+      const count = (data?.count ?? 0) + 1;
+      await c.var.session.update({ ...data ?? VALUES, count });
+      seen.value = count;
       return c.text("write");
     });
   return fetchSubject({ name: "@hono/session", kind: "store" }, app.fetch);

@@ -4,6 +4,7 @@ import {
   fetchSubject,
   LIFETIME_SECONDS,
   ROUTES,
+  seen,
   type Subject,
   VALUES,
   type Values,
@@ -15,11 +16,11 @@ function honoSessionsPeer(): Subject {
     .use("*", sessionMiddleware({ store: new MemoryStore(), expireAfterSeconds: LIFETIME_SECONDS }))
     .get(ROUTES.untouched, (c) => c.text("nothing"))
     .get(ROUTES.read, (c) => {
-      c.get("session").get("name");
+      seen.value = c.get("session").get("name");
       return c.text("read");
     })
     .get(ROUTES.object, (c) => {
-      c.get("session").get("cart");
+      seen.value = c.get("session").get("cart");
       return c.text("object");
     })
     .get(ROUTES.write, (c) => {
@@ -29,6 +30,7 @@ function honoSessionsPeer(): Subject {
         session.set("cart", VALUES.cart);
       }
       session.set("count", (session.get("count") ?? 0) + 1);
+      seen.value = session.get("count");
       return c.text("write");
     });
   return fetchSubject({ name: "hono-sessions", kind: "store" }, app.fetch);

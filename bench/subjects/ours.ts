@@ -1,7 +1,7 @@
 import { type SessionOptions, sessions } from "@x/sessions";
 import { honoSessions } from "@x/sessions/middleware/hono";
 import { Hono } from "hono";
-import { fetchSubject, ROUTES, type Subject, VALUES, type Values } from "./subject.ts";
+import { fetchSubject, ROUTES, seen, type Subject, VALUES, type Values } from "./subject.ts";
 
 function ours(name: string, options: SessionOptions): Subject {
   const manager = sessions<Values>(options);
@@ -10,12 +10,12 @@ function ours(name: string, options: SessionOptions): Subject {
     .get(ROUTES.untouched, (c) => c.text("nothing"))
     .get(ROUTES.read, async (c) => {
       const session = await c.var.session();
-      session.get("name");
+      seen.value = session.get("name");
       return c.text("read");
     })
     .get(ROUTES.object, async (c) => {
       const session = await c.var.session();
-      session.get("cart");
+      seen.value = session.get("cart");
       return c.text("object");
     })
     .get(ROUTES.write, async (c) => {
@@ -25,6 +25,7 @@ function ours(name: string, options: SessionOptions): Subject {
         session.put("cart", VALUES.cart);
       }
       session.update("count", (count = 0) => count + 1);
+      seen.value = session.get("count");
       return c.text("write");
     });
   return fetchSubject({ name, kind: "ours" }, app.fetch);

@@ -27,6 +27,9 @@ export const VALUES: Readonly<{ name: string; cart: number[] }> = {
 /** The values of a session by key. */
 export type Values = { name: string; cart: number[]; count: number };
 
+/** What the last handler found in its session: it shows that there was one, and no compiler leaves the look-up out. */
+export const seen: { value: unknown } = { value: undefined };
+
 /** How long a session lives, in seconds, where a library asks for it. */
 export const LIFETIME_SECONDS = 86_400;
 
