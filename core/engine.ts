@@ -127,6 +127,13 @@ export class Engine {
     if (this.#isProxyNoticed || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
     this.#isProxyNoticed = true;
     this.settings.hooks.emit(() => ({ kind: "forwarded-proto" }));
+    // Without Secure the login works, so nobody would look for it.
+    if (this.settings.hooks.event === undefined) {
+      console.warn(
+        "A proxy says that it was asked by https, and the session cookie goes out without Secure: " +
+          "set cookie.secure to true, or trustProxy",
+      );
+    }
   }
 
   /** The store as one that has a method, or an error that says what is missing. */
@@ -196,9 +203,9 @@ export class Engine {
     state.row = { ...row, expiry };
     const touched = this.operation(context)
       .run("touch", "touch", (options) => this.store.touch(row.token, expiry, options))
-      .catch(async (error) => {
+      .catch((error) => {
         if (state.row?.token === row.token) state.row = { ...state.row, expiry: row.expiry };
-        await this.settings.hooks.error(error, { phase: "commit" });
+        this.settings.hooks.error(error, { phase: "commit" });
       });
     try {
       if (context.waitUntil !== undefined) return context.waitUntil(touched);

@@ -25,10 +25,11 @@
 
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { OptionsReader } from "../core/options/reader.ts";
+import { responseOf } from "../core/http/thrown.ts";
+import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
-import { isResponse } from "./_is_response.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -80,28 +81,43 @@ export function honoSessions<Data extends object, Key extends string = "session"
       return request.session();
     };
     c.set(key, session as SessionVariables<Data, Key>[Key]);
-    let thrown: unknown;
     try {
       await next();
     } catch (error) {
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
       if (!isAsked) throw error;
-      thrown = error ?? new Error("The handler threw nothing");
-    }
-    if (thrown !== undefined && !isResponse(thrown)) {
-      const { headers } = await request.finish(new Response(null), thrown);
-      // Hono gives them to the response that app.onError makes.
-      for (const [name, value] of headers) c.header(name, value, { append: name !== "cache-control" });
-      throw thrown;
+      return await finishThrown(c, request, error);
     }
     // A handler that gave no response: Hono has an error for that.
-    if (thrown === undefined && !c.finalized) return;
-    const response = await request.finish(thrown === undefined ? c.res : undefined, thrown ?? c.error);
-    if (response === c.res) return;
-    // Assigning to c.res merges the old headers into the new response, unless there is no old one.
-    c.res = undefined;
-    c.res = response;
+    if (!c.finalized) return;
+    try {
+      respond(c, await request.finish(c.res, c.error));
+    } catch (error) {
+      await finishThrown(c, request, error);
+    }
   };
+}
+
+async function finishThrown(
+  c: Context,
+  request: Pick<RequestSession<object>, "finish">,
+  thrown: unknown,
+): Promise<void> {
+  if (responseOf(thrown) !== undefined) return respond(c, await request.finish(undefined, thrown));
+  const { headers } = await request.finish(
+    new Response(null),
+    thrown ?? new Error("The handler threw nothing"),
+  );
+  // Hono gives them to the response that app.onError makes.
+  for (const [name, value] of headers) c.header(name, value, { append: name !== "cache-control" });
+  throw thrown;
+}
+
+function respond(c: Context, response: Response): void {
+  if (response === c.res) return;
+  // Assigning to c.res merges the old headers into the new response, unless there is no old one.
+  c.res = undefined;
+  c.res = response;
 }
 
 /**

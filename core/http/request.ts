@@ -1,10 +1,12 @@
 import type { Engine, Surroundings } from "../engine.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
+import type { SessionSettings } from "../options/session_options.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
+import { responseOf } from "./thrown.ts";
 import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
@@ -20,10 +22,15 @@ export interface RequestSession<Data extends object> {
    * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
    *
    * @param response What the handler gave, where it gave something.
-   * @param error What the handler threw. Nothing is saved then, unless it has a `getResponse()`, as Hono's
-   * `HTTPException` has; without a response it is thrown again.
+   * @param error What the handler threw. Nothing is saved then, unless it stands for a response: a thrown `Response`,
+   * Hono's `HTTPException`, a redirect of SvelteKit or Next. Without a response it is thrown again.
    */
   readonly finish: (response: Response | undefined, error?: unknown) => Promise<Response>;
+  /**
+   * Says that the request has failed: `finish()` saves nothing. For a framework that makes a response of an error before
+   * a middleware around it hears of the error.
+   */
+  readonly fail: () => void;
 }
 
 /** Who has told its `onError` of an error, and what that answered: of several managers one reports it. */
@@ -58,6 +65,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   readonly #context: SessionContext & { token?: string | undefined };
   #shared: SharedSession | undefined;
   #isFinished = false;
+  #hasFailed = false;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
     this.#engine = engine;
@@ -85,17 +93,26 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (shared !== undefined && !this.#isFinished) shared.users--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
-      if (error instanceof SessionError || !hasResponse(error)) return await this.#fail(response, error);
-      response ??= error.getResponse();
+      const thrown = error instanceof SessionError ? undefined : responseOf(error);
+      if (thrown === undefined) return await this.#finishFailed(response, error);
+      response ??= thrown;
     }
     if (response === undefined) throw noResponse();
     if (shared === undefined) return response;
     const state = shared.state ?? await loaded(shared);
     if (state === undefined || shared.users > 0) return this.#mark(response);
     state.closed = true;
-    if (shared.hasFailed) return this.#tellBrowser(state, response);
+    const { saveOnServerError } = this.#engine.settings;
+    if (this.#hasFailed || shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
+      await state.exclusively(() => Promise.resolve());
+      return this.#tellBrowser(state, response);
+    }
     if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(shared, state, response);
     return this.#tellBrowser(state, response);
+  };
+
+  readonly fail = (): void => {
+    this.#hasFailed = true;
   };
 
   /** Tells `onError` of an error, once, and gives what it answered. */
@@ -153,8 +170,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #newCookie(): SessionCookie {
-    const { cookie } = this.#engine.settings;
-    const isHttps = this.#request.url.startsWith("https:");
+    const { cookie, trustProxy } = this.#engine.settings;
+    const isHttps = this.#request.url.startsWith("https:") || isForwarded(this.#request.headers, trustProxy);
     if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
     return new SessionCookie(cookie, isHttps);
   }
@@ -175,7 +192,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */
-  async #fail(response: Response | undefined, error: unknown): Promise<Response> {
+  async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
     const state = shared === undefined ? undefined : await loaded(shared);
     if (shared !== undefined) shared.hasFailed = true;
@@ -237,6 +254,8 @@ function noResponse(): TypeError {
   return new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
 }
 
-function hasResponse(error: unknown): error is { getResponse(): Response } {
-  return typeof (error as { getResponse?: unknown }).getResponse === "function";
+/** Whether a proxy that is trusted says that the request came to it by https. */
+function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]): boolean {
+  // The whole value: of a list anyone may have sent the first.
+  return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
 }

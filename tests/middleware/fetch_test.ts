@@ -132,7 +132,7 @@ Deno.test("A handler that throws saves nothing, and the error is thrown on", asy
   const error = new RangeError("on purpose");
   const waiting: Promise<unknown>[] = [];
   const context = { waitUntil: (work: Promise<unknown>) => void waiting.push(work) };
-  for (const [name, thrown] of Object.entries({ "an Error": error, "a Response": new Response() })) {
+  for (const [name, thrown] of Object.entries({ "an Error": error, "text": "on purpose" })) {
     for (const rest of [[], [{}, context]]) {
       await t.step(`${name}, ${rest.length === 0 ? "without" : "with"} waitUntil`, async () => {
         const handler = withSessions(manager, async (_request, getSession) => {
@@ -156,6 +156,17 @@ Deno.test("A handler that throws saves nothing, and the error is thrown on", asy
     const handler = withSessions(manager, () => Promise.reject(error));
     assertStrictEquals(await assertRejects(() => handler(new Request(URL))), error);
   });
+});
+
+Deno.test("A thrown Response is a response: the session is saved", async () => {
+  const { manager } = counted();
+  const handler = withSessions(manager, async (_request, getSession) => {
+    (await getSession()).put("userId", 7);
+    throw new Response(null, { status: 303, headers: { Location: "/" } });
+  });
+  const response = await handler(new Request(URL));
+  assertEquals([response.status, response.headers.get("Location")], [303, "/"]);
+  assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
 });
 
 Deno.test("An error with a getResponse() is a response: the session is saved", async () => {

@@ -185,10 +185,21 @@ Deno.test("An explicit commit's cookie goes out though saving what followed fail
   assertEquals(await visitor.text("/"), "7 undefined");
 });
 
+Deno.test("A thrown Response is a response, and the session is saved", async () => {
+  const manager = sessions<Data>();
+  const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
+    (await c.var.session()).put("userId", 7);
+    throw new Response("thrown", { status: 418 });
+  });
+  const response = await app.request(URL);
+  assertEquals([response.status, await response.text()], [418, "thrown"]);
+  assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
+});
+
 Deno.test("What is thrown and is no Error passes through, and saves nothing", async (t) => {
   const store = countingStore(new MemoryStore({ cleanup: "off" }));
   const manager = sessions<Data>({ store: store.store });
-  const thrown = { "a Response": new Response("no convention of Hono"), "text": "text" };
+  const thrown = { "a number": 42, "text": "text" };
   for (const [name, value] of Object.entries(thrown)) {
     await t.step(name, async () => {
       const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
