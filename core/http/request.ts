@@ -36,9 +36,6 @@ export interface RequestSession<Data extends object> {
 /** Who has told its `onError` of an error, and what that answered: of several managers one reports it. */
 const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
 
-/** The cookies that managers have set in answer to a request: where another one fails, they must still be told. */
-const cookies = new WeakMap<Request, string[]>();
-
 /** The session of one manager in one request, however often its middlewares are mounted. */
 interface SharedSession {
   readonly engine: Engine;
@@ -55,8 +52,30 @@ interface SharedSession {
   hasFailed: boolean;
 }
 
-/** The sessions that were asked for in a request. */
-const shared = new WeakMap<Request, SharedSession[]>();
+/** What managers have done for a request. */
+class RequestNotes {
+  /** The sessions that were asked for. */
+  sessions: readonly SharedSession[] = [];
+  /** The cookies that were set: where another manager fails, they must still be told. */
+  cookies: readonly string[] = [];
+
+  /** Shows nothing: a request that is logged gives no session away. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return "RequestNotes {}";
+  }
+
+  /** As above, for Node's and Bun's `console.log`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "RequestNotes {}";
+  }
+}
+
+/** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
+const NOTES = Symbol("@x/sessions");
+
+function notesOf(request: Request & { [NOTES]?: RequestNotes }): RequestNotes {
+  return request[NOTES] ??= new RequestNotes();
+}
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
@@ -129,9 +148,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   /** The session that was asked for before in this request, or else a new load. */
   #ask(): SharedSession {
     const { token } = this.#context;
-    const known = shared.get(this.#request) ?? [];
-    const own = known.find((one) => one.engine === this.#engine && one.token === token) ?? this.#load(token);
-    if (!known.includes(own)) shared.set(this.#request, [...known, own]);
+    const notes = notesOf(this.#request);
+    let own = notes.sessions.find((one) => one.engine === this.#engine && one.token === token);
+    if (own === undefined) {
+      own = this.#load(token);
+      notes.sessions = [...notes.sessions, own];
+    }
     if (!this.#isFinished) {
       own.users++;
       if (own.state !== undefined) own.state.closed = false;
@@ -233,14 +255,14 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #setCookie(response: Response, setCookie: string): Response {
-    const others = (cookies.get(this.#request) ?? []).filter((cookie) => !isSameCookie(cookie, setCookie));
-    cookies.set(this.#request, [...others, setCookie]);
+    const notes = notesOf(this.#request);
+    const others = notes.cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
+    notes.cookies = [...others, setCookie];
     return withCookie(response, setCookie);
   }
 
   #replace(replaced: Response | undefined, error: Response): Response {
-    const earlier = cookies.get(this.#request) ?? [];
-    return earlier.reduce(withCookie, replaceResponse(replaced, error));
+    return notesOf(this.#request).cookies.reduce(withCookie, replaceResponse(replaced, error));
   }
 }
 

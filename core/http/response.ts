@@ -4,18 +4,18 @@
  * caches pay no heed to `Vary`.
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
-  return withHeaders(response, false, (headers) => {
+  return withHeaders(response, (headers) => {
     if (byCookie) varyByCookie(headers);
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
   });
 }
 
 /**
- * Adds a `Set-Cookie`, always to a copy: a handler may return one `Response` to many, and a token must not
- * get into it. No shared cache may keep the copy, whatever the handler said (RFC 9111, 7.3).
+ * Adds a `Set-Cookie`. No shared cache may keep the response, whatever the handler said (RFC 9111, 7.3). A handler may
+ * return one `Response` to many, and a token must not get into it: where that is possible the cookie gets into a copy.
  */
 export function withCookie(response: Response, setCookie: string): Response {
-  return withHeaders(response, true, (headers) => {
+  return (isShareable(response) ? withNewHeaders : withHeaders)(response, (headers) => {
     varyByCookie(headers);
     removeCookie(headers, setCookie);
     headers.append("Set-Cookie", setCookie);
@@ -34,7 +34,7 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
   abandon(replaced);
-  return withHeaders(error, true, (headers) => {
+  return withNewHeaders(error, (headers) => {
     for (const [name, value] of replaced.headers) {
       if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
       if (name === "vary") headers.append(name, value);
@@ -54,22 +54,35 @@ function abandon(response: Response): void {
   }
 }
 
-function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
+/** Changes the headers of a response, in place where that is possible. Its body is not looked at. */
+function withHeaders(response: Response, change: (headers: Headers) => void): Response {
   // One without a body may be an application's only one of its kind, for every request.
-  if (!copy && response.body !== null) {
-    try {
-      change(response.headers);
-      return response;
-    } catch {
-      // Immutable: a redirect, or what fetch() gave.
-    }
+  if (NULL_BODY.includes(response.status)) return copyOf(response, null, change);
+  try {
+    change(response.headers);
+    return response;
+  } catch {
+    // Immutable: a redirect, or what fetch() gave.
+    return withNewHeaders(response, change);
   }
+}
+
+/** Statuses of a response that never has a body. */
+const NULL_BODY: readonly number[] = [204, 205, 304];
+
+/** The same response with headers of its own. */
+function withNewHeaders(response: Response, change: (headers: Headers) => void): Response {
   if (response.status === 101) return upgrade(response, change);
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
-  const mutable = new Response(response.body, response);
-  change(mutable.headers);
-  return mutable;
+  return copyOf(response, response.body, change);
+}
+
+function copyOf(response: Response, body: BodyInit | null, change: (headers: Headers) => void): Response {
+  const { status, statusText } = response;
+  const headers = new Headers(response.headers);
+  change(headers);
+  return new Response(body, { status, statusText, headers });
 }
 
 /** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
@@ -103,6 +116,17 @@ function hasWebSocket(response: Response): response is UpgradeResponse {
  */
 function refuseUpgrade(response: Response): Response {
   return upgrade(response, (headers) => headers.delete("Upgrade"));
+}
+
+/** Whether a response may be an application's only one of its kind, for every request: it has no body then. */
+function isShareable(response: Response): boolean {
+  if (response.status === 101) return true;
+  // A body of text, a form or a Blob comes with a type.
+  if (response.headers.has("Content-Type") || response.bodyUsed) return false;
+  // By a clone: looking at a body itself turns it into a stream, which loses its length.
+  const { body } = response.clone();
+  body?.cancel().catch(() => {});
+  return body === null;
 }
 
 /** Whether two `Set-Cookie` are of one name. */
