@@ -1,0 +1,76 @@
+/**
+ * Runs the matrix and prints each cell that fails, with what was seen.
+ *
+ *     deno run --allow-all tests/runtimes/report.ts [--all] [part of a runtime's name or of a row's title ...]
+ *
+ * `--all` prints every problem of a cell and not its first ones alone.
+ * @module
+ */
+
+import type { PackedApp } from "../services/packed.ts";
+import { isMissing, openMatrix } from "./_matrix.ts";
+import { ROWS } from "./_rows.ts";
+import { allRuntimes, installForBun, installForNode } from "./_runtimes.ts";
+import { startUpstream } from "./_upstream.ts";
+
+const all = Deno.args.includes("--all");
+const names = Deno.args.filter((argument) => argument !== "--all");
+const FILE = decodeURIComponent(new URL("./_fixture.svg", import.meta.url).pathname);
+
+/** An application that is made when it is first needed, and removed at the end. */
+function once(make: () => Promise<PackedApp>) {
+  let app: Promise<PackedApp> | undefined;
+  return {
+    get: () => app ??= make(),
+    [Symbol.asyncDispose]: async () => await (await app)?.[Symbol.asyncDispose](),
+  };
+}
+
+async function main(): Promise<number> {
+  await using forNode = once(installForNode);
+  await using forBun = once(installForBun);
+  await using upstream = startUpstream();
+  const runtimes = allRuntimes(forNode.get, forBun.get);
+  const rows = Object.values(ROWS).flat();
+  const chosen = (of: { name: string } | { title: string }) => {
+    const text = "name" in of ? of.name : of.title;
+    const group: string[] = "name" in of ? runtimes.map(({ name }) => name) : rows.map(({ title }) => title);
+    const own = names.filter((name) => group.some((other) => other.includes(name)));
+    return own.length === 0 || own.some((name) => text.includes(name));
+  };
+  let failed = 0;
+  for (const runtime of runtimes.filter(chosen)) {
+    const started = performance.now();
+    await using matrix = await openMatrix(runtime, upstream, FILE);
+    const ready = performance.now();
+    let cells = 0, passed = 0, checks = 0;
+    for (const row of rows.filter(chosen)) {
+      if (isMissing(row, runtime)) continue;
+      cells++;
+      const before = performance.now();
+      const result = await matrix.cell(row);
+      if (performance.now() - before > 1_000) {
+        console.log(`SLOW ${runtime.name}: ${row.title}: ${Math.round(performance.now() - before)} ms`);
+      }
+      checks += result.checks;
+      if (result.problems.length === 0) passed++;
+      else {
+        console.log(
+          `FAILED ${runtime.name}: ${row.title}: ${result.problems.length} problems, ${result.checks} checks`,
+        );
+        for (const problem of result.problems.slice(0, all ? undefined : 4)) console.log(`    ${problem}`);
+      }
+    }
+    failed += cells - passed;
+    const seconds = (from: number, to: number) => `${((to - from) / 1_000).toFixed(1)} s`;
+    console.log(
+      `${runtime.name}: ${passed} of ${cells} cells, ${checks} checks, started in ${
+        seconds(started, ready)
+      }, ` +
+        `ran for ${seconds(ready, performance.now())}`,
+    );
+  }
+  return failed;
+}
+
+if (import.meta.main) Deno.exit(await main() === 0 ? 0 : 1);
