@@ -20,8 +20,8 @@ export interface Exchange {
   /** The size of each chunk. */
   chunks: number[];
   trailers: [name: string, value: string][];
-  /** `"whole"`; how it broke off; that its first chunks came with later ones; that more came than was announced. */
-  end: "whole" | "cut off" | "timed out" | "held back" | "overrun";
+  /** `"whole"`, or what was wrong: chunks that came late and together, more than was announced, no HTTP at all. */
+  end: "whole" | "cut off" | "timed out" | "held back" | "overrun" | "garbled";
 }
 
 /** What is asked. */
@@ -83,8 +83,9 @@ export class RawConnection implements Disposable {
       while (await this.#more());
       if (this.#received.length > 0) exchange.end = "overrun";
       exchange.body = concat([exchange.body, this.#received]);
-    } else if (this.#received.length > 0) {
-      throw new Error(`After the end of ${method} ${path} came ${JSON.stringify(latin1(this.#received))}`);
+    } else if (this.#received.length > 0 && exchange.end === "whole") {
+      exchange.end = "overrun";
+      this.reusable = false;
     }
     return exchange;
   }
@@ -106,10 +107,11 @@ export class RawConnection implements Disposable {
   async #read(exchange: Exchange, method: string, onBody?: (size: number) => void): Promise<void> {
     exchange.statusLine = await this.#line();
     exchange.status = Number(/^HTTP\/1\.1 (\d{3})(?: |$)/.exec(exchange.statusLine)?.[1]);
-    if (!(exchange.status > 0)) throw new Error(`Not a status line: ${JSON.stringify(exchange.statusLine)}`);
+    if (!(exchange.status > 0)) throw new Broken("garbled");
     exchange.headers = await this.#fields();
     const header = (name: string) => exchange.headers.find(([other]) => other.toLowerCase() === name)?.[1];
-    if (header("connection")?.toLowerCase() === "close") this.reusable = false;
+    // Servers end a connection on which they failed, whether or not they say so.
+    if (header("connection")?.toLowerCase() === "close" || exchange.status >= 500) this.reusable = false;
 
     const { status } = exchange;
     const parts: Uint8Array[] = [];
@@ -252,7 +254,7 @@ export class RawClient implements Disposable {
 
 /** A response that broke off. */
 class Broken extends Error {
-  constructor(readonly end: "cut off" | "timed out") {
+  constructor(readonly end: "cut off" | "timed out" | "garbled") {
     super(end);
   }
 }

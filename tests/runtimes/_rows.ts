@@ -77,8 +77,12 @@ export const ROWS: Record<string, Row[]> = {
       responses: ["clone", "clone-of-json", "cloned", "body-looked-at"],
     },
     {
-      title: "one `Response` object for many requests",
-      shared: ["shared-204", "shared-redirect", "shared-text", "shared-clone"],
+      title: "one `Response` object without a body for many requests",
+      shared: ["shared-204", "shared-redirect"],
+    },
+    {
+      title: "one `Response` object with a body for many requests, where the runtime sends it more than once",
+      shared: ["shared-text", "shared-clone"],
     },
     { title: "trailers", responses: ["trailers", "upstream-trailers"] },
     { title: "a WebSocket's upgrade", needs: "websocket", socket: "websocket", ownHead: ["Bun"] },

@@ -16,7 +16,8 @@ const ROOT = decodeURIComponent(here("../../").pathname);
 
 /** The packed package with what the servers on Node import, installed by npm. */
 export function installForNode(): Promise<PackedApp> {
-  return installPacked({ dependencies: ["hono", "@hono/node-server", "ws"], secondCopy: SECOND_COPY });
+  const dependencies = ["hono", "@hono/node-server", "@hono/node-server-1", "ws"];
+  return installPacked({ dependencies, secondCopy: SECOND_COPY });
 }
 
 /** The same on Bun, installed by Bun. */
@@ -50,15 +51,23 @@ export const WORKERD: Runtime = {
   },
 };
 
-/** How Node's `http` is made to serve a handler of `fetch`. */
-export type NodeAdapter = "node:http" | "@hono/node-server";
+/** How Node's `http` is made to serve a handler of `fetch`: the script that does it, and what it has. */
+const ADAPTERS = {
+  "node:http": { script: "_serve_node_http.ts", has: ["file", "second copy"] },
+  "@hono/node-server 1": { script: "_serve_node_server_1.ts", has: ["file", "second copy"] },
+  "@hono/node-server 2": { script: "_serve_node_server_2.ts", has: ["file", "websocket", "second copy"] },
+} as const;
 
 /** Node, which runs the packed package. */
-export function node(version: NodeVersion, adapter: NodeAdapter, app: () => Promise<PackedApp>): Runtime {
-  const script = adapter === "node:http" ? "_serve_node_http.ts" : "_serve_node_server.ts";
+export function node(
+  version: NodeVersion,
+  adapter: keyof typeof ADAPTERS,
+  app: () => Promise<PackedApp>,
+): Runtime {
+  const { script, has } = ADAPTERS[adapter];
   return {
-    name: `Node ${version}, \`${adapter}\``,
-    has: adapter === "node:http" ? ["file", "second copy"] : ["file", "websocket", "second copy"],
+    name: `Node ${version}, ${adapter}`,
+    has,
     async start({ upstream, file }) {
       const { dir, entry } = await built(app, script);
       return running(await startNode(version, entry, { cwd: dir, env: environment(upstream, file) }));
@@ -78,17 +87,26 @@ export function bun(app: () => Promise<PackedApp>): Runtime {
   };
 }
 
+/** The columns on Node, in the order of the table. */
+export function nodeRuntimes(app: () => Promise<PackedApp>): Runtime[] {
+  return [
+    node(20, "node:http", app),
+    node(20, "@hono/node-server 1", app),
+    node(20, "@hono/node-server 2", app),
+    node(26, "node:http", app),
+    node(26, "@hono/node-server 2", app),
+  ];
+}
+
 /** Every column, in the order of the table. */
 export function allRuntimes(forNode: () => Promise<PackedApp>, forBun: () => Promise<PackedApp>): Runtime[] {
-  return [
-    DENO,
-    node(20, "node:http", forNode),
-    node(20, "@hono/node-server", forNode),
-    node(26, "node:http", forNode),
-    node(26, "@hono/node-server", forNode),
-    bun(forBun),
-    WORKERD,
-  ];
+  return [DENO, ...nodeRuntimes(forNode), bun(forBun), WORKERD];
+}
+
+/** Calls a function once, when its result is first needed. */
+export function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 async function built(app: () => Promise<PackedApp>, script: string): Promise<{ dir: string; entry: string }> {

@@ -1,21 +1,17 @@
 // The matrix's server on Node with a plain adapter: nothing replaces the global `Response`.
-import { openAsBlob } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createApp } from "./_app.ts";
+import { addTrailers, file } from "./_node.ts";
 import { secondCopy } from "./_second_copy.ts";
-
-interface Env {
-  outgoing: ServerResponse;
-}
 
 const app = createApp({
   upstream: process.env.UPSTREAM!,
-  file: async () => await openAsBlob(process.env.FILE!, { type: "image/svg+xml" }) as Blob,
-  addTrailers: (env, trailers) => (env as Env).outgoing.addTrailers(trailers),
+  file,
+  addTrailers,
   secondCopy,
 });
 

@@ -9,26 +9,32 @@
 
 import type { PackedApp } from "../services/packed.ts";
 import { isMissing, openMatrix } from "./_matrix.ts";
+import { FILE } from "./_matrix_tests.ts";
 import { ROWS } from "./_rows.ts";
-import { allRuntimes, installForBun, installForNode } from "./_runtimes.ts";
+import { allRuntimes, installForBun, installForNode, once } from "./_runtimes.ts";
 import { startUpstream } from "./_upstream.ts";
 
 const all = Deno.args.includes("--all");
 const names = Deno.args.filter((argument) => argument !== "--all");
-const FILE = decodeURIComponent(new URL("./_fixture.svg", import.meta.url).pathname);
 
-/** An application that is made when it is first needed, and removed at the end. */
-function once(make: () => Promise<PackedApp>) {
-  let app: Promise<PackedApp> | undefined;
+/** Something that is made when it is first needed, and removed at the end. */
+function made(make: () => Promise<PackedApp>) {
+  let started = false;
+  const get = once(() => {
+    started = true;
+    return make();
+  });
   return {
-    get: () => app ??= make(),
-    [Symbol.asyncDispose]: async () => await (await app)?.[Symbol.asyncDispose](),
+    get,
+    async [Symbol.asyncDispose]() {
+      if (started) await (await get())[Symbol.asyncDispose]();
+    },
   };
 }
 
 async function main(): Promise<number> {
-  await using forNode = once(installForNode);
-  await using forBun = once(installForBun);
+  await using forNode = made(installForNode);
+  await using forBun = made(installForBun);
   await using upstream = startUpstream();
   const runtimes = allRuntimes(forNode.get, forBun.get);
   const rows = Object.values(ROWS).flat();

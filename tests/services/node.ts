@@ -16,6 +16,11 @@ const BINARIES = {
 /** The versions there are. */
 export type NodeVersion = keyof typeof BINARIES;
 
+/** The program of a version, for what runs to its end. */
+export function nodeBinary(version: NodeVersion): string {
+  return decodeURIComponent(BINARIES[version].url.pathname);
+}
+
 /**
  * Runs a JavaScript file that writes `listening on PORT`.
  *
@@ -26,6 +31,5 @@ export function startNode(
   file: string,
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<ScriptServer> {
-  const { version: exact, url } = BINARIES[version];
-  return startScript(`Node ${exact}`, decodeURIComponent(url.pathname), [file], options);
+  return startScript(`Node ${BINARIES[version].version}`, nodeBinary(version), [file], options);
 }

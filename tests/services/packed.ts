@@ -87,12 +87,11 @@ export async function bundleFor(app: PackedApp, entry: URL): Promise<string> {
   return `${app.dir}/${name}`;
 }
 
-/** The version that the import map of this repository has. */
+/** What the import map of this repository says, as a manifest says it: another name for a package is an alias there. */
 function versionOf(name: string): string {
   const target = (config.imports as Record<string, string>)[name];
-  const version = target?.startsWith(`npm:${name}@`) ? target.slice(`npm:${name}@`.length) : undefined;
-  if (version === undefined) throw new Error(`The import map has no version of ${name}: ${target}`);
-  return version;
+  if (!target?.startsWith("npm:")) throw new Error(`The import map has no package ${name}: ${target}`);
+  return target.startsWith(`npm:${name}@`) ? target.slice(`npm:${name}@`.length) : target;
 }
 
 async function run(name: string, cwd: string, command: string, args: string[]): Promise<void> {

@@ -1,10 +1,11 @@
-// The matrix's server on Node behind `@hono/node-server`, which replaces the global `Request` and `Response`.
-import { openAsBlob } from "node:fs";
+// The matrix's server on Node behind `@hono/node-server` 2, which replaces the global `Request` and `Response`.
 import process from "node:process";
 import { Hono } from "hono";
-import { type HttpBindings, serve, upgradeWebSocket } from "@hono/node-server";
+import { serve, upgradeWebSocket } from "@hono/node-server";
 import { WebSocketServer } from "ws";
 import { createApp } from "./_app.ts";
+import { addTrailers, file } from "./_node.ts";
+import type { Server } from "./_platform.ts";
 import { secondCopy } from "./_second_copy.ts";
 
 /** The upgrade is a handler of Hono's; one within a plain handler serves every mount alike. */
@@ -13,16 +14,16 @@ const sockets = new Hono().get(
   upgradeWebSocket(() => ({ onMessage: ({ data }, socket) => socket.send(data as string) })),
 );
 
-const app = createApp({
+const app: Server = createApp({
   upstream: process.env.UPSTREAM!,
-  file: async () => await openAsBlob(process.env.FILE!, { type: "image/svg+xml" }) as Blob,
+  file,
   upgrade: (request, env) => sockets.fetch(request, env as object),
-  addTrailers: (env, trailers) => (env as HttpBindings).outgoing.addTrailers(trailers),
+  addTrailers,
   secondCopy,
 });
 
 serve({
-  fetch: app as (request: Request, env: unknown) => Response | Promise<Response>,
+  fetch: (request, env) => app(request, env),
   hostname: "127.0.0.1",
   port: 0,
   websocket: { server: new WebSocketServer({ noServer: true }) },
