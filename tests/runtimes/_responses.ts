@@ -165,11 +165,6 @@ export const RESPONSES = {
     response.clone().body?.cancel();
     return response;
   },
-  "body-looked-at": () => {
-    const response = new Response(TEXT);
-    void response.body;
-    return response;
-  },
   "headers-set-later": () => {
     const response = new Response(TEXT);
     response.headers.set("X-Own", "1");
