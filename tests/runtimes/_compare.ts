@@ -61,7 +61,7 @@ export function compare(bare: Exchange, seen: Exchange, expected: Expected): str
 function isTypeAfterAll(bare: Exchange, seen: Exchange): boolean {
   if (headerOf(bare, "content-type") !== "") return false;
   const isText = /^text\/plain; ?charset=utf-8$/i.test(headerOf(seen, "content-type"));
-  return isText || seen.framing === "none";
+  return isText || (seen.framing === "none" && seen.status === 200);
 }
 
 /** Whether two exchanges are the same to the byte, what changes with every response left out. */

@@ -92,6 +92,11 @@ const VARIANTS: Variant[] = [
   },
 ];
 
+/** Without what hardly differs from another one; a text is seen with all of them. */
+const COMMON_VARIANTS = VARIANTS.filter(({ name }) =>
+  name !== "never asked" && name !== "created by a login"
+);
+
 /** What differs for a HEAD: one variant for each thing that may be added. */
 const HEAD_VARIANTS = VARIANTS.filter(({ name }) =>
   /^(?:never asked, with|read$|created$|destroyed)/.test(name)
@@ -296,7 +301,9 @@ class Bed {
       const bare = await this.#bare(`${family.bare}/never/${bareWhat}`, method);
       // Hono answers some of what is thrown itself, and does not answer just as it would what is given.
       const thrown = bareWhat === what ? bare : await this.#bare(`${family.bare}/never/${what}`, method);
-      await Promise.all((method === "HEAD" ? HEAD_VARIANTS : VARIANTS).map(async (variant) => {
+      const common = method === "HEAD" ? HEAD_VARIANTS : COMMON_VARIANTS;
+      const variants = /\/(?:text|c\.text|response|error)$/.test(what) ? VARIANTS : common;
+      await Promise.all(variants.map(async (variant) => {
         const token = variant.signedIn ? this.#tokens.pop()! : undefined;
         const seen = await this.#visit({ path: `${family.mount}/${variant.use}/${what}`, method, token });
         const asThrown = thrown.status < 500 || variant.use === "never";

@@ -62,6 +62,25 @@ Deno.test("compare() finds a difference in each part of a response", () => {
   }
 });
 
+Deno.test("compare() takes a type that a runtime had left out, and no other new one", () => {
+  const typeless = exchange([], { headers: [["Date", "now"]] });
+  const typed = (type: string, change: Partial<Exchange> = {}) =>
+    compare(
+      typeless,
+      exchange([], { headers: [["Content-Type", type], ["Date", "now"]], ...change }),
+      UNTOUCHED,
+    );
+  assertEquals(typed("text/plain;charset=UTF-8"), []);
+  assertEquals(typed("application/octet-stream").length, 1);
+  const head: Exchange = { ...typeless, framing: "none" };
+  const svg = exchange([], {
+    framing: "none",
+    headers: [["Content-Type", "image/svg+xml"], ["Date", "now"]],
+  });
+  assertEquals(compare(head, svg, UNTOUCHED), []);
+  assertEquals(compare({ ...head, status: 204 }, { ...svg, status: 204 }, UNTOUCHED).length, 1);
+});
+
 Deno.test("compare() finds marks that are missing, wrong or not called for", () => {
   const cases: [headers: [string, string][], expected: Expected, own?: [string, string][]][] = [
     [MARKS, UNTOUCHED],
