@@ -23,7 +23,7 @@
  * @module
  */
 
-import { assertOptions, type SessionOptions } from "./core/config.ts";
+import { assertOptions, type SessionOptions } from "./core/options/session_options.ts";
 import { SessionManager } from "./core/manager.ts";
 import { MemoryStore } from "./stores/memory.ts";
 
@@ -55,16 +55,16 @@ export function sessions<Data extends object = Record<string, unknown>>(
 
 export { MemoryStore, type MemoryStoreOptions } from "./stores/memory.ts";
 export type { SessionManager, SubjectSession } from "./core/manager.ts";
-export type { SessionOptions } from "./core/config.ts";
-export type { CookieOptions } from "./core/cookie_options.ts";
-export type { Duration } from "./core/duration.ts";
+export type { SessionOptions } from "./core/options/session_options.ts";
+export type { CookieOptions } from "./core/options/cookie_options.ts";
+export type { Duration } from "./core/options/duration.ts";
 export type { CommitResult, Session, SessionKey } from "./core/session.ts";
-export type { SessionStatus } from "./core/state.ts";
-export type { SessionContext } from "./core/store_access.ts";
-export type { RequestSession } from "./core/request_session.ts";
-export type { PurgeOptions, PurgeResult } from "./core/purge.ts";
-export type { CleanupMode, CleanupOptions } from "./core/cleanup.ts";
-export { type Codec, type DecodedSession, jsonCodec } from "./core/codec.ts";
+export type { SessionStatus } from "./core/state/session_state.ts";
+export type { SessionContext } from "./core/store/operation.ts";
+export type { RequestSession } from "./core/http/request.ts";
+export type { PurgeOptions, PurgeResult } from "./core/store/purge.ts";
+export type { CleanupMode, CleanupOptions } from "./core/store/cleanup.ts";
+export { type Codec, type DecodedSession, jsonCodec } from "./core/bytes/json_codec.ts";
 export type {
   SessionErrorHook,
   SessionErrorInfo,

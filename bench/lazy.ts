@@ -4,7 +4,14 @@
  * @module
  */
 
-import { HOUR, MINUTE, type Outcome, SCENARIOS, SECOND, simulate } from "../tests/cleanup/_simulation.ts";
+import {
+  HOUR,
+  MINUTE,
+  type Outcome,
+  SCENARIOS,
+  SECOND,
+  simulate,
+} from "../tests/scenarios/cleanup/_simulation.ts";
 
 const SEEDS = 20;
 

@@ -1,4 +1,4 @@
-import type { DecodedSession } from "../core/codec.ts";
+import type { DecodedSession } from "../core/bytes/json_codec.ts";
 
 /** Deeper than this no one nests a session, and reading it would exhaust the stack. */
 const MAX_DEPTH = 200;

@@ -1,5 +1,5 @@
-import { hasNamedProperties } from "../core/plain_value.ts";
-import { Refusal } from "../core/refusal.ts";
+import { hasNamedProperties } from "../core/bytes/plain_value.ts";
+import { Refusal } from "../core/bytes/refusal.ts";
 
 /** The definitions that open Go's stream, one message a line: the session (64), `time.Time` (65), the map (66). */
 const DEFINITIONS = latin1(

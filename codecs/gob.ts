@@ -57,7 +57,7 @@
  *
  * @module
  */
-import type { Codec, DecodedSession } from "../core/codec.ts";
+import type { Codec, DecodedSession } from "../core/bytes/json_codec.ts";
 import { readSession } from "./_gob_reader.ts";
 import { writeSession } from "./_gob_writer.ts";
 

@@ -3,13 +3,13 @@ import type { SessionErrorHook, SessionEventHook } from "./events.ts";
 /** What may come with every call to a store. */
 export interface StoreOptions {
   /** Stops waiting. A store need not be able to stop the work itself. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Keeps a runtime alive for work that outlives the response, such as a lazy clean-up. */
-  waitUntil?: (work: Promise<unknown>) => void;
+  waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Where a store reports what it does by itself: evictions, purges, a missing index. */
-  onEvent?: SessionEventHook;
+  onEvent?: SessionEventHook | undefined;
   /** Where a store reports failures of work that nobody waits for. */
-  onError?: SessionErrorHook;
+  onError?: SessionErrorHook | undefined;
 }
 
 /** Options of a call that depends on the time. */
@@ -21,13 +21,13 @@ export interface TimedOptions extends StoreOptions {
 /** Options of {@linkcode SessionStore.find}. */
 export interface FindOptions extends TimedOptions {
   /** Read what was last written, never a replica that may lag. Asked for after a conflict. */
-  primary?: boolean;
+  primary?: boolean | undefined;
 }
 
 /** Options of a call that writes a whole row. */
 export interface WriteOptions extends TimedOptions {
   /** Whose session it is. Absent: the column is not mentioned at all. */
-  subject?: string;
+  subject?: string | undefined;
 }
 
 /** Options of {@linkcode PurgingStore.deleteExpired}. */
@@ -37,13 +37,13 @@ export interface DeleteExpiredOptions extends TimedOptions {
    *
    * @default {1000}
    */
-  limit?: number;
+  limit?: number | undefined;
   /**
    * Rows that expired less than this many milliseconds ago stay.
    *
    * @default {0}
    */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /** A session as a store holds it. */
@@ -60,10 +60,24 @@ export interface StoredRow extends StoredSession {
   token: string;
 }
 
-/** What {@linkcode AtomicStore.update} writes. */
-export interface NextRow extends StoredRow {
-  /** Absent: the column is left alone. `null`: it is emptied. */
-  subject?: string | null;
+/**
+ * What {@linkcode AtomicStore.update} writes. What is absent is not written at all: a database does more work for
+ * each column that a statement names, changed or not.
+ */
+export interface NextRow {
+  /** What the codec made of the session. */
+  data: Uint8Array;
+  /** A new token, which the session is found under from now on. */
+  token?: string | undefined;
+  /** The new expiry, in milliseconds since the epoch. */
+  expiry?: number | undefined;
+  /** Whose session it is; `null` empties the column. */
+  subject?: string | null | undefined;
+  /**
+   * Comes with a new token: a row without a subject that is left under the old one, in the same step where the store
+   * can, else in a step after it. It lets nobody in, and tells a request that still has the old token why.
+   */
+  mark?: StoredSession | undefined;
 }
 
 /**
@@ -74,7 +88,7 @@ export interface NextRow extends StoredRow {
  */
 export interface SessionStore {
   /** The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */
   find(token: string, options: FindOptions): Promise<StoredSession | undefined>;
   /** Inserts or overwrites. */
@@ -88,8 +102,8 @@ export interface AtomicStore extends SessionStore {
   /** Inserts; `false` where the token exists, which is then left alone. */
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean>;
   /**
-   * Replaces a row that is live at `now` and still holds the `expected` bytes, also its token, in one step.
-   * `false` where it was changed or is gone, which is then left alone.
+   * Changes a row that is live at `now` and still holds the `expected` bytes, also its token, in one step.
+   * `false` where it was changed or is gone, which is then left alone, and where the new token exists.
    */
   update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean>;
   /** Moves the expiry of a live row forward, never back, and never touches its data. */

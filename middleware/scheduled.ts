@@ -17,7 +17,7 @@
  */
 
 import type { SessionManager } from "../core/manager.ts";
-import { type PurgeOptions, type PurgeResult, readPurgeOptions } from "../core/purge.ts";
+import { type PurgeOptions, type PurgeResult, readPurgeOptions } from "../core/store/purge.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** What {@linkcode scheduledPurge} gives. */

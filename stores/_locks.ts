@@ -1,4 +1,4 @@
-import { backoff, pause } from "../core/wait.ts";
+import { backoff, pause } from "../core/store/wait.ts";
 
 /** Whether a libSQL driver's error says that somebody else holds the lock. Nothing was done then. */
 export function isLocked(error: unknown): boolean {

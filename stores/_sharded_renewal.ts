@@ -1,6 +1,12 @@
-import type { NextRow, StoredRow } from "../core/store.ts";
-import { equalBytes } from "../core/record.ts";
-import { inDoubt } from "../core/store_access.ts";
+import type { StoredRow } from "../core/store.ts";
+import { equalBytes } from "../core/bytes/equal.ts";
+import { inDoubt } from "../core/store/failure.ts";
+
+/** A session under its new token. */
+export interface RenewedRow extends StoredRow {
+  /** Whose session it is; absent: as before. */
+  subject?: string | null | undefined;
+}
 
 /** The statements that a renewal is made of, each atomic and on one shard. */
 export interface RenewalStatements {
@@ -9,7 +15,7 @@ export interface RenewalStatements {
   /** The subject of a row, as far as it has one. */
   subjectOf(token: string): Promise<string | undefined>;
   /** `false` where the token exists, which is then left alone. */
-  insert(row: NextRow): Promise<boolean>;
+  insert(row: RenewedRow): Promise<boolean>;
   /** Replaces data and expiry of a live row that holds the expected data. */
   replace(
     token: string,
@@ -51,7 +57,7 @@ export class ShardedRenewal {
   }
 
   /** As `AtomicStore.update` with a new token. */
-  async renew(token: string, expected: Uint8Array, next: NextRow, now: number): Promise<boolean> {
+  async renew(token: string, expected: Uint8Array, next: RenewedRow, now: number): Promise<boolean> {
     const { find, subjectOf, insert, replace, remove } = this.#statements;
     const pending = mark(PENDING, token, next.data);
     const moved = mark(MOVED, next.token);

@@ -1,5 +1,4 @@
-import type { CleanupMode, CleanupOptions } from "../core/cleanup.ts";
-import { show } from "../core/config.ts";
+import type { CleanupMode, CleanupOptions } from "../core/store/cleanup.ts";
 import {
   ReducedError,
   SessionError,
@@ -8,9 +7,10 @@ import {
   type StoreOperation,
 } from "../core/errors.ts";
 import type { DeleteExpiredOptions } from "../core/store.ts";
-import { toSessionError } from "../core/store_access.ts";
-import { GaveUp, waitFor } from "../core/wait.ts";
-import type { OptionsReader } from "./_options.ts";
+import { toSessionError } from "../core/store/failure.ts";
+import { GaveUp, waitFor } from "../core/store/wait.ts";
+import type { OptionsReader } from "../core/options/reader.ts";
+import { readCleanupOptions } from "../core/store/cleanup.ts";
 
 /** Options that every SQL store takes. */
 export interface SqlStoreOptions extends CleanupOptions {
@@ -19,14 +19,14 @@ export interface SqlStoreOptions extends CleanupOptions {
    *
    * @default {"sessions"}
    */
-  table?: string;
+  table?: string | undefined;
   /**
    * How long to wait for the database, in milliseconds or as text such as `"5s"`, above 0. It stops the waiting;
    * what ends the request itself is `fetchWithTimeout` in the client's options.
    *
    * @default {"5s"}
    */
-  timeout?: number | string;
+  timeout?: number | string | undefined;
 }
 
 /** An SQL store's options, checked. */
@@ -37,27 +37,22 @@ export interface SqlSettings {
   readonly interval: number;
 }
 
-/** The names of {@linkcode SqlStoreOptions}. */
-export const SQL_OPTION_NAMES: Record<keyof SqlStoreOptions, true> = {
-  table: true,
-  timeout: true,
-  cleanup: true,
-  cleanupInterval: true,
-};
-
 /** How many rows a listing fetches at a time. */
 export const PAGE_SIZE = 200;
 
+/** A name cannot be a parameter of a statement: nothing that needs escaping gets into one. */
+const TABLE = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+const TIMEOUT = 5_000;
+/** Five minutes. */
+const CLEANUP_INTERVAL = 300_000;
+
 /** Reads what is common to SQL stores; the caller adds its own and calls `reader.finish()`. */
-export function readSqlOptions(reader: OptionsReader, options: SqlStoreOptions): SqlSettings {
-  const { table = "sessions", timeout: givenTimeout = "5s" } = options;
-  // A name cannot be a parameter of a statement: nothing that needs escaping gets into one.
-  if (typeof table !== "string" || !/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(table)) {
-    reader.problems.push(`"table" must be a plain identifier of at most 63 characters: got ${show(table)}`);
-  }
-  const timeout = reader.duration("timeout", givenTimeout);
-  if (timeout === 0) reader.problems.push(`"timeout" must be above 0: got ${show(givenTimeout)}`);
-  return { table, timeout, ...reader.cleanup(options, "5m") };
+export function readSqlOptions(reader: OptionsReader): SqlSettings {
+  const table = reader.text("table", TABLE, "must be a plain identifier of at most 63 characters") ??
+    "sessions";
+  const timeout = reader.duration("timeout", TIMEOUT);
+  if (timeout === 0) reader.refuse("timeout", "must be above 0");
+  return { table, timeout, ...readCleanupOptions(reader, CLEANUP_INTERVAL) };
 }
 
 /** More rows than this are never deleted by one statement: writers wait behind it. */

@@ -27,7 +27,7 @@
  * @module
  */
 
-import { Cleanup } from "../core/cleanup.ts";
+import { Cleanup } from "../core/store/cleanup.ts";
 import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
 import type {
   AtomicStore,
@@ -45,13 +45,12 @@ import type {
 } from "../core/store.ts";
 import { FileDatabase } from "./_file_database.ts";
 import { isBusy, whenUnlocked } from "./_locks.ts";
-import { OptionsReader } from "./_options.ts";
+import { OptionsReader } from "../core/options/reader.ts";
 import {
   batchSize,
   classifyStatus,
   PAGE_SIZE,
   readSqlOptions,
-  SQL_OPTION_NAMES,
   type SqlStoreOptions,
   StatementRunner,
 } from "./_sql.ts";
@@ -130,11 +129,11 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: LibSQLClient, options: LibSQLStoreOptions = {}) {
-    const reader = new OptionsReader(options, SQL_OPTION_NAMES);
+    const reader = new OptionsReader(options);
     if (typeof client?.execute !== "function" || typeof client.batch !== "function") {
       reader.problems.push(`"client" must be a client of @libsql/client`);
     }
-    const settings = readSqlOptions(reader, options);
+    const settings = readSqlOptions(reader);
     reader.finish();
     this.#client = client;
     if (client.protocol === "file") this.#file = new FileDatabase(client);
@@ -196,18 +195,33 @@ export class LibSQLStore implements AtomicStore, IterableStore, PurgingStore, Su
     return rows.length === 1;
   }
 
-  /** Replaces a live row that still holds the expected bytes. */
+  /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
-    const args: LibSQLValue[] = [token, expected, options.now, next.token, next.data, next.expiry];
-    let subject = "";
-    if (next.subject !== undefined) {
-      subject = ", subject = ?7";
-      args.push(next.subject);
+    const args: LibSQLValue[] = [token, expected, options.now, next.data];
+    const assignments = ["data = ?4"];
+    const set = (column: string, value: LibSQLValue, as = (parameter: string) => parameter) => {
+      args.push(value);
+      assignments.push(`${column} = ${as(`?${args.length}`)}`);
+    };
+    if (next.token !== undefined) set("token", next.token);
+    if (next.expiry !== undefined) set("expiry", next.expiry, julianDay);
+    if (next.subject !== undefined) set("subject", next.subject);
+    const statement = {
+      sql: `UPDATE OR IGNORE ${this.#table} SET ${assignments.join(", ")}` +
+        ` WHERE token = ?1 AND data = ?2 AND expiry > ${julianDay("?3")} RETURNING 1`,
+      args,
+    };
+    if (next.token === undefined || next.mark === undefined) {
+      return (await this.#execute("update", statement.sql, args)).length === 1;
     }
-    const sql =
-      `UPDATE OR IGNORE ${this.#table} SET token = ?4, data = ?5, expiry = ${julianDay("?6")}${subject}` +
-      ` WHERE token = ?1 AND data = ?2 AND expiry > ${julianDay("?3")} RETURNING 1`;
-    return (await this.#execute("update", sql, args)).length === 1;
+    const mark = {
+      // Only where the first statement has moved the row: the bytes that it wrote are like no others.
+      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?1, ?2, ${julianDay("?3")}` +
+        ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ?4 AND data = ?5)`,
+      args: [token, next.mark.data, next.mark.expiry, next.token, next.data],
+    };
+    const [updated] = await this.#write("update", () => this.#client.batch([statement, mark], "write"));
+    return updated!.rows.length === 1;
   }
 
   /** Moves the expiry of a live row forward. */

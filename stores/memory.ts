@@ -14,9 +14,8 @@
  */
 
 import TinyQueue from "tinyqueue";
-import { Cleanup, type CleanupOptions } from "../core/cleanup.ts";
-import { show } from "../core/config.ts";
-import { equalBytes } from "../core/record.ts";
+import { Cleanup, type CleanupOptions, readCleanupOptions } from "../core/store/cleanup.ts";
+import { equalBytes } from "../core/bytes/equal.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
@@ -31,8 +30,8 @@ import type {
   TimedOptions,
   WriteOptions,
 } from "../core/store.ts";
-import { publicId } from "../core/token.ts";
-import { OptionsReader } from "./_options.ts";
+import { publicId } from "../core/bytes/token.ts";
+import { OptionsReader } from "../core/options/reader.ts";
 
 /** Options of {@linkcode MemoryStore}. */
 export interface MemoryStoreOptions extends CleanupOptions {
@@ -42,18 +41,16 @@ export interface MemoryStoreOptions extends CleanupOptions {
    *
    * @default {100000}
    */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
 }
 
 interface Entry extends StoredSession {
   subject: string | null;
 }
 
-const OPTION_NAMES: Record<keyof MemoryStoreOptions, true> = {
-  cleanup: true,
-  cleanupInterval: true,
-  maxSessions: true,
-};
+/** A minute. */
+const CLEANUP_INTERVAL = 60_000;
+const MAX_SESSIONS = 100_000;
 
 /**
  * Keeps sessions in this process. Every call takes and gives copies of the bytes.
@@ -81,14 +78,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** @throws {SessionConfigError} An option is wrong. */
   constructor(options: MemoryStoreOptions = {}) {
-    const reader = new OptionsReader(options, OPTION_NAMES);
-    const { mode, interval } = reader.cleanup(options, "1m");
-    const { maxSessions = 100_000 } = options;
-    if (!Number.isSafeInteger(maxSessions) || maxSessions <= 0) {
-      reader.problems.push(`"maxSessions" must be a whole number above 0: got ${show(maxSessions)}`);
-    }
+    const reader = new OptionsReader(options);
+    const { mode, interval } = readCleanupOptions(reader, CLEANUP_INTERVAL);
+    this.#maxSessions = reader.count("maxSessions", MAX_SESSIONS);
     reader.finish();
-    this.#maxSessions = maxSessions;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
@@ -120,15 +113,18 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return true;
   }
 
-  /** Replaces a live session that still holds the expected bytes. */
+  /** Changes a live session that still holds the expected bytes. */
   // deno-lint-ignore require-await
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const entry = this.#live(token, options.now);
     if (entry === undefined || !equalBytes(entry.data, expected)) return false;
-    if (next.token !== token && this.#entries.has(next.token)) return false;
-    const subject = next.subject === undefined ? entry.subject : next.subject;
-    this.#entries.delete(token);
-    this.#set(next.token, { data: new Uint8Array(next.data), expiry: next.expiry, subject });
+    const { token: newToken = token, expiry = entry.expiry, subject = entry.subject, mark } = next;
+    if (newToken !== token) {
+      if (this.#entries.has(newToken)) return false;
+      this.#entries.delete(token);
+      if (mark !== undefined) this.#set(token, { ...mark, data: new Uint8Array(mark.data), subject: null });
+    }
+    this.#set(newToken, { data: new Uint8Array(next.data), expiry, subject });
     return true;
   }
 

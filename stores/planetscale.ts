@@ -16,9 +16,9 @@
  * @module
  */
 
-import { Cleanup } from "../core/cleanup.ts";
+import { Cleanup } from "../core/store/cleanup.ts";
 import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
-import { inDoubt } from "../core/store_access.ts";
+import { inDoubt } from "../core/store/failure.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
@@ -33,17 +33,10 @@ import type {
   TimedOptions,
   WriteOptions,
 } from "../core/store.ts";
-import { OptionsReader } from "./_options.ts";
+import { OptionsReader } from "../core/options/reader.ts";
 import { classifyMySQLError, indexName, isDuplicate, isTooLong } from "./_mysql_errors.ts";
 import { MOVED_MARK, type RenewalStatements, ShardedRenewal } from "./_sharded_renewal.ts";
-import {
-  batchSize,
-  PAGE_SIZE,
-  readSqlOptions,
-  SQL_OPTION_NAMES,
-  type SqlStoreOptions,
-  StatementRunner,
-} from "./_sql.ts";
+import { batchSize, PAGE_SIZE, readSqlOptions, type SqlStoreOptions, StatementRunner } from "./_sql.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
 export type { SqlStoreOptions } from "./_sql.ts";
@@ -90,10 +83,8 @@ export interface PlanetScaleStoreOptions extends SqlStoreOptions {
    *
    * @default {false}
    */
-  sharded?: boolean;
+  sharded?: boolean | undefined;
 }
-
-const OPTION_NAMES: Record<keyof PlanetScaleStoreOptions, true> = { ...SQL_OPTION_NAMES, sharded: true };
 
 /**
  * Collations compare tokens without regard to case or trailing blanks, as that of SCS's table does. The first
@@ -131,14 +122,12 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
-    const reader = new OptionsReader(options, OPTION_NAMES);
+    const reader = new OptionsReader(options);
     if (typeof client?.execute !== "function") {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
-    const settings = readSqlOptions(reader, options);
-    if (typeof (options.sharded ?? false) !== "boolean") {
-      reader.problems.push(`"sharded" must be true or false: got ${options.sharded}`);
-    }
+    const settings = readSqlOptions(reader);
+    const sharded = reader.flag("sharded", false);
     reader.finish();
     this.#client = client;
     this.#name = settings.table;
@@ -146,7 +135,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     this.timeout = settings.timeout;
     this.#runner = new StatementRunner(settings.timeout, (error) => classifyMySQLError(error, this.#name));
     this.#cleanup = new Cleanup(settings.mode, settings.interval, (given) => this.deleteExpired(given));
-    if (options.sharded) this.#renewal = new ShardedRenewal(this.#renewalStatements());
+    if (sharded) this.#renewal = new ShardedRenewal(this.#renewalStatements());
   }
 
   /** The statements that make the table and its indexes, for a migration. */
@@ -209,17 +198,22 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     return true;
   }
 
-  /** Replaces a live row that still holds the expected bytes. */
+  /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     if (!isAscii(token)) return false;
-    if (this.#renewal !== undefined && next.token !== token) {
-      return await this.#renewal.renew(token, expected, next, options.now);
+    if (this.#renewal !== undefined && next.token !== undefined) {
+      const { token: newToken, expiry = 0 } = next;
+      return await this.#renewal.renew(token, expected, { ...next, token: newToken, expiry }, options.now);
     }
-    const assignments = ["data = ?", "expiry = ?"];
-    const args: PlanetScaleValue[] = [next.data, toDateTime(next.expiry)];
-    if (next.token !== token) {
+    const assignments = ["data = ?"];
+    const args: PlanetScaleValue[] = [next.data];
+    if (next.token !== undefined) {
       assignments.push("token = ?");
       args.push(next.token);
+    }
+    if (next.expiry !== undefined) {
+      assignments.push("expiry = ?");
+      args.push(toDateTime(next.expiry));
     }
     if (next.subject === null) assignments.push("subject = NULL");
     if (typeof next.subject === "string") {
@@ -229,12 +223,19 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     const sql = `UPDATE ${this.#table} SET ${assignments.join(", ")}` +
       ` WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
     args.push(token, token, expected, toDateTime(options.now));
+    let updated: boolean;
     try {
-      return (await this.#write("update", sql, args, next.data)).rowsAffected > 0;
+      updated = (await this.#write("update", sql, args, next.data)).rowsAffected > 0;
     } catch (error) {
       if (isDuplicate(error)) return false;
       throw error;
     }
+    if (updated && next.token !== undefined && next.mark !== undefined) {
+      const { sql, args } = this.#insert(token, next.mark.data, next.mark.expiry, undefined);
+      // The renewal stands, whatever becomes of its mark.
+      await this.#write("update", sql, args).catch(() => {});
+    }
+    return updated;
   }
 
   /** Moves the expiry of a live row forward. */

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "./assert.ts";
-import { setCookies } from "./manager/_visits.ts";
+import { setCookies } from "./scenarios/_visits.ts";
 import { type Demo, spawnDemo, startDemo, until } from "./services/demo.ts";
 
 /** One browser: its cookies, and what it sends along with forms. */

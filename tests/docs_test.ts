@@ -7,13 +7,13 @@
 import { createClient } from "@libsql/client";
 import { Client } from "@planetscale/database";
 import config from "../deno.json" with { type: "json" };
-import { isPurgeDue, LAZY_BATCH } from "../core/cleanup.ts";
+import { isPurgeDue, LAZY_BATCH } from "../core/store/cleanup.ts";
 import * as mod from "../mod.ts";
 import { LibSQLStore } from "../stores/libsql.ts";
 import { PlanetScaleStore } from "../stores/planetscale.ts";
 import { codeIn, fencesIn, readRepoFile, sectionIn, tableIn } from "./_markdown.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./assert.ts";
-import { documentedDefaults } from "./core/_documented_defaults.ts";
+import { documentedDefaults } from "./core/options/_documented_defaults.ts";
 import { startMySQL } from "./services/mysql.ts";
 import { startGateway } from "./services/planetscale_gateway.ts";
 
@@ -73,7 +73,7 @@ Deno.test("docs/errors.md lists each reason of SessionStoreError, and no other",
 
 Deno.test("docs/stores.md lists each option of the stores with its default, and no other", () => {
   const documented = new Map([
-    ...documentedDefaults(readRepoFile("core/cleanup.ts"), "CleanupOptions"),
+    ...documentedDefaults(readRepoFile("core/store/cleanup.ts"), "CleanupOptions"),
     ...documentedDefaults(readRepoFile("stores/_sql.ts"), "SqlStoreOptions"),
     ...documentedDefaults(readRepoFile("stores/memory.ts"), "MemoryStoreOptions"),
     ...documentedDefaults(readRepoFile("stores/planetscale.ts"), "PlanetScaleStoreOptions"),
@@ -98,7 +98,7 @@ Deno.test("docs/cleanup.md and README.md give the numbers that clean-ups go by",
   }
   const batch = (name: string) =>
     Number(new RegExp(`${name} = ([\\d_]+)`).exec(source)![1]!.replace("_", ""));
-  const source = readRepoFile("core/purge.ts");
+  const source = readRepoFile("core/store/purge.ts");
   const flow = (path: string) => readRepoFile(path).replaceAll(/\s+/g, " ");
   const guide = flow("docs/cleanup.md");
   assertStringIncludes(guide, `at most ${batch("LARGEST_BATCH").toLocaleString("en")} rows`);

@@ -119,7 +119,7 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
 
 /** Which package each module may import; all others import none. */
 const PACKAGES: Record<string, string[]> = {
-  "core/token.ts": ["@noble/hashes/sha2.js"],
+  "core/bytes/token.ts": ["@noble/hashes/sha2.js"],
   "stores/memory.ts": ["tinyqueue"],
   "middleware/hono.ts": ["hono"],
 };

@@ -11,7 +11,7 @@ import { type SessionHandler, withSessions } from "../middleware/fetch.ts";
 import { codeIn, fencesIn, readRepoFile, sectionIn, tableIn } from "./_markdown.ts";
 import { assert, assertArrayIncludes, assertEquals, assertMatch, assertStringIncludes } from "./assert.ts";
 import { countingStore } from "./counting_store.ts";
-import { setCookies } from "./manager/_visits.ts";
+import { setCookies } from "./scenarios/_visits.ts";
 import { startDemo } from "./services/demo.ts";
 
 const README = readRepoFile("README.md");
@@ -169,7 +169,7 @@ Deno.test("The README's table of costs has a row for each scenario, and no other
   assertEquals(costs.map(([request]) => request).sort(), Object.keys(SCENARIOS).sort());
 });
 
-// On one store: that every store costs the same is held by tests/manager/cost_table_test.ts.
+// On one store: that every store costs the same is held by tests/scenarios/cost_table_test.ts.
 for (const [request, calls, headers] of costs) {
   Deno.test(`"${request}" costs what the README says`, async () => {
     const expected = {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { jsonCodec } from "../../core/codec.ts";
+import { jsonCodec } from "../../core/bytes/json_codec.ts";
 import { gobCodec } from "../../codecs/gob.ts";
 import { assert, assertEquals, assertNotMatch, assertStrictEquals, assertThrows } from "../assert.ts";
 // Written by Go's encoding/gob, from the type that SCS's GobCodec has.

@@ -12,10 +12,10 @@ import {
   type StoreFailure,
   type StoreOperation,
 } from "../../mod.ts";
-import { toSessionError } from "../../core/store_access.ts";
-import { GaveUp } from "../../core/wait.ts";
+import { toSessionError } from "../../core/store/failure.ts";
+import { GaveUp } from "../../core/store/wait.ts";
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "../assert.ts";
-import { sourceOf } from "./_documented_defaults.ts";
+import { sourceOf } from "./options/_documented_defaults.ts";
 
 /** The members of a union of texts, out of the source. */
 function unionOf(name: string): string[] {
@@ -170,7 +170,7 @@ Deno.test("SessionStoreError keeps reason, advice and what is known of the write
   }
 });
 
-const TOKEN = "t".repeat(43);
+const TOKEN = "U".repeat(43);
 const SECRETS = [
   "INSERT INTO sessions VALUES ('hunter2')",
   "hunter2",

@@ -5,7 +5,7 @@
 import { createClient } from "@libsql/client/web";
 import { LibSQLStore } from "../../stores/libsql.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "../assert.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { type LibSQLServer, startLibSQL } from "../services/libsql.ts";
 import { type ScheduledResult, startWorker, type WorkerdServer } from "../services/workerd.ts";

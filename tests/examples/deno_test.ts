@@ -3,7 +3,7 @@
  */
 
 import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { until } from "../services/demo.ts";
 import { startLibSQL } from "../services/libsql.ts";

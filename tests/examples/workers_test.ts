@@ -4,7 +4,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertNotEquals } from "../assert.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { type Handshake, handshake } from "../middleware/_handshake.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { until } from "../services/demo.ts";

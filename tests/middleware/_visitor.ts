@@ -3,7 +3,7 @@
  * @module
  */
 
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 
 /** How a request reaches the application. */
 export type Send = (path: string, init: RequestInit) => Response | Promise<Response>;

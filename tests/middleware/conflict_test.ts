@@ -6,7 +6,7 @@ import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, sessions } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { aroundCalls } from "../counting_store.ts";
-import { before, interleave } from "../manager/_interleaving.ts";
+import { before, interleave } from "../scenarios/_interleaving.ts";
 
 interface Data {
   count: number;

@@ -12,7 +12,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { honoSessions } from "../../middleware/hono.ts";
 import { sessions } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { visitorOf } from "./_visitor.ts";
 
 interface Data {

@@ -11,7 +11,7 @@ import {
 } from "../../mod.ts";
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { visitorOf } from "./_visitor.ts";
 
 interface Data {

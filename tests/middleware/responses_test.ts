@@ -6,7 +6,7 @@
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, type Session, sessions } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { setCookies } from "../manager/_visits.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 
 interface Data {
   userId: number;

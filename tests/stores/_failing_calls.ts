@@ -2,7 +2,7 @@
 import { SessionStoreError, type StoreOperation } from "../../mod.ts";
 import { assert } from "../assert.ts";
 import type { FullStore } from "../backends.ts";
-import { assertShowsNone, printed } from "../manager/_secrets.ts";
+import { assertShowsNone, printed } from "../scenarios/_secrets.ts";
 
 export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
 const LATER = NOW + 3_600_000;

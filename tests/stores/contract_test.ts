@@ -1,7 +1,7 @@
 /** Every store, on every kind of table, passes the contract that authors of other stores get. */
 import { createClient } from "@libsql/client";
 import { Client } from "@planetscale/database";
-import { BasicStoreAdapter } from "../../core/basic_store.ts";
+import { BasicStoreAdapter } from "../../core/store/basic_store.ts";
 import type { SessionStore } from "../../mod.ts";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";

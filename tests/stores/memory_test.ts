@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import TinyQueue from "tinyqueue";
-import { publicId } from "../../core/token.ts";
+import { publicId } from "../../core/bytes/token.ts";
 import type { SessionEvent } from "../../mod.ts";
 import { MemoryStore, type MemoryStoreOptions } from "../../stores/memory.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { documentedDefaults, sourceOf } from "../core/_documented_defaults.ts";
+import { documentedDefaults, sourceOf } from "../core/options/_documented_defaults.ts";
 
 const AT_0 = { now: 0 };
 const data = (byte: number) => Uint8Array.of(byte);

@@ -10,7 +10,7 @@ import {
   sessions,
   SessionStoreError,
 } from "../../mod.ts";
-import { hashToken } from "../../core/token.ts";
+import { hashToken } from "../../core/bytes/token.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "../assert.ts";
 import type { Interceptor } from "../services/planetscale_gateway.ts";
 import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";

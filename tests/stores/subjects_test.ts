@@ -4,9 +4,9 @@
  */
 import { type Session, SessionGoneError, type SessionManager, type SubjectSession } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "../assert.ts";
-import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "../manager/_bed.ts";
-import { before, interleave } from "../manager/_interleaving.ts";
-import { assertShowsNone } from "../manager/_secrets.ts";
+import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "../scenarios/_bed.ts";
+import { before, interleave } from "../scenarios/_interleaving.ts";
+import { assertShowsNone } from "../scenarios/_secrets.ts";
 
 /** Signs in anew and gives the token. */
 async function signIn(manager: SessionManager, subject: string | undefined, name = "?"): Promise<string> {

@@ -50,9 +50,10 @@ export const rowsOf = (right: MemoryStore) => byToken(right.all(EVER));
 
 /** `update` as it would be without one of its checks. */
 export async function write(right: MemoryStore, token: string, next: NextRow): Promise<boolean> {
-  const { subject, ...row } = next;
-  if (row.token !== token) await right.delete(token);
-  await right.commit(row.token, row.data, row.expiry, { now: 0, subject: subject ?? undefined });
+  const { token: newToken = token, data, subject } = next;
+  const expiry = next.expiry ?? (await right.find(token, EVER))?.expiry ?? 0;
+  if (newToken !== token) await right.delete(token);
+  await right.commit(newToken, data, expiry, { now: 0, subject: subject ?? undefined });
   return true;
 }
 

@@ -109,9 +109,9 @@ export const BROKEN_WRITES: Broken[] = [
       async update(token, expected, next, options) {
         const found = await right.find(token, options);
         if (found === undefined || !sameBytes(found.data, expected)) return false;
-        if (next.token === token) return await right.update(token, expected, next, options);
+        if (next.token === undefined) return await right.update(token, expected, next, options);
         await right.delete(token);
-        return await right.create(next.token, next.data, next.expiry, options);
+        return await right.create(next.token, next.data, next.expiry ?? found.expiry, options);
       },
     }),
     found: ["update() onto a token that exists is false, and both sessions stay as they are"],
@@ -276,7 +276,7 @@ export const BROKEN_WRITES: Broken[] = [
       return {
         async update(token, expected, next, options) {
           const updated = await right.update(token, expected, next, options);
-          if (updated) shared.set(next.token, next.data);
+          if (updated) shared.set(next.token ?? token, next.data);
           return updated;
         },
         async find(token, options) {
@@ -295,7 +295,7 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.update(
           token,
           expected,
-          { ...next, expiry: Math.max(expiry, next.expiry) },
+          { ...next, expiry: Math.max(expiry, next.expiry ?? 0) },
           options,
         );
       },
@@ -308,7 +308,7 @@ export const BROKEN_WRITES: Broken[] = [
       const seen = new Set<string>();
       return {
         update(token, expected, next, options) {
-          if (next.token !== token && seen.has(next.token)) return Promise.resolve(false);
+          if (next.token !== undefined && seen.has(next.token)) return Promise.resolve(false);
           seen.add(token);
           return right.update(token, expected, next, options);
         },
@@ -320,7 +320,7 @@ export const BROKEN_WRITES: Broken[] = [
     name: "a renewal looks whether the new token is free, and writes later",
     breakage: (right) => ({
       async update(token, expected, next, options) {
-        if (next.token === token) return await right.update(token, expected, next, options);
+        if (next.token === undefined) return await right.update(token, expected, next, options);
         if (await right.find(next.token, options) !== undefined) return false;
         const found = await right.find(token, options);
         if (found === undefined || !sameBytes(found.data, expected)) return false;
@@ -336,10 +336,10 @@ export const BROKEN_WRITES: Broken[] = [
     name: "a renewal inserts first, and is refused too late",
     breakage: (right) => ({
       async update(token, expected, next, options) {
-        if (next.token === token) return await right.update(token, expected, next, options);
+        if (next.token === undefined) return await right.update(token, expected, next, options);
         const found = await right.find(token, options);
         if (found === undefined || !sameBytes(found.data, expected)) return false;
-        if (!(await right.create(next.token, next.data, next.expiry, options))) return false;
+        if (!(await right.create(next.token!, next.data, next.expiry!, options))) return false;
         return await right.delete(token);
       },
     }),

@@ -1,0 +1,261 @@
+import type { Engine, Surroundings } from "../engine.ts";
+import { SessionError } from "../errors.ts";
+import type { SessionPhase } from "../events.ts";
+import type { SessionSettings } from "../options/session_options.ts";
+import { Session } from "../session.ts";
+import type { SessionState } from "../state/session_state.ts";
+import type { SessionContext } from "../store/operation.ts";
+import { SessionCookie } from "./cookie.ts";
+import { responseOf } from "./thrown.ts";
+import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
+
+/** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
+export interface RequestSession<Data extends object> {
+  /**
+   * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
+   *
+   * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
+   */
+  readonly session: () => Promise<Session<Data>>;
+  /**
+   * Saves what the handler changed and gives the response to send: with the cookie where it changed, with
+   * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
+   *
+   * @param response What the handler gave, where it gave something.
+   * @param error What the handler threw. Nothing is saved then, unless it stands for a response: a thrown `Response`,
+   * Hono's `HTTPException`, a redirect of SvelteKit or Next. Without a response it is thrown again.
+   */
+  readonly finish: (response: Response | undefined, error?: unknown) => Promise<Response>;
+  /**
+   * Says that the request has failed: `finish()` saves nothing. For a framework that makes a response of an error before
+   * a middleware around it hears of the error.
+   */
+  readonly fail: () => void;
+}
+
+/** Who has told its `onError` of an error, and what that answered: of several managers one reports it. */
+const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
+
+/** The cookies that managers have set in answer to a request: where another one fails, they must still be told. */
+const cookies = new WeakMap<Request, string[]>();
+
+/** The session of one manager in one request, however often its middlewares are mounted. */
+interface SharedSession {
+  readonly engine: Engine;
+  /** The token that was given in place of a cookie. */
+  readonly token: string | undefined;
+  session: Promise<unknown>;
+  /** What the session stands on, once it is loaded. */
+  state: SessionState | undefined;
+  /** How the cookie is called and guarded; `undefined` where a token was given. */
+  cookie: SessionCookie | undefined;
+  /** How many that have asked for it are not finished yet. The last of them saves it. */
+  users: number;
+  /** Whether a handler has thrown: nothing is saved then. */
+  hasFailed: boolean;
+}
+
+/** The sessions that were asked for in a request. */
+const shared = new WeakMap<Request, SharedSession[]>();
+
+/** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
+export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
+  readonly #engine: Engine;
+  readonly #request: Request;
+  readonly #context: SessionContext & { token?: string | undefined };
+  #shared: SharedSession | undefined;
+  #isFinished = false;
+  #hasFailed = false;
+
+  constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
+    this.#engine = engine;
+    this.#request = request;
+    this.#context = context;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#context.signal;
+  }
+
+  get waitUntil(): SessionContext["waitUntil"] {
+    const { waitUntil } = this.#context;
+    // Called on its own object, as that of Workers must be.
+    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+  }
+
+  readonly session = (): Promise<Session<Data>> => {
+    this.#shared ??= this.#ask();
+    return this.#shared.session as Promise<Session<Data>>;
+  };
+
+  readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
+    const shared = this.#shared;
+    if (shared !== undefined && !this.#isFinished) shared.users--;
+    this.#isFinished = true;
+    if (error !== undefined && error !== null) {
+      const thrown = error instanceof SessionError ? undefined : responseOf(error);
+      if (thrown === undefined) return await this.#finishFailed(response, error);
+      response ??= thrown;
+    }
+    if (response === undefined) throw noResponse();
+    if (shared === undefined) return response;
+    const state = shared.state ?? await loaded(shared);
+    if (state === undefined || shared.users > 0) return this.#mark(response);
+    state.closed = true;
+    const { saveOnServerError } = this.#engine.settings;
+    if (this.#hasFailed || shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
+      await state.exclusively(() => Promise.resolve());
+      return this.#tellBrowser(state, response);
+    }
+    if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(shared, state, response);
+    return this.#tellBrowser(state, response);
+  };
+
+  readonly fail = (): void => {
+    this.#hasFailed = true;
+  };
+
+  /** Tells `onError` of an error, once, and gives what it answered. */
+  report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
+    let report = reports.get(error);
+    if (report === undefined) {
+      const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
+      report = { by: this, answer };
+      reports.set(error, report);
+    }
+    return report.by === this ? report.answer : Promise.resolve(undefined);
+  }
+
+  /** The session that was asked for before in this request, or else a new load. */
+  #ask(): SharedSession {
+    const { token } = this.#context;
+    const known = shared.get(this.#request) ?? [];
+    const own = known.find((one) => one.engine === this.#engine && one.token === token) ?? this.#load(token);
+    if (!known.includes(own)) shared.set(this.#request, [...known, own]);
+    if (!this.#isFinished) {
+      own.users++;
+      if (own.state !== undefined) own.state.closed = false;
+    }
+    return own;
+  }
+
+  #load(token: string | undefined): SharedSession {
+    const cookie = token === undefined ? this.#newCookie() : undefined;
+    const own: SharedSession = {
+      engine: this.#engine,
+      token,
+      session: Promise.resolve(),
+      state: undefined,
+      cookie,
+      users: 0,
+      hasFailed: false,
+    };
+    own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
+    // A handler that never awaits it must not bring the process down; finish() looks at it again.
+    own.session.catch(() => {});
+    return own;
+  }
+
+  async #open(own: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
+    // First asked for when the response has started, in a stream say: it can be read.
+    const isReadOnly = this.#isFinished;
+    try {
+      own.state = await this.#engine.load(tokens, this);
+    } catch (error) {
+      if (error instanceof SessionError) await this.report(error, "load");
+      throw error;
+    }
+    own.state.closed = isReadOnly;
+    return new Session<Data>(own.state, this.#engine, this);
+  }
+
+  #newCookie(): SessionCookie {
+    const { cookie, trustProxy } = this.#engine.settings;
+    const isHttps = this.#request.url.startsWith("https:") || isForwarded(this.#request.headers, trustProxy);
+    if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
+    return new SessionCookie(cookie, isHttps);
+  }
+
+  async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
+    const inner = shared.cookie?.valueIn(response.headers);
+    try {
+      await state.exclusively(async () => {
+        if (inner !== undefined) await this.#engine.follow(state, inner, this);
+        // No session comes to be without a change.
+        if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
+      });
+      return response;
+    } catch (error) {
+      if (!(error instanceof SessionError)) throw error;
+      return this.#replace(response, await this.report(error) ?? error.getResponse());
+    }
+  }
+
+  /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */
+  async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
+    const shared = this.#shared;
+    const state = shared === undefined ? undefined : await loaded(shared);
+    if (shared !== undefined) shared.hasFailed = true;
+    if (state !== undefined) {
+      state.closed = shared!.users === 0;
+      // A commit() or destroy() that is under way: the browser has to hear of it as well.
+      await state.exclusively(() => Promise.resolve());
+    }
+    if (error instanceof SessionError) {
+      const answer = await this.report(error);
+      // A framework has made a response of the error already, perhaps one of the application's.
+      if (response === undefined || answer !== undefined) {
+        response = this.#replace(response, answer ?? error.getResponse());
+      }
+    }
+    if (response === undefined) throw error;
+    if (shared === undefined) return response;
+    return state === undefined || shared.users > 0
+      ? this.#mark(response)
+      : this.#tellBrowser(state, response);
+  }
+
+  #tellBrowser(state: SessionState, response: Response): Response {
+    const { announced } = state;
+    const cookie = this.#shared!.cookie;
+    if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
+    if (announced !== undefined) {
+      const { token, deadline, remember } = announced;
+      const keep = cookie.persists || remember;
+      return this.#setCookie(response, cookie.write(token, deadline, this.#engine.settings.now(), keep));
+    }
+    if (state.token !== undefined) return this.#mark(response);
+    return this.#setCookie(response, cookie.delete());
+  }
+
+  #mark(response: Response): Response {
+    return markPersonal(response, this.#context.token === undefined);
+  }
+
+  #setCookie(response: Response, setCookie: string): Response {
+    const others = (cookies.get(this.#request) ?? []).filter((cookie) => !isSameCookie(cookie, setCookie));
+    cookies.set(this.#request, [...others, setCookie]);
+    return withCookie(response, setCookie);
+  }
+
+  #replace(replaced: Response | undefined, error: Response): Response {
+    const earlier = cookies.get(this.#request) ?? [];
+    return earlier.reduce(withCookie, replaceResponse(replaced, error));
+  }
+}
+
+/** The session of a request that is over, after a load that is still under way; `undefined` where that failed. */
+async function loaded(shared: SharedSession): Promise<SessionState | undefined> {
+  await shared.session.catch(() => {});
+  return shared.state;
+}
+
+function noResponse(): TypeError {
+  return new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
+}
+
+/** Whether a proxy that is trusted says that the request came to it by https. */
+function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]): boolean {
+  // The whole value: of a list anyone may have sent the first.
+  return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
+}

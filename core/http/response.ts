@@ -1,0 +1,138 @@
+/**
+ * Marks a response that was made with knowledge of the session, so that no shared cache gives it to someone
+ * else: `Vary: Cookie`, and `private` unless the handler chose a `Cache-Control` itself, since some shared
+ * caches pay no heed to `Vary`.
+ */
+export function markPersonal(response: Response, byCookie: boolean): Response {
+  return withHeaders(response, false, (headers) => {
+    if (byCookie) varyByCookie(headers);
+    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+  });
+}
+
+/**
+ * Adds a `Set-Cookie`, always to a copy: a handler may return one `Response` to many, and a token must not
+ * get into it. No shared cache may keep the copy, whatever the handler said (RFC 9111, 7.3).
+ */
+export function withCookie(response: Response, setCookie: string): Response {
+  return withHeaders(response, true, (headers) => {
+    varyByCookie(headers);
+    removeCookie(headers, setCookie);
+    headers.append("Set-Cookie", setCookie);
+    headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
+    // What CDNs and proxies obey before Cache-Control: RFC 9213 and its predecessors.
+    for (const name of [...headers.keys()]) {
+      if (/cdn-cache-control$|^(?:surrogate|edge)-control$|^x-accel-expires$/.test(name)) {
+        headers.delete(name);
+      }
+    }
+  });
+}
+
+/** The error in place of a handler's response, of which only what a browser needs to read it at all stays. */
+export function replaceResponse(replaced: Response | undefined, error: Response): Response {
+  if (replaced === undefined) return error;
+  if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
+  abandon(replaced);
+  return withHeaders(error, true, (headers) => {
+    for (const [name, value] of replaced.headers) {
+      if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
+      if (name === "vary") headers.append(name, value);
+    }
+  });
+}
+
+/** Nobody is going to read it: what it comes from may end. */
+function abandon(response: Response): void {
+  response.body?.cancel().catch(() => {});
+  if (!hasWebSocket(response)) return;
+  try {
+    response.webSocket.accept();
+    response.webSocket.close(1011);
+  } catch {
+    // Taken or closed already.
+  }
+}
+
+function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
+  // One without a body may be an application's only one of its kind, for every request.
+  if (!copy && response.body !== null) {
+    try {
+      change(response.headers);
+      return response;
+    } catch {
+      // Immutable: a redirect, or what fetch() gave.
+    }
+  }
+  if (response.status === 101) return upgrade(response, change);
+  // A network error (status 0) cannot be copied, and no header of it is ever sent.
+  if (response.type === "error") return response;
+  const mutable = new Response(response.body, response);
+  change(mutable.headers);
+  return mutable;
+}
+
+/** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
+function upgrade(response: Response, change: (headers: Headers) => void): Response {
+  if (hasWebSocket(response)) {
+    const headers = new Headers(response.headers);
+    change(headers);
+    const { webSocket } = response;
+    return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
+  }
+  try {
+    change(response.headers);
+  } catch {
+    // The runtime sends a head of its own: the session is saved, and the browser cannot be told.
+  }
+  return response;
+}
+
+/** As Workers have it: the end of the client. */
+interface UpgradeResponse extends Response {
+  webSocket: { accept(): void; close(code: number): void };
+}
+
+function hasWebSocket(response: Response): response is UpgradeResponse {
+  return Boolean((response as { webSocket?: unknown }).webSocket);
+}
+
+/**
+ * Deno ends the whole server when the response of `Deno.upgradeWebSocket` is not the one that is returned. Without
+ * `Upgrade` the client must fail the connection (RFC 6455, 4.1), which is all that there is to say.
+ */
+function refuseUpgrade(response: Response): Response {
+  return upgrade(response, (headers) => headers.delete("Upgrade"));
+}
+
+/** Whether two `Set-Cookie` are of one name. */
+export function isSameCookie(one: string, other: string): boolean {
+  return one.startsWith(other.slice(0, other.indexOf("=") + 1));
+}
+
+/** Of two cookies of one name, set by one manager that is mounted twice, the later one counts. */
+function removeCookie(headers: Headers, setCookie: string): void {
+  const cookies = headers.getSetCookie();
+  const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
+  if (others.length === cookies.length) return;
+  headers.delete("Set-Cookie");
+  for (const text of others) headers.append("Set-Cookie", text);
+}
+
+function varyByCookie(headers: Headers): void {
+  const vary = headers.get("Vary");
+  const names = vary?.split(",").map((name) => name.trim().toLowerCase()) ?? [];
+  if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
+}
+
+/** Directives that speak to shared caches alone, or that are said anew. */
+const REPLACED = /^(?:public|private|s-maxage|proxy-revalidate)(?:$|[\s=])|^no-cache="set-cookie"$/i;
+
+function privateCacheControl(own: string | null): string {
+  // A directive may hold a quoted list with commas of its own: RFC 9111, 5.2.
+  const directives = own?.match(/(?:[^,"]|"[^"]*"?)+/g) ?? [];
+  const kept = directives.map((part) => part.trim()).filter((part) => part !== "" && !REPLACED.test(part));
+  // As it stands it covers every header: naming one beside it would weaken it.
+  const covered = kept.some((part) => part.toLowerCase() === "no-cache");
+  return ["private", ...(covered ? [] : ['no-cache="Set-Cookie"']), ...kept].join(", ");
+}

@@ -1,0 +1,131 @@
+import type { OptionsReader } from "./reader.ts";
+
+/** How the session cookie is called and guarded. The defaults suit a site of one host on https. */
+export interface CookieOptions {
+  /**
+   * The cookie's name. A `__Host-` or `__Secure-` prefix is enforced (RFC 6265bis, 4.1.3).
+   *
+   * @default {"__Host-session"} when secure, `"__Secure-session"` when secure with a `domain` or another
+   * `path`, `"session"` when not secure
+   */
+  name?: string | undefined;
+  /**
+   * Sends the cookie to this host and all its subdomains. Each of them can then also overwrite it.
+   *
+   * @default {undefined} the host that set it, and no other
+   */
+  domain?: string | undefined;
+  /**
+   * Sends the cookie below this path. It is no protection: other paths of the host can read it.
+   *
+   * @default {"/"}
+   */
+  path?: string | undefined;
+  /**
+   * Hides the cookie from scripts.
+   *
+   * @default {true}
+   */
+  httpOnly?: boolean | undefined;
+  /**
+   * Sends the cookie over https only. `"auto"`: on for an `https:` request, off for an `http:` one. Behind a
+   * proxy that ends TLS every request looks like `http:`; say `true` there.
+   *
+   * @default {"auto"}
+   */
+  secure?: boolean | "auto" | undefined;
+  /**
+   * Whether the cookie comes along with requests from other sites. `"None"` needs `Secure`.
+   *
+   * @default {"Lax"}
+   */
+  sameSite?: "Strict" | "Lax" | "None" | undefined;
+  /**
+   * Keeps one cookie for each site that embeds this one (CHIPS). Needs `Secure`.
+   *
+   * @default {false}
+   */
+  partitioned?: boolean | undefined;
+  /**
+   * Keeps the cookie when the browser is closed, until the session's deadline. With `false` only a session
+   * with `rememberMe(true)` is kept.
+   *
+   * @default {true}
+   */
+  persist?: boolean | undefined;
+}
+
+/** Cookie options, checked. */
+export interface CookieSettings {
+  /** The name over https and over http. */
+  readonly names: { readonly secure: string; readonly plain: string };
+  readonly secure: boolean | "auto";
+  readonly persist: boolean;
+  /** Every attribute that does not change from response to response, in both variants. */
+  readonly attributes: { readonly secure: string; readonly plain: string };
+}
+
+/** A cookie-name is a token: RFC 6265, 4.1.1 and RFC 9110, 5.6.2. */
+const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
+const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i;
+/** A path-value holds no control character and no semicolon: RFC 6265, 4.1.1. */
+const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
+/** Browsers ignore a cookie whose name and value have more than 4,096 bytes (RFC 6265bis, 5.7); a token has 43. */
+const LONGEST_NAME = 4_053;
+/** Browsers ignore an attribute whose value has more bytes than this: RFC 6265bis, 5.6. */
+const LONGEST_ATTRIBUTE = 1_024;
+
+/** Reads the options of a cookie and reports what is wrong with them. */
+export function readCookieOptions(reader: OptionsReader): CookieSettings {
+  const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~");
+  if (typeof name === "string" && name.length > LONGEST_NAME) {
+    reader.refuse("name", `must have at most ${LONGEST_NAME} characters`, `${name.length}`);
+  }
+  // Browsers compare the prefixes without regard to case: RFC 6265bis, 5.4.
+  const prefix = typeof name === "string" ? /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase() : undefined;
+
+  const domain = reader.text("domain", DOMAIN, "must be a host name");
+  checkAttribute(reader, "domain", domain);
+  if (domain !== undefined && prefix === "host") {
+    reader.refuse("domain", 'must be absent with a "__Host-" name');
+  }
+  const path = reader.text("path", PATH, 'must start with "/" and hold no ";" or control character') ?? "/";
+  checkAttribute(reader, "path", path);
+  if (path !== "/" && prefix === "host") reader.refuse("path", 'must be "/" with a "__Host-" name');
+
+  const httpOnly = reader.flag("httpOnly", true);
+  let secure = reader.oneOf<boolean | "auto">("secure", "auto", [true, false, "auto"]);
+  const afterSecure = reader.problems.length;
+  const sameSite = reader.oneOf("sameSite", "Lax", ["Strict", "Lax", "None"]);
+  const partitioned = reader.flag("partitioned", false);
+  const needsSecure = [
+    sameSite === "None" && `"cookie.sameSite" "None"`,
+    partitioned && `"cookie.partitioned"`,
+    prefix && `the prefix of "cookie.name"`,
+  ].filter(Boolean);
+  if (needsSecure.length > 0 && secure === false) {
+    const problem = `"cookie.secure" must not be false with ${needsSecure.join(" and ")}`;
+    reader.problems.splice(afterSecure, 0, problem);
+  }
+  if (needsSecure.length > 0 && secure === "auto") secure = true;
+  const persist = reader.flag("persist", true);
+  reader.reportUnknown();
+
+  const common = `; Path=${path}` + (domain === undefined ? "" : `; Domain=${domain}`) +
+    (httpOnly ? "; HttpOnly" : "") + `; SameSite=${sameSite}`;
+  const hostOnly = domain === undefined && path === "/";
+  return Object.freeze({
+    names: { secure: name ?? (hostOnly ? "__Host-session" : "__Secure-session"), plain: name ?? "session" },
+    secure,
+    persist,
+    attributes: {
+      secure: `${common}; Secure${partitioned ? "; Partitioned" : ""}`,
+      plain: common,
+    },
+  });
+}
+
+function checkAttribute(reader: OptionsReader, name: "domain" | "path", value: unknown): void {
+  if (typeof value !== "string" || value.length <= LONGEST_ATTRIBUTE) return;
+  reader.refuse(name, `must have at most ${LONGEST_ATTRIBUTE} characters`, `${value.length}`);
+}

@@ -1,0 +1,129 @@
+import { SessionConfigError } from "../errors.ts";
+import { parseDuration } from "./duration.ts";
+
+/**
+ * Reads options one by one and collects what is wrong with them. An option exists once it was read:
+ * {@linkcode OptionsReader.finish} reports every other name, since a misspelt option would be ignored in silence.
+ */
+export class OptionsReader {
+  /** One sentence for each mistake: unknown names first, then in the order in which the options are read. */
+  readonly problems: string[];
+  readonly #options: Record<string, unknown>;
+  readonly #prefix: string;
+  readonly #names: string[] = [];
+  /** Where unknown names are reported. */
+  readonly #start: number;
+
+  constructor(options: unknown, prefix = "", problems: string[] = []) {
+    this.#prefix = prefix;
+    this.problems = problems;
+    this.#start = problems.length;
+    const isObject = typeof options === "object" && options !== null;
+    if (!isObject) problems.push(`the options must be an object: got ${show(options)}`);
+    this.#options = isObject ? options as Record<string, unknown> : {};
+  }
+
+  /** The option as it was given. */
+  read(name: string): unknown {
+    this.#names.push(name);
+    return this.#options[name];
+  }
+
+  /** A length of time in milliseconds; `NaN` after a problem. */
+  duration(name: string, byDefault: number): number {
+    const given = this.read(name);
+    if (given === undefined) return byDefault;
+    const duration = parseDuration(given);
+    if (duration !== undefined) return duration;
+    this.refuse(name, 'must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"');
+    return NaN;
+  }
+
+  flag(name: string, byDefault: boolean): boolean {
+    return this.#typed(name, byDefault, (given) => typeof given === "boolean", "must be true or false");
+  }
+
+  /** A whole number above 0. */
+  count(name: string, byDefault: number): number {
+    const isCount = (given: unknown) => Number.isSafeInteger(given) && (given as number) > 0;
+    return this.#typed(name, byDefault, isCount, "must be a whole number above 0");
+  }
+
+  /** A function, where there is one. */
+  function<T>(name: string): T | undefined {
+    const isFunction = (given: unknown) => typeof given === "function";
+    return this.#typed<T | undefined>(name, undefined, isFunction, "must be a function");
+  }
+
+  oneOf<T>(name: string, byDefault: T, choices: readonly T[]): T {
+    const names = choices.map(show);
+    const rule = `must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+    return this.#typed(name, byDefault, (given) => choices.includes(given as T), rule);
+  }
+
+  /** Text that a pattern matches; `undefined` where there is none. */
+  text(name: string, pattern: RegExp, rule: string): string | undefined {
+    // A pattern alone would take `null` for text.
+    const matches = (given: unknown) => typeof given === "string" && pattern.test(given);
+    return this.#typed<string | undefined>(name, undefined, matches, rule);
+  }
+
+  /** The options within an option. */
+  nested(name: string): OptionsReader {
+    const given = this.read(name) ?? {};
+    if (typeof given === "object" && this.#options[name] !== null) {
+      return new OptionsReader(given, `${this.#prefix}${name}.`, this.problems);
+    }
+    this.refuse(name, "must be an object");
+    return new OptionsReader({}, `${this.#prefix}${name}.`, this.problems);
+  }
+
+  /** Adds a problem with an option. */
+  refuse(name: string, rule: string, got: string = show(this.#options[name])): void {
+    this.problems.push(`"${this.#prefix}${name}" ${rule}: got ${got}`);
+  }
+
+  /** Reports the names that are no option. */
+  reportUnknown(): void {
+    const unknown = Object.keys(this.#options).filter((name) => !this.#names.includes(name));
+    this.problems.splice(this.#start, 0, ...unknown.map((name) => this.#unknown(name)));
+  }
+
+  /** Throws one `SessionConfigError` for all that is wrong. */
+  finish(): void {
+    this.reportUnknown();
+    if (this.problems.length > 0) throw new SessionConfigError(this.problems);
+  }
+
+  #typed<T>(name: string, byDefault: T, isRight: (given: unknown) => boolean, rule: string): T {
+    const given = this.read(name);
+    if (given === undefined) return byDefault;
+    if (!isRight(given)) this.refuse(name, rule);
+    return given as T;
+  }
+
+  #unknown(name: string): string {
+    const meant = this.#names.find((known) => looksLike(name, known));
+    const advice = meant === undefined
+      ? `the options are ${this.#names.join(", ")}`
+      : `did you mean "${this.#prefix}${meant}"?`;
+    return `"${this.#prefix}${name}" is no option; ${advice}`;
+  }
+}
+
+/** Whether two names differ only by case or `_`, or by what follows. */
+function looksLike(name: string, known: string): boolean {
+  const [one, other] = [name, known].map((text) => text.toLowerCase().replaceAll(/[-_]/g, "")) as [
+    string,
+    string,
+  ];
+  return one.length > 2 && (one.startsWith(other) || other.startsWith(one));
+}
+
+/** A value as an error message shows it. Of objects it shows nothing: they may hold secrets, or be large. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

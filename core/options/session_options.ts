@@ -1,0 +1,201 @@
+import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
+import { SessionConfigError } from "../errors.ts";
+import { Hooks, type SessionErrorHook, type SessionEventHook } from "../events.ts";
+import { hasMethods, type SessionStore } from "../store.ts";
+import { type CookieOptions, type CookieSettings, readCookieOptions } from "./cookie_options.ts";
+import type { Duration } from "./duration.ts";
+import { OptionsReader, show } from "./reader.ts";
+
+/** Options of `sessions()`. */
+export interface SessionOptions {
+  /**
+   * Where sessions are kept.
+   *
+   * @default {new MemoryStore()}
+   */
+  store?: SessionStore | undefined;
+  /**
+   * How long a session lives at the most, whatever its use: above 0, at most 400 days (longer cookies are cut
+   * by browsers: RFC 6265bis, 5.5). Milliseconds, or text such as `"24h"`. `renewToken` starts it anew.
+   *
+   * @default {"24h"}
+   */
+  lifetime?: Duration | undefined;
+  /**
+   * How long a session may stay unused; asking for the session counts as use. Milliseconds, or text such as
+   * `"20m"`. At most `lifetime`; 0 means none.
+   *
+   * @default {undefined} no idle limit
+   */
+  idleTimeout?: Duration | undefined;
+  /**
+   * How much idle time must have passed before a use is written down, so that most reads cost one store call.
+   * A session may end this much sooner than `idleTimeout` after its last use. Milliseconds, or text.
+   * At most `idleTimeout`; 0 writes with every use.
+   *
+   * @default {idleTimeout / 10}
+   */
+  touchInterval?: Duration | undefined;
+  /** How the session cookie is called and guarded. */
+  cookie?: CookieOptions | undefined;
+  /**
+   * Turns sessions into bytes. `gobCodec` reads and writes what SCS does.
+   *
+   * @default {jsonCodec}
+   */
+  codec?: Codec | undefined;
+  /**
+   * Whether the store sees only base64url(SHA-256(token)), so that who reads the table cannot sign in. Turn it
+   * off only to share a table with an SCS service that does not set `HashTokenInStore`.
+   *
+   * @default {true}
+   */
+  hashTokenInStore?: boolean | undefined;
+  /**
+   * How large an encoded session may be, in bytes, above 0. A larger one fails with `SessionTooLargeError`
+   * before the store is called.
+   *
+   * @default {32768} 32 KiB
+   */
+  maxBytes?: number | undefined;
+  /**
+   * Whether a 5xx response saves what its handler changed. A 5xx is a response like any other, and what counts failures
+   * must not lose count. Turn it off where a framework makes a 5xx of every error before a middleware hears of it.
+   *
+   * @default {true}
+   */
+  saveOnServerError?: boolean | undefined;
+  /**
+   * The header, and its value, by which a proxy that ends TLS says that it was asked by https. Only for a server that
+   * nobody reaches but by this proxy, which must overwrite the header: anyone else may send it. The whole value is
+   * compared, without regard to case.
+   *
+   * @default {undefined} no header is believed
+   */
+  trustProxy?: { header: string; value: string } | undefined;
+  /**
+   * Hears of every error of a request, and of work that nobody waits for; a `Response` that it returns replaces the
+   * default one.
+   *
+   * @default {console.error} no error carries a token or a value
+   */
+  onError?: SessionErrorHook | undefined;
+  /** Hears of what happens to sessions, for an audit log. */
+  onEvent?: SessionEventHook | undefined;
+  /**
+   * The clock, in milliseconds since the epoch. The only one that decides what has expired.
+   *
+   * @default {Date.now}
+   */
+  now?: (() => number) | undefined;
+}
+
+/** Every option, checked and in milliseconds. */
+export interface SessionSettings {
+  readonly store: SessionStore;
+  readonly lifetime: number;
+  /** `Infinity` where there is no idle limit. */
+  readonly idleTimeout: number;
+  readonly touchInterval: number;
+  readonly cookie: CookieSettings;
+  readonly codec: Codec;
+  readonly hashTokenInStore: boolean;
+  readonly maxBytes: number;
+  readonly saveOnServerError: boolean;
+  readonly trustProxy: { readonly header: string; readonly value: string } | undefined;
+  readonly hooks: Hooks;
+  readonly now: () => number;
+}
+
+/** A day. */
+const LIFETIME = 86_400_000;
+/** Browsers cut longer cookies: RFC 6265bis, 5.5. */
+const LONGEST_LIFETIME = 400 * 86_400_000;
+/** 32 KiB. */
+const MAX_BYTES = 32_768;
+
+/** Throws where there are no options to check. */
+export function assertOptions(options: unknown): asserts options is SessionOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new SessionConfigError([`the options must be an object: got ${show(options)}`]);
+  }
+  if (typeof (options as Partial<SessionStore>).find === "function") {
+    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
+  }
+}
+
+/** Checks every option. Throws one `SessionConfigError` that names every mistake. */
+export function readOptions(options: SessionOptions & { store: SessionStore }): SessionSettings {
+  const reader = new OptionsReader(options);
+  const store = readStore(reader);
+  const lifetime = readLifetime(reader);
+  const idle = reader.duration("idleTimeout", 0);
+  if (idle > lifetime) {
+    const given = `${show(options.idleTimeout)} and ${show(options.lifetime ?? "24h")}`;
+    reader.refuse("idleTimeout", 'must be at most "lifetime"', given);
+  }
+  const touchInterval = reader.duration("touchInterval", idle / 10);
+  if (idle === 0 && touchInterval > 0) {
+    reader.problems.push(`"touchInterval" is of no use without "idleTimeout"`);
+  } else if (touchInterval > idle) {
+    const given = `${show(options.touchInterval)} and ${show(options.idleTimeout)}`;
+    reader.refuse("touchInterval", 'must be at most "idleTimeout"', given);
+  }
+  const settings: SessionSettings = {
+    store,
+    lifetime,
+    idleTimeout: idle === 0 ? Infinity : idle,
+    touchInterval,
+    cookie: readCookieOptions(reader.nested("cookie")),
+    codec: readCodec(reader),
+    hashTokenInStore: reader.flag("hashTokenInStore", true),
+    maxBytes: reader.count("maxBytes", MAX_BYTES),
+    saveOnServerError: reader.flag("saveOnServerError", true),
+    trustProxy: readTrustProxy(reader),
+    hooks: readHooks(reader),
+    now: reader.function<() => number>("now") ?? (() => Date.now()),
+  };
+  reader.finish();
+  return Object.freeze(settings);
+}
+
+function readStore(reader: OptionsReader): SessionStore {
+  const store = (reader.read("store") ?? {}) as SessionStore;
+  if (!hasMethods<SessionStore>(store, "find", "commit", "delete")) {
+    reader.problems.push(`"store" must have the methods find, commit and delete`);
+  }
+  return store;
+}
+
+function readLifetime(reader: OptionsReader): number {
+  const lifetime = reader.duration("lifetime", LIFETIME);
+  if (lifetime === 0 || lifetime > LONGEST_LIFETIME) {
+    reader.refuse("lifetime", "must be above 0 and at most 400 days");
+  }
+  return lifetime;
+}
+
+function readCodec(reader: OptionsReader): Codec {
+  const given = reader.read("codec");
+  const codec = (given === undefined ? jsonCodec : given) as Codec | null;
+  if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
+    reader.problems.push(`"codec" must have the methods encode and decode`);
+  }
+  return codec!;
+}
+
+function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
+  const proxy = reader.nested("trustProxy");
+  const header = proxy.text("header", /^[\w-]+$/, "must be the name of a header");
+  const value = proxy.text("value", /^[^\s]+$/, "must be the value that means https");
+  proxy.reportUnknown();
+  if (header === undefined && value === undefined) return undefined;
+  if (header === undefined) proxy.refuse("header", "must be the name of a header");
+  if (value === undefined) proxy.refuse("value", "must be the value that means https");
+  return { header: `${header}`, value: `${value}`.toLowerCase() };
+}
+
+function readHooks(reader: OptionsReader): Hooks {
+  const onError = reader.function<SessionErrorHook>("onError");
+  return new Hooks(reader.function<SessionEventHook>("onEvent"), onError);
+}

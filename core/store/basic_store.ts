@@ -1,0 +1,60 @@
+import { equalBytes } from "../bytes/equal.ts";
+import type {
+  AtomicStore,
+  FindOptions,
+  NextRow,
+  SessionStore,
+  StoredSession,
+  StoreOptions,
+  TimedOptions,
+  WriteOptions,
+} from "../store.ts";
+
+/**
+ * Lets the manager use a store that has only SCS's three calls. Each write looks first, which narrows the gap in
+ * which another writer's change is lost or an ended session returns; only an {@linkcode AtomicStore} closes it.
+ */
+export class BasicStoreAdapter implements AtomicStore {
+  readonly timeout?: number | undefined;
+  readonly #store: SessionStore;
+
+  constructor(store: SessionStore) {
+    this.#store = store;
+    this.timeout = store.timeout;
+  }
+
+  async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    return await this.#store.find(token, options);
+  }
+
+  async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
+    await this.#store.commit(token, data, expiry, options);
+  }
+
+  async delete(token: string, options?: StoreOptions): Promise<boolean> {
+    return await this.#store.delete(token, options);
+  }
+
+  // A new token is random: there is nothing to look for.
+  async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
+    await this.#store.commit(token, data, expiry, options);
+    return true;
+  }
+
+  async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    const found = await this.#store.find(token, options);
+    if (found === undefined || !equalBytes(found.data, expected)) return false;
+    const { token: newToken = token, expiry = found.expiry, subject, mark } = next;
+    await this.#store.commit(newToken, next.data, expiry, { ...options, subject: subject ?? undefined });
+    if (newToken === token) return true;
+    if (mark === undefined) await this.#store.delete(token, options);
+    else await this.#store.commit(token, mark.data, mark.expiry, options);
+    return true;
+  }
+
+  async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    const found = await this.#store.find(token, options);
+    if (found === undefined || found.expiry >= expiry) return;
+    await this.#store.commit(token, found.data, expiry, options);
+  }
+}

@@ -1,0 +1,197 @@
+import type { AnySessionError, SessionError } from "../errors.ts";
+import type { SessionErrorHook } from "../events.ts";
+import type { OptionsReader } from "../options/reader.ts";
+import { purge } from "./purge.ts";
+import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
+import { isBusy, toSessionError } from "./failure.ts";
+import { pauseInBackground } from "./wait.ts";
+
+/**
+ * When a store deletes what has expired by itself.
+ *
+ * - `"lazy"`: an insert or a read now and then starts one bounded deletion that it does not wait for; see
+ *   {@linkcode isPurgeDue}.
+ * - `"timer"`: every `cleanupInterval`, from the first use until `stopCleanup()`. For long-lived processes.
+ * - `"off"`: never; a scheduled handler does it.
+ */
+export type CleanupMode = "lazy" | "timer" | "off";
+
+/** One in so many inserts starts a lazy deletion: of up to 200 rows, so deletions outrun inserts twofold. */
+const INSERTS_PER_PURGE = 100;
+/** Reads start fewer: they add no row, but a site that only reads must come clean as well. */
+const READS_PER_PURGE = 1_000;
+/** About 30 ms in a table of a million rows. */
+export const LAZY_BATCH = 200;
+
+/** What {@linkcode isPurgeDue} goes by. */
+export interface PurgeOccasion {
+  /** What the store is asked to do. */
+  operation: "insert" | "read";
+  /** Milliseconds since this instance last purged; `Infinity` if never. */
+  sinceLast: number;
+  /** Whether that purge found as many rows as it may delete at once, so that more are likely. */
+  moreLikely: boolean;
+  /** The least time between two purges of one instance, unless more rows are likely, in milliseconds. */
+  interval: number;
+  /** From 0 up to 1. */
+  random: number;
+}
+
+/**
+ * Whether a read or an insert is to start a lazy purge: one insert in a hundred is, and one read in a thousand,
+ * unless this instance has purged within the interval and found little.
+ *
+ * No instance knows of the others, so the rule goes by chance per operation, never by an instance's age: an
+ * instance that serves five requests takes its part, and ten thousand of them purge as often as one that serves
+ * as many requests, also when all of them start at once.
+ */
+export function isPurgeDue({ operation, sinceLast, moreLikely, interval, random }: PurgeOccasion): boolean {
+  // A clock that was set back says nothing of how long ago it was.
+  const recent = sinceLast >= 0 && sinceLast < interval;
+  if (recent && !moreLikely) return false;
+  return random < 1 / (operation === "insert" ? INSERTS_PER_PURGE : READS_PER_PURGE);
+}
+
+/** The options that every store takes for its clean-up. */
+export interface CleanupOptions {
+  /**
+   * When to delete expired sessions.
+   *
+   * @default {"lazy"}
+   */
+  cleanup?: CleanupMode | undefined;
+  /**
+   * With `"timer"` the time between two clean-ups, with `"lazy"` the least time between two of one instance.
+   * Milliseconds, or text such as `"5m"`; 0 turns the clean-up off.
+   *
+   * @default {"5m"} in SQL stores, `"1m"` in memory
+   */
+  cleanupInterval?: number | string | undefined;
+}
+
+/** Reads the clean-up options of a store. `interval` is the default of that store, in milliseconds. */
+export function readCleanupOptions(
+  reader: OptionsReader,
+  interval: number,
+): { mode: CleanupMode; interval: number } {
+  return {
+    mode: reader.oneOf<CleanupMode>("cleanup", "lazy", ["lazy", "timer", "off"]),
+    interval: reader.duration("cleanupInterval", interval),
+  };
+}
+
+/** A failed timer run doubles the pause before the next one, up to this many times. */
+const MOST_DOUBLINGS = 5;
+/** A lazy purge that has not ended by then never will: on Workers work dies with its request. */
+const ABANDONED_MS = 60_000;
+
+/** Deletes expired rows of one store when its mode says so; never two deletions at a time. */
+export class Cleanup {
+  readonly #mode: CleanupMode;
+  readonly #interval: number;
+  readonly #deleteExpired: (options: DeleteExpiredOptions) => Promise<number>;
+  /** Whom the last call to the store wants to be told. */
+  #hooks: Pick<TimedOptions, "onEvent" | "onError"> = {};
+  /** How far the manager's clock, which a test may set, is ahead of the real one. */
+  #ahead = 0;
+  #ticking: AbortController | undefined;
+  #stopped = false;
+  /** When the lazy purge that is under way began. */
+  #since: number | undefined;
+  #last = -Infinity;
+  #moreLikely = false;
+
+  constructor(
+    mode: CleanupMode,
+    interval: number,
+    deleteExpired: (options: DeleteExpiredOptions) => Promise<number>,
+  ) {
+    this.#mode = interval === 0 ? "off" : mode;
+    this.#interval = interval;
+    this.#deleteExpired = deleteExpired;
+  }
+
+  /** Called by the store with each insert and read; returns at once and never throws. */
+  notice(operation: PurgeOccasion["operation"], options: TimedOptions): void {
+    if (this.#stopped || this.#mode === "off") return;
+    if (this.#mode === "timer") return this.#keepTicking(options);
+    const { now } = options;
+    if (this.#since !== undefined && Math.abs(now - this.#since) < ABANDONED_MS) return;
+    const due = isPurgeDue({
+      operation,
+      sinceLast: now - this.#last,
+      moreLikely: this.#moreLikely,
+      interval: this.#interval,
+      random: Math.random(),
+    });
+    if (!due) return;
+    const work = this.#purgeOnce(options);
+    try {
+      options.waitUntil?.(work);
+    } catch {
+      // The request is over: the purge may come to an end or not, and nobody is to notice.
+    }
+  }
+
+  /** Ends the timer and every further clean-up. A second call does nothing. */
+  stop(): void {
+    this.#stopped = true;
+    this.#ticking?.abort();
+  }
+
+  /** One statement. Never rejects. */
+  async #purgeOnce({ now, onEvent, onError }: TimedOptions): Promise<void> {
+    this.#since = now;
+    this.#last = now;
+    this.#moreLikely = false;
+    try {
+      const deleted = await this.#deleteExpired({ now, limit: LAZY_BATCH, onEvent });
+      this.#moreLikely = deleted >= LAZY_BATCH;
+      if (deleted > 0) onEvent?.({ kind: "purged", deleted });
+    } catch (error) {
+      report(toPurgeError(error), onError);
+    } finally {
+      if (this.#since === now) this.#since = undefined;
+    }
+  }
+
+  #keepTicking({ now, onEvent, onError }: TimedOptions): void {
+    this.#hooks = { onEvent, onError };
+    this.#ahead = now - Date.now();
+    if (this.#ticking !== undefined) return;
+    this.#ticking = new AbortController();
+    this.#tick(this.#ticking.signal);
+  }
+
+  /** Until the end: pause, then purge until nothing is left. Never rejects. */
+  async #tick(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (true) {
+      await pauseInBackground(this.#interval * 2 ** Math.min(failures, MOST_DOUBLINGS), signal);
+      if (signal.aborted) return;
+      const { onEvent, onError } = this.#hooks;
+      try {
+        await purge(
+          { deleteExpired: this.#deleteExpired, timeout: Infinity },
+          { budget: Infinity, signal },
+          { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground },
+          toPurgeError,
+        );
+        failures = 0;
+      } catch (error) {
+        failures++;
+        report(toPurgeError(error), onError);
+      }
+    }
+  }
+}
+
+function toPurgeError(error: unknown): SessionError {
+  return toSessionError("deleteExpired", error, false);
+}
+
+/** Tells of a failure, unless another process is just at work. Neither waits for the hook nor fails with it. */
+function report(error: SessionError, onError: SessionErrorHook | undefined): void {
+  if (isBusy(error) || onError === undefined) return;
+  (async () => await onError(error as AnySessionError, { phase: "cleanup" }))().catch(() => {});
+}

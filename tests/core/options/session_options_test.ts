@@ -1,0 +1,321 @@
+import { readOptions, type SessionSettings } from "../../../core/options/session_options.ts";
+import { show } from "../../../core/options/reader.ts";
+import { parseDuration } from "../../../core/options/duration.ts";
+import { jsonCodec, MemoryStore, type SessionOptions, sessions } from "../../../mod.ts";
+import { assert, assertEquals, assertGreaterOrEqual, assertStrictEquals } from "../../assert.ts";
+import { documentedDefaults, sourceOf } from "./_documented_defaults.ts";
+import { problemsOf } from "./_problems.ts";
+
+const DAY = 86_400_000;
+const HOUR = 3_600_000;
+
+function settings(options: SessionOptions = {}): SessionSettings {
+  return readOptions({ store: new MemoryStore(), ...options });
+}
+
+/** The mistakes in options that TypeScript need not have seen. */
+function problemsIn(options: object): readonly string[] {
+  return problemsOf(() => sessions(options));
+}
+
+const DURATION = `must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"`;
+
+Deno.test("sessions() uses the defaults that the comments of SessionOptions promise", () => {
+  const defaults = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions");
+  const { lifetime, idleTimeout, touchInterval, codec, hashTokenInStore, maxBytes, now } = settings();
+
+  assertEquals(lifetime, parseDuration(JSON.parse(defaults.get("lifetime")!)));
+  assertEquals(lifetime, DAY);
+  assertEquals(defaults.get("idleTimeout"), "undefined");
+  assertEquals(idleTimeout, Infinity);
+  assertEquals(defaults.get("touchInterval"), "idleTimeout / 10");
+  assertEquals(touchInterval, 0);
+  assertEquals(settings({ idleTimeout: "20m" }).touchInterval, 120_000);
+  assertEquals(defaults.get("codec"), "jsonCodec");
+  assertStrictEquals(codec, jsonCodec);
+  assertEquals(hashTokenInStore, JSON.parse(defaults.get("hashTokenInStore")!));
+  assertEquals(maxBytes, JSON.parse(defaults.get("maxBytes")!));
+  assertEquals(maxBytes, 32 * 1024);
+  assertEquals(defaults.get("now"), "Date.now");
+  const before = Date.now();
+  // Asked before the clock it is compared with: a millisecond may pass between the two.
+  const asked = now();
+  assertGreaterOrEqual(asked, before);
+  assertGreaterOrEqual(Date.now(), asked);
+  assertEquals(defaults.get("store"), "new MemoryStore()");
+});
+
+Deno.test("SessionOptions documents a default for each option but the cookie and onEvent", () => {
+  const defaults = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions");
+  const without = [...defaults].filter(([, value]) => value === undefined).map(([name]) => name);
+  assertEquals(without, ["cookie", "onEvent"]);
+});
+
+Deno.test("sessions() keeps sessions in a MemoryStore of its own without a store, and with undefined", async () => {
+  for (const options of [{}, { store: undefined }]) {
+    const [manager, other] = [sessions(options), sessions(options)];
+    const session = await manager.load();
+    session.put("message", "Hello");
+    const { token } = await session.commit();
+    assertEquals((await manager.load(token)).get("message"), "Hello");
+    assertEquals((await other.load(token)).get("message"), undefined);
+  }
+});
+
+Deno.test("sessions() takes undefined for an option that is absent", () => {
+  const names = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions").keys();
+  const absent = Object.fromEntries([...names].map((name) => [name, undefined]));
+  sessions(absent);
+  const store = new MemoryStore();
+  const { now: _, hooks: __, ...given } = readOptions({ ...absent, store });
+  const { now: ___, hooks: ____, ...expected } = readOptions({ store });
+  assertEquals(given, expected);
+});
+
+Deno.test("sessions() keeps no reference to the options it was given", async () => {
+  let clock = 1_000;
+  const options: SessionOptions = { lifetime: 500, now: () => clock, cookie: { name: "mine" } };
+  const manager = sessions(options);
+  options.lifetime = 9_999;
+  options.now = () => 0;
+  options.cookie!.name = "other";
+  const current = manager.begin(new Request("https://example.com/"));
+  (await current.session()).put("a", 1);
+  const response = await current.finish(new Response());
+  assert(response.headers.get("Set-Cookie")!.startsWith("mine="));
+  clock = 1_000;
+  assertEquals((await manager.load()).deadline, 1_500);
+});
+
+Deno.test("readOptions() gives settings that nobody can change", () => {
+  assert(Object.isFrozen(settings()));
+  assert(Object.isFrozen(settings().cookie));
+});
+
+for (
+  const [value, ms] of [
+    [0, 0],
+    [1.5, 1.5],
+    ["0s", 0],
+    ["250ms", 250],
+    ["90s", 90_000],
+    ["20m", 1_200_000],
+    ["1.5h", 1.5 * HOUR],
+    ["30d", 30 * DAY],
+  ] as const
+) {
+  Deno.test(`parseDuration() reads ${JSON.stringify(value)} as ${ms} ms`, () => {
+    assertEquals(parseDuration(value), ms);
+  });
+}
+
+const NO_DURATIONS = [
+  -1,
+  -Infinity,
+  Infinity,
+  NaN,
+  "",
+  "24",
+  "h",
+  "24 h",
+  " 24h",
+  "24h ",
+  "24h\n",
+  "24H",
+  "24hours",
+  "-1h",
+  "+1h",
+  "1e3s",
+  ".5h",
+  "1.h",
+  "1,5h",
+  "0x10s",
+  "１h",
+  "1h30m",
+  "Infinityd",
+  "9999999999999999s",
+  null,
+  true,
+  10n,
+  [1],
+  { ms: 1 },
+  new Date(0),
+];
+
+for (const value of NO_DURATIONS) {
+  Deno.test(`sessions() refuses the duration ${Deno.inspect(value)} wherever one is asked for`, () => {
+    for (const name of ["lifetime", "idleTimeout", "touchInterval"]) {
+      assertEquals(
+        problemsIn({ idleTimeout: "1h", [name]: value })[0],
+        `"${name}" ${DURATION}: got ${show(value)}`,
+      );
+    }
+  });
+}
+
+const MISTAKES: [options: object, problems: string[]][] = [
+  [{ store: null }, [`"store" must have the methods find, commit and delete`]],
+  [{ store: "memory" }, [`"store" must have the methods find, commit and delete`]],
+  [{ store: MemoryStore }, [`"store" must have the methods find, commit and delete`]],
+  [{ store: { find() {}, commit() {} } }, [`"store" must have the methods find, commit and delete`]],
+  [{ lifetime: 0 }, [`"lifetime" must be above 0 and at most 400 days: got 0`]],
+  [{ lifetime: "0h" }, [`"lifetime" must be above 0 and at most 400 days: got "0h"`]],
+  [{ lifetime: "401d" }, [`"lifetime" must be above 0 and at most 400 days: got "401d"`]],
+  [{ lifetime: 400 * DAY + 1 }, [`"lifetime" must be above 0 and at most 400 days: got 34560000001`]],
+  [{ lifetime: null }, [`"lifetime" ${DURATION}: got null`]],
+  [{ lifetime: "a day", idleTimeout: "1h" }, [`"lifetime" ${DURATION}: got "a day"`]],
+  [{ idleTimeout: "25h" }, [`"idleTimeout" must be at most "lifetime": got "25h" and "24h"`]],
+  [{ idleTimeout: "soon" }, [`"idleTimeout" ${DURATION}: got "soon"`]],
+  [{ idleTimeout: null }, [`"idleTimeout" ${DURATION}: got null`]],
+  [{ touchInterval: 1 }, [`"touchInterval" is of no use without "idleTimeout"`]],
+  [
+    { idleTimeout: "1m", touchInterval: "61s" },
+    [`"touchInterval" must be at most "idleTimeout": got "61s" and "1m"`],
+  ],
+  [{ cookie: null }, [`"cookie" must be an object: got null`]],
+  [{ cookie: true }, [`"cookie" must be an object: got true`]],
+  [{ cookie: "session" }, [`"cookie" must be an object: got "session"`]],
+  [{ cookie: () => ({}) }, [`"cookie" must be an object: got a function`]],
+  [{ codec: null }, [`"codec" must have the methods encode and decode`]],
+  [{ codec: "json" }, [`"codec" must have the methods encode and decode`]],
+  [{ codec: { encode() {} } }, [`"codec" must have the methods encode and decode`]],
+  [{ hashTokenInStore: null }, [`"hashTokenInStore" must be true or false: got null`]],
+  [{ hashTokenInStore: "false" }, [`"hashTokenInStore" must be true or false: got "false"`]],
+  [{ hashTokenInStore: 0 }, [`"hashTokenInStore" must be true or false: got 0`]],
+  [{ maxBytes: 0 }, [`"maxBytes" must be a whole number above 0: got 0`]],
+  [{ maxBytes: -1 }, [`"maxBytes" must be a whole number above 0: got -1`]],
+  [{ maxBytes: 1.5 }, [`"maxBytes" must be a whole number above 0: got 1.5`]],
+  [{ maxBytes: NaN }, [`"maxBytes" must be a whole number above 0: got NaN`]],
+  [{ maxBytes: Infinity }, [`"maxBytes" must be a whole number above 0: got Infinity`]],
+  [{ maxBytes: "32k" }, [`"maxBytes" must be a whole number above 0: got "32k"`]],
+  [{ maxBytes: 10n }, [`"maxBytes" must be a whole number above 0: got 10`]],
+  [{ maxBytes: null }, [`"maxBytes" must be a whole number above 0: got null`]],
+  [{ onError: null }, [`"onError" must be a function: got null`]],
+  [{ onEvent: "log" }, [`"onEvent" must be a function: got "log"`]],
+  [{ now: 0 }, [`"now" must be a function: got 0`]],
+  [{ now: null }, [`"now" must be a function: got null`]],
+];
+
+for (const [options, problems] of MISTAKES) {
+  Deno.test(`sessions() refuses ${Deno.inspect(options, { compact: true, breakLength: Infinity })}`, () => {
+    assertEquals(problemsIn(options), problems);
+  });
+}
+
+const OPTION_LIST =
+  "store, lifetime, idleTimeout, touchInterval, cookie, codec, hashTokenInStore, maxBytes, saveOnServerError, trustProxy, onError, onEvent, now";
+
+for (const name of ["ttl", "secret", "__proto__x", "toString", "constructor"]) {
+  Deno.test(`sessions() refuses the unknown option "${name}" and names those there are`, () => {
+    assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; the options are ${OPTION_LIST}`]);
+  });
+}
+
+for (
+  const [name, meant] of [["lifeTime", "lifetime"], ["idle_timeout", "idleTimeout"], ["cookies", "cookie"], [
+    "touch",
+    "touchInterval",
+  ]] as const
+) {
+  Deno.test(`sessions() refuses the misspelt option "${name}" and names the one that is meant`, () => {
+    assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; did you mean "${meant}"?`]);
+  });
+}
+
+Deno.test("sessions() refuses a store in place of the options", () => {
+  const problem = "a store is one of the options: pass { store }";
+  assertEquals(problemsOf(() => sessions(new MemoryStore() as SessionOptions)), [problem]);
+});
+
+Deno.test("sessions() refuses an own option called __proto__", () => {
+  const options = Object.fromEntries([["__proto__", {}]]);
+  assertEquals(problemsIn(options), [`"__proto__" is no option; the options are ${OPTION_LIST}`]);
+});
+
+Deno.test("sessions() knows exactly the options that its interface has", () => {
+  const names = [...documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions").keys()];
+  assertEquals(names.join(", "), OPTION_LIST);
+});
+
+Deno.test("sessions() names every mistake in one error, in the order of the options", () => {
+  const wrong = {
+    now: 1,
+    onEvent: 2,
+    onError: 3,
+    maxBytes: 4.5,
+    hashTokenInStore: 5,
+    codec: 6,
+    cookie: {
+      persist: 7,
+      partitioned: 8,
+      sameSite: 9,
+      secure: 10,
+      httpOnly: 11,
+      path: 12,
+      domain: 13,
+      name: 14,
+      max: 15,
+    },
+    touchInterval: "17",
+    idleTimeout: "18",
+    lifetime: "19",
+    store: {},
+    ttl: 1,
+    name: "x",
+  };
+  const subjects = problemsIn(wrong).map((problem) => /^"([\w.]+)"/.exec(problem)?.[1]);
+  assertEquals(subjects, [
+    "ttl",
+    "name",
+    "store",
+    "lifetime",
+    "idleTimeout",
+    "touchInterval",
+    "cookie.max",
+    "cookie.name",
+    "cookie.domain",
+    "cookie.path",
+    "cookie.httpOnly",
+    "cookie.secure",
+    "cookie.sameSite",
+    "cookie.partitioned",
+    "cookie.persist",
+    "codec",
+    "hashTokenInStore",
+    "maxBytes",
+    "onError",
+    "onEvent",
+    "now",
+  ]);
+});
+
+Deno.test("sessions() says nothing of touchInterval when only idleTimeout is wrong", () => {
+  assertEquals(problemsIn({ idleTimeout: "x" }).length, 1);
+});
+
+Deno.test("sessions() takes the extremes of each option", () => {
+  assertEquals(settings({ lifetime: 400 * DAY }).lifetime, 400 * DAY);
+  assertEquals(settings({ lifetime: "400d" }).lifetime, 400 * DAY);
+  assertEquals(settings({ lifetime: 1 }).lifetime, 1);
+  assertEquals(settings({ lifetime: "1h", idleTimeout: "1h" }).idleTimeout, HOUR);
+  assertEquals(settings({ idleTimeout: 0 }).idleTimeout, Infinity);
+  assertEquals(settings({ idleTimeout: "1h", touchInterval: "1h" }).touchInterval, HOUR);
+  assertEquals(settings({ idleTimeout: "1h", touchInterval: 0 }).touchInterval, 0);
+  assertEquals(settings({ maxBytes: 1 }).maxBytes, 1);
+});
+
+Deno.test("sessions() shows neither an object nor a function that was given for an option", () => {
+  const secret = { password: "hunter2", toString: () => "hunter2" };
+  for (const value of [secret, [secret], () => "hunter2", Object.create(null), Symbol("s")]) {
+    const problems = problemsIn({ maxBytes: value, cookie: { name: value }, lifetime: value });
+    assertEquals(problems.length, 3);
+    assert(!problems.join().includes("hunter2"));
+  }
+});
+
+Deno.test("sessions() refuses options that are no object", () => {
+  for (const [options, shown] of [[null, "null"], ["24h", '"24h"'], [42, "42"]]) {
+    const make = () => sessions(options as SessionOptions);
+    assertEquals(problemsOf(make), [`the options must be an object: got ${shown}`]);
+  }
+});

@@ -1,0 +1,383 @@
+/**
+ * What is done in place, to an object that a session gave out or was given, is saved like any other change.
+ * @module
+ */
+
+import {
+  type Codec,
+  jsonCodec,
+  MemoryStore,
+  type Session,
+  SessionClosedError,
+  SessionEncodeError,
+  type SessionManager,
+  sessions,
+  SessionStoreError,
+} from "../../../mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "../../assert.ts";
+import { countingStore } from "../../counting_store.ts";
+import { before, failUnsent, interleave, type Step } from "../../scenarios/_interleaving.ts";
+
+interface Kind {
+  name: string;
+  make(): object;
+  /** A change in place, another one each time. */
+  change(value: object): void;
+}
+
+/** A kind whose changes add the next number somewhere in it. */
+function kind<T extends object>(name: string, make: () => T, change: (value: T) => void): Kind {
+  return { name, make, change: change as (value: object) => void };
+}
+
+const KINDS: Kind[] = [
+  kind("a list", () => ["a"], (list) => list.push("b")),
+  kind("an object", () => ({ n: 0 }), (object) => object.n++),
+  kind("a list within", () => ({ a: [{ b: [0] }] }), ({ a }) => a[0]!.b.push(1)),
+  kind("a Map", () => new Map<string, number>(), (map) => map.set("n", (map.get("n") ?? 0) + 1)),
+  kind("a Set", () => new Set<number>(), (set) => set.add(set.size)),
+  kind("a Map in a Set", () => new Set([new Map<number, number>()]), ([map]) => map!.set(map!.size, 1)),
+  kind("a Date", () => new Date(0), (date) => date.setTime(date.getTime() + 1)),
+  kind("bytes", () => new Uint8Array(2), (bytes) => bytes[0]!++),
+];
+
+/** The value after so many changes. */
+function changed({ make, change }: Kind, times: number): object {
+  const value = make();
+  for (let i = 0; i < times; i++) change(value);
+  return value;
+}
+
+const rejected = () => new SessionStoreError("update", { reason: "rejected", retryable: false });
+
+interface Bed {
+  /** The store goes its steps from the second write on. */
+  manager: SessionManager;
+  /** A session that holds the value. */
+  session: Session;
+  /** What another request finds. */
+  saved(key?: string): Promise<unknown>;
+  /** Changes the session as another request does. */
+  elsewhere(use: (session: Session) => void): Promise<void>;
+}
+
+async function bed(value: unknown, steps: Step[] = []): Promise<Bed> {
+  const store = new MemoryStore({ cleanup: "off" });
+  const plain = sessions({ store });
+  const first = await plain.load();
+  first.put("value", value);
+  const { token } = await first.commit();
+  const manager = sessions({ store: interleave(store, { update: steps }) });
+  return {
+    manager,
+    session: await manager.load(token),
+    saved: async (key = "value") => (await plain.load(token)).get(key),
+    elsewhere: async (use) => {
+      const other = await plain.load(token);
+      use(other);
+      await other.commit();
+    },
+  };
+}
+
+for (const each of KINDS) {
+  const { name, make, change } = each;
+
+  Deno.test(`Session.get() gives ${name} that may be changed in place`, async () => {
+    const { session, saved } = await bed(make());
+    change(session.get("value") as object);
+    await session.commit();
+    assertEquals(session.status, "modified");
+    assertEquals(await saved(), changed(each, 1));
+  });
+
+  Deno.test(`Session.put() takes ${name} that may be changed in place until the commit`, async () => {
+    const { session, saved } = await bed(0);
+    const value = make();
+    session.put("value", value);
+    change(value);
+    await session.commit();
+    assertEquals(await saved(), changed(each, 1));
+  });
+
+  Deno.test(`Session.update() makes ${name} that may be changed in place until the commit`, async () => {
+    const { session, saved } = await bed(0);
+    const value = make();
+    session.update("value", () => value);
+    change(value);
+    await session.commit();
+    assertEquals(await saved(), changed(each, 1));
+  });
+
+  Deno.test(`Session.update() may change ${name} in place and give it back`, async () => {
+    const { session, saved } = await bed(make());
+    change(session.get("value") as object);
+    session.update("value", (value) => (change(value as object), value));
+    change(session.get("value") as object);
+    await session.commit();
+    assertEquals(await saved(), changed(each, 3));
+  });
+
+  for (
+    const [way, obtain] of [
+      ["get()", (session: Session) => session.get("value") as object],
+      ["put()", (session: Session) => {
+        const value = make();
+        session.put("value", value);
+        return value;
+      }],
+      ["update()", (session: Session) => {
+        const value = make();
+        session.update("value", () => value);
+        return value;
+      }],
+    ] as const
+  ) {
+    Deno.test(`Session.commit() saves what is done to ${name} of ${way} after a commit, again and again`, async () => {
+      const { session, saved } = await bed(make());
+      const value = obtain(session);
+      for (let times = 1; times <= 3; times++) {
+        change(value);
+        await session.commit();
+        assertEquals(await saved(), changed(each, times));
+      }
+    });
+
+    Deno.test(`Session.commit() saves what is done to ${name} of ${way} while a commit is under way`, async () => {
+      let value: object = {};
+      const { session, saved } = await bed(make(), [before(() => Promise.resolve(change(value)))]);
+      value = obtain(session);
+      change(value);
+      await session.commit();
+      assertEquals(await saved(), changed(each, 1));
+      await session.commit();
+      assertEquals(await saved(), changed(each, 2));
+    });
+
+    Deno.test(`Session.commit() saves what was done to ${name} of ${way} before one that failed`, async () => {
+      const { session, saved } = await bed(make(), [failUnsent(rejected())]);
+      const value = obtain(session);
+      change(value);
+      await assertRejects(() => session.commit(), SessionStoreError);
+      change(value);
+      await session.commit();
+      assertEquals(await saved(), changed(each, 2));
+    });
+
+    Deno.test(`Session.commit() saves what was done to ${name} of ${way} beside another request's change`, async () => {
+      const { session, saved, elsewhere } = await bed(make());
+      const value = obtain(session);
+      change(value);
+      await elsewhere((other) => other.put("theirs", 1));
+      await session.commit();
+      assertEquals([await saved(), await saved("theirs")], [changed(each, 1), 1]);
+      change(value);
+      await session.commit();
+      assertEquals([await saved(), await saved("theirs")], [changed(each, 2), 1]);
+    });
+  }
+
+  Deno.test(`Session.commit() writes nothing for ${name} that was looked at and left as it was`, async () => {
+    const { store, calls, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
+    const manager = sessions({ store });
+    const first = await manager.load();
+    first.put("value", make());
+    const { token } = await first.commit();
+    reset();
+    const session = await manager.load(token);
+    session.get("value");
+    await session.commit();
+    assertEquals(session.status, "unmodified");
+    assertEquals(calls(), { find: 1 });
+  });
+}
+
+/** As one that encrypts: other bytes each time. */
+const randomCodec: Codec = {
+  encode: (...session) =>
+    new Uint8Array([...crypto.getRandomValues(new Uint8Array(8)), ...jsonCodec.encode(...session)]),
+  decode: (bytes) => jsonCodec.decode(bytes.subarray(8)),
+};
+
+for (const { name, make, change } of KINDS) {
+  Deno.test(`A codec whose bytes differ each time has ${name} saved where it was changed, and not where not`, async () => {
+    const store = new MemoryStore({ cleanup: "off" });
+    const manager = sessions({ store, codec: randomCodec });
+    const first = await manager.load();
+    first.put("value", make());
+    const { token } = await first.commit();
+    const reader = await manager.load(token);
+    const writer = await manager.load(token);
+    reader.get("value");
+    reader.put("seen", true);
+    change(writer.get("value") as object);
+    await writer.commit();
+    await reader.commit();
+    const expected = make();
+    change(expected);
+    assertEquals((await manager.load(token)).get("value"), expected);
+  });
+}
+
+const LIST = KINDS[0]!;
+
+Deno.test("Session.commit() writes nothing for a list that was changed there and back", async () => {
+  const { session, elsewhere, saved } = await bed(["a"]);
+  const list = session.get("value") as string[];
+  list.push("b");
+  list.pop();
+  await elsewhere((other) => other.put("value", ["theirs"]));
+  await session.commit();
+  assertEquals(await saved(), ["theirs"]);
+});
+
+for (
+  const [what, replace, expected] of [
+    ["put()", (session: Session) => session.put("value", 1), 1],
+    ["update()", (session: Session) => session.update("value", () => 1), 1],
+    ["remove()", (session: Session) => session.remove("value"), undefined],
+    ["pop()", (session: Session) => void session.pop("value"), undefined],
+    ["clear()", (session: Session) => session.clear(), undefined],
+  ] as const
+) {
+  Deno.test(`Session.${what} puts an end to what was done in place to the value before`, async () => {
+    const { session, saved } = await bed(["a"]);
+    const list = session.get("value") as string[];
+    list.push("b");
+    replace(session);
+    list.push("c");
+    await session.commit();
+    assertEquals(await saved(), expected);
+  });
+}
+
+Deno.test("Session.destroy() puts an end to what was done in place to the values before", async () => {
+  const { session, manager } = await bed(["a"]);
+  const list = session.get("value") as string[];
+  await session.destroy();
+  list.push("b");
+  session.put("fresh", 1);
+  const { token } = await session.commit();
+  assertEquals((await manager.load(token)).keys(), ["fresh"]);
+});
+
+Deno.test("The last of two requests that change one list in place wins: update() is there to merge them", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  (session.get("value") as string[]).push("mine");
+  await elsewhere((other) => (other.get("value") as string[]).push("theirs"));
+  await session.commit();
+  assertEquals(await saved(), ["a", "mine"]);
+});
+
+Deno.test("Session.update() merges what two requests do to one list, even in place", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  const push = (item: string) => (list: unknown) => ((list as string[]).push(item), list);
+  session.update("value", push("mine"));
+  await elsewhere((other) => other.update("value", push("theirs")));
+  await session.commit();
+  assertEquals(await saved(), ["a", "theirs", "mine"]);
+});
+
+Deno.test("Session.commit() saves what is done in place while it meets another request's change", async () => {
+  let list: string[] = [];
+  let other: Bed | undefined;
+  const steps = [before(async () => {
+    await other!.elsewhere((session) => session.put("value", ["theirs"]));
+    list.push("b");
+  })];
+  const { session, saved } = other = await bed(["a"], steps);
+  list = session.get("value") as string[];
+  session.put("else", 1);
+  await session.commit();
+  assertEquals(await saved(), ["theirs"]);
+  // Looking at the session does not make it forget.
+  assertEquals(session.get("value"), ["a", "b"]);
+  await session.commit();
+  assertEquals(await saved(), ["a", "b"]);
+});
+
+Deno.test("Session.get() gives the other request's value after a conflict, and it may be changed in place", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  session.get("value");
+  session.put("else", 1);
+  await elsewhere((other) => other.put("value", ["theirs"]));
+  await session.commit();
+  (session.get("value") as string[]).push("mine");
+  await session.commit();
+  assertEquals(await saved(), ["theirs", "mine"]);
+});
+
+Deno.test("Session.update() that throws changes nothing, and what was given out is still watched", async () => {
+  const { session, saved } = await bed(["a"]);
+  const list = session.get("value") as string[];
+  assertThrows(() =>
+    session.update("value", () => {
+      throw new RangeError("no");
+    }), RangeError);
+  assertEquals(session.status, "unmodified");
+  list.push("b");
+  await session.commit();
+  assertEquals(await saved(), ["a", "b"]);
+});
+
+Deno.test("Session.update() runs its function once although the commit under way fails", async () => {
+  let session = undefined as Session | undefined;
+  const failWhileUpdated: Step = () => {
+    session!.update("cart", (cart) => ((cart as string[]).push("pear"), cart));
+    return Promise.reject(rejected());
+  };
+  const opened = await bed(0, [failWhileUpdated]);
+  session = opened.session;
+  session.put("cart", ["apple"]);
+  await assertRejects(() => session!.commit(), SessionStoreError);
+  await session.commit();
+  assertEquals(await opened.saved("cart"), ["apple", "pear"]);
+});
+
+Deno.test("Session.commit() names the value that was made impossible to store in place, and saves nothing", async () => {
+  const { session, saved } = await bed(["a"]);
+  session.put("other", 1);
+  (session.get("value") as unknown[]).push(() => {});
+  const error = await assertRejects(() => session.commit(), SessionEncodeError);
+  assertEquals(error.key, "value");
+  assertEquals([await saved(), await saved("other")], [["a"], undefined]);
+});
+
+Deno.test("Session.commit() that refuses a value loses none of the other changes", async () => {
+  const { session, saved, elsewhere } = await bed(0);
+  session.put("a", 1);
+  session.put("bad", { f() {} });
+  session.update("n", () => 2);
+  const refused = () => assertRejects(() => session.commit(), SessionEncodeError);
+  assertEquals((await refused()).key, "bad");
+  assertEquals((await refused()).key, "bad");
+  session.remove("bad");
+  // Only what is in the log of changes comes through a conflict.
+  await elsewhere((other) => other.put("theirs", 3));
+  await session.commit();
+  assertEquals([await saved("a"), await saved("n"), await saved("theirs")], [1, 2, 3]);
+});
+
+Deno.test("Session.commit() refuses what is done in place once the response has started", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  const manager = sessions({ store });
+  const first = await manager.load();
+  first.put("list", [1]);
+  const { token } = await first.commit();
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  const list = session.get("list") as number[];
+  await current.finish(new Response());
+  await session.commit();
+  list.push(2);
+  await assertRejects(() => session.commit(), SessionClosedError);
+  assertEquals((await manager.load(token)).get("list"), [1]);
+});
+
+Deno.test("A middleware saves what a handler did in place", async () => {
+  const { manager, session, saved } = await bed(LIST.make());
+  const current = manager.begin(new Request("https://example.com/"), { token: session.token });
+  LIST.change((await current.session()).get("value") as object);
+  await current.finish(new Response());
+  assertEquals(await saved(), changed(LIST, 1));
+});

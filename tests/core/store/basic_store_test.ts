@@ -1,0 +1,137 @@
+/** A store with SCS's three methods and no more: all of the manager works on it, and the last write wins. */
+import {
+  MemoryStore,
+  SessionGoneError,
+  type SessionManager,
+  sessions,
+  type SessionStore,
+  SessionStoreError,
+} from "../../../mod.ts";
+import { assertEquals, assertNotEquals, assertRejects } from "../../assert.ts";
+import { aroundCalls } from "../../counting_store.ts";
+import { type Bed, HOUR, MINUTE, onEachStore } from "../../scenarios/_bed.ts";
+import { before, failUnsent, interleave, type Steps } from "../../scenarios/_interleaving.ts";
+import { assertShowsNone } from "../../scenarios/_secrets.ts";
+import { Browser } from "../../scenarios/_visits.ts";
+
+/** What a user writes who follows the guide for custom stores. */
+class BasicStore implements SessionStore {
+  readonly find: SessionStore["find"];
+  readonly commit: SessionStore["commit"];
+  readonly delete: SessionStore["delete"];
+
+  constructor(store: SessionStore) {
+    this.find = (...args) => store.find(...args);
+    this.commit = (...args) => store.commit(...args);
+    this.delete = (...args) => store.delete(...args);
+  }
+}
+
+function basicManager(bed: Bed, steps: Steps = {}, options = {}): SessionManager {
+  const store = new BasicStore(aroundCalls(bed.store, (_method, call) => call()));
+  return bed.manager({ store: interleave(store, steps), ...options });
+}
+
+onEachStore("A basic store serves a session from its first write to its logout", async (bed) => {
+  const manager = basicManager(bed, {}, { idleTimeout: "20m" });
+  const browser = new Browser(manager);
+  await browser.visit((session) => session.put("a", 1));
+  await browser.visit((session) => {
+    session.put("b", 2);
+    session.remove("a");
+  });
+  bed.clock.advance(10 * MINUTE);
+  await browser.visit((session) => assertEquals(session.keys(), ["b"]));
+  assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
+
+  const before = browser.token!;
+  await browser.visit((session) => session.renewToken());
+  assertNotEquals(browser.token, before);
+  await bed.row();
+  assertEquals((await manager.load(before)).token, undefined);
+  await browser.visit((session) => assertEquals(session.keys(), ["b"]));
+
+  await browser.visit((session) => session.destroy());
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore("A basic store: a write that was saved before is seen, and both count", async (bed) => {
+  const manager = basicManager(bed);
+  const { token } = await (await manager.load()).commit();
+  const [one, two] = [await manager.load(token), await manager.load(token)];
+  one.put("a", 1);
+  two.put("b", 2);
+  await one.commit();
+  await two.commit();
+  assertEquals((await manager.load(token)).keys(), ["a", "b"]);
+});
+
+onEachStore("A basic store: a session that was ended before stays ended", async (bed) => {
+  const manager = basicManager(bed);
+  const { token } = await (await manager.load()).commit();
+  const [one, two] = [await manager.load(token), await manager.load(token)];
+  await one.destroy();
+  two.put("b", 2);
+  await assertRejects(() => two.commit(), SessionGoneError);
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore("A basic store: of two writes at the same moment the last one wins", async (bed) => {
+  const { token } = await (await basicManager(bed).load()).commit();
+  const other = await basicManager(bed).load(token);
+  other.put("b", 2);
+  // Between the look and the write, which an atomic store does in one step.
+  const session = await basicManager(bed, { commit: [before(() => other.commit())] }).load(token);
+  session.put("a", 1);
+  await session.commit();
+  assertEquals((await basicManager(bed).load(token)).keys(), ["a"]);
+});
+
+onEachStore(
+  "A basic store: a renewal that was interrupted between its two writes is finished",
+  async (bed) => {
+    const { token } = await (await basicManager(bed).load()).commit();
+    const session = await basicManager(bed, { delete: [failUnsent(new Error("lost"))] }).load(token);
+    session.renewToken();
+    const renewed = await session.commit();
+    await bed.row();
+    assertEquals((await basicManager(bed).load(token)).token, undefined);
+    assertEquals((await basicManager(bed).load(renewed.token)).token, renewed.token);
+  },
+);
+
+Deno.test("A store that throws at once where it should list gives away nothing", async () => {
+  const secret = "mysql://root:hunter2@db";
+  const fail = () => {
+    throw new Error(secret);
+  };
+  const store = Object.assign(new MemoryStore({ cleanup: "off" }), { all: fail, findBySubject: fail });
+  const manager = sessions({ store });
+  for (const list of [() => manager.iterate().next(), () => manager.sessionsOf("zoe")]) {
+    const error = await assertRejects(list, SessionStoreError);
+    assertShowsNone(error, [secret]);
+  }
+});
+
+onEachStore(
+  "A basic store cannot list, purge or revoke: a SessionStoreError says which method it lacks",
+  async (bed) => {
+    const manager = basicManager(bed);
+    const attempts = {
+      all: () => manager.iterate().next(),
+      deleteExpired: () => manager.purge(),
+      findBySubject: () => manager.sessionsOf("zoe"),
+      deleteBySubject: () => manager.destroyAll("zoe"),
+    };
+    for (const [method, attempt] of Object.entries(attempts)) {
+      const error = await assertRejects(attempt, SessionStoreError);
+      assertEquals([error.reason, error.retryable, error.operation], ["unsupported", false, method]);
+      assertEquals(error.message.endsWith(`: the store has no method ${method}()`), true);
+    }
+    const session = await manager.load();
+    session.subject = "zoe";
+    const { token } = await session.commit();
+    bed.clock.advance(HOUR);
+    assertEquals((await manager.load(token)).subject, "zoe");
+  },
+);

@@ -1,0 +1,193 @@
+import { purge, type PurgeOptions, type PurgeResult, readPurgeOptions } from "../../../core/store/purge.ts";
+import { toSessionError } from "../../../core/store/failure.ts";
+import { MemoryStore, sessions, SessionStoreError } from "../../../mod.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../assert.ts";
+import { documentedDefaults, sourceOf } from "../options/_documented_defaults.ts";
+import { problemsOf } from "../options/_problems.ts";
+
+/** A purge in a world where nothing takes time but what the test says. */
+interface World {
+  /** Rows that are to be deleted. */
+  rows: number;
+  /** How long a statement takes, by the number of rows that it may delete. */
+  cost?: (limit: number) => number;
+  /** What the statement of this number, from 1, does before it deletes. */
+  onStatement?: (number: number) => void;
+}
+
+interface Seen {
+  result: PurgeResult;
+  /** The limit of each statement. */
+  limits: number[];
+  /** How long each rest was to be. */
+  rests: number[];
+}
+
+async function purgeIn(world: World, options: PurgeOptions = {}): Promise<Seen> {
+  const { now: originalNow } = performance;
+  const limits: number[] = [];
+  const rests: number[] = [];
+  let [time, left] = [1_000, world.rows];
+  performance.now = () => time;
+  try {
+    const result = await purge(
+      {
+        deleteExpired({ limit = NaN, grace, now }) {
+          assertEquals([now, grace], [5_000, options.grace ?? 0]);
+          limits.push(limit);
+          // Infinity, as the wait for the statement is not what is under test.
+          time += world.cost?.(limit) ?? 0;
+          world.onStatement?.(limits.length);
+          const deleted = Math.min(limit, left);
+          left -= deleted;
+          return Promise.resolve(deleted);
+        },
+        timeout: Infinity,
+      },
+      options,
+      { now: () => 5_000, rest: (ms) => (rests.push(ms), time += ms, Promise.resolve()) },
+      (error) => toSessionError("deleteExpired", error, false),
+    );
+    return { result, limits, rests };
+  } finally {
+    performance.now = originalNow;
+  }
+}
+
+Deno.test("purge() sends one statement and rests not at all when there is nothing to delete", async () => {
+  assertEquals(await purgeIn({ rows: 0 }), {
+    result: { deleted: 0, batches: 1, done: true, elapsedMs: 0 },
+    limits: [100],
+    rests: [],
+  });
+});
+
+Deno.test("purge() sends one more statement when the first deleted as many as it may", async () => {
+  const { result, limits } = await purgeIn({ rows: 100 });
+  assertEquals(limits.length, 2);
+  assertEquals([result.deleted, result.batches, result.done], [100, 2, true]);
+});
+
+Deno.test("purge() doubles quick statements up to 1,000 rows and no more", async () => {
+  const { result, limits } = await purgeIn({ rows: 5_000, cost: () => 1 });
+  assertEquals(limits, [100, 200, 400, 800, 1_000, 1_000, 1_000, 1_000]);
+  assertEquals([result.deleted, result.batches, result.done], [5_000, 8, true]);
+});
+
+Deno.test("purge() shrinks slow statements towards 25 ms, down to 10 rows and no less", async () => {
+  const { limits } = await purgeIn({ rows: 250, cost: (limit) => limit });
+  assertEquals(limits.slice(0, 4), [100, 25, 25, 25]);
+  const slow = await purgeIn({ rows: 140, cost: (limit) => limit * 100 });
+  assertEquals(slow.limits.slice(0, 4), [100, 10, 10, 10]);
+});
+
+Deno.test("purge() rests after each statement for as long as it took, and not after the last", async () => {
+  const { rests, result } = await purgeIn({ rows: 150, cost: (limit) => limit });
+  assertEquals(rests, [100, 25, 25]);
+  assertEquals(result.elapsedMs, 2 * (100 + 25 + 25) + 25);
+});
+
+Deno.test("purge() begins no statement after its budget, and no rest outlasts it", async () => {
+  const { result, limits, rests } = await purgeIn({ rows: 10_000, cost: () => 40 }, { budget: 100 });
+  // 40 ms of work, 40 of rest, 40 of work: the budget is over before another rest.
+  assertEquals(rests, [40, 0]);
+  assertEquals(limits.length, 2);
+  assertEquals([result.done, result.batches, result.elapsedMs], [false, 2, 120]);
+});
+
+Deno.test("purge() sends one statement with no budget at all", async () => {
+  const { result } = await purgeIn({ rows: 500, cost: () => 1 }, { budget: 0 });
+  assertEquals([result.batches, result.deleted, result.done], [1, 100, false]);
+});
+
+Deno.test("purge() goes on for 25 s by default, as its comment says", async () => {
+  assertEquals(documentedDefaults(sourceOf("core/store/purge.ts"), "PurgeOptions").get("budget"), '"25s"');
+  const { result, limits } = await purgeIn({ rows: 1e9, cost: () => 1_000 });
+  assertEquals([limits.length, result.elapsedMs, result.done], [13, 25_000, false]);
+});
+
+Deno.test("purge() goes on without end with a budget of Infinity", async () => {
+  const { result } = await purgeIn({ rows: 100_000, cost: () => 10_000 }, { budget: Infinity });
+  assertEquals([result.done, result.deleted], [true, 100_000]);
+});
+
+Deno.test("purge() passes the grace on, which is none by default", async () => {
+  assertEquals(documentedDefaults(sourceOf("core/store/purge.ts"), "PurgeOptions").get("grace"), "0");
+  await purgeIn({ rows: 1 });
+  await purgeIn({ rows: 1 }, { grace: 60_000 });
+});
+
+const failure = (reason: "busy" | "unreachable") =>
+  new SessionStoreError("deleteExpired", { reason, retryable: true });
+
+Deno.test("purge() ends without an error when the store is busy, whether at first or later", async () => {
+  for (const number of [1, 3]) {
+    const busy = (statement: number) => {
+      if (statement === number) throw failure("busy");
+    };
+    const { result, limits } = await purgeIn({ rows: 10_000, onStatement: busy });
+    assertEquals(limits.length, number);
+    assertEquals([result.done, result.batches], [false, number - 1]);
+    assertEquals(result.deleted, number === 1 ? 0 : 300);
+  }
+});
+
+Deno.test("purge() throws when the store fails, an error of this package as it is", async () => {
+  const error = failure("unreachable");
+  const fail = (thrown: unknown) => () =>
+    purgeIn({
+      rows: 10,
+      onStatement: () => {
+        throw thrown;
+      },
+    });
+  assertStrictEquals(await assertRejects(fail(error)), error);
+  const foreign = await assertRejects(fail(new Error("DELETE 'hunter2'")), SessionStoreError);
+  assertEquals([foreign.operation, foreign.reason], ["deleteExpired", "unknown"]);
+  assertEquals(Deno.inspect(foreign).includes("hunter2"), false);
+});
+
+Deno.test("purge() ends after the statement under way when its signal aborts, and sends none when it has", async () => {
+  const controller = new AbortController();
+  const { result } = await purgeIn(
+    { rows: 1_000, onStatement: (number) => number === 2 && controller.abort() },
+    { signal: controller.signal },
+  );
+  assertEquals([result.batches, result.deleted, result.done], [2, 300, false]);
+  const { limits } = await purgeIn({ rows: 1_000 }, { signal: controller.signal });
+  assertEquals(limits, []);
+});
+
+Deno.test("purge() gives up on a statement when the store's time is over", async () => {
+  const hangs = { deleteExpired: () => new Promise<number>(() => {}), timeout: 5 };
+  const purging = purge(
+    hangs,
+    {},
+    { now: Date.now },
+    (error) => toSessionError("deleteExpired", error, false),
+  );
+  const error = await assertRejects(() => purging, SessionStoreError);
+  assertEquals(error.reason, "timeout");
+});
+
+Deno.test("purge() refuses wrong options, all in one error", () => {
+  for (const wrong of [-1, NaN, "soon", null, true]) {
+    const problems = problemsOf(() => readPurgeOptions({ budget: wrong, grace: wrong } as PurgeOptions));
+    assertEquals(problems.map((problem) => /^"(\w+)"/.exec(problem)?.[1]), ["budget", "grace"]);
+  }
+  const odd = { max: 1, grace: Infinity, signal: {} } as unknown as PurgeOptions;
+  assertEquals(problemsOf(() => readPurgeOptions(odd)).length, 3);
+});
+
+Deno.test("SessionManager.purge() deletes what has expired, and tells of it once", async () => {
+  const events: unknown[] = [];
+  const store = new MemoryStore({ cleanup: "off" });
+  for (let i = 0; i < 250; i++) await store.commit(`t${i}`, new Uint8Array(), i, { now: 0 });
+  const manager = sessions({ store, now: () => 200, onEvent: (event) => events.push(event) });
+  const result = await manager.purge({ grace: 50 });
+  assertEquals([result.deleted, result.done], [151, true]);
+  assertEquals((await manager.purge()).deleted, 50);
+  assertEquals((await manager.purge()).deleted, 0);
+  assertEquals(events, [{ kind: "purged", deleted: 151 }, { kind: "purged", deleted: 50 }]);
+  assert(store.size === 49);
+});

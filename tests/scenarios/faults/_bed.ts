@@ -1,0 +1,122 @@
+/**
+ * A manager whose database is behind a faulty network, and a second way to the database to see what is really there.
+ * @module
+ */
+
+import { createClient } from "@libsql/client/web";
+import { Client } from "@planetscale/database";
+import { type SessionError, type SessionManager, sessions } from "../../../mod.ts";
+import { fetchWithTimeout, LibSQLStore } from "../../../stores/libsql.ts";
+import { PlanetScaleStore } from "../../../stores/planetscale.ts";
+import { freshTable, type FullStore, sharedLibSQL, sharedMySQL } from "../../backends.ts";
+import { Clock, HOUR, MINUTE } from "../_bed.ts";
+import { type FaultProxy, type Fetch, startFaultProxy } from "../../services/fault_proxy.ts";
+import { startGateway } from "../../services/planetscale_gateway.ts";
+
+/** What must never be seen in an error, a log or an event. */
+export const CANARY = { value: "canary-value-7f3a", password: "canary_password_91bc" } as const;
+
+/** How long one request to the database may take, and how long all that one operation needs: less than two of them. */
+export const FETCH_TIMEOUT = 220;
+export const STORE_TIMEOUT = 300;
+/** How long to wait for the database where no fault is in the way, in milliseconds: the machine may be slow. */
+const PATIENCE = 60_000;
+
+export type Data = { n: number; secret: string };
+
+/** Managers of one database. */
+export interface FaultBed extends AsyncDisposable {
+  /** What is in the way now: {@linkcode settle} replaces it. */
+  readonly proxy: FaultProxy;
+  readonly clock: Clock;
+  /** Behind the proxy. */
+  readonly manager: SessionManager<Data>;
+  readonly store: FullStore;
+  /** The same table by a straight way. */
+  readonly truth: SessionManager<Data>;
+  readonly trueStore: FullStore;
+  /** What `onError` of the manager behind the proxy was told. */
+  readonly errors: SessionError[];
+  /** Everything that its hooks were told. */
+  readonly told: unknown[];
+  /** Waits until the database has done what has come through so far; what has not will never come. */
+  settle(): Promise<void>;
+}
+
+/** A database with an HTTP interface. */
+export interface FaultServer {
+  name: string;
+  open(): Promise<FaultBed>;
+}
+
+/** A store that sends its requests by a `fetch` and waits for so long. */
+type OpenStore = (fetch: typeof globalThis.fetch, timeout: number) => FullStore & {
+  createTable(): Promise<void>;
+};
+
+async function openBed(url: string, open: OpenStore, stop: () => Promise<void>): Promise<FaultBed> {
+  let proxy = startFaultProxy(url);
+  const faulty: Fetch = (input, init) => proxy.through(fetchWithTimeout(FETCH_TIMEOUT))(input, init);
+  const store = open(faulty as typeof fetch, STORE_TIMEOUT);
+  const trueStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
+  await trueStore.createTable();
+  const clock = new Clock();
+  const errors: SessionError[] = [];
+  const told: unknown[] = [];
+  const times = { now: clock.now, lifetime: HOUR, idleTimeout: 20 * MINUTE };
+  return {
+    get proxy() {
+      return proxy;
+    },
+    clock,
+    store,
+    trueStore,
+    errors,
+    told,
+    manager: sessions<Data>({
+      ...times,
+      store,
+      onEvent: (event) => void told.push(event),
+      onError(error, info) {
+        errors.push(error);
+        told.push(error, info.phase);
+      },
+    }),
+    truth: sessions<Data>({ ...times, store: trueStore }),
+    async settle() {
+      await proxy.stop();
+      proxy = startFaultProxy(url);
+    },
+    async [Symbol.asyncDispose]() {
+      await proxy.stop();
+      await stop();
+    },
+  };
+}
+
+const OPTIONS = { cleanup: "off" } as const;
+
+/** The databases that the matrix of faults is run on. */
+export const faultServers: readonly FaultServer[] = [
+  {
+    name: "LibSQLStore over HTTP",
+    async open() {
+      const { url } = await sharedLibSQL();
+      const table = freshTable();
+      return await openBed(url, (fetch, timeout) => {
+        const client = createClient({ url, authToken: CANARY.password, concurrency: Infinity, fetch });
+        return new LibSQLStore(client, { ...OPTIONS, table, timeout });
+      }, () => Promise.resolve());
+    },
+  },
+  {
+    name: "PlanetScaleStore",
+    async open() {
+      const gateway = await startGateway(await sharedMySQL(), { password: CANARY.password });
+      return await openBed(gateway.url, (fetch, timeout) => {
+        const client = new Client({ ...gateway.config(), fetch });
+        return new PlanetScaleStore(client, { ...OPTIONS, timeout });
+      }, () => gateway.stop());
+    },
+  },
+];

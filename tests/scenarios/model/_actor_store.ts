@@ -1,0 +1,188 @@
+/**
+ * The store as one actor has it: each call waits for its turn, may meet a fault, and is witnessed when it takes effect.
+ * @module
+ */
+
+import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../../mod.ts";
+import type {
+  DeleteExpiredOptions,
+  FindOptions,
+  NextRow,
+  StoredRow,
+  StoredSession,
+  StoreOptions,
+  TimedOptions,
+  WriteOptions,
+} from "../../../mod.ts";
+import type { FullStore } from "../../backends.ts";
+import type { Fault } from "./_program.ts";
+
+/** A store call as it takes effect, with its reply. */
+export type Effect =
+  | { method: "find"; token: string }
+  | { method: "create"; token: string; done: boolean }
+  | { method: "update"; token: string; next: string; now: number; done: boolean }
+  | { method: "touch"; token: string; now: number }
+  | { method: "delete"; token: string; done: boolean }
+  | { method: "deleteBySubject"; subject: string; except?: string; count: number }
+  | { method: "deleteExpired"; now: number; count: number }
+  | { method: "list"; subject?: string };
+
+/** Told of each effect, before anybody else has a turn. */
+export type Witness = (effect: Effect) => Promise<void>;
+
+/** What the store needs of its actor. */
+export interface Surroundings {
+  /** Waits for the actor's turn, then does the work before anybody else has one. */
+  turn<T>(label: string, work: () => Promise<T>): Promise<T>;
+  /** The same for work that nobody waits for. */
+  later(label: string, work: () => Promise<unknown>): void;
+  /** What becomes of the next call. */
+  nextFault(): Fault;
+  /** Sets off the signal of the actor's request. */
+  abort(): void;
+  /** A row is about to be read, perhaps in a way that cannot miss the last write. */
+  reads(primary: boolean): void;
+  /** A row is about to be written. */
+  writes(): void;
+  /** The fate of a row that was being written is open. */
+  doubts(): void;
+  /** Who is to be told of what the actor does now. */
+  witness(): Witness;
+}
+
+const FAILURES: Partial<Record<Fault, StoreErrorDetails>> = {
+  unsent: { reason: "unreachable", retryable: true },
+  refused: { reason: "rejected", retryable: false },
+  lost: { reason: "timeout", retryable: true, ambiguous: true },
+  late: { reason: "timeout", retryable: true, ambiguous: true },
+};
+
+export class ActorStore implements FullStore {
+  /** A turn may be long in coming. */
+  readonly timeout: number = Infinity;
+  readonly #store: FullStore;
+  readonly #actor: Surroundings;
+
+  constructor(store: FullStore, actor: Surroundings) {
+    this.#store = store;
+    this.#actor = actor;
+  }
+
+  find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    this.#actor.reads(options.primary ?? false);
+    return this.#read("find", () => this.#store.find(token, options), { method: "find", token });
+  }
+
+  create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
+    const send = () => this.#store.create(token, data, expiry, options);
+    return this.#writeRow("create", send, (done) => ({ method: "create", token, done }));
+  }
+
+  update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    const { now } = options;
+    const send = () => this.#store.update(token, expected, next, options);
+    return this.#writeRow(
+      "update",
+      send,
+      (done) => ({ method: "update", token, next: next.token ?? token, now, done }),
+    );
+  }
+
+  touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    const { now } = options;
+    const send = () => this.#store.touch(token, expiry, options);
+    return this.#write("touch", send, () => ({ method: "touch", token, now }));
+  }
+
+  delete(token: string, options?: StoreOptions): Promise<boolean> {
+    const send = () => this.#store.delete(token, options);
+    return this.#write("delete", send, (done) => ({ method: "delete", token, done }));
+  }
+
+  deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+    const { except } = options;
+    const send = () => this.#store.deleteBySubject(subject, options);
+    return this.#write("deleteBySubject", send, (count) => (
+      { method: "deleteBySubject", subject, except, count }
+    ));
+  }
+
+  deleteExpired(options: DeleteExpiredOptions): Promise<number> {
+    const { now } = options;
+    const send = () => this.#store.deleteExpired(options);
+    return this.#write("deleteExpired", send, (count) => ({ method: "deleteExpired", now, count }));
+  }
+
+  all(options: TimedOptions): AsyncGenerator<StoredRow> {
+    return this.#list("all", () => this.#store.all(options), { method: "list" });
+  }
+
+  findBySubject(subject: string, options: TimedOptions): AsyncGenerator<StoredRow> {
+    const send = () => this.#store.findBySubject(subject, options);
+    return this.#list("findBySubject", send, { method: "list", subject });
+  }
+
+  commit(): Promise<never> {
+    throw new Error("The manager never overwrites what it has not read");
+  }
+
+  stopCleanup(): void {}
+
+  async *#list(operation: StoreOperation, send: () => AsyncIterable<StoredRow>, effect: Effect) {
+    yield* await this.#read(operation, () => Array.fromAsync(send()), effect);
+  }
+
+  #read<T>(operation: StoreOperation, send: () => Promise<T>, effect: Effect): Promise<T> {
+    const witness = this.#actor.witness();
+    const fault = this.#actor.nextFault();
+    return this.#actor.turn(label(operation, fault), async () => {
+      if (fault === "broken") throw new Error("what a driver throws");
+      const failure = FAILURES[fault];
+      if (failure !== undefined) throw new SessionStoreError(operation, { ...failure, ambiguous: false });
+      if (fault === "aborted") this.#actor.abort();
+      const reply = await send();
+      await witness(effect);
+      return reply;
+    });
+  }
+
+  async #writeRow(
+    operation: StoreOperation,
+    send: () => Promise<boolean>,
+    effect: (done: boolean) => Effect,
+  ): Promise<boolean> {
+    this.#actor.writes();
+    try {
+      return await this.#write(operation, send, effect);
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || error.ambiguous) this.#actor.doubts();
+      throw error;
+    }
+  }
+
+  #write<T>(operation: StoreOperation, send: () => Promise<T>, effect: (reply: T) => Effect): Promise<T> {
+    const witness = this.#actor.witness();
+    const deliver = async () => {
+      const reply = await send();
+      await witness(effect(reply));
+      return reply;
+    };
+    let fault = this.#actor.nextFault();
+    // It ends sessions that were begun after it was given up: nothing tells them apart.
+    if (fault === "late" && operation === "deleteBySubject") fault = "lost";
+    return this.#actor.turn(label(operation, fault), async () => {
+      if (fault === "broken") throw new Error("what a driver throws");
+      if (fault === "aborted") this.#actor.abort();
+      if (fault === "lost" || fault === "twice") await deliver();
+      if (fault === "late") this.#actor.later(`late ${operation}`, deliver);
+      const failure = FAILURES[fault];
+      if (failure !== undefined) throw new SessionStoreError(operation, failure);
+      return await deliver();
+    });
+  }
+}
+
+function label(operation: StoreOperation, fault: Fault): string {
+  return fault === "none" ? operation : `${operation} (${fault})`;
+}
