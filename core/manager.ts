@@ -21,12 +21,12 @@ export interface SubjectSession<Data extends object = Record<string, unknown>> {
   /** Names the session in forms and links. It is of no use as a token. */
   readonly id: string;
   /** When the session was made, in milliseconds since the epoch; unknown where another service made it. */
-  readonly createdAt?: number;
+  readonly createdAt?: number | undefined;
   /**
    * When the session was last used, in milliseconds since the epoch, or up to `touchInterval` before; known only with
    * an idle timeout.
    */
-  readonly lastUsedAt?: number;
+  readonly lastUsedAt?: number | undefined;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
   readonly expiresAt: number;
   /** Whether it is the session given as `current`. */
@@ -98,7 +98,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    */
   async sessionsOf(
     subject: string,
-    options: SessionContext & { current?: Session<Data> } = {},
+    options: SessionContext & { current?: Session<Data> | undefined } = {},
   ): Promise<SubjectSession<Data>[]> {
     assertText(subject);
     const current = options.current && stateOf(options.current).row?.token;
@@ -162,7 +162,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    */
   async destroyAll(
     subject: string,
-    options: SessionContext & { except?: Session<Data> } = {},
+    options: SessionContext & { except?: Session<Data> | undefined } = {},
   ): Promise<number> {
     assertText(subject);
     const store = this.#engine.storeWith<SubjectStore>("deleteBySubject");

@@ -28,6 +28,7 @@ import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
+import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** A `fetch` handler that can ask for its request's session. */
@@ -112,13 +113,6 @@ async function finishThrown(
     console.error(error);
   }
   return answer;
-}
-
-function internalServerError(): Response {
-  return new Response("Internal Server Error\n", {
-    status: 500,
-    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
-  });
 }
 
 /** Workers pass `env` and an execution context after the request; Deno and Bun pass neither. */

@@ -30,6 +30,7 @@ import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
+import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -104,13 +105,19 @@ async function finishThrown(
   thrown: unknown,
 ): Promise<void> {
   if (responseOf(thrown) !== undefined) return respond(c, await request.finish(undefined, thrown));
-  const { headers } = await request.finish(
-    new Response(null),
-    thrown ?? new Error("The handler threw nothing"),
-  );
+  const error = thrown ?? new Error("The handler threw nothing");
+  const answer = await request.finish(internalServerError(), error);
+  if (!answer.headers.has("Set-Cookie")) throw error;
+  if (!(error instanceof Error)) {
+    // Hono hands it on to the platform, which knows no headers.
+    console.error(error);
+    return respond(c, answer);
+  }
   // Hono gives them to the response that app.onError makes.
-  for (const [name, value] of headers) c.header(name, value, { append: name !== "cache-control" });
-  throw thrown;
+  c.header("Vary", "Cookie");
+  c.header("Cache-Control", 'private, no-cache="Set-Cookie"');
+  for (const cookie of answer.headers.getSetCookie()) c.header("Set-Cookie", cookie, { append: true });
+  throw error;
 }
 
 function respond(c: Context, response: Response): void {

@@ -7,6 +7,7 @@ import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
 import { responseOf } from "./thrown.ts";
+import { forgetOthers, isToldWithin, remember, type Visit } from "./told.ts";
 import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
@@ -70,6 +71,8 @@ class RequestNotes {
   }
 }
 
+let visits = 0;
+
 /** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
 const NOTES = Symbol("@x/sessions");
 
@@ -82,6 +85,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   readonly #engine: Engine;
   readonly #request: Request;
   readonly #context: SessionContext & { token?: string | undefined };
+  readonly #began: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
   #hasFailed = false;
@@ -90,6 +94,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#engine = engine;
     this.#request = request;
     this.#context = context;
+    this.#began = ++visits;
+  }
+
+  get #visit(): Visit {
+    return { request: this.#request, began: this.#began };
   }
 
   get signal(): AbortSignal | undefined {
@@ -117,6 +126,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       response ??= thrown;
     }
     if (response === undefined) throw noResponse();
+    forgetOthers(response, this.#visit);
     if (shared === undefined) return response;
     const state = shared.state ?? await loaded(shared);
     if (state === undefined || shared.users > 0) return this.#mark(response);
@@ -199,7 +209,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
-    const inner = shared.cookie?.valueIn(response.headers);
+    const inner = isToldWithin(response, this.#visit) ? shared.cookie?.valueIn(response.headers) : undefined;
     try {
       await state.exclusively(async () => {
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
@@ -258,7 +268,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const notes = notesOf(this.#request);
     const others = notes.cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
     notes.cookies = [...others, setCookie];
-    return withCookie(response, setCookie);
+    const before = new Headers(response.headers);
+    const answer = withCookie(response, setCookie);
+    remember(answer, this.#visit, answer === response ? before : undefined);
+    return answer;
   }
 
   #replace(replaced: Response | undefined, error: Response): Response {

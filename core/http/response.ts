@@ -57,7 +57,10 @@ function abandon(response: Response): void {
 /** Changes the headers of a response, in place where that is possible. Its body is not looked at. */
 function withHeaders(response: Response, change: (headers: Headers) => void): Response {
   // One without a body may be an application's only one of its kind, for every request.
-  if (NULL_BODY.includes(response.status)) return copyOf(response, null, change);
+  const { status } = response;
+  if (NULL_BODY.includes(status) || (isRedirect(status) && !hasBody(response))) {
+    return copyOf(response, null, change);
+  }
   try {
     change(response.headers);
     return response;
@@ -65,6 +68,10 @@ function withHeaders(response: Response, change: (headers: Headers) => void): Re
     // Immutable: a redirect, or what fetch() gave.
     return withNewHeaders(response, change);
   }
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 /** Statuses of a response that never has a body. */
@@ -75,7 +82,20 @@ function withNewHeaders(response: Response, change: (headers: Headers) => void):
   if (response.status === 101) return upgrade(response, change);
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
-  return copyOf(response, response.body, change);
+  const { body } = response;
+  return copyOf(response, body, (headers) => {
+    // What fetch() gave is decoded: the coding is no longer that of the body, nor is the length.
+    if (response.url !== "" && headers.has("Content-Encoding") && isDeno()) {
+      headers.delete("Content-Encoding");
+      headers.delete("Content-Length");
+    }
+    change(headers);
+  });
+}
+
+/** Other runtimes send what fetch() gave with the headers that it came with, whatever they say. */
+function isDeno(): boolean {
+  return (globalThis as GlobalWithRuntimes).Deno !== undefined;
 }
 
 function copyOf(response: Response, body: BodyInit | null, change: (headers: Headers) => void): Response {
@@ -118,15 +138,33 @@ function refuseUpgrade(response: Response): Response {
   return upgrade(response, (headers) => headers.delete("Upgrade"));
 }
 
-/** Whether a response may be an application's only one of its kind, for every request: it has no body then. */
+/**
+ * Whether a response may be an application's only one of its kind, for every request. Where one with a body is sent twice
+ * runtimes throw, but for `@hono/node-server`: see `forgetOthers()`.
+ */
 function isShareable(response: Response): boolean {
-  if (response.status === 101) return true;
+  return response.status === 101 || NULL_BODY.includes(response.status) || !hasBody(response);
+}
+
+/** Without a look at the body itself, which would turn it into a stream of unknown length and type. */
+function hasBody(response: Response): boolean {
   // A body of text, a form or a Blob comes with a type.
-  if (response.headers.has("Content-Type") || response.bodyUsed) return false;
-  // By a clone: looking at a body itself turns it into a stream, which loses its length.
+  if (response.headers.has("Content-Type")) return true;
+  const { Bun, Deno, process } = globalThis as GlobalWithRuntimes;
+  // On Bun a clone loses the type of a text that is not ASCII.
+  if (Bun !== undefined) return !/^Response \(0 KB\)(?!.*ReadableStream)/s.test(Bun.inspect(response));
+  // On Node a clone of @hono/node-server's Response loses its type and its length.
+  if (Deno === undefined && process?.versions?.node !== undefined) return true;
+  if (response.bodyUsed) return true;
   const { body } = response.clone();
   body?.cancel().catch(() => {});
-  return body === null;
+  return body !== null;
+}
+
+interface GlobalWithRuntimes {
+  Bun?: { inspect(value: unknown): string };
+  Deno?: unknown;
+  process?: { versions?: { node?: string } };
 }
 
 /** Whether two `Set-Cookie` are of one name. */

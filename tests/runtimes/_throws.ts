@@ -67,7 +67,7 @@ export function frameworkResponse(thrown: unknown): Response | undefined {
     if (kind === "NEXT_REDIRECT") {
       return new Response(null, { status: 307, headers: { Location: fields[1]! } });
     }
-    if (kind === "NEXT_HTTP_ERROR_FALLBACK") return new Response("Not found", { status: Number(fields[0]) });
+    if (kind === "NEXT_HTTP_ERROR_FALLBACK") return new Response(null, { status: Number(fields[0]) });
   }
   if (thrown instanceof Redirect) {
     return new Response(null, { status: thrown.status, headers: { Location: thrown.location } });
