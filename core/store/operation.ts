@@ -42,8 +42,8 @@ export class Operation {
   readonly #mayHang: boolean;
   /** When the time is up, by the clock that is never set back. */
   #until = Infinity;
-  /** How long the last attempt took, in milliseconds. */
-  #took = 0;
+  /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
+  #lockWait = 0;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
     this.#context = context;
@@ -74,8 +74,8 @@ export class Operation {
   }
 
   /**
-   * Pauses before the next attempt; `false` where there is no time left for one that takes as long as the last. One
-   * that is broken off would only make uncertain what it did.
+   * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
+   * and says that nothing was written, one that is broken off would only make that uncertain.
    *
    * @param options `spread`: over how many milliseconds writers who collided spread, at least.
    */
@@ -88,7 +88,7 @@ export class Operation {
     // Attempts end even where no single call needs watching.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
     const ms = backoff(attempt, Math.max(10, spread), Math.max(250, 8 * spread));
-    if (signal?.aborted || this.#until - now <= ms + this.#took) return false;
+    if (signal?.aborted || this.#until - now <= ms + this.#lockWait) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
@@ -107,8 +107,9 @@ export class Operation {
     const started = performance.now();
     try {
       return await waitFor(call(options), this.#until - started, signal);
-    } finally {
-      this.#took = performance.now() - started;
+    } catch (error) {
+      if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
+      throw error;
     }
   }
 }
