@@ -110,18 +110,57 @@ Deno.test("What a handler dropped by throwing cannot be committed later", async 
   assertEquals(counting.calls(), {});
 });
 
-Deno.test("A session first asked for in a stream can be read, and not changed", async () => {
-  const manager = sessions<Data>();
+/** What a handler hears that asks for its session in the stream alone. */
+async function askedLate(init: ResponseInit, method = "GET"): Promise<[answer: string, reported: string[]]> {
+  const reported: string[] = [];
+  const manager = sessions<Data>({
+    onError: ({ code }, { phase }) => void reported.push(`${phase} ${code}`),
+  });
   const { headers } = await signedIn(manager);
-  const handler = withSessions(manager, (_request, getSession) =>
-    streamed(async () => {
-      const session = await getSession();
-      assertThrows(() => session.put("userId", 1), SessionClosedError);
-      return String(session.get("userId"));
-    }));
-  const response = await handler(new Request(URL, { headers }));
-  assertEquals(await response.text(), "42");
-  assertEquals([...response.headers], []);
+  const handler = withSessions(manager, (_request, getSession) => {
+    const { body } = streamed(async () => {
+      try {
+        const session = await getSession();
+        assertThrows(() => session.put("userId", 1), SessionClosedError);
+        return String(session.get("userId"));
+      } catch (error) {
+        assertInstanceOf(error, SessionClosedError);
+        return error.message;
+      }
+    });
+    return new Response(body, init);
+  });
+  const response = await handler(new Request(URL, { headers, method }));
+  return [await response.text(), reported];
+}
+
+const ASKED_LATE =
+  "Cannot load session: the response has started, and a shared cache may keep it for others; " +
+  "ask for the session before, or answer with Cache-Control: private";
+
+for (const own of [undefined, "public, max-age=60", "max-age=60", 'no-cache="X-Private"', "x-private"]) {
+  Deno.test(`A session first asked for in a stream is refused after Cache-Control: ${own}`, async () => {
+    const headers: Record<string, string> = own === undefined ? {} : { "Cache-Control": own };
+    assertEquals(await askedLate({ headers }), [ASKED_LATE, ["load ERR_SESSION_CLOSED"]]);
+  });
+}
+
+for (const own of ["private", "Private, max-age=5", "max-age=0,no-store", "no-cache"]) {
+  Deno.test(`A session first asked for in a stream can be read, and not changed, after ${own}`, async () => {
+    assertEquals(await askedLate({ headers: { "Cache-Control": own } }), ["42", []]);
+  });
+}
+
+Deno.test("A session first asked for in a stream can be read where the request was no GET", async () => {
+  assertEquals(await askedLate({}, "POST"), ["42", []]);
+});
+
+Deno.test("A refused session that nobody awaits ends no process", async () => {
+  const manager = sessions<Data>({ onError() {} });
+  const current = manager.begin(new Request(URL));
+  await current.finish(new Response());
+  current.session();
+  await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
 Deno.test("A session loaded anew in a stream is saved, and sends no cookie", async () => {
