@@ -60,15 +60,19 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  * response like any other. What the handler saved or ended itself, by `commit()` or `destroy()`, stands, and its
  * cookie goes out with the response of `app.onError`.
  *
- * Mount it by `use()`, around whatever may throw, rather than within `every()` or `some()`; and before `etag()`, whose
- * 304 keeps no cookie.
+ * `app.onError` starts afresh: the `c.var.session()` that it gets has forgotten what the handler changed, and what it
+ * changes itself is saved.
+ *
+ * Mount it by `use()`, around whatever may throw, rather than within `every()` or `some()`; before `etag()`, whose 304
+ * keeps no cookie; and before `timeout()`, whose answer is sent while the handler goes on: what that one changes late then
+ * throws `SessionClosedError`, and is otherwise saved for a browser that hears of no new token.
  *
  * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
  * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object
  * is new with every request: pass a manager there.
  * @throws {SessionConfigError} The manager is none, or an option is none.
  */
-export function honoSessions<Data extends object, Key extends string = "session", E extends Env = Env>(
+export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = Env>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
