@@ -142,6 +142,15 @@ Deno.test("fail() with the error that finish() is given too forgets once", async
   assertEquals([response.status, await held(manager, token)], [500, [1, "sorry", [1]]]);
 });
 
+Deno.test("finish() that is called once more after an error saves nothing", async () => {
+  const { manager, token, headers } = await signedIn();
+  const { finish, session } = manager.begin(new Request(URL, { headers }));
+  (await session()).put("n", 2);
+  await finish(new Response("page"), new Error("on purpose"));
+  await finish(new Response("page"));
+  assertEquals((await held(manager, token))[0], 1);
+});
+
 for (const saveOnServerError of [true, false]) {
   for (const status of [200, 404, 499, 500, 503, 599]) {
     Deno.test(`A ${status} saves with saveOnServerError ${saveOnServerError}, unless it is a 5xx and that is off`, async () => {
