@@ -1,4 +1,4 @@
-import type { StoreOperation } from "../core/errors.ts";
+import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
@@ -57,6 +57,8 @@ export interface SQLiteDriver {
     statements: SQLiteStatement[],
     kind: SQLiteKind,
   ): readonly SQLiteResult[] | Promise<readonly SQLiteResult[]>;
+  /** What its own errors mean, where SQLite's do not say it. */
+  classify?(error: unknown): StoreErrorDetails | undefined;
 }
 
 /** From the start of SQLite's Julian days to the start of 1970, in milliseconds. */
@@ -279,7 +281,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       const work = whenUnlocked(() => driver.send(statements, kind), patience, isLocal ? 8 : 100, signal);
       return await (isLocal ? work : waitFor(work, timeout, signal));
     } catch (error) {
-      const classify = () => classifySQLiteError(error, this.#name, this.#sql.subjectIndex);
+      const classify = () =>
+        driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.#sql.subjectIndex);
       throw toStoreError(operation, error, kind !== "read" && operation !== "find", classify);
     }
   }
