@@ -1,5 +1,5 @@
 import type { StoredRow } from "../core/store.ts";
-import { equalBytes } from "../core/state/record.ts";
+import { equalBytes } from "../core/bytes/equal.ts";
 import { inDoubt } from "../core/store/failure.ts";
 
 /** A session under its new token. */

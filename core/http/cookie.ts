@@ -11,7 +11,7 @@ export class SessionCookie {
     this.#variant = (settings.secure === "auto" ? https : settings.secure) ? "secure" : "plain";
   }
 
-  get #name(): string {
+  get name(): string {
     return this.#settings.names[this.#variant];
   }
 
@@ -24,7 +24,7 @@ export class SessionCookie {
     if (header === null) return tokens;
     for (const pair of header.split(";")) {
       const equals = pair.indexOf("=");
-      if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.#name) continue;
+      if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.name) continue;
       const value = withoutBlanks(pair.slice(equals + 1));
       if (!isToken(value) || tokens.includes(value)) continue;
       tokens.push(value);
@@ -46,13 +46,21 @@ export class SessionCookie {
     return this.#text("", "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0");
   }
 
+  /** What a response gives the browser already; `undefined` where it gives it nothing. */
+  valueIn(headers: Headers): string | undefined {
+    if (!headers.has("Set-Cookie")) return undefined;
+    const start = `${this.name}=`;
+    const last = headers.getSetCookie().findLast((text) => text.startsWith(start));
+    return last?.slice(start.length).split(";", 1)[0];
+  }
+
   /** Whether a session cookie outlives the browser even without `rememberMe`. */
   get persists(): boolean {
     return this.#settings.persist;
   }
 
   #text(value: string, expiry: string): string {
-    return `${this.#name}=${value}${expiry}${this.#settings.attributes[this.#variant]}`;
+    return `${this.name}=${value}${expiry}${this.#settings.attributes[this.#variant]}`;
   }
 }
 

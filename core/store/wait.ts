@@ -17,12 +17,13 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
  */
 export async function waitFor<T>(
-  work: Promise<T>,
+  work: T | Promise<T>,
   ms: number,
   signal?: AbortSignal,
   onTimer?: (timer: unknown) => void,
 ): Promise<T> {
-  if (ms === Infinity && signal === undefined) return await work;
+  // Hooks and stores written in JavaScript may give a value in place of a promise.
+  if ((ms === Infinity && signal === undefined) || !(work instanceof Promise)) return await work;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
   const givenUp = new Promise<never>((_, reject) => {

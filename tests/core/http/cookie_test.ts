@@ -6,7 +6,7 @@ import { isToken, newToken } from "../../../core/bytes/token.ts";
 import type { CookieOptions } from "../../../mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
 
-const [A, B, C] = ["a".repeat(43), "b".repeat(43), "c".repeat(43)];
+const [A, B, C] = ["A".repeat(43), "E".repeat(43), "c".repeat(43)];
 
 function cookie(options: CookieOptions = {}, https = true): SessionCookie {
   return new SessionCookie(readCookieOptions(new OptionsReader(options)), https);
