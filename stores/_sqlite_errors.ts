@@ -45,8 +45,7 @@ export function classifySQLiteError(
     retryable: false,
     ...(advice && { advice }),
   });
-  const isForeign = (what: string) =>
-    final("schema", `${what}; name another table in the option "table" and run createTable()`);
+  const useOther = 'name another table in the option "table" and run createTable()';
   if (isBusy(error)) return { reason: "busy", retryable: true };
   if (/no such table/i.test(text)) {
     return final("schema", `there is no table ${table}; run createTable() of the store once`);
@@ -57,10 +56,18 @@ export function classifySQLiteError(
     const statement = `ALTER TABLE "${table}" ADD COLUMN subject TEXT; ${subjectIndex}`;
     return final("schema", `the table ${table} has no column for subjects; run ${statement}`);
   }
-  if (column) return isForeign(`the table ${table} has no column ${column}, so it is another program's`);
+  if (column) {
+    return final(
+      "schema",
+      `the table ${table} has no column ${column}, so it is another program's; ${useOther}`,
+    );
+  }
   if (/ON CONFLICT clause/.test(text)) {
     const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
-    return isForeign(`the column token of the table ${table} is not unique: run ${statement}`);
+    return final(
+      "schema",
+      `the column token of the table ${table} is not unique; run ${statement}, or ${useOther}`,
+    );
   }
   if (/CLIENT_CLOSED|not open|closed database/.test(text)) return final("rejected", "the client is closed");
   if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return final("unauthorized");

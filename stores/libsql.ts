@@ -50,29 +50,35 @@ export interface LibSQLStatement {
 
 /** What a statement gave. */
 export interface LibSQLResult {
-  /** Its rows, each with its columns in the order of the statement. */
-  readonly rows: readonly object[];
+  /** Its rows, each with its columns by position. */
+  readonly rows: readonly { readonly [column: number]: unknown }[];
   /** How many rows it changed. */
   readonly rowsAffected?: number;
 }
 
-/**
- * What the store calls of a client: any of `@libsql/client`, `@tursodatabase/serverless` (its `/compat` too) and
- * `@tursodatabase/database` fits.
- */
+/** What the store calls of an `@libsql/client`: any client of it fits. */
 export interface LibSQLClient {
-  /** Runs one statement. Without it a batch of one is sent. */
-  execute?(statement: LibSQLStatement): Promise<LibSQLResult>;
-  /** Runs statements: with `"write"` in one transaction, on the primary. */
-  batch(statements: LibSQLStatement[], mode?: "write"): Promise<LibSQLResult[]>;
+  /** Runs one statement. */
+  execute(statement: LibSQLStatement): Promise<LibSQLResult>;
+  /** Runs statements in one transaction. */
+  batch(statements: LibSQLStatement[], mode: "write"): Promise<LibSQLResult[]>;
   /** `"file"` for a database in this process. */
   readonly protocol?: string;
-  /** Whether a transaction of the application's is open on the client's only connection. */
-  readonly inTransaction?: boolean;
   /** Runs statements without parameters. Needed for a database in a file. */
   executeMultiple?(sql: string): Promise<void>;
   /** Opens new connections. Needed for a database in a file. */
   reconnect?(): void | Promise<void>;
+}
+
+/** What the store calls of a client of `@tursodatabase/serverless`, also of its `/compat`, or `@tursodatabase/database`. */
+export interface TursoClient {
+  /** Runs statements: with `"write"` in one transaction. A row has its columns in the order of the statement. */
+  batch(
+    statements: LibSQLStatement[],
+    mode?: "write",
+  ): Promise<readonly { readonly rows: readonly object[]; readonly rowsAffected?: number }[]>;
+  /** Whether a transaction of the application's is open on the client's only connection. */
+  readonly inTransaction?: boolean;
 }
 
 /** Options of {@linkcode LibSQLStore}. */
@@ -93,17 +99,21 @@ export class LibSQLStore extends SQLiteTableStore {
    * transactions that others have open on it.
    * @throws {SessionConfigError} An option is wrong.
    */
-  constructor(client: LibSQLClient, options: LibSQLStoreOptions = {}) {
+  constructor(client: LibSQLClient | TursoClient, options: LibSQLStoreOptions = {}) {
     const reader = new OptionsReader(options);
     if (typeof client?.batch !== "function") {
       reader.problems.push('"client" must be a client of @libsql/client or of Turso');
     }
-    super(client?.protocol === "file" ? fileDriver(client) : clientDriver(client), reader);
+    super(isFile(client) ? fileDriver(client) : clientDriver(client), reader);
   }
 }
 
+function isFile(client: LibSQLClient | TursoClient | undefined): client is LibSQLClient {
+  return (client as LibSQLClient | undefined)?.protocol === "file";
+}
+
 /** A database that is asked over HTTP, or by a client that works in the background. */
-function clientDriver(client: LibSQLClient): SQLiteDriver {
+function clientDriver(client: TursoClient & Partial<Pick<LibSQLClient, "execute">>): SQLiteDriver {
   return {
     isLocal: false,
     async send(statements, kind) {
