@@ -201,15 +201,16 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     if (!isAscii(token)) return false;
-    if (this.#renewal !== undefined && next.token !== undefined) {
-      const { token: newToken, expiry = 0 } = next;
+    const newToken = next.token === token ? undefined : next.token;
+    if (this.#renewal !== undefined && newToken !== undefined) {
+      const { expiry = 0 } = next;
       return await this.#renewal.renew(token, expected, { ...next, token: newToken, expiry }, options.now);
     }
     const assignments = ["data = ?"];
     const args: PlanetScaleValue[] = [next.data];
-    if (next.token !== undefined) {
+    if (newToken !== undefined) {
       assignments.push("token = ?");
-      args.push(next.token);
+      args.push(newToken);
     }
     if (next.expiry !== undefined) {
       assignments.push("expiry = ?");
@@ -230,7 +231,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       if (isDuplicate(error)) return false;
       throw error;
     }
-    if (updated && next.token !== undefined && next.mark !== undefined) {
+    if (updated && newToken !== undefined && next.mark !== undefined) {
       const { sql, args } = this.#insert(token, next.mark.data, next.mark.expiry, undefined);
       // The renewal stands, whatever becomes of its mark.
       await this.#write("update", sql, args).catch(() => {});
