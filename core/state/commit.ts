@@ -1,5 +1,4 @@
 import { equalBytes } from "../bytes/equal.ts";
-import { jsonCodec } from "../bytes/json_codec.ts";
 import { hashToken, newNonce, newToken, publicId } from "../bytes/token.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
@@ -165,11 +164,9 @@ export class Commit {
       next.token = storedToken;
       next.mark = this.#mark(record);
     }
-    // An SCS service, which reads gob, empties the column with each write of its own.
-    const isShared = this.#settings.codec !== jsonCodec;
-    if (changes.subject !== undefined || changes.renew || isShared) {
-      next.subject = record.subject ?? (changes.subject === null ? null : undefined);
-    }
+    // Also where it did not change: a write of an SCS service empties the column.
+    const subject = record.subject ?? (changes.subject === null ? null : undefined);
+    if (subject !== undefined) next.subject = subject;
     return next;
   }
 
