@@ -17,6 +17,7 @@ export interface OfferedToken {
 }
 
 const NONE: readonly OfferedToken[] = [];
+const NO_TOKENS: readonly string[] = [];
 
 /** A cookie that the browser has to be told of. */
 export interface Announcement {
@@ -45,6 +46,8 @@ export class SessionState {
   pending: PendingWrite | undefined;
   /** What the browser offered where no session was found. */
   offered: readonly OfferedToken[] = NONE;
+  /** Further tokens of the request's cookies: there was a session before it was their turn. */
+  untried: readonly string[] = NO_TOKENS;
   /** How the session went away elsewhere, once that is known. It stays so for this request. */
   gone: "ended" | "renewed" | undefined;
   /** What the browser hears with the response: the cookie of the last commit that changed it. */
@@ -242,6 +245,7 @@ export class SessionState {
     this.changes = undefined;
     this.pending = undefined;
     this.offered = NONE;
+    this.untried = NO_TOKENS;
     this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";

@@ -27,6 +27,15 @@ export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 export const DEFAULT_TIMEOUT = 5_000;
 /** How often a call is sent altogether where its failure may pass. */
 export const ATTEMPTS = 3;
+/** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
+export interface Growth {
+  base: number;
+  growth: number;
+  cap: number;
+}
+
+/** How pauses after a failure grow. */
+const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 
 /**
  * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
@@ -42,8 +51,8 @@ export class Operation {
   readonly #mayHang: boolean;
   /** When the time is up, by the clock that is never set back. */
   #until = Infinity;
-  /** How long the last attempt took, in milliseconds. */
-  #took = 0;
+  /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
+  #lockWait = 0;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
     this.#context = context;
@@ -67,28 +76,26 @@ export class Operation {
         const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
         this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
         const again = mayPass(failure, mode) && attempt < ATTEMPTS &&
-          await this.pause(attempt, { signal: mode === "read" ? this.#context.signal : undefined });
+          await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.#context.signal : undefined);
         if (!again) throw this.inDoubt ? inDoubt(failure) : failure;
       }
     }
   }
 
   /**
-   * Pauses before the next attempt; `false` where there is no time left for one that takes as long as the last. One
-   * that is broken off would only make uncertain what it did.
-   *
-   * @param options `spread`: over how many milliseconds writers who collided spread, at least.
+   * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
+   * and says that nothing was written, one that is broken off would only make that uncertain.
    */
   async pause(
     attempt: number,
-    options: { signal?: AbortSignal | undefined; spread?: number } = {},
+    { base, cap, growth }: Growth = AFTER_FAILURE,
+    signal?: AbortSignal,
   ): Promise<boolean> {
-    const { signal, spread = 0 } = options;
     const now = performance.now();
     // Attempts end even where no single call needs watching.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
-    const ms = backoff(attempt, Math.max(10, spread), Math.max(250, 8 * spread));
-    if (signal?.aborted || this.#until - now <= ms + this.#took) return false;
+    const ms = backoff(attempt, base, cap, growth);
+    if (signal?.aborted || this.#until - now <= ms + this.#lockWait) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
@@ -107,8 +114,9 @@ export class Operation {
     const started = performance.now();
     try {
       return await waitFor(call(options), this.#until - started, signal);
-    } finally {
-      this.#took = performance.now() - started;
+    } catch (error) {
+      if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
+      throw error;
     }
   }
 }
