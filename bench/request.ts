@@ -1,89 +1,137 @@
 /**
- * What a session costs a request: its time over a bare Hono handler, beside other libraries in the same process.
+ * What a session costs a request, beside other libraries in the same process: on Deno from the sources, on Node and Bun
+ * from the packed package.
  *
- *     deno run --allow-env bench/request.ts
+ *     deno run --allow-all --no-lock bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
- * Each figure is the lower quartile of `ROUNDS` (40) rounds that take turns, so that whatever else the machine does meets
- * all alike and counts little. Read ratios rather than microseconds. `ONLY` names the libraries that are to be run, separated by commas.
+ * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. Rounds of all libraries take
+ * turns, and are long enough that each pays for its own garbage. `CLOCK=cpu` counts the processor's time in place of the time
+ * that passes, for a machine that does other work. `ONLY` names the libraries that are run, `CASES` the columns, both
+ * separated by commas; bare Hono always runs.
  *
  * @module
  */
 
-import { bare, type Subject, subjects } from "./_peers.ts";
+import { CPU_TIME, measure, steps } from "./_measure.ts";
+import { chosenBy, circumstances, figure, markdownTable, numberSetting } from "./_report.ts";
+import { bareHono } from "./subjects/bare_hono.ts";
+import { oursAsInstalled, oursWithIdleTimeout } from "./subjects/ours.ts";
+import { type Route, ROUTES, seen, type Subject, VALUES } from "./subjects/subject.ts";
 
-const ROUNDS = Number(read("ROUNDS") ?? 40);
-const ONLY = read("ONLY")?.split(",");
-/** Requests of one round. */
-const REQUESTS = 500;
+/**
+ * Modules in `peers/`. They are loaded by name, so that their packages are in no module graph of the project: whoever tests
+ * or checks it would have to fetch them.
+ */
+const PEERS = ["hono_sessions", "hono_session", "iron_session", "express_session", "better_auth"] as const;
 
-const CASES = [
-  { name: "no cookie", path: "/", withCookie: false },
-  { name: "untouched", path: "/", withCookie: true },
-  { name: "read", path: "/read", withCookie: true },
-  { name: "write", path: "/write", withCookie: true },
-] as const;
-
-/** Environment variables need a permission that nobody has to give. */
-function read(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch {
-    return undefined;
-  }
+interface Case {
+  name: string;
+  route: Route;
+  withCookie: boolean;
 }
 
-/** The cookie of a session that the subject made. */
-async function signIn(subject: Subject): Promise<string> {
-  const response = await subject.fetch(new Request("https://example.com/write"));
-  const cookies = response.headers.getSetCookie().map((text) => text.split(";")[0]!);
-  if (cookies.length === 0) throw new Error(`${subject.name} set no cookie`);
-  return cookies.join("; ");
-}
+const CASES: readonly Case[] = [
+  { name: "no cookie", route: "untouched", withCookie: false },
+  { name: "untouched", route: "untouched", withCookie: true },
+  { name: "read", route: "read", withCookie: true },
+  { name: "read an object", route: "object", withCookie: true },
+  { name: "write", route: "write", withCookie: true },
+  { name: "new session", route: "write", withCookie: false },
+];
 
-/** Microseconds a request, on average of one round. */
-async function round(subject: Subject, path: string, headers: Record<string, string>): Promise<number> {
-  const started = performance.now();
-  for (let request = 0; request < REQUESTS; request++) {
-    await subject.fetch(new Request(`https://example.com${path}`, { headers }));
-  }
-  return (performance.now() - started) * 1_000 / REQUESTS;
-}
+const ROUNDS = numberSetting("ROUNDS", 40);
+const REQUESTS = numberSetting("REQUESTS", 500);
+const isChosen = chosenBy("ONLY");
+const isChosenCase = chosenBy("CASES");
 
-function lowerQuartile(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 4)]!;
+const everyone: Subject[] = [bareHono(), oursAsInstalled(), oursWithIdleTimeout()];
+/** On Node types have been stripped. */
+const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+for (const name of PEERS) {
+  const { href } = new URL(`peers/${name}.${extension}`, import.meta.url);
+  const { subjects } = await import(href) as { subjects: readonly Subject[] };
+  everyone.push(...subjects);
 }
+const baseOf = (wanted: Subject["base"]) =>
+  everyone.find(({ kind, base }) => kind === "base" && base === wanted)!;
+const bases = { hono: baseOf("hono"), express: baseOf("express") };
+const subjects = everyone.filter(({ kind, name }) => kind !== "base" && isChosen(name));
+const cases = CASES.filter(({ name }) => isChosenCase(name));
+const neededBases = Object.values(bases).filter(({ base }) =>
+  base === "hono" || subjects.some((subject) => subject.base === base)
+);
 
-const chosen = subjects.filter(({ name }) => ONLY === undefined || ONLY.includes(name));
 const cookies = new Map<Subject, string>();
-for (const subject of chosen) cookies.set(subject, await signIn(subject));
+for (const subject of subjects) {
+  const cookie = await subject.signIn();
+  if (cookie === "") throw new Error(`${subject.name} set no cookie`);
+  cookies.set(subject, cookie);
+  await assertWorks(subject, cookie);
+}
 const anyCookie = cookies.values().next().value!;
 
-console.log(
-  `Time over a bare Hono handler in microseconds, and how many times that of ${chosen[0]!.name}\n`,
-);
-console.log(["", ...CASES.map(({ name }) => name)].map((text) => text.padEnd(30)).join("").trimEnd());
-const table = new Map(chosen.map((subject) => [subject, [] as number[]]));
-const bareTimes: number[] = [];
-for (const { path, withCookie } of CASES) {
-  const times = new Map<Subject, number[]>([bare, ...chosen].map((subject) => [subject, []]));
-  for (let turn = -5; turn < ROUNDS; turn++) {
-    for (const [subject, taken] of times) {
-      const cookie = cookies.get(subject) ?? anyCookie;
-      const time = await round(subject, path, withCookie ? { cookie } : {});
-      // The first rounds are for the compiler.
-      if (turn >= 0) taken.push(time);
-    }
+/** Microseconds of a request, by case and subject. */
+const results = new Map<Case, Map<Subject, number>>();
+for (const one of cases) {
+  const able = subjects.filter(({ lacks }) => !lacks?.includes(one.route));
+  const rounds = new Map([...neededBases, ...able].map((subject) => {
+    const cookie = one.withCookie ? cookies.get(subject) ?? anyCookie : undefined;
+    return [subject, steps(REQUESTS, () => subject.send(ROUTES[one.route], cookie))];
+  }));
+  results.set(one, await measure(rounds, { rounds: ROUNDS }));
+}
+
+/** That its sessions are really found and kept: what is refused costs little. */
+async function assertWorks(subject: Subject, cookie: string): Promise<void> {
+  seen.value = undefined;
+  await subject.send(ROUTES.read, cookie);
+  if (seen.value !== VALUES.name) throw new Error(`${subject.name} found ${seen.value} in its session`);
+  if (subject.lacks?.includes("write")) return;
+  const counts: unknown[] = [];
+  for (let write = 0; write < 2; write++) {
+    await subject.send(ROUTES.write, cookie);
+    counts.push(seen.value);
   }
-  const own = lowerQuartile(times.get(bare)!);
-  bareTimes.push(own);
-  for (const [subject, row] of table) row.push(lowerQuartile(times.get(subject)!) - own);
+  // What is in a cookie starts from that cookie again.
+  const expected = subject.kind === "cookie" ? [2, 2] : [2, 3];
+  if (counts.join() !== expected.join()) throw new Error(`${subject.name} counted ${counts}`);
 }
-const first = table.get(chosen[0]!)!;
-for (const [{ name }, row] of table) {
-  const cells = row.map((time, index) => {
-    const times = name === chosen[0]!.name ? "" : ` (x ${(time / first[index]!).toFixed(1)})`;
-    return `${time.toFixed(1)}${times}`.padEnd(30);
-  });
-  console.log(name.padEnd(30) + cells.join("").trimEnd());
+
+/** What a request takes with the library, on Hono: for one that stands on another base, that base's time is exchanged. */
+function onHono(subject: Subject, one: Case): number {
+  const times = results.get(one)!;
+  const time = times.get(subject) ?? NaN;
+  return subject.base === "hono" ? time : time - times.get(bases[subject.base])! + times.get(bases.hono)!;
 }
-console.log(`\n${bare.name}: ${bareTimes.map((time) => time.toFixed(1)).join(", ")}`);
+
+/** The fastest other library that keeps sessions in a store. */
+function fastestPeer(one: Case): number {
+  return Math.min(
+    ...subjects.filter(({ kind }) => kind === "store").map((peer) => onHono(peer, one)).filter((time) =>
+      time > 0
+    ),
+  );
+}
+
+const table = (of: readonly Subject[], cell: (subject: Subject, one: Case) => number, decimals: number) =>
+  markdownTable(
+    ["", ...cases.map(({ name }) => name)],
+    of.map((subject) => [subject.name, ...cases.map((one) => figure(cell(subject, one), decimals))]),
+  );
+
+console.log(
+  `${circumstances()}; ${ROUNDS} rounds of ${REQUESTS} requests${CPU_TIME ? ", processor time" : ""}\n`,
+);
+console.log("Microseconds of a request:\n");
+console.log(table([...neededBases, ...subjects], (subject, one) => results.get(one)!.get(subject) ?? NaN, 1));
+console.log(
+  "\nTimes bare Hono (express-session: with the time of bare Express exchanged for that of bare Hono):\n",
+);
+console.log(table(subjects, (subject, one) => onHono(subject, one) / results.get(one)!.get(bases.hono)!, 2));
+const own = subjects.filter(({ kind }) => kind === "ours");
+if (own.length > 0 && own.length < subjects.length) {
+  console.log("\nTimes the fastest other library that keeps sessions in a store:\n");
+  console.log(table(own, (subject, one) => onHono(subject, one) / fastestPeer(one), 2));
+}

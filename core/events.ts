@@ -1,4 +1,5 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
+import { waitFor } from "./store/wait.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that
@@ -39,14 +40,17 @@ export interface SessionErrorInfo {
 }
 
 /**
- * Hears of every error of a request, and of a touch or a clean-up that nobody waits for; what `manager.load()` and the
- * like throw is for who called them. A `Response` that it returns is sent in place of the default one; what it throws
- * is ignored.
+ * Hears of every error of a request, and of a touch or a clean-up that nobody waits for. What `manager.load()` and the
+ * like throw is for the caller alone. A `Response` that it returns is sent in place of the default one. What it throws
+ * is ignored, and a response waits for it for a second at most.
  */
 export type SessionErrorHook = (
   error: AnySessionError,
   info: SessionErrorInfo,
 ) => Response | void | Promise<Response | void>;
+
+/** How long a response waits for `onError`, in milliseconds. */
+const LONGEST_HOOK = 1_000;
 
 /** Calls the user's hooks so that nothing they do can change what the library does. */
 export class Hooks {
@@ -71,9 +75,10 @@ export class Hooks {
     this.event?.(make());
   }
 
+  /** What the user's hook answers. Never rejects, and never waits for longer than {@linkcode LONGEST_HOOK}. */
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
-      const response = await this.#onError(error as AnySessionError, info);
+      const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
       return response instanceof Response ? response : undefined;
     } catch {
       return undefined;

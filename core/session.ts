@@ -1,5 +1,6 @@
-import { SessionEncodeError } from "./errors.ts";
-import { isReserved } from "./state/record.ts";
+import type { Engine, Surroundings } from "./engine.ts";
+import { SessionEncodeError, SessionError } from "./errors.ts";
+import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
 
 /** What a commit gives back. */
@@ -8,15 +9,6 @@ export interface CommitResult {
   token: string;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
   expiry: number;
-}
-
-/** What a session needs of its manager. */
-export interface SessionBackend {
-  /** A moment one lifetime from now. */
-  newDeadline(): number;
-  commit(state: SessionState): Promise<CommitResult>;
-  destroy(state: SessionState): Promise<void>;
-  merge(state: SessionState, token: string): Promise<void>;
 }
 
 /** The state behind a session, for the manager alone. Throws a `TypeError` for what is no session. */
@@ -49,12 +41,14 @@ export type SessionKey<Data> = keyof Data & string;
  */
 export class Session<Data extends object = Record<string, unknown>> {
   readonly #state: SessionState;
-  readonly #backend: SessionBackend;
+  readonly #engine: Engine;
+  readonly #surroundings: Surroundings;
 
   /** @ignore Sessions come from a manager. */
-  constructor(state: SessionState, backend: SessionBackend) {
+  constructor(state: SessionState, engine: Engine, surroundings: Surroundings) {
     this.#state = state;
-    this.#backend = backend;
+    this.#engine = engine;
+    this.#surroundings = surroundings;
   }
 
   static {
@@ -164,12 +158,12 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   /** Whether there is a value under the key. */
   exists(key: SessionKey<Data>): boolean {
-    return this.#state.record.values.has(key);
+    return this.#state.exists(key);
   }
 
   /** The keys of all values, sorted. */
   keys(): SessionKey<Data>[] {
-    return [...this.#state.record.values.keys()].sort() as SessionKey<Data>[];
+    return this.#state.keys() as SessionKey<Data>[];
   }
 
   /**
@@ -228,7 +222,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * kept as a value, `__rememberMe`, as SCS keeps it: `keys` shows it, and `clear` removes it.
    */
   rememberMe(remember: boolean): void {
-    this.#state.rememberMe(remember);
+    this.#state.put(REMEMBER_ME, remember);
   }
 
   /**
@@ -237,7 +231,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * (OWASP ASVS 5.0, 7.2.4). The deadline starts anew.
    */
   renewToken(): void {
-    this.#state.renew(this.#backend.newDeadline());
+    this.#state.renew(this.#engine.newDeadline());
   }
 
   /**
@@ -258,14 +252,16 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   /**
    * Ends the session at once, in the store and in the browser. What follows in this request is a new, empty
-   * session, of which nothing is saved unless something is put into it. Await it: what is put before it is done ends
+   * session; nothing of it is saved unless something is put into it. Await it: what is put before it is done ends
    * with the session.
    *
    * @throws {SessionStoreError} The store failed, and the session may live on.
    */
-  async destroy(): Promise<void> {
-    this.#state.assertOpen();
-    await this.#backend.destroy(this.#state);
+  destroy(): Promise<void> {
+    return this.#perform(async (state) => {
+      state.assertOpen();
+      await this.#engine.destroy(state, this.#surroundings);
+    });
   }
 
   /**
@@ -276,9 +272,11 @@ export class Session<Data extends object = Record<string, unknown>> {
    *
    * @throws {SessionStoreError} The store failed.
    */
-  async mergeSession(token: string): Promise<void> {
-    this.#state.assertOpen();
-    await this.#backend.merge(this.#state, token);
+  mergeSession(token: string): Promise<void> {
+    return this.#perform(async (state) => {
+      state.assertOpen();
+      await this.#engine.merge(state, token, this.#surroundings);
+    });
   }
 
   /**
@@ -292,8 +290,16 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionEncodeError} A value cannot be stored.
    * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
    */
-  async commit(): Promise<CommitResult> {
-    return await this.#backend.commit(this.#state);
+  commit(): Promise<CommitResult> {
+    return this.#perform(async (state) => {
+      const isNew = state.row === undefined && !state.ended;
+      if (state.hasChanges() || isNew) state.assertOpen();
+      if (state.hasChanges() || isNew || state.row !== undefined) {
+        await this.#engine.commit(state, this.#surroundings);
+      }
+      const { row, record: { deadline }, token = "" } = state;
+      return { token, expiry: Math.min(row?.expiry ?? deadline, deadline) };
+    });
   }
 
   /** Shows the status alone: a session that is logged by mistake gives nothing away. */
@@ -307,9 +313,22 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   #pop(key: string): unknown {
-    const value = this.#state.record.values.get(key);
+    const value = this.#state.get(key);
     this.#state.remove(key);
     return value;
+  }
+
+  /** Runs what waits for the store after what came before it, and tells of its errors. */
+  #perform<T>(work: (state: SessionState) => Promise<T>): Promise<T> {
+    const run = this.#state.exclusively(() => work(this.#state));
+    if (this.#surroundings.report === undefined) return run;
+    const told = run.catch(async (error) => {
+      if (error instanceof SessionError) await this.#surroundings.report?.(error);
+      throw error;
+    });
+    // A handler that forgets to await it must not end the process: the error was told.
+    told.catch(() => {});
+    return told;
   }
 }
 

@@ -1,5 +1,5 @@
 import { SessionConfigError } from "../core/errors.ts";
-import { SessionManager } from "../core/manager.ts";
+import type { SessionManager } from "../core/manager.ts";
 
 /**
  * A manager for each `env` object of Workers, made when it is first seen: `env` stays the same for the life of an
@@ -8,7 +8,7 @@ import { SessionManager } from "../core/manager.ts";
 export function perEnvironment<Data extends object, Argument>(
   manager: SessionManager<Data> | ((argument: Argument) => SessionManager<Data>),
 ): (environment: unknown, argument: Argument) => SessionManager<Data> {
-  if (manager instanceof SessionManager) return () => manager;
+  if (isManager<Data>(manager)) return () => manager;
   if (typeof manager !== "function") {
     throw new SessionConfigError([
       "the first argument must be a session manager, or a function that makes one",
@@ -26,13 +26,18 @@ export function perEnvironment<Data extends object, Argument>(
   };
 }
 
+/** By what it has: an application may hold two copies of this package. */
+function isManager<Data extends object>(value: unknown): value is SessionManager<Data> {
+  return typeof (value as Partial<SessionManager<Data>> | null | undefined)?.begin === "function";
+}
+
 function make<Data extends object, Argument>(
   manager: (argument: Argument) => SessionManager<Data>,
   argument: Argument,
 ): SessionManager<Data> {
   try {
     const made: unknown = manager(argument);
-    if (made instanceof SessionManager) return made;
+    if (isManager<Data>(made)) return made;
     const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
     throw new SessionConfigError([`the function must return a session manager, and returned ${what}`]);
   } catch (error) {

@@ -23,9 +23,12 @@
  */
 
 import { SessionConfigError } from "../core/errors.ts";
+import type { RequestSession } from "../core/http/request.ts";
+import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
-import { isResponse } from "./_is_response.ts";
+import type { SessionContext } from "../core/store/operation.ts";
+import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** A `fetch` handler that can ask for its request's session. */
@@ -80,35 +83,40 @@ export function withSessions<Data extends object>(
     throw new SessionConfigError(["the second argument must be a handler of requests"]);
   }
   return async function sessionHandler(request: Request, ...rest: unknown[]): Promise<Response> {
-    const { waitUntil } = executionContext(rest);
+    const context = executionContext(rest);
     const [environment] = rest;
-    const current = managerOf(environment, environment).begin(request, { waitUntil });
-    let response: Response;
+    const current = managerOf(environment, environment).begin(request, context);
     try {
-      response = await handler(request, () => current.session(), ...rest);
+      return await current.finish(await handler(request, current.session, ...rest));
     } catch (thrown) {
-      const error: unknown = thrown ?? new Error("The handler threw nothing");
-      if (isResponse(error)) return await current.finish(undefined, error);
-      const answer = await current.finish(internalServerError(), error);
-      if (!answer.headers.has("Set-Cookie")) throw error;
-      // The browser hears of what the handler saved or ended itself, and the operator of the error all the same.
-      if (waitUntil === undefined) console.error(error);
-      else waitUntil(Promise.reject(error));
-      return answer;
+      return await finishThrown(current, thrown ?? new Error("The handler threw nothing"), context);
     }
-    return await current.finish(response);
   };
 }
 
-function internalServerError(): Response {
-  return new Response("Internal Server Error\n", {
-    status: 500,
-    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
-  });
+async function finishThrown(
+  current: Pick<RequestSession<object>, "finish">,
+  error: unknown,
+  { waitUntil }: SessionContext,
+): Promise<Response> {
+  if (responseOf(error) !== undefined) return await current.finish(undefined, error);
+  const answer = await current.finish(internalServerError(), error);
+  if (!answer.headers.has("Set-Cookie")) throw error;
+  // The browser hears of what the handler saved or ended itself, and the operator of the error all the same.
+  const failed = Promise.reject(error);
+  failed.catch(() => {});
+  try {
+    if (waitUntil === undefined) console.error(error);
+    else waitUntil(failed);
+  } catch {
+    // It was taken from its object, or the request is over.
+    console.error(error);
+  }
+  return answer;
 }
 
 /** Workers pass `env` and an execution context after the request; Deno and Bun pass neither. */
-function executionContext(rest: unknown[]): { waitUntil?: (work: Promise<unknown>) => void } {
+function executionContext(rest: unknown[]): SessionContext {
   const context = rest[1] as { waitUntil?: unknown } | null | undefined;
   if (typeof context?.waitUntil !== "function") return {};
   return { waitUntil: context.waitUntil.bind(context) as (work: Promise<unknown>) => void };

@@ -25,10 +25,12 @@
 
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { OptionsReader } from "../core/options/reader.ts";
+import { responseOf } from "../core/http/thrown.ts";
+import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
-import { isResponse } from "./_is_response.ts";
+import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -49,9 +51,6 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
   {
     [Name in Key]: () => Promise<Session<Data>>;
   };
-
-/** Which manager made an accessor, to tell whether the same one is mounted twice on a route. */
-const managers = new WeakMap<object, unknown>();
 
 /**
  * Puts the request's session into `c.var`, as a function that loads it when it is first called. What the handler
@@ -76,40 +75,56 @@ export function honoSessions<Data extends object, Key extends string = "session"
   const key = (reader.read("key") ?? "session") as Key;
   reader.finish();
   return async function sessionMiddleware(c, next) {
-    const current = managerOf(c.env, c as unknown as Context<E>);
-    const outer: unknown = c.get(key);
-    if (typeof outer === "function" && managers.get(outer) === current) return await next();
-
-    const request = current.begin(c.req.raw, new RequestContext(c));
-    let asked = false;
-    const accessor = () => {
-      asked = true;
+    const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
+    let isAsked = false;
+    const session = () => {
+      isAsked = true;
       return request.session();
     };
-    managers.set(accessor, current);
-    c.set(key, accessor as SessionVariables<Data, Key>[Key]);
-    let thrown: unknown;
+    c.set(key, session as SessionVariables<Data, Key>[Key]);
     try {
       await next();
     } catch (error) {
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
-      if (!asked) throw error;
-      thrown = error ?? new Error("The handler threw nothing");
-    }
-    if (thrown !== undefined && !isResponse(thrown)) {
-      const { headers } = await request.finish(new Response(null), thrown);
-      // Hono gives them to the response that app.onError makes.
-      for (const [name, value] of headers) c.header(name, value, { append: name !== "cache-control" });
-      throw thrown;
+      if (!isAsked) throw error;
+      return await finishThrown(c, request, error);
     }
     // A handler that gave no response: Hono has an error for that.
-    if (thrown === undefined && !c.finalized) return;
-    const response = await request.finish(thrown === undefined ? c.res : undefined, thrown ?? c.error);
-    if (response === c.res) return;
-    // Assigning to c.res merges the old headers into the new response, unless there is no old one.
-    c.res = undefined;
-    c.res = response;
+    if (!c.finalized) return;
+    try {
+      respond(c, await request.finish(c.res, c.error));
+    } catch (error) {
+      await finishThrown(c, request, error);
+    }
   };
+}
+
+async function finishThrown(
+  c: Context,
+  request: Pick<RequestSession<object>, "finish">,
+  thrown: unknown,
+): Promise<void> {
+  if (responseOf(thrown) !== undefined) return respond(c, await request.finish(undefined, thrown));
+  const error = thrown ?? new Error("The handler threw nothing");
+  const answer = await request.finish(internalServerError(), error);
+  if (!answer.headers.has("Set-Cookie")) throw error;
+  if (!(error instanceof Error)) {
+    // Hono hands it on to the platform, which knows no headers.
+    console.error(error);
+    return respond(c, answer);
+  }
+  // Hono gives them to the response that app.onError makes.
+  c.header("Vary", "Cookie");
+  c.header("Cache-Control", 'private, no-cache="Set-Cookie"');
+  for (const cookie of answer.headers.getSetCookie()) c.header("Set-Cookie", cookie, { append: true });
+  throw error;
+}
+
+function respond(c: Context, response: Response): void {
+  if (response === c.res) return;
+  // Assigning to c.res merges the old headers into the new response, unless there is no old one.
+  c.res = undefined;
+  c.res = response;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { equalBytes } from "../core/state/record.ts";
+import { equalBytes } from "../core/bytes/equal.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 

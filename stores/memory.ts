@@ -15,7 +15,7 @@
 
 import TinyQueue from "tinyqueue";
 import { Cleanup, type CleanupOptions, readCleanupOptions } from "../core/store/cleanup.ts";
-import { equalBytes } from "../core/state/record.ts";
+import { equalBytes } from "../core/bytes/equal.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,

@@ -1,4 +1,5 @@
 import { fromPlain, toPlain } from "./plain_value.ts";
+import { writeValue } from "./values.ts";
 
 /** What a session's bytes hold: the moment it ends for good, and its values by key. */
 export interface DecodedSession {
@@ -22,7 +23,7 @@ export interface Codec {
    * @param deadline Milliseconds since the epoch.
    */
   encode(deadline: number, values: Record<string, unknown>): Uint8Array;
-  /** Gives back what {@linkcode Codec.encode} was given. */
+  /** Gives back what {@linkcode Codec.encode} was given, in an object that is the caller's own. */
   decode(bytes: Uint8Array): DecodedSession;
 }
 
@@ -42,9 +43,7 @@ export interface Codec {
  */
 export const jsonCodec: Codec = {
   encode(deadline: number, values: Record<string, unknown>): Uint8Array {
-    const entries = Object.entries(values);
-    for (const entry of entries) entry[1] = toPlain(entry[1]);
-    return encoder.encode(JSON.stringify({ deadline, values: Object.fromEntries(entries) }));
+    return encoder.encode(JSON.stringify({ deadline, values: toPlainValues(values) }));
   },
 
   decode(bytes: Uint8Array): DecodedSession {
@@ -60,6 +59,18 @@ export const jsonCodec: Codec = {
     return { deadline, values: Object.fromEntries(entries) };
   },
 };
+
+/** The values themselves where JSON holds each as it is. The whole is never taken for an object of one `$` key. */
+function toPlainValues(values: Record<string, unknown>): Record<string, unknown> {
+  let plain = values;
+  for (const key of Object.keys(values)) {
+    const value = toPlain(values[key]);
+    if (value === values[key]) continue;
+    if (plain === values) plain = { ...values };
+    writeValue(plain, key, value);
+  }
+  return plain;
+}
 
 const encoder = new TextEncoder();
 // A byte order mark would otherwise be dropped in silence; invalid UTF-8 would become U+FFFD.

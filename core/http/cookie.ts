@@ -11,24 +11,24 @@ export class SessionCookie {
     this.#variant = (settings.secure === "auto" ? https : settings.secure) ? "secure" : "plain";
   }
 
-  get #name(): string {
+  get name(): string {
     return this.#settings.names[this.#variant];
   }
 
   /**
    * The distinct well-formed tokens in a `Cookie` header, in its order, at most two: a browser may send several
-   * cookies of one name (RFC 6265, 5.4), and each one tried is a store call. Never throws.
+   * cookies of one name, and each one tried is a store call. Of more than two the first and the last: with equal paths the
+   * one that was set first comes first (RFC 6265, 5.4). Never throws.
    */
   read(header: string | null): string[] {
     const tokens: string[] = [];
     if (header === null) return tokens;
     for (const pair of header.split(";")) {
       const equals = pair.indexOf("=");
-      if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.#name) continue;
+      if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.name) continue;
       const value = withoutBlanks(pair.slice(equals + 1));
       if (!isToken(value) || tokens.includes(value)) continue;
-      tokens.push(value);
-      if (tokens.length === 2) break;
+      tokens[Math.min(tokens.length, 1)] = value;
     }
     return tokens;
   }
@@ -46,13 +46,21 @@ export class SessionCookie {
     return this.#text("", "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0");
   }
 
+  /** What a response gives the browser already; `undefined` where it gives it nothing. */
+  valueIn(headers: Headers): string | undefined {
+    if (!headers.has("Set-Cookie")) return undefined;
+    const start = `${this.name}=`;
+    const last = headers.getSetCookie().findLast((text) => text.startsWith(start));
+    return last?.slice(start.length).split(";", 1)[0];
+  }
+
   /** Whether a session cookie outlives the browser even without `rememberMe`. */
   get persists(): boolean {
     return this.#settings.persist;
   }
 
   #text(value: string, expiry: string): string {
-    return `${this.#name}=${value}${expiry}${this.#settings.attributes[this.#variant]}`;
+    return `${this.name}=${value}${expiry}${this.#settings.attributes[this.#variant]}`;
   }
 }
 

@@ -1,204 +1,296 @@
-import { SessionCookie } from "./cookie.ts";
-import type { SessionSettings } from "../options/session_options.ts";
+import type { Engine, Surroundings } from "../engine.ts";
 import { SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
-import { markPersonal, replaceResponse, withCookie } from "./response.ts";
-import type { Session } from "../session.ts";
+import type { SessionSettings } from "../options/session_options.ts";
+import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
+import { SessionCookie } from "./cookie.ts";
+import { responseOf } from "./thrown.ts";
+import { forgetOthers, isToldWithin, remember, type Visit } from "./told.ts";
+import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
 
-/** What a middleware needs for one request; see `SessionManager.begin`. */
+/** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
   /**
    * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
    *
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
    */
-  session(): Promise<Session<Data>>;
+  readonly session: () => Promise<Session<Data>>;
   /**
    * Saves what the handler changed and gives the response to send: with the cookie where it changed, with
    * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
    *
    * @param response What the handler gave, where it gave something.
-   * @param error What the handler threw. Nothing is saved then, unless it has a `getResponse()`, as Hono's
-   * `HTTPException` has; without a response it is thrown again.
+   * @param error What the handler threw. Nothing is saved then, unless it stands for a response: a thrown `Response`,
+   * Hono's `HTTPException`, a redirect of SvelteKit or Next. Without a response it is thrown again.
    */
-  finish(response: Response | undefined, error?: unknown): Promise<Response>;
+  readonly finish: (response: Response | undefined, error?: unknown) => Promise<Response>;
+  /**
+   * Says that the request has failed: `finish()` saves nothing. For a framework that makes a response of an error before
+   * a middleware around it hears of the error.
+   */
+  readonly fail: () => void;
 }
 
-/** What this module needs of the manager. */
-export interface RequestBackend {
-  readonly settings: SessionSettings;
-  /** The session of the first token that has one, else a new one. */
-  load(tokens: string[], context: SessionContext): Promise<SessionState>;
-  /** Writes what was changed, or that the session was used; nothing for a new session without a change. */
-  save(state: SessionState): Promise<void>;
-  /** Looks for signs of a proxy that ends TLS. */
-  noticeProxy(request: Request): void;
+/** Who has told its `onError` of an error, and what that answered: of several managers one reports it. */
+const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
+
+/** The session of one manager in one request, however often its middlewares are mounted. */
+interface SharedSession {
+  readonly engine: Engine;
+  /** The token that was given in place of a cookie. */
+  readonly token: string | undefined;
+  session: Promise<unknown>;
+  /** What the session stands on, once it is loaded. */
+  state: SessionState | undefined;
+  /** How the cookie is called and guarded; `undefined` where a token was given. */
+  cookie: SessionCookie | undefined;
+  /** How many that have asked for it are not finished yet. The last of them saves it. */
+  users: number;
+  /** Whether a handler has thrown: nothing is saved then. */
+  hasFailed: boolean;
 }
 
-/** Makes what an asynchronous call of a session throws known to `onError`, before its caller sees it. */
-export type Observe = <T>(work: Promise<T>) => Promise<T>;
+/** What managers have done for a request. */
+class RequestNotes {
+  /** The sessions that were asked for. */
+  sessions: readonly SharedSession[] = [];
+  /** The cookies that were set: where another manager fails, they must still be told. */
+  cookies: readonly string[] = [];
 
-/** What some manager's `onError` has seen, by request: of several managers that meet an error, one reports it. */
-const reported = new WeakMap<Request, Set<SessionError>>();
+  /** Shows nothing: a request that is logged gives no session away. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return "RequestNotes {}";
+  }
 
-/** The cookies that managers have set in answer to a request: where another one fails, they must still be told. */
-const cookies = new WeakMap<Request, string[]>();
+  /** As above, for Node's and Bun's `console.log`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "RequestNotes {}";
+  }
+}
+
+let visits = 0;
+
+/** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
+const NOTES = Symbol("@x/sessions");
+
+function notesOf(request: Request & { [NOTES]?: RequestNotes }): RequestNotes {
+  return request[NOTES] ??= new RequestNotes();
+}
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
-export class RequestLifecycle<Data extends object> implements RequestSession<Data> {
-  readonly #backend: RequestBackend;
+export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
+  readonly #engine: Engine;
   readonly #request: Request;
-  readonly #context: SessionContext & { token?: string };
-  readonly #face: (state: SessionState, observe: Observe) => Session<Data>;
-  #session: Promise<Session<Data>> | undefined;
-  #state: SessionState | undefined;
-  #neverAsked = false;
-  /** Errors that this manager's `onError` has seen, and what it answered. */
-  readonly #answers = new Map<SessionError, Promise<Response | undefined>>();
+  readonly #context: SessionContext & { token?: string | undefined };
+  readonly #began: number;
+  #shared: SharedSession | undefined;
+  #isFinished = false;
+  #hasFailed = false;
 
-  constructor(
-    backend: RequestBackend,
-    request: Request,
-    context: SessionContext & { token?: string },
-    face: (state: SessionState, observe: Observe) => Session<Data>,
-  ) {
-    this.#backend = backend;
+  constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
+    this.#engine = engine;
     this.#request = request;
     this.#context = context;
-    this.#face = face;
+    this.#began = ++visits;
   }
 
-  session(): Promise<Session<Data>> {
-    if (this.#session === undefined) {
-      this.#session = this.#load();
-      // A handler that never awaits it must not bring the process down; finish() looks at it again.
-      this.#session.catch(() => {});
-    }
-    return this.#session;
+  get #visit(): Visit {
+    return { request: this.#request, began: this.#began };
   }
 
-  async finish(response: Response | undefined, error?: unknown): Promise<Response> {
-    if (hasResponse(error) && !(error instanceof SessionError)) {
-      response ??= error.getResponse();
-      error = undefined;
-    }
-    if (this.#session === undefined) {
-      this.#neverAsked = true;
-      return response ?? await this.#answer(error);
-    }
-    await this.#session.catch(() => {});
-    const state = this.#state;
-    if (state !== undefined) state.closed = true;
-    // A commit() or destroy() that is under way while the handler throws: the browser is to hear of it as well.
-    if (hasThrown(error)) await state?.exclusively(() => Promise.resolve());
-    if (error instanceof SessionError) {
-      const answer = await this.#report(error, "commit");
-      // A framework has made a response of the error already, perhaps one of the application's.
-      response = answer === undefined && response !== undefined
-        ? response
-        : this.#replace(response, answer ?? error.getResponse());
-    } else if (response === undefined) {
-      throw error ?? noResponse();
-    } else if (state !== undefined && !hasThrown(error)) {
-      response = await this.#commit(state, response);
-    }
-    return state === undefined ? this.#mark(response) : this.#tellBrowser(state, response);
+  get signal(): AbortSignal | undefined {
+    return this.#context.signal;
   }
 
-  async #load(): Promise<Session<Data>> {
+  get waitUntil(): SessionContext["waitUntil"] {
+    const { waitUntil } = this.#context;
+    // Called on its own object, as that of Workers must be.
+    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+  }
+
+  readonly session = (): Promise<Session<Data>> => {
+    this.#shared ??= this.#ask();
+    return this.#shared.session as Promise<Session<Data>>;
+  };
+
+  readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
+    const shared = this.#shared;
+    if (shared !== undefined && !this.#isFinished) shared.users--;
+    this.#isFinished = true;
+    if (error !== undefined && error !== null) {
+      const thrown = error instanceof SessionError ? undefined : responseOf(error);
+      if (thrown === undefined) return await this.#finishFailed(response, error);
+      response ??= thrown;
+    }
+    if (response === undefined) throw noResponse();
+    forgetOthers(response, this.#visit);
+    if (shared === undefined) return response;
+    const state = shared.state ?? await loaded(shared);
+    if (state === undefined || shared.users > 0) return this.#mark(response);
+    state.closed = true;
+    const { saveOnServerError } = this.#engine.settings;
+    if (this.#hasFailed || shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
+      await state.exclusively(() => Promise.resolve());
+      return this.#tellBrowser(state, response);
+    }
+    if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(shared, state, response);
+    return this.#tellBrowser(state, response);
+  };
+
+  readonly fail = (): void => {
+    this.#hasFailed = true;
+  };
+
+  /** Tells `onError` of an error, once, and gives what it answered. */
+  report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
+    let report = reports.get(error);
+    if (report === undefined) {
+      const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
+      report = { by: this, answer };
+      reports.set(error, report);
+    }
+    return report.by === this ? report.answer : Promise.resolve(undefined);
+  }
+
+  /** The session that was asked for before in this request, or else a new load. */
+  #ask(): SharedSession {
     const { token } = this.#context;
-    const tokens = token === undefined ? this.#cookie().read(this.#request.headers.get("Cookie")) : [token];
-    this.#backend.noticeProxy(this.#request);
+    const notes = notesOf(this.#request);
+    let own = notes.sessions.find((one) => one.engine === this.#engine && one.token === token);
+    if (own === undefined) {
+      own = this.#load(token);
+      notes.sessions = [...notes.sessions, own];
+    }
+    if (!this.#isFinished) {
+      own.users++;
+      if (own.state !== undefined) own.state.closed = false;
+    }
+    return own;
+  }
+
+  #load(token: string | undefined): SharedSession {
+    const cookie = token === undefined ? this.#newCookie() : undefined;
+    const own: SharedSession = {
+      engine: this.#engine,
+      token,
+      session: Promise.resolve(),
+      state: undefined,
+      cookie,
+      users: 0,
+      hasFailed: false,
+    };
+    own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
+    // A handler that never awaits it must not bring the process down; finish() looks at it again.
+    own.session.catch(() => {});
+    return own;
+  }
+
+  async #open(own: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
+    // First asked for when the response has started, in a stream say: it can be read.
+    const isReadOnly = this.#isFinished;
     try {
-      const state = await this.#backend.load(tokens, this.#context);
-      // First asked for when the response has started, in a stream say: it can be read.
-      if (this.#neverAsked) state.closed = true;
-      this.#state = state;
-      return this.#face(state, (work) => this.#observe(work));
+      own.state = await this.#engine.load(tokens, this);
     } catch (error) {
-      await this.#report(error as SessionError, "load");
+      if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }
+    own.state.closed = isReadOnly;
+    return new Session<Data>(own.state, this.#engine, this);
   }
 
-  async #commit(state: SessionState, response: Response): Promise<Response> {
+  #newCookie(): SessionCookie {
+    const { cookie, trustProxy } = this.#engine.settings;
+    const isHttps = this.#request.url.startsWith("https:") || isForwarded(this.#request.headers, trustProxy);
+    if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
+    return new SessionCookie(cookie, isHttps);
+  }
+
+  async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
+    const inner = isToldWithin(response, this.#visit) ? shared.cookie?.valueIn(response.headers) : undefined;
     try {
-      await this.#backend.save(state);
+      await state.exclusively(async () => {
+        if (inner !== undefined) await this.#engine.follow(state, inner, this);
+        // No session comes to be without a change.
+        if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
+      });
       return response;
     } catch (error) {
       if (!(error instanceof SessionError)) throw error;
-      return this.#replace(response, await this.#report(error, "commit") ?? error.getResponse());
+      return this.#replace(response, await this.report(error) ?? error.getResponse());
     }
   }
 
-  /** The answer to an error of a handler that never asked for this session. */
-  async #answer(error: unknown): Promise<Response> {
-    if (!(error instanceof SessionError)) throw error ?? noResponse();
-    return await this.#report(error, "commit") ?? error.getResponse();
-  }
-
-  async #observe<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      if (error instanceof SessionError) await this.#report(error, "commit");
-      throw error;
+  /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */
+  async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
+    const shared = this.#shared;
+    const state = shared === undefined ? undefined : await loaded(shared);
+    if (shared !== undefined) shared.hasFailed = true;
+    if (state !== undefined) {
+      state.closed = shared!.users === 0;
+      // A commit() or destroy() that is under way: the browser has to hear of it as well.
+      await state.exclusively(() => Promise.resolve());
     }
-  }
-
-  async #report(error: SessionError, phase: SessionPhase): Promise<Response | undefined> {
-    const request = this.#request;
-    const errors = reported.get(request) ?? new Set();
-    if (!errors.has(error)) {
-      reported.set(request, errors.add(error));
-      this.#answers.set(error, this.#backend.settings.hooks.error(error, { request, phase }));
+    if (error instanceof SessionError) {
+      const answer = await this.report(error);
+      // A framework has made a response of the error already, perhaps one of the application's.
+      if (response === undefined || answer !== undefined) {
+        response = this.#replace(response, answer ?? error.getResponse());
+      }
     }
-    return await this.#answers.get(error);
+    if (response === undefined) throw error;
+    if (shared === undefined) return response;
+    return state === undefined || shared.users > 0
+      ? this.#mark(response)
+      : this.#tellBrowser(state, response);
   }
 
-  #replace(replaced: Response | undefined, error: Response): Response {
-    const earlier = cookies.get(this.#request) ?? [];
-    return earlier.reduce(withCookie, replaceResponse(replaced, error));
-  }
-
-  #setCookie(response: Response, setCookie: string): Response {
-    cookies.set(this.#request, [...cookies.get(this.#request) ?? [], setCookie]);
-    return withCookie(response, setCookie);
+  #tellBrowser(state: SessionState, response: Response): Response {
+    const { announced } = state;
+    const cookie = this.#shared!.cookie;
+    if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
+    if (announced !== undefined) {
+      const { token, deadline, remember } = announced;
+      const keep = cookie.persists || remember;
+      return this.#setCookie(response, cookie.write(token, deadline, this.#engine.settings.now(), keep));
+    }
+    if (state.token !== undefined) return this.#mark(response);
+    return this.#setCookie(response, cookie.delete());
   }
 
   #mark(response: Response): Response {
     return markPersonal(response, this.#context.token === undefined);
   }
 
-  #tellBrowser(state: SessionState, response: Response): Response {
-    if (this.#context.token !== undefined) return this.#mark(response);
-    const cookie = this.#cookie();
-    if (state.announced !== undefined) {
-      const { token, deadline, remember } = state.announced;
-      const keep = cookie.persists || remember;
-      return this.#setCookie(response, cookie.write(token, deadline, this.#backend.settings.now(), keep));
-    }
-    if (state.ended && state.token === undefined) return this.#setCookie(response, cookie.delete());
-    return this.#mark(response);
+  #setCookie(response: Response, setCookie: string): Response {
+    const notes = notesOf(this.#request);
+    const others = notes.cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
+    notes.cookies = [...others, setCookie];
+    const before = new Headers(response.headers);
+    const answer = withCookie(response, setCookie);
+    remember(answer, this.#visit, answer === response ? before : undefined);
+    return answer;
   }
 
-  #cookie(): SessionCookie {
-    return new SessionCookie(this.#backend.settings.cookie, this.#request.url.startsWith("https:"));
+  #replace(replaced: Response | undefined, error: Response): Response {
+    return notesOf(this.#request).cookies.reduce(withCookie, replaceResponse(replaced, error));
   }
 }
 
-/** Frameworks say `undefined` or `null` where nothing was thrown. */
-function hasThrown(error: unknown): boolean {
-  return error !== undefined && error !== null;
+/** The session of a request that is over, after a load that is still under way; `undefined` where that failed. */
+async function loaded(shared: SharedSession): Promise<SessionState | undefined> {
+  await shared.session.catch(() => {});
+  return shared.state;
 }
 
 function noResponse(): TypeError {
   return new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
 }
 
-function hasResponse(error: unknown): error is { getResponse(): Response } {
-  return typeof error === "object" && error !== null &&
-    typeof (error as { getResponse?: unknown }).getResponse === "function";
+/** Whether a proxy that is trusted says that the request came to it by https. */
+function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]): boolean {
+  // The whole value: of a list anyone may have sent the first.
+  return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
 }

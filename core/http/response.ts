@@ -4,19 +4,20 @@
  * caches pay no heed to `Vary`.
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
-  return withHeaders(response, false, (headers) => {
+  return withHeaders(response, (headers) => {
     if (byCookie) varyByCookie(headers);
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
   });
 }
 
 /**
- * Adds a `Set-Cookie`, always to a copy: a handler may return one `Response` to many, and a token must not
- * get into it. No shared cache may keep the copy, whatever the handler said (RFC 9111, 7.3).
+ * Adds a `Set-Cookie`. No shared cache may keep the response, whatever the handler said (RFC 9111, 7.3). A handler may
+ * return one `Response` to many, and a token must not get into it: where that is possible the cookie gets into a copy.
  */
 export function withCookie(response: Response, setCookie: string): Response {
-  return withHeaders(response, true, (headers) => {
+  return (isShareable(response) ? withNewHeaders : withHeaders)(response, (headers) => {
     varyByCookie(headers);
+    removeCookie(headers, setCookie);
     headers.append("Set-Cookie", setCookie);
     headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
     // What CDNs and proxies obey before Cache-Control: RFC 9213 and its predecessors.
@@ -33,7 +34,7 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
   abandon(replaced);
-  return withHeaders(error, true, (headers) => {
+  return withNewHeaders(error, (headers) => {
     for (const [name, value] of replaced.headers) {
       if (name.startsWith("access-control-") && !headers.has(name)) headers.set(name, value);
       if (name === "vary") headers.append(name, value);
@@ -53,22 +54,55 @@ function abandon(response: Response): void {
   }
 }
 
-function withHeaders(response: Response, copy: boolean, change: (headers: Headers) => void): Response {
+/** Changes the headers of a response, in place where that is possible. Its body is not looked at. */
+function withHeaders(response: Response, change: (headers: Headers) => void): Response {
   // One without a body may be an application's only one of its kind, for every request.
-  if (!copy && response.body !== null) {
-    try {
-      change(response.headers);
-      return response;
-    } catch {
-      // Immutable: a redirect, or what fetch() gave.
-    }
+  const { status } = response;
+  if (NULL_BODY.includes(status) || (isRedirect(status) && !hasBody(response))) {
+    return copyOf(response, null, change);
   }
+  try {
+    change(response.headers);
+    return response;
+  } catch {
+    // Immutable: a redirect, or what fetch() gave.
+    return withNewHeaders(response, change);
+  }
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
+}
+
+/** Statuses of a response that never has a body. */
+const NULL_BODY: readonly number[] = [204, 205, 304];
+
+/** The same response with headers of its own. */
+function withNewHeaders(response: Response, change: (headers: Headers) => void): Response {
   if (response.status === 101) return upgrade(response, change);
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
-  const mutable = new Response(response.body, response);
-  change(mutable.headers);
-  return mutable;
+  const { body } = response;
+  return copyOf(response, body, (headers) => {
+    // What fetch() gave is decoded: the coding is no longer that of the body, nor is the length.
+    if (response.url !== "" && headers.has("Content-Encoding") && isDeno()) {
+      headers.delete("Content-Encoding");
+      headers.delete("Content-Length");
+    }
+    change(headers);
+  });
+}
+
+/** Other runtimes send what fetch() gave with the headers that it came with, whatever they say. */
+function isDeno(): boolean {
+  return (globalThis as GlobalWithRuntimes).Deno !== undefined;
+}
+
+function copyOf(response: Response, body: BodyInit | null, change: (headers: Headers) => void): Response {
+  const { status, statusText } = response;
+  const headers = new Headers(response.headers);
+  change(headers);
+  return new Response(body, { status, statusText, headers });
 }
 
 /** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
@@ -102,6 +136,49 @@ function hasWebSocket(response: Response): response is UpgradeResponse {
  */
 function refuseUpgrade(response: Response): Response {
   return upgrade(response, (headers) => headers.delete("Upgrade"));
+}
+
+/**
+ * Whether a response may be an application's only one of its kind, for every request. Where one with a body is sent twice
+ * runtimes throw, but for `@hono/node-server`: see `forgetOthers()`.
+ */
+function isShareable(response: Response): boolean {
+  return response.status === 101 || NULL_BODY.includes(response.status) || !hasBody(response);
+}
+
+/** Without a look at the body itself, which would turn it into a stream of unknown length and type. */
+function hasBody(response: Response): boolean {
+  // A body of text, a form or a Blob comes with a type.
+  if (response.headers.has("Content-Type")) return true;
+  const { Bun, Deno, process } = globalThis as GlobalWithRuntimes;
+  // On Bun a clone loses the type of a text that is not ASCII.
+  if (Bun !== undefined) return !/^Response \(0 KB\)(?!.*ReadableStream)/s.test(Bun.inspect(response));
+  // On Node a clone of @hono/node-server's Response loses its type and its length.
+  if (Deno === undefined && process?.versions?.node !== undefined) return true;
+  if (response.bodyUsed) return true;
+  const { body } = response.clone();
+  body?.cancel().catch(() => {});
+  return body !== null;
+}
+
+interface GlobalWithRuntimes {
+  Bun?: { inspect(value: unknown): string };
+  Deno?: unknown;
+  process?: { versions?: { node?: string } };
+}
+
+/** Whether two `Set-Cookie` are of one name. */
+export function isSameCookie(one: string, other: string): boolean {
+  return one.startsWith(other.slice(0, other.indexOf("=") + 1));
+}
+
+/** Of two cookies of one name, set by one manager that is mounted twice, the later one counts. */
+function removeCookie(headers: Headers, setCookie: string): void {
+  const cookies = headers.getSetCookie();
+  const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
+  if (others.length === cookies.length) return;
+  headers.delete("Set-Cookie");
+  for (const text of others) headers.append("Set-Cookie", text);
 }
 
 function varyByCookie(headers: Headers): void {

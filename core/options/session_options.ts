@@ -59,6 +59,21 @@ export interface SessionOptions {
    */
   maxBytes?: number | undefined;
   /**
+   * Whether a 5xx response saves what its handler changed. A 5xx is a response like any other, and what counts failures
+   * must not lose count. Turn it off where a framework makes a 5xx of every error before a middleware hears of it.
+   *
+   * @default {true}
+   */
+  saveOnServerError?: boolean | undefined;
+  /**
+   * The header, and its value, by which a proxy that ends TLS says that it was asked by https. Only for a server that
+   * nobody reaches but by this proxy, which must overwrite the header: anyone else may send it. The whole value is
+   * compared, without regard to case.
+   *
+   * @default {undefined} no header is believed
+   */
+  trustProxy?: { header: string; value: string } | undefined;
+  /**
    * Hears of every error of a request, and of work that nobody waits for; a `Response` that it returns replaces the
    * default one.
    *
@@ -86,6 +101,8 @@ export interface SessionSettings {
   readonly codec: Codec;
   readonly hashTokenInStore: boolean;
   readonly maxBytes: number;
+  readonly saveOnServerError: boolean;
+  readonly trustProxy: { readonly header: string; readonly value: string } | undefined;
   readonly hooks: Hooks;
   readonly now: () => number;
 }
@@ -133,6 +150,8 @@ export function readOptions(options: SessionOptions & { store: SessionStore }): 
     codec: readCodec(reader),
     hashTokenInStore: reader.flag("hashTokenInStore", true),
     maxBytes: reader.count("maxBytes", MAX_BYTES),
+    saveOnServerError: reader.flag("saveOnServerError", true),
+    trustProxy: readTrustProxy(reader),
     hooks: readHooks(reader),
     now: reader.function<() => number>("now") ?? (() => Date.now()),
   };
@@ -163,6 +182,17 @@ function readCodec(reader: OptionsReader): Codec {
     reader.problems.push(`"codec" must have the methods encode and decode`);
   }
   return codec!;
+}
+
+function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
+  const proxy = reader.nested("trustProxy");
+  const header = proxy.text("header", /^[\w-]+$/, "must be the name of a header");
+  const value = proxy.text("value", /^[^\s]+$/, "must be the value that means https");
+  proxy.reportUnknown();
+  if (header === undefined && value === undefined) return undefined;
+  if (header === undefined) proxy.refuse("header", "must be the name of a header");
+  if (value === undefined) proxy.refuse("value", "must be the value that means https");
+  return { header: `${header}`, value: `${value}`.toLowerCase() };
 }
 
 function readHooks(reader: OptionsReader): Hooks {

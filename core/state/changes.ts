@@ -1,3 +1,4 @@
+import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import type { SessionRecord } from "./record.ts";
 
 /** Makes a value from what it was; see `Session.update`. */
@@ -24,12 +25,7 @@ export class ChangeLog {
   /** Whether the browser must hear of it: a moved deadline, another `rememberMe`. */
   tellsBrowser = false;
   /** Stored tokens of sessions that were merged into this one, to be deleted once it is saved. */
-  readonly merged: Set<string> = new Set();
-
-  get isEmpty(): boolean {
-    return this.#changes.size === 0 && !this.#cleared && this.deadline === undefined &&
-      this.subject === undefined && !this.renew && this.merged.size === 0;
-  }
+  merged: readonly string[] = [];
 
   put(key: string, value: unknown): void {
     this.#changes.set(key, { kind: "put", value });
@@ -63,49 +59,50 @@ export class ChangeLog {
    *
    * @param values What came out of both.
    */
-  append(later: ChangeLog, values: ReadonlyMap<string, unknown>): void {
+  append(later: ChangeLog, values: Values): void {
     if (later.#cleared) this.clear();
     for (const [key, change] of later.#changes) {
       if (change.kind === "put") this.put(key, change.value);
       else if (change.kind === "remove") this.remove(key);
       // Not run once more: what they made is there, and one may have changed its argument in place.
-      else for (const update of change.functions) this.update(key, update, values.get(key));
+      else for (const update of change.functions) this.update(key, update, readValue(values, key));
     }
     this.deadline = later.deadline ?? this.deadline;
     if (later.subject !== undefined) this.subject = later.subject;
     this.renew ||= later.renew;
     this.tellsBrowser ||= later.tellsBrowser;
-    for (const token of later.merged) this.merged.add(token);
+    this.merged = [...new Set([...this.merged, ...later.merged])];
   }
 
-  /** Whether the value under the key is one that this request put there. */
-  hasPut(key: string): boolean {
-    return this.#changes.get(key)?.kind === "put";
+  /** The value that this request put under the key; `undefined` where it put none. */
+  valuePut(key: string): unknown {
+    const change = this.#changes.get(key);
+    return change?.kind === "put" ? change.value : undefined;
   }
 
   /** The keys whose values this request put there. */
-  putKeys(): string[] {
+  keysPut(): string[] {
     return [...this.#changes].filter(([, change]) => change.kind === "put").map(([key]) => key);
   }
 
   /** Does everything again, on what another request left behind. */
   replay(record: SessionRecord): void {
-    const { values } = record;
     record.deadline = this.deadline ?? record.deadline;
     if (this.subject !== undefined) record.subject = this.subject ?? undefined;
-    if (this.#cleared) values.clear();
+    if (this.#cleared) record.values = {};
+    const { values } = record;
     for (const [key, change] of this.#changes) {
-      if (change.kind === "put") values.set(key, change.value);
-      else if (change.kind === "remove") values.delete(key);
+      if (change.kind === "put") writeValue(values, key, change.value);
+      else if (change.kind === "remove") removeValue(values, key);
       else for (const update of change.functions) applyUpdate(values, key, update);
     }
   }
 }
 
 /** Runs an update function on one value and gives what it made of it; `undefined` removes the key. */
-export function applyUpdate(values: Map<string, unknown>, key: string, update: UpdateFunction): unknown {
-  const result = update(values.get(key));
-  if (result === undefined) values.delete(key);
-  else values.set(key, result);
+export function applyUpdate(values: Values, key: string, update: UpdateFunction): unknown {
+  const result = update(readValue(values, key));
+  if (result === undefined) removeValue(values, key);
+  else writeValue(values, key, result);
   return result;
 }

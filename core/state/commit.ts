@@ -1,246 +1,389 @@
-import type { ChangeLog } from "./changes.ts";
-import type { SessionSettings } from "../options/session_options.ts";
-import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
-import { decodeRecord, encodeRecord, equalBytes, REMEMBER_ME, type SessionRecord } from "./record.ts";
-import type { SessionState } from "./session_state.ts";
-import type { AtomicStore, StoredRow } from "../store.ts";
-import { inDoubt } from "../store/failure.ts";
-import { type StoreAccess } from "../store/operation.ts";
+import { equalBytes } from "../bytes/equal.ts";
+import { jsonCodec } from "../bytes/json_codec.ts";
 import { hashToken, newNonce, newToken, publicId } from "../bytes/token.ts";
+import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
+import type { SessionSettings } from "../options/session_options.ts";
+import type { AtomicStore, NextRow, StoredRow, StoredSession } from "../store.ts";
+import { inDoubt } from "../store/failure.ts";
+import { ATTEMPTS, type Operation } from "../store/operation.ts";
+import type { ChangeLog } from "./changes.ts";
+import {
+  decodeRecord,
+  encodeMark,
+  encodeRecord,
+  isMark,
+  REMEMBER_ME,
+  type SessionRecord,
+  withNonce,
+} from "./record.ts";
+import { expiryOf, isOff } from "./expiry.ts";
+import type { PendingWrite } from "./pending_write.ts";
+import type { SessionState } from "./session_state.ts";
 
-/** A write that failed in passing is sent this often altogether; conflicts are tried until the time is up. */
-const WRITE_ATTEMPTS = 3;
-/** Enough that a writer finds its mark after a few others came in between, at 12 characters each. */
-const KEPT_NONCES = 8;
+/**
+ * How often a change is tried where other requests win. With the growth below 50 writers at once all succeed with some 7
+ * calls each, and 500 make 9.4 each (`bench/conflicts.ts`). Workers allow 50 requests of their own.
+ */
+const MOST_ATTEMPTS = 8;
+/** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
+const SPREAD = 6;
+const SPREAD_GROWTH = 6;
+const WIDEST_SPREAD = 4_000;
 
-/** What a look at the row says of a write whose fate is open. */
-type Outcome =
-  | { kind: "ours" | "unchanged" | "missing" }
-  | { kind: "other"; row: StoredRow; record: SessionRecord };
+/** How long a mark stays under an old token, in milliseconds: longer than a request with it is on its way. */
+const MARK_LIFETIME = 60_000;
 
-/** A session as it is about to be written. */
-interface Draft {
-  record: SessionRecord;
-  data: Uint8Array;
-  expiry: number;
-}
+/** What a look at the primary says of a change. */
+type Seen =
+  | { kind: "done" | "unchanged" | "ended" | "renewed" }
+  | { kind: "changed"; row: StoredRow; record: SessionRecord };
 
 /** Saves what a request changed: the one place that decides between done, again, conflict, gone and unknown. */
 export class Commit {
   readonly #settings: SessionSettings;
   readonly #store: AtomicStore;
-  readonly #access: StoreAccess;
+  readonly #operation: Operation;
   readonly #state: SessionState;
-  readonly #nonce = newNonce();
-  /** The failure of a write that was given up: it may have happened, or may yet happen. */
-  #doubt: SessionStoreError | undefined;
 
-  constructor(settings: SessionSettings, store: AtomicStore, access: StoreAccess, state: SessionState) {
+  constructor(settings: SessionSettings, store: AtomicStore, operation: Operation, state: SessionState) {
     this.#settings = settings;
     this.#store = store;
-    this.#access = access;
+    this.#operation = operation;
     this.#state = state;
   }
 
+  /** First finds out about an earlier write: nothing else is written before its fate is known. */
   async run(): Promise<void> {
     const state = this.#state;
-    const changes = state.takeChanges();
+    if (state.pending !== undefined) {
+      await this.#save(state.pending.changes, state.pending);
+      if (state.changes === undefined) return;
+    }
+    await this.#save(state.takeChanges());
+  }
+
+  async #save(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
+    const state = this.#state;
     try {
-      if (state.row === undefined) await this.#create();
-      else await this.#update(changes, state.row);
+      if (state.gone !== undefined) this.#makeOwn(changes);
+      if (state.offered.length > 0) await this.#adoptOffered(changes);
+      if (state.row === undefined) await this.#create(changes, pending);
+      else await this.#update(changes, pending);
     } catch (error) {
-      state.giveBackChanges(changes);
-      // What is thrown speaks of the last attempt; an earlier one may have been the one that wrote.
-      throw this.#doubt !== undefined && isCertain(error) ? this.#doubt : error;
+      if (state.pending !== undefined) throw inDoubt(error);
+      state.giveBack(changes);
+      throw error;
     }
-    await this.#deleteMerged([...changes.merged]);
+    await this.#deleteMerged(changes.merged);
   }
 
-  /** The session is saved by now: where this fails, no change is given back to be made once more. */
-  async #deleteMerged(tokens: string[]): Promise<void> {
-    for (const [index, token] of tokens.entries()) {
-      try {
-        await this.#access.insist("delete", (options) => this.#store.delete(token, options));
-        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(token) }));
-      } catch (error) {
-        for (const left of tokens.slice(index)) this.#state.changes.merged.add(left);
-        throw inDoubt(error);
-      }
-    }
-  }
-
-  async #create(): Promise<void> {
-    const { data, expiry, record } = this.#draft({ ...this.#state.record, createdAt: this.#settings.now() });
-    const { subject } = record;
+  /** Changes a session: write; done, or look, replay, again. */
+  async #update(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
+    const state = this.#state;
+    let write = pending ?? this.#change(changes, state.row!, state.storedDeadline, state.record);
+    let isSent = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      // A new one for each attempt: what was given up may arrive late, after the session was used and ended.
-      const token = newToken();
-      const row = { token: this.#storedToken(token), data, expiry };
-      let failure: SessionStoreError | undefined;
-      try {
-        const created = await this.#access.write(
-          "create",
-          (options) => this.#store.create(row.token, data, expiry, { ...options, subject }),
-        );
-        if (created) return this.#created(row, token, record);
-      } catch (error) {
-        failure = passing(error);
-        failures++;
+      const started = performance.now();
+      if (!isSent && await this.#send(write)) return this.#updated(write);
+      if (write.failure !== undefined) failures++;
+      // The pause comes before the look: what is read must be fresh when it is written.
+      const again = isSent ||
+        (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
+      isSent = false;
+      const seen = await this.#look(write);
+      if (seen.kind === "done") return this.#updated(write);
+      if (seen.kind === "ended" || seen.kind === "renewed") {
+        return await this.#goneElsewhere(write, seen.kind);
       }
-      if (failure === undefined || failure.ambiguous) {
-        this.#doubt ??= failure;
-        const seen = await this.#look(row.token, undefined);
-        if (seen.kind === "ours") return this.#created(row, token, record);
-      }
-      if (failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt)) continue;
-      throw failure ?? new SessionConflictError(attempt);
+      // A write of unknown fate is never replayed: it might count twice.
+      if (seen.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
+      if (!again) throw write.failure ?? new SessionConflictError(attempt);
+      if (seen.kind === "changed") write = this.#replay(write, seen.row, seen.record, attempt);
     }
   }
 
-  async #update(changes: ChangeLog, read: StoredRow): Promise<void> {
-    const token = changes.renew ? newToken() : this.#state.token;
-    const next = changes.renew ? this.#storedToken(token!) : read.token;
-    let row = read;
-    let { storedDeadline } = this.#state;
+  /** Pauses before the next attempt; `false` where there is none. Those who collided spread wider than after a failure. */
+  async #pause({ failure }: PendingWrite, attempt: number, took: number): Promise<boolean> {
+    if (attempt >= MOST_ATTEMPTS) return false;
+    if (failure !== undefined) return await this.#operation.pause(attempt);
+    const base = Math.max(10, SPREAD * took);
+    return await this.#operation.pause(attempt, { base, growth: SPREAD_GROWTH, cap: WIDEST_SPREAD });
+  }
+
+  /** Makes a session. Each attempt has a token of its own: one that was given up may arrive late. */
+  async #create(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
+    let write = pending ?? this.#creation(changes);
+    let isSent = pending !== undefined;
+    for (let attempt = 1, failures = 0;; attempt++) {
+      if (!isSent && await this.#send(write)) return this.#created(write);
+      if (write.failure !== undefined) failures++;
+      if (await this.#isThere(write)) return this.#created(write);
+      const again = isSent || (failures < ATTEMPTS && await this.#operation.pause(attempt));
+      if (!again) throw write.failure ?? new SessionConflictError(attempt);
+      isSent = false;
+      write = this.#creation(changes);
+    }
+  }
+
+  /** Whether the store has carried it out. Throws a failure that will not pass. */
+  async #send(write: PendingWrite): Promise<boolean> {
+    write.failure = undefined;
     // The store may not know: a touch that crossed with an earlier deadline has moved the expiry beyond it.
-    const isOver = () => this.#settings.now() >= storedDeadline;
-    let draft = this.#draft(this.#state.record);
-    let started = performance.now();
-    for (let attempt = 1, failures = 0;; attempt++) {
-      const { data, expiry, record } = draft;
-      const subject = record.subject ?? (changes.subject === null ? null : undefined);
-      const done = () => this.#updated(changes, row.token, { token: next, data, expiry }, token, record);
-      let failure: SessionStoreError | undefined;
-      try {
-        const updated = !isOver() && await this.#access.write(
-          "update",
-          (options) =>
-            this.#store.update(
-              row.token,
-              row.data,
-              { token: changes.renew ? next : undefined, data, expiry, subject },
-              options,
-            ),
-        );
-        if (updated) return done();
-      } catch (error) {
-        failure = passing(error);
-        failures++;
-      }
-      // The pause comes before the look, not after: what is read must be fresh when it is written.
-      // Who collided with nobody, but waited in vain, has lost time enough.
-      const took = failure === undefined ? performance.now() - started : 0;
-      const again = failures < WRITE_ATTEMPTS && await this.#access.retryAfter(attempt, true, took);
-      started = performance.now();
-      if (failure === undefined || failure.ambiguous) {
-        this.#doubt ??= failure;
-        // Not asked after the look: others may have prolonged the session between the two.
-        const over = isOver();
-        const seen = await this.#lookAfterUpdate(row, next, failure !== undefined);
-        if (seen.kind === "ours") return done();
-        if (seen.kind === "missing" || (seen.kind === "unchanged" && over)) throw new SessionGoneError();
-        if (seen.kind === "other") {
-          // A write of unknown fate is never replayed: it might count twice.
-          if (this.#doubt !== undefined) throw this.#doubt;
-          const { token: changed } = row;
-          this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(changed), attempt }));
-          row = seen.row;
-          storedDeadline = seen.record.deadline;
-          changes.replay(seen.record);
-          draft = this.#draft(seen.record);
-        }
-      }
-      if (!again) throw failure ?? new SessionConflictError(attempt);
-    }
-  }
-
-  async #lookAfterUpdate(
-    { token, data }: StoredRow,
-    next: string,
-    failed: boolean,
-  ): Promise<Outcome> {
-    const old = await this.#look(token, data);
-    // A refusal is certain while the old row is there; only a failure may have left both.
-    if (next === token || (old.kind !== "missing" && !failed)) return old;
-    const renewed = await this.#look(next, undefined);
-    if (renewed.kind !== "ours") return old;
-    // Both tokens: a store without atomic writes was interrupted, and must finish.
-    return old.kind === "missing" ? renewed : { kind: "unchanged" };
-  }
-
-  /** Reads a row back. Where even that fails, what is known of the write is all there is to say. */
-  async #look(token: string, expected: Uint8Array | undefined): Promise<Outcome> {
+    if (this.#settings.now() >= write.baseDeadline) return false;
     try {
-      const found = await this.#access.read(
-        "find",
-        (options) => this.#store.find(token, { ...options, primary: true }),
-      );
-      if (found === undefined) return { kind: "missing" };
-      if (expected !== undefined && equalBytes(found.data, expected)) return { kind: "unchanged" };
-      const record = decodeRecord(this.#settings.codec, found.data);
-      if (record.nonces.includes(this.#nonce)) return { kind: "ours" };
-      if (this.#settings.now() >= record.deadline) return { kind: "missing" };
-      return { kind: "other", row: { token, ...found }, record };
+      return await this.#write(write);
     } catch (error) {
-      if (this.#doubt !== undefined) throw this.#doubt;
-      // Even after a refusal: the write may have been delivered twice, and refused but the second time.
-      if (error instanceof SessionStoreError) throw inDoubt(error);
-      // Someone put a row there that cannot be read: it is this session no more.
-      throw new SessionGoneError();
+      if (!(error instanceof SessionStoreError) || !(error.retryable || error.ambiguous)) throw error;
+      write.failure = error;
+      if (error.ambiguous) this.#state.pending = write;
+      return false;
     }
   }
 
-  #created(row: StoredRow, token: string, record: SessionRecord): void {
-    this.#state.committed(row, token, record);
-    this.#announce(token, record);
-    const { subject } = record;
-    this.#settings.hooks.emit(() => ({ kind: "created", id: publicId(row.token), subject }));
+  #write(write: PendingWrite): Promise<boolean> {
+    const { base, data, expiry, record: { subject }, storedToken } = write;
+    if (base === undefined) {
+      return this.#operation.run(
+        "create",
+        "once",
+        (options) => this.#store.create(storedToken, data, expiry, Object.assign(options, { subject })),
+      );
+    }
+    const next = this.#nextRow(write, base);
+    return this.#operation.run(
+      "update",
+      "once",
+      (options) => this.#store.update(base.token, base.data, next, options),
+    );
   }
 
-  #updated(
-    changes: ChangeLog,
-    before: string,
+  /** Only what moves: a database does more work for each column that is written. */
+  #nextRow({ changes, data, expiry, record, storedToken }: PendingWrite, base: StoredRow): NextRow {
+    const next: NextRow = { data };
+    if (expiry !== base.expiry) next.expiry = expiry;
+    if (changes.renew) {
+      next.token = storedToken;
+      next.mark = this.#mark(record);
+    }
+    // An SCS service, which reads gob, empties the column with each write of its own.
+    const isShared = this.#settings.codec !== jsonCodec;
+    if (changes.subject !== undefined || changes.renew || isShared) {
+      next.subject = record.subject ?? (changes.subject === null ? null : undefined);
+    }
+    return next;
+  }
+
+  /** What is left under the old token of a renewal. */
+  #mark({ nonces }: SessionRecord): StoredSession {
+    const expiry = this.#settings.now() + MARK_LIFETIME;
+    return { data: encodeMark(this.#settings.codec, expiry, nonces), expiry };
+  }
+
+  /** Looks on the primary what became of a change. The old token first: a late renewal moves the row to the new one. */
+  async #look(write: PendingWrite): Promise<Seen> {
+    const { base, baseDeadline, changes, failure, nonce, storedToken } = write;
+    if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
+    // Not asked after the look: others may have prolonged the session between the two.
+    const isOver = this.#settings.now() >= baseDeadline;
+    const found = await this.#find(base!.token, write);
+    const isMine = found?.record?.nonces.includes(nonce) ?? false;
+    // A mark of its own is no proof that the session lives on under the new token; none at all, that it does not.
+    if (changes.renew && (isMine || found === undefined)) {
+      const renewed = await this.#find(storedToken, write);
+      return { kind: renewed?.record?.nonces.includes(nonce) ? "done" : "ended" };
+    }
+    if (found === undefined) return { kind: "ended" };
+    const { row, record } = found;
+    if (equalBytes(row.data, base!.data)) return { kind: isOver ? "ended" : "unchanged" };
+    // Someone put a row there that cannot be read: it is this session no more.
+    if (record === undefined) return { kind: "ended" };
+    if (isMine) return { kind: "done" };
+    if (isMark(record)) return { kind: "renewed" };
+    if (this.#settings.now() >= record.deadline) return { kind: "ended" };
+    return { kind: "changed", row, record };
+  }
+
+  /** Whether a session was made although the answer did not say so. */
+  async #isThere(write: PendingWrite): Promise<boolean> {
+    if (write.failure !== undefined && !write.failure.ambiguous) return false;
+    const found = await this.#find(write.storedToken, write);
+    return found?.record?.nonces.includes(write.nonce) ?? false;
+  }
+
+  /** Reads a row on the primary. Where even that fails the write is in doubt. */
+  async #find(
+    token: string,
+    write?: PendingWrite,
+  ): Promise<{ row: StoredRow; record: SessionRecord | undefined } | undefined> {
+    let found: StoredSession | undefined;
+    try {
+      found = await this.#operation.run(
+        "find",
+        "read",
+        (options) => this.#store.find(token, Object.assign(options, { primary: true })),
+      ) ?? undefined;
+    } catch (error) {
+      if (write === undefined) throw error;
+      // Even after a refusal: the write may have been delivered twice, and refused the second time.
+      this.#state.pending = write;
+      throw write.failure ?? error;
+    }
+    if (found === undefined) return undefined;
+    const row = { token, data: found.data, expiry: found.expiry };
+    try {
+      return { row, record: decodeRecord(this.#settings.codec, row.data) };
+    } catch {
+      return { row, record: undefined };
+    }
+  }
+
+  /** Does the same changes on what another request has written. */
+  #replay(
+    { changes, base }: PendingWrite,
     row: StoredRow,
-    token: string | undefined,
     record: SessionRecord,
-  ): void {
-    this.#state.committed(row, token, record);
-    if (token !== undefined && (changes.renew || changes.tellsBrowser)) this.#announce(token, record);
+    attempt: number,
+  ): PendingWrite {
+    this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(base!.token), attempt }));
+    const { deadline } = record;
+    changes.replay(record);
+    return this.#change(changes, row, deadline, record);
+  }
+
+  /**
+   * The session ended elsewhere, and nothing brings it back; or it got a new token there. A request that renews it too,
+   * as a login form that is sent twice, then gets a session of its own.
+   */
+  async #goneElsewhere(write: PendingWrite, how: "ended" | "renewed"): Promise<void> {
+    this.#state.pending = undefined;
+    this.#state.gone = how;
+    this.#makeOwn(write.changes);
+    await this.#create(write.changes);
+  }
+
+  /**
+   * Makes a new session of one that got a new token elsewhere: of what was read, where that was nobody's, and of what
+   * this request changed.
+   *
+   * @throws {SessionGoneError} The session has ended, or this request does not renew it.
+   */
+  #makeOwn(changes: ChangeLog): void {
+    const state = this.#state;
+    if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
+    const { deadline } = state.record;
+    const isSomeones = state.row !== undefined &&
+      decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
+    if (isSomeones) {
+      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+      changes.replay(state.record);
+      state.changes?.replay(state.record);
+    }
+    state.row = undefined;
+    state.gone = undefined;
+  }
+
+  /**
+   * Before a session is made in place of one that the browser offered and that was not found: the replica that was asked
+   * may have lagged. What the primary has is changed as after a conflict.
+   */
+  async #adoptOffered(changes: ChangeLog): Promise<void> {
+    const state = this.#state;
+    for (const { token, storedToken } of state.offered) {
+      const found = await this.#find(storedToken);
+      if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
+      state.offered = [];
+      if (isMark(found.record)) {
+        state.gone = "renewed";
+        return this.#makeOwn(changes);
+      }
+      return state.adopt(changes, found.row, token, found.record);
+    }
+    state.offered = [];
+  }
+
+  /** What is to be written, fixed now: what the request changes from here on is for its next commit. */
+  #change(changes: ChangeLog, base: StoredRow, baseDeadline: number, from: SessionRecord): PendingWrite {
+    const { codec, maxBytes, hashTokenInStore } = this.#settings;
+    const nonce = newNonce();
+    const record = { ...from, nonces: withNonce(from.nonces, nonce) };
+    const token = changes.renew ? newToken() : this.#state.token;
+    const storedToken = changes.renew ? hashTokenInStore ? hashToken(token!) : token! : base.token;
+    const moves = changes.renew || record.deadline !== baseDeadline ||
+      isOff(this.#settings, record, base.expiry);
+    return {
+      changes,
+      nonce,
+      base,
+      baseDeadline,
+      record,
+      data: encodeRecord(codec, record, maxBytes),
+      expiry: moves ? expiryOf(this.#settings, record) : base.expiry,
+      token,
+      storedToken,
+      failure: undefined,
+    };
+  }
+
+  #creation(changes: ChangeLog): PendingWrite {
+    const { codec, maxBytes, hashTokenInStore, now } = this.#settings;
+    const nonce = newNonce();
+    const record = { ...this.#state.record, createdAt: now(), nonces: [nonce] };
+    const token = newToken();
+    return {
+      changes,
+      nonce,
+      base: undefined,
+      baseDeadline: Infinity,
+      record,
+      data: encodeRecord(codec, record, maxBytes),
+      expiry: expiryOf(this.#settings, record),
+      token,
+      storedToken: hashTokenInStore ? hashToken(token) : token,
+      failure: undefined,
+    };
+  }
+
+  #created(write: PendingWrite): void {
+    this.#takeOver(write, true);
+    const { storedToken, record: { subject } } = write;
+    this.#settings.hooks.emit(() => ({ kind: "created", id: publicId(storedToken), subject }));
+  }
+
+  #updated(write: PendingWrite): void {
+    const { base, changes, storedToken, record: { subject } } = write;
+    this.#takeOver(write, changes.renew || changes.tellsBrowser);
     if (!changes.renew) return;
-    const { subject } = record;
     this.#settings.hooks.emit(() => ({
       kind: "renewed",
-      id: publicId(row.token),
-      previousId: publicId(before),
+      id: publicId(storedToken),
+      previousId: publicId(base!.token),
       subject,
     }));
   }
 
-  #announce(token: string, record: SessionRecord): void {
-    const remember = record.values.get(REMEMBER_ME) === true;
-    this.#state.announced = { token, deadline: record.deadline, remember };
+  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, announce: boolean): void {
+    const state = this.#state;
+    state.pending = undefined;
+    state.committed(changes, { token: storedToken, data, expiry }, token, record);
+    if (!announce || token === undefined) return;
+    const remember = record.values[REMEMBER_ME] === true;
+    state.announced = { token, deadline: record.deadline, remember };
   }
 
-  /** What is to be written, fixed now: what the request changes from here on is for its next commit. */
-  #draft(from: SessionRecord): Draft {
-    const { codec, idleTimeout, maxBytes, now } = this.#settings;
-    const record = { ...from, nonces: [...from.nonces.slice(1 - KEPT_NONCES), this.#nonce] };
-    const expiry = Math.min(record.deadline, now() + idleTimeout);
-    return { record, data: encodeRecord(codec, record, maxBytes), expiry };
-  }
-
-  #storedToken(token: string): string {
-    return this.#settings.hashTokenInStore ? hashToken(token) : token;
+  /** The session is saved by now: where this fails, no change is given back to be made once more. */
+  async #deleteMerged(tokens: readonly string[]): Promise<void> {
+    for (const [index, token] of tokens.entries()) {
+      try {
+        await this.#operation.run("delete", "repeatable", (options) => this.#store.delete(token, options));
+        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(token) }));
+      } catch (error) {
+        this.#state.deleteLater(tokens.slice(index));
+        throw inDoubt(error);
+      }
+    }
   }
 }
 
-/** A failure after which a write may be sent again; any other is thrown. */
-function passing(error: unknown): SessionStoreError {
-  if (error instanceof SessionStoreError && (error.retryable || error.ambiguous)) return error;
-  throw error;
-}
-
-/** Whether an error says that nothing was saved, of a session that may well be there. */
-function isCertain(error: unknown): boolean {
-  return error instanceof SessionConflictError || (error instanceof SessionStoreError && !error.ambiguous);
+function unknownFate(): SessionStoreError {
+  return new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
 }

@@ -1,94 +1,134 @@
 import type { Codec } from "../bytes/json_codec.ts";
-import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 import { Refusal } from "../bytes/refusal.ts";
+import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
+import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 
-/** A decoded session: the user's values, and what the manager keeps beside them under reserved keys. */
+/** A decoded session: the user's values, and what the manager keeps beside them. */
 export interface SessionRecord {
   /** When the session ends for good, in milliseconds since the epoch. */
   deadline: number;
-  values: Map<string, unknown>;
+  /** The user's values by key. What the manager keeps may lie among them, and is not seen there. */
+  values: Values;
   /** Whose session it is. */
-  subject?: string;
+  subject: string | undefined;
   /** Milliseconds since the epoch. Unknown for a session that another service made. */
-  createdAt?: number;
-  /** Marks of the last writes, the latest last. */
-  nonces: string[];
+  createdAt: number | undefined;
+  /** One for each of the last writes, the latest last. */
+  nonces: readonly string[];
 }
 
-const RESERVED = { subject: "__subject", createdAt: "__createdAt", nonces: "__nonces" } as const;
-const RESERVED_KEYS: ReadonlySet<string> = new Set(Object.values(RESERVED));
+/** The keys that the manager keeps something under. */
+const SUBJECT = "__subject";
+const CREATED_AT = "__createdAt";
+const NONCES = "__nonces";
+/** Under this key a mark says that its session has got another token. */
+const RENEWED = "__renewed";
+const RESERVED: readonly string[] = [SUBJECT, CREATED_AT, NONCES, RENEWED];
 
-/** Under this key SCS keeps whether the browser is to keep the cookie when it is closed. */
+/** Under this key SCS keeps whether the browser keeps the cookie when it is closed. */
 export const REMEMBER_ME = "__rememberMe";
+
+/** Enough that a writer finds its own after a few others came in between, at 12 characters each. */
+const KEPT_NONCES = 8;
 
 /** Whether the manager keeps something of its own under the key. */
 export function isReserved(key: string): boolean {
-  return RESERVED_KEYS.has(key);
+  return key.startsWith("__") && RESERVED.includes(key);
+}
+
+/** The keys of the user's values. */
+export function keysOf({ values }: SessionRecord): string[] {
+  return Object.keys(values).filter((key) => !isReserved(key));
 }
 
 /** Throws whatever the codec throws for bytes that it cannot read. */
 export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
   const { deadline, values } = codec.decode(data);
   if (!Number.isFinite(deadline)) throw new TypeError("Cannot decode session: its deadline is not a number");
-  const record: SessionRecord = { deadline, values: new Map(Object.entries(values)), nonces: [] };
-  const { subject, createdAt, nonces } = RESERVED;
-  const own = { subject: values[subject], createdAt: values[createdAt], nonces: values[nonces] };
-  if (typeof own.subject === "string") record.subject = own.subject;
-  if (typeof own.createdAt === "number") record.createdAt = own.createdAt;
-  if (Array.isArray(own.nonces)) record.nonces = own.nonces.filter((nonce) => typeof nonce === "string");
-  for (const key of RESERVED_KEYS) record.values.delete(key);
-  return record;
+  const subject = readValue(values, SUBJECT);
+  const createdAt = readValue(values, CREATED_AT);
+  const nonces = readValue(values, NONCES);
+  return {
+    deadline,
+    values,
+    subject: typeof subject === "string" ? subject : undefined,
+    createdAt: typeof createdAt === "number" ? createdAt : undefined,
+    nonces: Array.isArray(nonces) ? nonces.filter((nonce) => typeof nonce === "string") : [],
+  };
 }
 
-/** Throws `SessionEncodeError` or `SessionTooLargeError`, both naming the key. */
+/** Whether it is no session, but what a renewal leaves under the old token. It lets nobody in. */
+export function isMark({ values }: SessionRecord): boolean {
+  return readValue(values, RENEWED) !== undefined;
+}
+
+/** The nonces after one more write. */
+export function withNonce(nonces: readonly string[], nonce: string): string[] {
+  return [...nonces.slice(1 - KEPT_NONCES), nonce];
+}
+
+/** The bytes of a mark. The nonces tell whose writes have moved on with the session. */
+export function encodeMark(codec: Codec, deadline: number, nonces: readonly string[]): Uint8Array {
+  return codec.encode(deadline, { [RENEWED]: true, [NONCES]: nonces });
+}
+
+/**
+ * The bytes of a session. Gives up older nonces before it gives up for lack of space, so that a session which was
+ * saved once can be saved again.
+ *
+ * @throws {SessionEncodeError} A value cannot be stored.
+ * @throws {SessionTooLargeError} The session has more than `maxBytes`.
+ */
 export function encodeRecord(codec: Codec, record: SessionRecord, maxBytes: number): Uint8Array {
-  const values: Record<string, unknown> = Object.fromEntries(record.values);
-  if (record.subject !== undefined) values[RESERVED.subject] = record.subject;
-  if (record.createdAt !== undefined) values[RESERVED.createdAt] = record.createdAt;
-  values[RESERVED.nonces] = record.nonces;
-  let data: Uint8Array;
-  try {
-    data = codec.encode(record.deadline, values);
-  } catch (error) {
-    throw findCulprit(codec, record.values) ?? new SessionEncodeError("", reasonOf(error));
-  }
-  if (data.length > maxBytes) {
-    throw new SessionTooLargeError(data.length, maxBytes, largestKey(codec, record.values));
-  }
-  return data;
+  let data = encodeValues(codec, record, record.nonces);
+  if (data.length > maxBytes) data = encodeValues(codec, record, record.nonces.slice(-1));
+  if (data.length <= maxBytes) return data;
+  throw new SessionTooLargeError(data.length, maxBytes, largestKey(codec, record));
 }
 
-/** What one value looks like in bytes, to see later whether it was changed in place. */
-export function encodeValue(codec: Codec, key: string, value: unknown): Uint8Array {
+function encodeValues(codec: Codec, record: SessionRecord, nonces: readonly string[]): Uint8Array {
+  const { deadline, subject, createdAt } = record;
+  const values = { ...record.values, [NONCES]: nonces };
+  writeOrRemove(values, SUBJECT, subject);
+  writeOrRemove(values, CREATED_AT, createdAt);
   try {
-    return codec.encode(0, Object.fromEntries([[key, value]]));
+    return codec.encode(deadline, values);
+  } catch (error) {
+    throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
+  }
+}
+
+function writeOrRemove(values: Values, key: string, value: unknown): void {
+  if (value === undefined) removeValue(values, key);
+  else values[key] = value;
+}
+
+/** What one value looks like in bytes. */
+export function encodeValue(codec: Codec, key: string, value: unknown): Uint8Array {
+  const values: Values = {};
+  writeValue(values, key, value);
+  try {
+    return codec.encode(0, values);
   } catch (error) {
     throw new SessionEncodeError(key, reasonOf(error));
   }
 }
 
-/** Whether two byte arrays hold the same. */
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-function findCulprit(codec: Codec, values: Map<string, unknown>): SessionEncodeError | undefined {
-  for (const [key, value] of values) {
+function findCulprit(codec: Codec, record: SessionRecord): SessionEncodeError | undefined {
+  for (const key of keysOf(record)) {
     try {
-      encodeValue(codec, key, value);
+      encodeValue(codec, key, readValue(record.values, key));
     } catch (error) {
       return error as SessionEncodeError;
     }
   }
 }
 
-function largestKey(codec: Codec, values: Map<string, unknown>): string | undefined {
+function largestKey(codec: Codec, record: SessionRecord): string | undefined {
   let largest: string | undefined;
   let most = -1;
-  for (const [key, value] of values) {
-    const { length } = encodeValue(codec, key, value);
+  for (const key of keysOf(record)) {
+    const { length } = encodeValue(codec, key, readValue(record.values, key));
     if (length > most) [largest, most] = [key, length];
   }
   return largest;

@@ -1,180 +1,239 @@
-import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
-import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
-import { encodeValue, equalBytes, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import type { Codec } from "../bytes/json_codec.ts";
+import { readValue, removeValue, writeValue } from "../bytes/values.ts";
 import { SessionClosedError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
+import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
+import { ExposedValues } from "./exposed.ts";
+import type { PendingWrite } from "./pending_write.ts";
+import { isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** Where a session stands in its request, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
 
-/** An object that the user got hold of, and what it looked like then. */
-interface Exposed {
-  value: object;
-  encoded: Uint8Array;
-  codec: Codec;
+/** A well-formed token, and what a session would lie under in the store. */
+export interface OfferedToken {
+  token: string;
+  storedToken: string;
+}
+
+const NONE: readonly OfferedToken[] = [];
+const NO_TOKENS: readonly string[] = [];
+
+/** A cookie that the browser has to be told of. */
+export interface Announcement {
+  token: string;
+  deadline: number;
+  remember: boolean;
 }
 
 /**
- * All that one request knows of a session: the row as it was read, the values as the request sees them, and the
- * log of what it changed. `Session` is the face of it; the manager reads and commits it.
+ * All that one request knows of a session: the row as it was last seen, the record as this request has changed it,
+ * and the log of these changes. `Session` is what handlers see of it.
  */
 export class SessionState {
   /** What the browser holds. Unknown for a session from `iterate` whose token is hashed. */
   token: string | undefined;
   /** The row as last seen; `undefined` while there is none. */
   row: StoredRow | undefined;
+  /** What is in the session, with this request's changes. */
   record: SessionRecord;
   /** The deadline that the row holds, whatever this request has set since. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
-  changes: ChangeLog = new ChangeLog();
-  /** What the browser is to hear of with the response: the cookie of the last commit that changed it. */
-  announced: { token: string; deadline: number; remember: boolean } | undefined;
-  /** Whether this request ended a session, so that the browser is to forget it unless another follows. */
+  /** What is not saved yet; `undefined` while nothing was changed. */
+  changes: ChangeLog | undefined;
+  /** A write that may have happened: nothing else is written before its fate is known. */
+  pending: PendingWrite | undefined;
+  /** What the browser offered where no session was found. */
+  offered: readonly OfferedToken[] = NONE;
+  /** Further tokens of the request's cookies: there was a session before it was their turn. */
+  untried: readonly string[] = NO_TOKENS;
+  /** How the session went away elsewhere, once that is known. It stays so for this request. */
+  gone: "ended" | "renewed" | undefined;
+  /** What the browser hears with the response: the cookie of the last commit that changed it. */
+  announced: Announcement | undefined;
+  /** Whether this request ended a session, so that the browser forgets it unless another one follows. */
   ended = false;
   /** Set once the head of the response was sent. */
   closed = false;
-  readonly #codec: Codec;
-  #tail: Promise<unknown> = Promise.resolve();
-  readonly #exposed = new Map<string, Exposed>();
+  readonly #exposed: ExposedValues;
+  #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
-    this.#codec = codec;
     this.record = record;
     this.storedDeadline = record.deadline;
     this.token = token;
     this.row = row;
+    this.#exposed = new ExposedValues(codec);
   }
 
   get(key: string): unknown {
-    // A commit met another request's value: what was done in place to the one given out before still counts.
-    if (this.#exposed.get(key)?.value !== this.record.values.get(key)) this.#noticeInPlaceChange(key);
-    const value = this.record.values.get(key);
-    if (isObject(value)) this.#expose(key, value);
+    // After a conflict the values are others: what was done to the object that was given out before still counts.
+    if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChange(key);
+    const value = isReserved(key) ? undefined : readValue(this.record.values, key);
+    // What this request put there is saved as it is at the commit, whatever is done to it until then.
+    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, this.row);
     return value;
   }
 
+  exists(key: string): boolean {
+    return !isReserved(key) && Object.hasOwn(this.record.values, key);
+  }
+
+  keys(): string[] {
+    return keysOf(this.record).sort();
+  }
+
   put(key: string, value: unknown): void {
-    this.modify();
-    this.#tellBrowser(key);
-    this.record.values.set(key, value);
-    this.changes.put(key, value);
+    const log = this.modify();
+    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    writeValue(this.record.values, key, value);
+    log.put(key, value);
     this.#exposed.delete(key);
   }
 
-  /** Whether there was such a key; where not, nothing changes. */
-  remove(key: string): boolean {
+  /** Nothing happens where there is no such key. */
+  remove(key: string): void {
     this.assertOpen();
-    if (!this.record.values.delete(key)) return false;
-    this.modify();
-    this.#tellBrowser(key);
-    this.changes.remove(key);
+    if (!this.exists(key)) return;
+    const log = this.modify();
+    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    removeValue(this.record.values, key);
+    log.remove(key);
     this.#exposed.delete(key);
-    return true;
   }
 
   clear(): void {
     this.assertOpen();
-    if (this.record.values.size === 0) return;
-    this.modify();
-    if (this.record.values.has(REMEMBER_ME)) this.#tellBrowser(REMEMBER_ME);
-    this.record.values.clear();
-    this.changes.clear();
+    if (keysOf(this.record).length === 0) return;
+    const log = this.modify();
+    if (this.exists(REMEMBER_ME)) log.tellsBrowser = true;
+    this.record.values = {};
+    log.clear();
     this.#exposed.clear();
   }
 
   update(key: string, update: UpdateFunction): void {
     this.assertOpen();
     this.#noticeInPlaceChange(key);
-    // Where this throws nothing has changed, and objects given out earlier are still watched.
-    const result = applyUpdate(this.record.values, key, update);
-    this.modify();
-    this.#tellBrowser(key);
+    const before = readValue(this.record.values, key);
+    const copy = copyOf(before);
+    let result: unknown;
+    try {
+      result = applyUpdate(this.record.values, key, update);
+    } catch (error) {
+      if (copy !== undefined && this.#exposed.differ(key, before, copy)) this.#restore(key, before, copy);
+      throw error;
+    }
+    const log = this.modify();
+    if (key === REMEMBER_ME) log.tellsBrowser = true;
     this.#exposed.delete(key);
-    this.changes.update(key, update, result);
-    if (isObject(result)) this.#expose(key, result);
+    log.update(key, update, result);
+    if (isObject(result) && log.valuePut(key) !== result) this.#exposed.addCopy(key, result);
   }
 
   setDeadline(deadline: number): void {
-    this.modify();
+    const log = this.modify();
     this.record.deadline = deadline;
-    this.changes.deadline = deadline;
-    this.changes.tellsBrowser = true;
-  }
-
-  rememberMe(remember: boolean): void {
-    this.put(REMEMBER_ME, remember);
+    log.deadline = deadline;
+    log.tellsBrowser = true;
   }
 
   renew(deadline: number): void {
     this.setDeadline(deadline);
-    this.changes.renew = true;
+    this.modify().renew = true;
   }
 
   setSubject(subject: string | undefined): void {
+    this.assertOpen();
     if (subject === this.record.subject) return;
-    this.modify();
     this.record.subject = subject;
-    this.changes.subject = subject ?? null;
+    this.modify().subject = subject ?? null;
   }
 
   /** The values of another session, which lies under this stored token, were put into this one. */
   merged(storedToken: string): void {
-    this.modify();
-    this.changes.merged.add(storedToken);
+    const log = this.modify();
+    log.merged = [...new Set([...log.merged, storedToken])];
   }
 
-  /** Runs what waits for the store after what came before it, so that two commits do not run into each other. */
-  exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#tail.then(work);
-    this.#tail = run.catch(() => {});
-    return run;
-  }
-
-  modify(): void {
+  /** The log, of a session that may be changed and now is. */
+  modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
+    return this.changes ??= new ChangeLog();
   }
 
   assertOpen(): void {
     if (this.closed) throw new SessionClosedError();
   }
 
-  /** Turns what was changed in place, in objects that {@linkcode get} gave out, into changes like any other. */
-  noticeInPlaceChanges(): void {
-    for (const key of [...this.#exposed.keys()]) this.#noticeInPlaceChange(key);
+  /** Whether a commit has anything to write, what was changed in place included. */
+  hasChanges(): boolean {
+    for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
+    return this.changes !== undefined || this.pending !== undefined;
   }
 
-  /**
-   * Hands the changes over to be committed; those that follow, while the commit is under way, go into a new log.
-   */
+  /** Whether something was asked of the store that may still be under way. */
+  get isBusy(): boolean {
+    return this.#tail !== undefined;
+  }
+
+  /** Runs what waits for the store after what came before it, so that two commits do not run into each other. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#tail === undefined ? work() : this.#tail.then(work);
+    this.#tail = run.catch(() => {});
+    return run;
+  }
+
+  /** Hands the changes over to be committed. Those that follow, while the commit is under way, go into a new log. */
   takeChanges(): ChangeLog {
-    const taken = this.changes;
-    this.changes = new ChangeLog();
-    // Objects that the user still holds may be changed in place again.
-    for (const key of this.closed ? [] : taken.putKeys()) this.get(key);
+    const taken = this.changes ?? new ChangeLog();
+    this.changes = undefined;
     return taken;
   }
 
-  /** The commit failed: it is as if the changes had never been taken. */
-  giveBackChanges(taken: ChangeLog): void {
-    taken.append(this.changes, this.record.values);
+  /** Nothing was written: it is as if the changes had never been taken. */
+  giveBack(taken: ChangeLog): void {
+    if (this.changes !== undefined) taken.append(this.changes, this.record.values);
     this.changes = taken;
   }
 
-  /** Takes over what is in the store now, with the changes that were made meanwhile on top. */
-  committed(row: StoredRow, token: string | undefined, record: SessionRecord): void {
+  /** There was a session after all: this request's changes are done on it. */
+  adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
-    // The same values: no other request came in between, and later changes are in them already.
+    changes.replay(record);
+    this.changes?.replay(record);
+    this.record = record;
+    this.row = row;
+    this.token = token;
+  }
+
+  /** Sessions that were merged into this one could not be deleted: the next commit tries again. */
+  deleteLater(storedTokens: readonly string[]): void {
+    const log = this.changes ??= new ChangeLog();
+    log.merged = [...storedTokens, ...log.merged];
+  }
+
+  /** Takes over what is in the store now, with the changes that were made meanwhile on top. */
+  committed(changes: ChangeLog, row: StoredRow, token: string | undefined, record: SessionRecord): void {
+    this.storedDeadline = record.deadline;
+    const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
-      const { nonces, createdAt } = record;
-      this.record = { ...this.record, nonces, createdAt };
+      // No other request came in between, and what was changed meanwhile is in these values already.
+      this.record = { ...this.record, createdAt, nonces };
     } else {
-      this.changes.replay(record);
+      this.changes?.replay(record);
       this.record = record;
     }
     this.row = row;
     this.token = token;
+    if (this.closed) return;
+    this.#exposed.rebase(record.values, row);
+    for (const key of changes.keysPut()) {
+      const value = readValue(record.values, key);
+      if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, row);
+    }
   }
 
   /** The row is gone by this request's own doing; what follows is a new session. */
@@ -182,46 +241,44 @@ export class SessionState {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
-    this.changes = new ChangeLog();
+    this.storedDeadline = fresh.deadline;
+    this.changes = undefined;
+    this.pending = undefined;
+    this.offered = NONE;
+    this.untried = NO_TOKENS;
+    this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
-    this.ended = true;
     this.announced = undefined;
   }
 
-  /** Whether the cookie is kept is a value among others, whichever way it changes. */
-  #tellBrowser(key: string): void {
-    if (key === REMEMBER_ME) this.changes.tellsBrowser = true;
-  }
-
   #noticeInPlaceChange(key: string): void {
-    const exposed = this.#exposed.get(key);
-    if (exposed === undefined) return;
-    const { value, encoded, codec } = exposed;
-    if (equalBytes(encodeValue(codec, key, value), encoded)) return;
+    const value = this.#exposed.changed(key);
+    if (value === undefined) return;
     // Not put(): the change was made before the session was closed, which is when it is looked for.
     this.status = "modified";
-    this.record.values.set(key, value);
-    this.changes.put(key, value);
+    writeValue(this.record.values, key, value);
+    (this.changes ??= new ChangeLog()).put(key, value);
     this.#exposed.delete(key);
   }
 
-  #expose(key: string, value: object): void {
-    // A value that this request put there is saved as it is at commit, whatever is done to it until then.
-    if (this.#exposed.get(key)?.value === value || this.changes.hasPut(key)) return;
-    // JSON first: a codec that encrypts makes other bytes of the same value each time. And a codec may read what it
-    // cannot write, as gob does a Go struct: that is for the commit to refuse, not for get().
-    for (const codec of [jsonCodec, this.#codec]) {
-      try {
-        this.#exposed.set(key, { value, encoded: encodeValue(codec, key, value), codec });
-        return;
-      } catch {
-        // What no codec can write no commit can save, so no change of it can get lost in silence.
-      }
-    }
+  /** A function of update() has thrown, and may have changed its argument in place. */
+  #restore(key: string, before: unknown, copy: object): void {
+    writeValue(this.record.values, key, copy);
+    this.#exposed.delete(key);
+    if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
   }
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
+}
+
+/** A copy of an object; `undefined` for what is none, and for what cannot be copied, which cannot be saved either. */
+function copyOf(value: unknown): object | undefined {
+  try {
+    return isObject(value) ? structuredClone(value) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { equalBytes } from "../state/record.ts";
+import { equalBytes } from "../bytes/equal.ts";
 import type {
   AtomicStore,
   FindOptions,

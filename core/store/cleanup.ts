@@ -149,7 +149,7 @@ export class Cleanup {
       this.#moreLikely = deleted >= LAZY_BATCH;
       if (deleted > 0) onEvent?.({ kind: "purged", deleted });
     } catch (error) {
-      await report(toPurgeError(error), onError);
+      report(toPurgeError(error), onError);
     } finally {
       if (this.#since === now) this.#since = undefined;
     }
@@ -180,7 +180,7 @@ export class Cleanup {
         failures = 0;
       } catch (error) {
         failures++;
-        await report(toPurgeError(error), onError);
+        report(toPurgeError(error), onError);
       }
     }
   }
@@ -190,12 +190,8 @@ function toPurgeError(error: unknown): SessionError {
   return toSessionError("deleteExpired", error, false);
 }
 
-/** Tells of a failure, unless it is but someone else at work. What the hook throws is ignored. */
-async function report(error: SessionError, onError: SessionErrorHook | undefined): Promise<void> {
-  if (isBusy(error)) return;
-  try {
-    await onError?.(error as AnySessionError, { phase: "cleanup" });
-  } catch {
-    // A hook is a listener: it cannot make anything fail.
-  }
+/** Tells of a failure, unless another process is just at work. Neither waits for the hook nor fails with it. */
+function report(error: SessionError, onError: SessionErrorHook | undefined): void {
+  if (isBusy(error) || onError === undefined) return;
+  (async () => await onError(error as AnySessionError, { phase: "cleanup" }))().catch(() => {});
 }

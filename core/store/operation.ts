@@ -1,106 +1,83 @@
-import { SessionStoreError, type StoreOperation } from "../errors.ts";
-import type { Hooks } from "../events.ts";
-import type { SessionStore, TimedOptions } from "../store.ts";
+import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
+import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
+import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
 import { inDoubt, isBusy, toSessionError } from "./failure.ts";
 import { backoff, pause, waitFor } from "./wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
   /** Stops waiting for the store and any further attempt; never a logout, nor a write that was sent. */
-  signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Keeps a runtime alive for work that need not hold up the response (`ctx.waitUntil` of Workers). */
-  waitUntil?: (work: Promise<unknown>) => void;
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** The longest that the manager waits for one operation of a store that does not say. */
+/**
+ * How a call is sent.
+ *
+ * - `"read"`: sent again after a failure that may pass.
+ * - `"page"`: a step of a listing, which cannot be sent again.
+ * - `"once"`: a write that must not happen twice. Whoever sends it again looks first at what it did.
+ * - `"touch"`: a write that is no great loss. Sent again only where a lock was in the way.
+ * - `"repeatable"`: a write that may happen twice without harm. Sent again, and whatever the signal says.
+ */
+export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
+
+/** The longest that the manager waits for one operation of a store that does not say, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
-/** What fails in passing, and may be sent again, is sent this often altogether. */
-const ATTEMPTS = 3;
+/** How often a call is sent altogether where its failure may pass. */
+export const ATTEMPTS = 3;
+/** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
+export interface Growth {
+  base: number;
+  growth: number;
+  cap: number;
+}
+
+/** How pauses after a failure grow. */
+const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 
 /**
  * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
  * Whatever a store throws leaves here as a `SessionError` without secrets.
  */
-export class StoreAccess {
-  readonly context: SessionContext;
+export class Operation {
+  /** Whether an attempt at a write failed that may have been carried out all the same. */
+  inDoubt = false;
+  readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
-  readonly #until: number;
   /** Whether a call may hang. */
   readonly #mayHang: boolean;
-  /** How long the store has waited for a lock in vain, in milliseconds: it will wait as long again. */
-  #waitedForLock = 0;
+  /** When the time is up, by the clock that is never set back. */
+  #until = Infinity;
+  /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
+  #lockWait = 0;
 
-  constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext = {}) {
-    this.context = context;
+  constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
+    this.#context = context;
     this.#hooks = hooks;
     this.#now = now;
     const { timeout = DEFAULT_TIMEOUT } = store;
     this.#mayHang = timeout !== Infinity;
-    // Attempts end even where no single call needs watching.
-    this.#until = performance.now() + (this.#mayHang ? timeout : DEFAULT_TIMEOUT);
+    if (this.#mayHang) this.#until = performance.now() + timeout;
   }
 
-  /** How long to wait for a call that is made now, in milliseconds. */
-  get patience(): number {
-    return this.#mayHang ? this.#remaining : Infinity;
-  }
-
-  get #remaining(): number {
-    return this.#until - performance.now();
-  }
-
-  /** Sends a read, and again after a failure that may pass. */
-  async read<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
-    const { signal } = this.context;
+  /** Sends a call, and again as its mode allows. */
+  async run<T>(
+    name: StoreOperation,
+    mode: SendMode,
+    call: (options: CallOptions) => Promise<T>,
+  ): Promise<T> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await this.#once(operation, signal, false, () => call(this.#options(signal)));
+        return await this.#send(name, mode, call);
       } catch (error) {
-        const passing = error instanceof SessionStoreError && error.retryable;
-        if (!passing || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
-      }
-    }
-  }
-
-  /**
-   * Sends a write once: whether to send it again is for the caller, who must read back first. The store gets no
-   * signal, so that a write which was sent is not called back.
-   */
-  async write<T>(operation: StoreOperation, call: (options: TimedOptions) => Promise<T>): Promise<T> {
-    return await this.#once(operation, this.context.signal, true, () => call(this.#options()));
-  }
-
-  /** Goes on sending a write where a lock was in the way, of a purge say: nothing was done then. */
-  async unlessBusy<T>(write: () => Promise<T>): Promise<T> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await write();
-      } catch (error) {
-        if (!isBusy(error) || attempt === ATTEMPTS || !(await this.retryAfter(attempt))) throw error;
-      }
-    }
-  }
-
-  /**
-   * Sends what may happen twice without harm, whatever the signal says, and again after a failure. An earlier attempt
-   * may have done it `inDoubt`, so that the last one found nothing to do.
-   */
-  async insist<T>(
-    operation: StoreOperation,
-    call: (options: TimedOptions) => Promise<T>,
-  ): Promise<{ result: T; inDoubt: boolean }> {
-    let ambiguous = false;
-    for (let attempt = 1;; attempt++) {
-      try {
-        const result = await this.#once(operation, undefined, true, () => call(this.#options()));
-        return { result, inDoubt: ambiguous };
-      } catch (error) {
-        const passing = error instanceof SessionStoreError && error.retryable;
-        ambiguous ||= error instanceof SessionStoreError && error.ambiguous;
-        if (!passing || attempt === ATTEMPTS || !(await this.retryAfter(attempt, false))) {
-          throw ambiguous ? inDoubt(error) : error;
-        }
+        const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
+        this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
+        const again = mayPass(failure, mode) && attempt < ATTEMPTS &&
+          await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.#context.signal : undefined);
+        if (!again) throw this.inDoubt ? inDoubt(failure) : failure;
       }
     }
   }
@@ -108,53 +85,75 @@ export class StoreAccess {
   /**
    * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
    * and says that nothing was written, one that is broken off would only make that uncertain.
-   *
-   * @param took How long the last attempt took, in milliseconds: those who collide on a slow store, or one that they
-   * have made slow, must spread wider.
    */
-  async retryAfter(attempt: number, heedSignal = true, took = 0): Promise<boolean> {
-    const signal = heedSignal ? this.context.signal : undefined;
-    const ms = backoff(attempt, Math.max(10, took), Math.max(250, 8 * took));
-    if (signal?.aborted || this.#remaining <= ms + this.#waitedForLock) return false;
+  async pause(
+    attempt: number,
+    { base, cap, growth }: Growth = AFTER_FAILURE,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const now = performance.now();
+    // Attempts end even where no single call needs watching.
+    if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
+    const ms = backoff(attempt, base, cap, growth);
+    if (signal?.aborted || this.#until - now <= ms + this.#lockWait) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
 
-  #options(signal?: AbortSignal): TimedOptions {
-    const { event, error } = this.#hooks;
-    const { context } = this;
-    return {
-      now: this.#now(),
-      signal,
-      // Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none.
-      get waitUntil() {
-        const { waitUntil } = context;
-        // Called on its own object, as that of Workers must be.
-        return waitUntil && ((work: Promise<unknown>) => waitUntil.call(context, work));
-      },
-      onEvent: event,
-      onError: error,
-    };
-  }
-
-  async #once<T>(
-    operation: StoreOperation,
-    signal: AbortSignal | undefined,
-    writes: boolean,
-    call: () => Promise<T>,
+  async #send<T>(
+    name: StoreOperation,
+    mode: SendMode,
+    call: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    if (signal?.aborted) {
-      throw new SessionStoreError(operation, { reason: "aborted", retryable: true });
-    }
+    const signal = mode === "repeatable" ? undefined : this.#context.signal;
+    if (signal?.aborted) throw new SessionStoreError(name, { reason: "aborted", retryable: true });
+    // The store gets no signal for a write: one that was sent is not called back.
+    const given = mode === "read" ? signal : undefined;
+    const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
+    if (!this.#mayHang && signal === undefined) return await call(options);
     const started = performance.now();
     try {
-      return await waitFor(call(), this.patience, signal);
+      return await waitFor(call(options), this.#until - started, signal);
     } catch (error) {
-      const failure = toSessionError(operation, error, writes);
-      if (isBusy(failure)) {
-        this.#waitedForLock = Math.max(this.#waitedForLock, performance.now() - started);
-      }
-      throw failure;
+      if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
+      throw error;
     }
+  }
+}
+
+/** Whether a call is sent again after a failure. */
+function mayPass(failure: SessionError, mode: SendMode): boolean {
+  if (mode === "touch") return isBusy(failure);
+  if (mode === "once" || mode === "page") return false;
+  return failure instanceof SessionStoreError && failure.retryable;
+}
+
+/** The options of a call to a store. */
+class CallOptions implements FindOptions, WriteOptions {
+  readonly now: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onEvent: SessionEventHook | undefined;
+  readonly onError: SessionErrorHook;
+  primary?: boolean;
+  subject?: string | undefined;
+  except?: string | undefined;
+  readonly #context: SessionContext;
+
+  constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {
+    this.now = now;
+    this.signal = signal;
+    this.onEvent = hooks.event;
+    this.onError = hooks.error;
+    this.#context = context;
+  }
+
+  /**
+   * Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none. A getter of
+   * a class, since one in a literal keeps the whole request alive (V8 makes a hidden class for each).
+   */
+  get waitUntil(): SessionContext["waitUntil"] {
+    const { waitUntil } = this.#context;
+    // Called on its own object, as that of Workers must be.
+    return waitUntil && ((work) => waitUntil.call(this.#context, work));
   }
 }

@@ -17,12 +17,13 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
  */
 export async function waitFor<T>(
-  work: Promise<T>,
+  work: T | Promise<T>,
   ms: number,
   signal?: AbortSignal,
   onTimer?: (timer: unknown) => void,
 ): Promise<T> {
-  if (ms === Infinity && signal === undefined) return await work;
+  // Hooks and stores written in JavaScript may give a value in place of a promise.
+  if ((ms === Infinity && signal === undefined) || !(work instanceof Promise)) return await work;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
   const givenUp = new Promise<never>((_, reject) => {
@@ -63,9 +64,9 @@ function unref(timer: unknown): void {
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
- * How long to wait before attempt `attempt` (from 1): doubling from `base` up to `cap`, and a random share of
- * that, so that those who collided do not collide again.
+ * How long to wait before attempt `attempt` (from 1): a random share of a span that grows from `base` up to `cap`, so that
+ * those who collided do not collide again.
  */
-export function backoff(attempt: number, base: number, cap: number): number {
-  return Math.random() * Math.min(cap, base * 2 ** (attempt - 1));
+export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
+  return Math.random() * Math.min(cap, base * growth ** (attempt - 1));
 }

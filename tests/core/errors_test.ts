@@ -170,7 +170,7 @@ Deno.test("SessionStoreError keeps reason, advice and what is known of the write
   }
 });
 
-const TOKEN = "t".repeat(43);
+const TOKEN = "U".repeat(43);
 const SECRETS = [
   "INSERT INTO sessions VALUES ('hunter2')",
   "hunter2",

@@ -39,7 +39,7 @@ function withHeaderSessions(
 Deno.test("begin() calls no store before session(), and finish() leaves a response alone without one", async () => {
   const { manager, counting } = counted();
   const current = manager.begin(
-    new Request(URL, { headers: { Cookie: `__Host-session=${"a".repeat(43)}` } }),
+    new Request(URL, { headers: { Cookie: `__Host-session=${"A".repeat(43)}` } }),
   );
   const response = new Response("hello");
   assertStrictEquals(await current.finish(response), response);
@@ -147,7 +147,7 @@ Deno.test("begin() tries two cookies of the name, and finish() writes the one th
   const stored = await manager.load();
   stored.put("userId", 1);
   const { token } = await stored.commit();
-  const Cookie = `__Host-session=${"a".repeat(43)}; __Host-session=${token}`;
+  const Cookie = `__Host-session=${"A".repeat(43)}; __Host-session=${token}`;
   counting.reset();
   const current = manager.begin(new Request(URL, { headers: { Cookie } }));
   const session = await current.session();

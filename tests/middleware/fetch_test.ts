@@ -32,7 +32,7 @@ function visitorOf(handler: (request: Request) => Promise<Response>): Visitor {
 Deno.test("withSessions() makes no store call and adds no header where the session is not asked for", async () => {
   const { manager, counting } = counted();
   const handler = withSessions(manager, () => new Response("hello", { headers: { ETag: '"1"' } }));
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const response = await handler(new Request(URL, { headers }));
   assertEquals([...response.headers], [...new Response("hello", { headers: { ETag: '"1"' } }).headers]);
   assertEquals(counting.calls(), {});
@@ -132,7 +132,7 @@ Deno.test("A handler that throws saves nothing, and the error is thrown on", asy
   const error = new RangeError("on purpose");
   const waiting: Promise<unknown>[] = [];
   const context = { waitUntil: (work: Promise<unknown>) => void waiting.push(work) };
-  for (const [name, thrown] of Object.entries({ "an Error": error, "a Response": new Response() })) {
+  for (const [name, thrown] of Object.entries({ "an Error": error, "text": "on purpose" })) {
     for (const rest of [[], [{}, context]]) {
       await t.step(`${name}, ${rest.length === 0 ? "without" : "with"} waitUntil`, async () => {
         const handler = withSessions(manager, async (_request, getSession) => {
@@ -156,6 +156,17 @@ Deno.test("A handler that throws saves nothing, and the error is thrown on", asy
     const handler = withSessions(manager, () => Promise.reject(error));
     assertStrictEquals(await assertRejects(() => handler(new Request(URL))), error);
   });
+});
+
+Deno.test("A thrown Response is a response: the session is saved", async () => {
+  const { manager } = counted();
+  const handler = withSessions(manager, async (_request, getSession) => {
+    (await getSession()).put("userId", 7);
+    throw new Response(null, { status: 303, headers: { Location: "/" } });
+  });
+  const response = await handler(new Request(URL));
+  assertEquals([response.status, response.headers.get("Location")], [303, "/"]);
+  assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
 });
 
 Deno.test("An error with a getResponse() is a response: the session is saved", async () => {
@@ -236,7 +247,7 @@ Deno.test("withSessions() answers what the session's store does wrong", async (t
     store: storeWithoutServer(),
     onError: (error, { phase, request }) => void phases.push(`${error.name} ${phase} ${request?.url}`),
   });
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const contexts = { "with waitUntil": [{}, { waitUntil() {} }], "without waitUntil": [] };
   for (const [name, rest] of Object.entries(contexts)) {
     await t.step(`503 for a failed load, ${name}`, async () => {

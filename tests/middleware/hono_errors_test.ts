@@ -185,10 +185,21 @@ Deno.test("An explicit commit's cookie goes out though saving what followed fail
   assertEquals(await visitor.text("/"), "7 undefined");
 });
 
+Deno.test("A thrown Response is a response, and the session is saved", async () => {
+  const manager = sessions<Data>();
+  const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
+    (await c.var.session()).put("userId", 7);
+    throw new Response("thrown", { status: 418 });
+  });
+  const response = await app.request(URL);
+  assertEquals([response.status, await response.text()], [418, "thrown"]);
+  assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
+});
+
 Deno.test("What is thrown and is no Error passes through, and saves nothing", async (t) => {
   const store = countingStore(new MemoryStore({ cleanup: "off" }));
   const manager = sessions<Data>({ store: store.store });
-  const thrown = { "a Response": new Response("no convention of Hono"), "text": "text" };
+  const thrown = { "a number": 42, "text": "text" };
   for (const [name, value] of Object.entries(thrown)) {
     await t.step(name, async () => {
       const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
@@ -376,7 +387,7 @@ Deno.test("A Response of the manager's onError replaces every other, and each er
   const reports = new Reports();
   const down = sessions<Data>({ store: storeWithoutServer(), onError: reports.hook(page) });
   const up = sessions<Data>({ onError: reports.hook(page) });
-  const headers = { Cookie: `__Host-session=${"a".repeat(43)}` };
+  const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
   const check = async (response: Response, phases: string[]) => {
     assertEquals([response.status, await response.text()], [599, "the manager's page"]);
     assertEquals(response.headers.get("X-Page"), "1");
@@ -458,7 +469,7 @@ Deno.test("Of two managers the one whose session failed reports, and once", asyn
     onError: reports.admin.hook(),
     cookie: { name: "admin" },
   });
-  const headers = { Cookie: `admin=${"a".repeat(43)}` };
+  const headers = { Cookie: `admin=${"A".repeat(43)}` };
   for (const order of ["user first", "admin first"]) {
     for (const path of ["load", "commit"]) {
       await t.step(`${path}, ${order}`, async () => {

@@ -76,7 +76,7 @@ Deno.test("A session can be read in a stream, and every change throws SessionClo
   }
   await t.step("destroy", async () => void await assertRejects(() => late!.destroy(), SessionClosedError));
   await t.step("mergeSession", async () => {
-    await assertRejects(() => late!.mergeSession("a".repeat(43)), SessionClosedError);
+    await assertRejects(() => late!.mergeSession("A".repeat(43)), SessionClosedError);
   });
   await t.step("while commit() without a change gives the token", async () => {
     assertEquals((await late!.commit()).token, token);

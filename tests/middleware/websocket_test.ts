@@ -195,6 +195,6 @@ Deno.test("An upgrade whose session cannot be loaded is answered 503", async () 
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) => handler(request),
   );
-  using connection = await handshake(server.addr.port, "/", { Cookie: `session=${"a".repeat(43)}` });
+  using connection = await handshake(server.addr.port, "/", { Cookie: `session=${"A".repeat(43)}` });
   assertEquals(connection.status, 503);
 });

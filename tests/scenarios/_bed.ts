@@ -88,8 +88,17 @@ export class Bed {
     return this.#opened.requests();
   }
 
-  /** The whole table, expired rows included, in the order of the tokens. */
+  /** Every session in the table, expired ones included, in the order of the tokens. */
   async rows(): Promise<StoredRow[]> {
+    return (await this.#table()).filter((row) => !isMark(row));
+  }
+
+  /** What renewals have left under old tokens. */
+  async marks(): Promise<StoredRow[]> {
+    return (await this.#table()).filter(isMark);
+  }
+
+  async #table(): Promise<StoredRow[]> {
     const rows = await Array.fromAsync(this.store.all({ now: 0 }));
     return rows.sort((a, b) => a.token < b.token ? -1 : 1);
   }
@@ -105,6 +114,10 @@ export class Bed {
   eventKinds(): SessionEvent["kind"][] {
     return this.events.map(({ kind }) => kind);
   }
+}
+
+function isMark({ data }: StoredRow): boolean {
+  return new TextDecoder().decode(data).includes("__renewed");
 }
 
 /** Longer than a machine that stands still for some seconds takes for an operation of several requests. */

@@ -15,7 +15,7 @@ interface Data {
   n: number;
 }
 
-const UNKNOWN = "x".repeat(43);
+const UNKNOWN = "w".repeat(43);
 
 /** Events since the last look. */
 function newEvents(bed: Bed): SessionEvent[] {

@@ -41,7 +41,7 @@ export function survive(text: string): void {
   assertPlain(values);
   const record = decodeRecord(jsonCodec, bytes);
   encodeRecord(jsonCodec, record, 10_000);
-  for (const [key, value] of record.values) {
+  for (const [key, value] of Object.entries(record.values)) {
     if (!Object.hasOwn(values, key)) throw new Error(`${text} holds no key ${key}`);
     assertPlain(value);
   }

@@ -19,36 +19,48 @@ Deno.test("newToken() gives a token of its own each time, with every character i
   assertEquals(new Set(tokens.map((token) => token[42])).size, 16);
 });
 
-Deno.test("newToken() asks the platform's secure source for 32 bytes", () => {
+Deno.test("newToken() takes its bytes from the platform's secure source, each byte once", () => {
   const original = crypto.getRandomValues;
-  const sizes: number[] = [];
+  const drawn: Uint8Array[] = [];
   crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {
-    sizes.push(array!.byteLength);
-    return original.call(crypto, array as unknown as Uint8Array<ArrayBuffer>) as unknown as T;
+    const bytes = original.call(crypto, array as unknown as Uint8Array<ArrayBuffer>);
+    drawn.push(bytes as unknown as Uint8Array);
+    return bytes as unknown as T;
   };
+  let tokens: string[];
   try {
-    newToken();
+    while (drawn.length === 0) newToken();
+    tokens = Array.from({ length: 100 }, newToken);
   } finally {
     crypto.getRandomValues = original;
   }
-  assertEquals(sizes, [32]);
+  const bytes = tokens.map((token) => Uint8Array.fromBase64(token, { alphabet: "base64url" }));
+  const places = bytes.map((token) => {
+    const found = drawn.findIndex((pool) => pool.toHex().includes(token.toHex()));
+    return `${found}:${drawn[found]?.toHex().indexOf(token.toHex())}`;
+  });
+  assert(places.every((place) => !place.startsWith("-1")));
+  assertEquals(new Set(places).size, tokens.length);
 });
 
 Deno.test("isToken() takes 43 characters of base64url and nothing else", () => {
-  for (const token of ["a".repeat(43), "-_".repeat(21) + "A", newToken()]) assert(isToken(token));
+  for (const token of ["A".repeat(43), "-_".repeat(21) + "8", newToken()]) assert(isToken(token));
+  const digits = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
+  // 32 bytes leave the last two bits of the last digit at 0.
+  assertEquals(digits.filter((digit) => isToken("A".repeat(42) + digit)).join(""), "AEIMQUYcgkosw048");
   const wrong = [
     "",
-    "a".repeat(42),
-    "a".repeat(44),
-    "a".repeat(42) + "=",
-    "a".repeat(42) + "+",
-    "a".repeat(42) + "/",
+    "A".repeat(42),
+    "A".repeat(44),
+    "A".repeat(42) + "=",
+    "A".repeat(42) + "+",
+    "A".repeat(42) + "/",
   ];
-  const lines = ["a".repeat(42) + "\n", "a".repeat(43) + "\n", "\n" + "a".repeat(42)];
+  const lines = ["A".repeat(42) + "\n", "a".repeat(43) + "\n", "\n" + "A".repeat(42)];
   const foreign = [
     "é".repeat(43),
     "ａ".repeat(43),
-    "a".repeat(42) + "\0",
+    "A".repeat(42) + "\0",
     " ".repeat(43),
     "\u{1d7d8}".repeat(43),
   ];

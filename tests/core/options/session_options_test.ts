@@ -203,7 +203,7 @@ for (const [options, problems] of MISTAKES) {
 }
 
 const OPTION_LIST =
-  "store, lifetime, idleTimeout, touchInterval, cookie, codec, hashTokenInStore, maxBytes, onError, onEvent, now";
+  "store, lifetime, idleTimeout, touchInterval, cookie, codec, hashTokenInStore, maxBytes, saveOnServerError, trustProxy, onError, onEvent, now";
 
 for (const name of ["ttl", "secret", "__proto__x", "toString", "constructor"]) {
   Deno.test(`sessions() refuses the unknown option "${name}" and names those there are`, () => {

@@ -12,7 +12,7 @@ import { ExecutionContext } from "../_visits.ts";
 import { chance } from "./_chance.ts";
 import { isPurge, NOW, onEachKind, onEachServer } from "./_tables.ts";
 
-const TOKEN = "t".repeat(43);
+const TOKEN = "U".repeat(43);
 const DATA = new Uint8Array([1]);
 const EXPIRY = NOW + 60_000;
 const INTERVAL = 5 * 60_000;

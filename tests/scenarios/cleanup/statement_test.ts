@@ -103,7 +103,7 @@ onEachServer("A purge is statements of their own: none holds a transaction open"
 
 onEachServer("A session that is touched while its purge waits for it stays", async (kind) => {
   await using table = await kind.open();
-  const [touched, idle] = ["a".repeat(43), "b".repeat(43)];
+  const [touched, idle] = ["A".repeat(43), "E".repeat(43)];
   for (const token of [touched, idle]) {
     await table.store.commit(token, new Uint8Array([1]), NOW, { now: NOW - 1_000 });
   }
@@ -130,7 +130,7 @@ onEachServer("A session that is touched while its purge waits for it stays", asy
 
 onEachServer("A touch that comes after the purge of its session does not bring it back", async (kind) => {
   await using table = await kind.open();
-  const token = "a".repeat(43);
+  const token = "A".repeat(43);
   await table.store.commit(token, new Uint8Array([1]), NOW, { now: NOW - 1_000 });
   assertEquals(await table.store.deleteExpired({ now: NOW }), 1);
   await table.store.touch(token, NOW + 60_000, { now: NOW - 1 });

@@ -9,7 +9,7 @@ import { NOW, onEachServer } from "./_tables.ts";
 
 const MINUTE = 60_000;
 const DATA = new Uint8Array([1]);
-const TOKEN = "t".repeat(43);
+const TOKEN = "U".repeat(43);
 
 /** Timers that run when the test says so, and the clock with them. */
 class Timers {

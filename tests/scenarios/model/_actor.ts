@@ -321,7 +321,7 @@ export class ActorRun {
 
   #compareView(session: Session<Data>, view: View): void {
     const seen = Object.fromEntries(
-      session.keys().map((key) => [key, stateOf(session).record.values.get(key)]),
+      session.keys().map((key) => [key, stateOf(session).record.values[key]]),
     );
     const shown = { values: seen, deadline: session.deadline, subject: session.subject };
     const { deadline, subject } = view;

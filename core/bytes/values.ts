@@ -1,0 +1,19 @@
+/** Values by key, in a plain object. `__proto__`, `constructor` and the like are keys like any other. */
+export type Values = Record<string, unknown>;
+
+/** The value under a key of its own; `undefined` where there is none. */
+export function readValue(values: Values, key: string): unknown {
+  return Object.hasOwn(values, key) ? values[key] : undefined;
+}
+
+/** Sets a value. */
+export function writeValue(values: Values, key: string, value: unknown): void {
+  if (key !== "__proto__") values[key] = value;
+  // An assignment would change the prototype.
+  else Object.defineProperty(values, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** Removes a value; `false` where there is none. */
+export function removeValue(values: Values, key: string): boolean {
+  return Object.hasOwn(values, key) && delete values[key];
+}

@@ -1,0 +1,51 @@
+/**
+ * The response that a thrown value stands for; `undefined` where it stands for none, as an `Error` does.
+ *
+ * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
+ * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). What a handler did before
+ * that is meant to last.
+ */
+export function responseOf(thrown: unknown): Response | undefined {
+  if (typeof thrown !== "object" || thrown === null) return undefined;
+  if (isResponse(thrown)) return thrown;
+  const { getResponse, status, location, body, digest } = thrown as Thrown;
+  if (typeof getResponse === "function") return getResponse.call(thrown);
+  if (typeof digest === "string") return nextResponse(digest);
+  if (typeof status !== "number" || thrown instanceof Error) return undefined;
+  if (typeof location === "string" && status >= 300 && status < 400) return redirect(status, location);
+  if (typeof body === "object" && body !== null && status >= 400 && status < 600) {
+    return Response.json(body, { status });
+  }
+}
+
+/** Whatever such a value may have. */
+interface Thrown {
+  getResponse?: () => Response;
+  /** SvelteKit's `redirect()` and `error()` throw these. */
+  status?: unknown;
+  location?: unknown;
+  body?: unknown;
+  /** Next's `redirect()` and `notFound()` throw this. */
+  digest?: unknown;
+}
+
+/** By what it has: a runtime's adapter may put another `Response` in place of the platform's. */
+function isResponse(value: object): value is Response {
+  if (value instanceof Response) return true;
+  const { headers, status, arrayBuffer } = value as Partial<Response>;
+  return typeof status === "number" && typeof headers?.append === "function" &&
+    typeof arrayBuffer === "function";
+}
+
+/** Such as `NEXT_REDIRECT;replace;/welcome;307;` and `NEXT_HTTP_ERROR_FALLBACK;404`. */
+function nextResponse(digest: string): Response | undefined {
+  const parts = digest.split(";");
+  if (parts[0] === "NEXT_NOT_FOUND") return new Response(null, { status: 404 });
+  if (parts[0] === "NEXT_HTTP_ERROR_FALLBACK") return new Response(null, { status: Number(parts[1]) });
+  // A location may hold semicolons of its own.
+  if (parts[0] === "NEXT_REDIRECT") return redirect(Number(parts.at(-2)), parts.slice(2, -2).join(";"));
+}
+
+function redirect(status: number, location: string): Response {
+  return new Response(null, { status, headers: { Location: location } });
+}

@@ -1,0 +1,7 @@
+/** What a platform answers where a handler has thrown. */
+export function internalServerError(): Response {
+  return new Response("Internal Server Error\n", {
+    status: 500,
+    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+  });
+}

@@ -1,0 +1,33 @@
+/**
+ * The matrix as tests: one for each runtime, with a step for each cell.
+ * @module
+ */
+
+import { assert, assertEquals } from "../assert.ts";
+import { isMissing, openMatrix, type Runtime } from "./_matrix.ts";
+import { ROWS } from "./_rows.ts";
+import { startUpstream } from "./_upstream.ts";
+
+/** What servers that have files give as one. */
+export const FILE = decodeURIComponent(new URL("./_fixture.svg", import.meta.url).pathname);
+
+/** How many problems of a cell are told. They tend to be alike. */
+const TOLD = 6;
+
+/** Declares the tests of a runtime. */
+export function testRuntime(runtime: Runtime): void {
+  Deno.test(`A session adds to a response what it must and changes nothing else on ${runtime.name}`, async (t) => {
+    await using upstream = startUpstream();
+    await using matrix = await openMatrix(runtime, upstream, FILE);
+    for (const [section, rows] of Object.entries(ROWS)) {
+      for (const row of rows.filter((row) => !isMissing(row, runtime))) {
+        await t.step(`${section}: ${row.title}`, async () => {
+          const { checks, problems } = await matrix.cell(row);
+          assert(checks > 0);
+          const more = problems.length > TOLD ? [`and ${problems.length - TOLD} more`] : [];
+          assertEquals([...problems.slice(0, TOLD), ...more], []);
+        });
+      }
+    }
+  });
+}

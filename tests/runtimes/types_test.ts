@@ -1,0 +1,83 @@
+/**
+ * The packed package under TypeScript: an application with everything strict compiles, with the oldest compiler that is
+ * supported and with the newest, in both ways of finding modules, on Node's types and on the web's alone.
+ */
+
+import { assertEquals, assertStringIncludes } from "../assert.ts";
+import { nodeBinary } from "../services/node.ts";
+import { installPacked, type PackedApp } from "../services/packed.ts";
+
+/** Alias in the application, and version. */
+const COMPILERS = { "typescript-5.4": "npm:typescript@5.4.5", "typescript-newest": "npm:typescript@7.0.2" };
+
+const MODULES = {
+  nodenext: { module: "nodenext", moduleResolution: "nodenext" },
+  bundler: { module: "esnext", moduleResolution: "bundler" },
+};
+
+/** Node's types bring `Request` and the like themselves; without them the DOM's do. */
+const GLOBALS = {
+  "@types/node": { types: ["node"], lib: ["es2022"] },
+  "no @types/node": { types: [], lib: ["es2022", "dom", "dom.iterable"] },
+};
+
+async function install(): Promise<PackedApp> {
+  const others = Object.entries(COMPILERS);
+  const app = await installPacked({
+    // Node's types of the oldest Node: newer ones want a newer compiler.
+    dependencies: ["hono", "@libsql/client", "@planetscale/database", ["@types/node", "^20.0.0"], ...others],
+  });
+  await Deno.copyFile(new URL("./_typed_app.ts", import.meta.url), `${app.dir}/app.ts`);
+  return app;
+}
+
+/** What a compiler complains about in the application and in the package; other packages have faults of their own. */
+async function complaints(app: PackedApp, compiler: string, options: object): Promise<string[]> {
+  const config = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
+  const compilerOptions = {
+    ...options,
+    target: "es2022",
+    noEmit: true,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noImplicitOverride: true,
+    noPropertyAccessFromIndexSignature: true,
+    verbatimModuleSyntax: true,
+    skipLibCheck: false,
+  };
+  await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: ["app.ts"] }));
+  const { stdout, stderr } = await new Deno.Command(nodeBinary(26), {
+    args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", config],
+    cwd: app.dir,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const decoder = new TextDecoder();
+  const lines = (decoder.decode(stdout) + decoder.decode(stderr)).split("\n");
+  // A complaint about no file, such as one about the options, or a crash, is ours as well.
+  return lines.filter((line) =>
+    /\S/.test(line) && !/^\s/.test(line) && !/^node_modules\/(?!@x\/)/.test(line)
+  );
+}
+
+Deno.test("The packed package compiles where everything is strict", async (t) => {
+  await using app = await install();
+  for (const compiler of Object.keys(COMPILERS)) {
+    for (const [resolution, modules] of Object.entries(MODULES)) {
+      for (const [globals, types] of Object.entries(GLOBALS)) {
+        await t.step(`${compiler}, ${resolution}, ${globals}`, async () => {
+          assertEquals(await complaints(app, compiler, { ...modules, ...types }), []);
+        });
+      }
+    }
+    await t.step(`${compiler} complains about an application that is wrong`, async () => {
+      const text = await Deno.readTextFile(`${app.dir}/app.ts`);
+      await Deno.writeTextFile(`${app.dir}/app.ts`, `${text}\nexport const wrong: string = manager;\n`);
+      const found = await complaints(app, compiler, { ...MODULES.bundler, ...GLOBALS["no @types/node"] });
+      await Deno.writeTextFile(`${app.dir}/app.ts`, text);
+      assertStringIncludes(found.join("\n"), "is not assignable to type 'string'");
+    });
+  }
+});

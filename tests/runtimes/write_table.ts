@@ -1,0 +1,11 @@
+/**
+ * Writes docs/runtimes.md.
+ *
+ *     deno run --allow-all tests/runtimes/write_table.ts
+ *
+ * @module
+ */
+
+import { PAGE, page } from "./_table.ts";
+
+await Deno.writeTextFile(PAGE, page());

@@ -1,0 +1,35 @@
+/**
+ * Real Node for tests: the oldest version that the package supports and the newest one. The binaries come from npm.
+ * @module
+ */
+
+import node20 from "node-20/package.json" with { type: "json" };
+import node26 from "node-26/package.json" with { type: "json" };
+import { type ScriptServer, startScript } from "./_script.ts";
+
+// The static imports above make Deno download the packages.
+const BINARIES = {
+  20: { version: node20.version, url: new URL("bin/node", import.meta.resolve("node-20/package.json")) },
+  26: { version: node26.version, url: new URL("bin/node", import.meta.resolve("node-26/package.json")) },
+};
+
+/** The versions there are. */
+export type NodeVersion = keyof typeof BINARIES;
+
+/** The program of a version, for what runs to its end. */
+export function nodeBinary(version: NodeVersion): string {
+  return decodeURIComponent(BINARIES[version].url.pathname);
+}
+
+/**
+ * Runs a JavaScript file that writes `listening on PORT`.
+ *
+ * @throws {Error} It cannot be started.
+ */
+export function startNode(
+  version: NodeVersion,
+  file: string,
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<ScriptServer> {
+  return startScript(`Node ${BINARIES[version].version}`, nodeBinary(version), [file], options);
+}

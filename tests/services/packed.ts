@@ -1,0 +1,109 @@
+/**
+ * The package as npm would hand it out, installed into an application of its own as its users install it.
+ *
+ * ```ts ignore
+ * await using app = await installPacked({ dependencies: ["hono"] });
+ * // app.dir holds package.json and node_modules
+ * ```
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+
+/** An application in a temporary directory. */
+export interface PackedApp extends AsyncDisposable {
+  /** Its directory. */
+  readonly dir: string;
+}
+
+/** What an application is made of. */
+export interface PackedAppOptions {
+  /** Packages beside this one: names from the import map of this repository, or names with a version of their own. */
+  dependencies?: (string | [name: string, version: string])[];
+  /** A name under which the package is installed once more. */
+  secondCopy?: string;
+  /** The program that installs: npm unless given. */
+  installer?: { name: string; command: string; args: string[] };
+}
+
+const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+const NPM = { name: "npm", command: "npm", args: ["install", "--no-audit", "--no-fund", "--ignore-scripts"] };
+
+/**
+ * Packs the working tree by `deno pack` and installs it into a new directory.
+ *
+ * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
+ */
+export async function installPacked(options: PackedAppOptions = {}): Promise<PackedApp> {
+  const dir = await Deno.makeTempDir({ prefix: "x-sessions-app-" });
+  const app: PackedApp = {
+    dir,
+    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+  };
+  try {
+    await run("deno pack", ROOT, Deno.execPath(), [
+      "pack",
+      "--allow-dirty",
+      "--output",
+      `${dir}/sessions.tgz`,
+    ]);
+    const own = { [config.name]: "file:./sessions.tgz" };
+    const copy = options.secondCopy ? { [options.secondCopy]: "file:./sessions.tgz" } : {};
+    const others = (options.dependencies ?? []).map((entry) =>
+      typeof entry === "string" ? [entry, versionOf(entry)] : entry
+    );
+    const dependencies = { ...own, ...copy, ...Object.fromEntries(others) };
+    const manifest = { name: "app", private: true, type: "module", dependencies };
+    await Deno.writeTextFile(`${dir}/package.json`, JSON.stringify(manifest, undefined, 2));
+    const { name, command, args } = options.installer ?? NPM;
+    await run(name, dir, command, args);
+    await Deno.stat(`${dir}/node_modules/${config.name}/package.json`);
+    return app;
+  } catch (error) {
+    await app[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Bundles a module of the tests as JavaScript that imports packages by their names, so that it runs where they are
+ * installed.
+ *
+ * @throws {Error} It cannot be bundled.
+ */
+export async function bundleFor(app: PackedApp, entry: URL): Promise<string> {
+  const name = entry.pathname.split("/").at(-1)!.replace(/\.ts$/, ".js");
+  const packages = [config.name, ...Object.keys(config.imports)];
+  const external = packages.flatMap((specifier) => [`--external=${specifier}`, `--external=${specifier}/*`]);
+  const args = [
+    "bundle",
+    "--quiet",
+    ...external,
+    "--output",
+    `${app.dir}/${name}`,
+    decodeURIComponent(entry.pathname),
+  ];
+  await run("deno bundle", ROOT, Deno.execPath(), args);
+  return `${app.dir}/${name}`;
+}
+
+/** What the import map of this repository says, as a manifest says it: another name for a package is an alias there. */
+function versionOf(name: string): string {
+  const target = (config.imports as Record<string, string>)[name];
+  if (!target?.startsWith("npm:")) throw new Error(`The import map has no package ${name}: ${target}`);
+  return target.startsWith(`npm:${name}@`) ? target.slice(`npm:${name}@`.length) : target;
+}
+
+async function run(name: string, cwd: string, command: string, args: string[]): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    cwd,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (success) return;
+  const decoder = new TextDecoder();
+  throw new Error(`${name} failed: ${args.join(" ")}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
+}
