@@ -6,8 +6,8 @@ import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 export interface RenewalStatements {
   /** A live row as it is. */
   find(token: string, now: number): Promise<StoredSession | undefined>;
-  /** The subject of a row, as far as it has one. */
-  subjectOf(token: string): Promise<string | undefined>;
+  /** What a row says beside its data. */
+  lookAt(token: string): Promise<{ expiry: number; subject: string | undefined } | undefined>;
   /** `false` where the token exists, which is then left alone. */
   insert(row: StoredRow, subject: string | undefined, now: number): Promise<boolean>;
   /** Replaces data and expiry of a live row that holds the expected data. */
@@ -55,12 +55,14 @@ export class ShardedRenewal {
     next: NextRow & { token: string },
     now: number,
   ): Promise<boolean> {
-    const { find, subjectOf, insert, replace, remove } = this.#statements;
-    const expiry = next.expiry ?? (await find(token, now))?.expiry;
+    const { find, lookAt, insert, replace, remove } = this.#statements;
+    const isWhole = next.expiry !== undefined && next.subject !== undefined;
+    const old = isWhole ? undefined : await lookAt(token);
+    const expiry = next.expiry ?? old?.expiry;
     if (expiry === undefined) return false;
     const pending = { token: next.token, data: tagged(PENDING, token, next.data), expiry };
     const moved = tagged(MOVED, next.token, next.mark && encodeMark(next.mark));
-    const subject = next.subject === undefined ? await subjectOf(token) : next.subject ?? undefined;
+    const subject = next.subject === undefined ? old?.subject : next.subject ?? undefined;
     const inserted = await insert(pending, subject, now);
     // An earlier delivery of the same statement may have inserted it; any other row is another session.
     if (!inserted && !sameBytes(await find(next.token, now), pending.data)) return false;

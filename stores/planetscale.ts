@@ -71,6 +71,8 @@ export type PlanetScaleStoreOptions = SqlStoreOptions;
 export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
+  /** The client and the table. */
+  readonly place: { readonly of: object; readonly name: string };
   readonly #table: MySQLTable;
   readonly #cleanup: Cleanup;
 
@@ -83,6 +85,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     const { table, settings } = openTable(client, options);
     this.#table = table;
     this.timeout = settings.timeout;
+    this.place = { of: client, name: settings.table };
     this.#cleanup = new Cleanup(settings.mode, settings.interval, (given) => this.deleteExpired(given));
   }
 

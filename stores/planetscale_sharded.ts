@@ -28,7 +28,6 @@ import type {
   TimedOptions,
 } from "../core/store.ts";
 import {
-  fromBinary,
   isAscii,
   MOST_PASSES,
   type MySQLTable,
@@ -57,7 +56,7 @@ const HAS_MOVED = `LEFT(data, ${MOVED_TAG.length}) = ?`;
 /**
  * A {@linkcode PlanetScaleStore} whose renewals cross from shard to shard.
  *
- * A renewal is four statements, or five where the row has a subject that the call does not name. One of them is the
+ * A renewal is four statements, or five where it names no new expiry or no subject. One of them is the
  * moment of the switch: whatever fails in between, exactly one of the two tokens works. A purge is two statements for
  * each batch, and `deleteBySubject` two, or four within the lifetime of a mark after a renewal.
  */
@@ -74,7 +73,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     this.#table = openTable(client, options).table;
     this.#renewal = new ShardedRenewal({
       find: (token, now) => super.find(token, { now, primary: true }),
-      subjectOf: (token) => this.#subjectOf(token),
+      lookAt: (token) => this.#lookAt(token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
       replace: (token, expected, next, now) => super.update(token, expected, next, { now }),
       remove: async (token, expected) => {
@@ -179,16 +178,14 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     return rows.map(({ token }) => token);
   }
 
-  /** Whose session it is, where the table has a column for that. */
-  async #subjectOf(token: string): Promise<string | undefined> {
-    const sql = `SELECT subject FROM ${this.#table.name} WHERE ${TOKEN_IS}`;
-    try {
-      const { rows } = await this.#table.read("update", sql, [token, token]);
-      const subject = rows[0]?.[0] ?? undefined;
-      return subject && new TextDecoder().decode(fromBinary(subject));
-    } catch (error) {
-      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+  /** The expiry of a row, and its subject where the table has a column for that. */
+  async #lookAt(token: string): Promise<{ expiry: number; subject: string | undefined } | undefined> {
+    const read = (subject: string) =>
+      this.#table.select("update", TOKEN_IS, [token, token], undefined, subject);
+    const [row] = await read("COALESCE(subject, '')").catch((error) => {
+      if (error instanceof SessionStoreError && error.reason === "schema") return read("''");
       throw error;
-    }
+    });
+    return row && { expiry: row.expiry, subject: new TextDecoder().decode(row.data) || undefined };
   }
 }

@@ -414,6 +414,26 @@ Deno.test("PlanetScaleStore reads rows that SCS wrote, to the microsecond, and S
   assertEquals(row, { data: OTHER, expiry: "2026-03-04 05:06:08.123000" });
 });
 
+Deno.test("PlanetScaleStore.deleteBySubject() under READ COMMITTED finds a session that is renewed behind its back", async () => {
+  await using bench = await openPlanetScale({ gateway: { isolation: "READ COMMITTED" } });
+  const { client, query, store } = bench;
+  const tokens = [tokenOf("b"), tokenOf("c"), tokenOf("d")];
+  for (const token of tokens) await store.create(token, DATA, NOW + HOUR, { ...now, subject: "zoe" });
+  await store.create(A, DATA, NOW + HOUR, { ...now, subject: "max" });
+  let deleting: Promise<number> | undefined;
+  await client.transaction(async (transaction) => {
+    await transaction.execute(`SELECT token FROM sessions WHERE token = '${tokens[1]}' FOR UPDATE`);
+    deleting = store.deleteBySubject("zoe");
+    // It has deleted the first row, and waits for the second one.
+    const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const next = { token: tokenOf("a0"), data: DATA };
+    assertEquals(await store.update(tokens[2]!, DATA, next, now), true);
+  });
+  assertEquals(await deleting, 3);
+  assertEquals((await query("SELECT token FROM sessions")).map(({ token }) => token), [A]);
+});
+
 Deno.test("PlanetScaleStore takes a Client and a Connection, whatever cast the client was given", async () => {
   await using bench = await openPlanetScale();
   const config = { ...bench.gateway.config(), fetch: fetchWithTimeout(10_000), cast: () => "nonsense" };
