@@ -1,7 +1,7 @@
 /** What only `LibSQLStore` on Turso's newer clients can get wrong: requests, rows by name, errors, transactions. */
-import { connect as openTurso } from "npm:@tursodatabase/database@0.7.2";
-import { connect } from "npm:@tursodatabase/serverless@1.4.0";
-import { createClient as compat } from "npm:@tursodatabase/serverless@1.4.0/compat";
+import { connect as openTurso } from "@tursodatabase/database";
+import { connect } from "@tursodatabase/serverless";
+import { createClient as compat } from "@tursodatabase/serverless/compat";
 import { SessionStoreError } from "../../mod.ts";
 import { LibSQLStore } from "../../stores/libsql.ts";
 import { storeContract } from "../../testing/mod.ts";
