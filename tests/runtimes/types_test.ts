@@ -8,7 +8,7 @@ import { nodeBinary } from "../services/node.ts";
 import { installPacked, type PackedApp } from "../services/packed.ts";
 
 /** Alias in the application, and version. */
-const COMPILERS = { "typescript-5.4": "typescript", "typescript-newest": "typescript" };
+const COMPILERS = { "typescript-5.4": "npm:typescript@5.4.5", "typescript-newest": "npm:typescript@7.0.2" };
 
 const MODULES = {
   nodenext: { module: "nodenext", moduleResolution: "nodenext" },
