@@ -298,7 +298,7 @@ export class Commit {
     state.offered = [];
   }
 
-  /** What is to be written, fixed now: what the request changes from here on is for its next commit. */
+  /** A write, fixed now: what the request changes from here on is for its next commit. */
   #change(changes: ChangeLog, base: StoredRow, baseDeadline: number, from: SessionRecord): PendingWrite {
     const { codec, maxBytes, hashTokenInStore } = this.#settings;
     const nonce = newNonce();
