@@ -25,9 +25,9 @@ import type { SessionState } from "./session_state.ts";
  */
 const MOST_ATTEMPTS = 8;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
-const SPREAD = 6;
-const SPREAD_GROWTH = 6;
-const WIDEST_SPREAD = 4_000;
+const SPREAD = 8;
+const SPREAD_GROWTH = 8;
+const WIDEST_SPREAD = 2_500;
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with it is on its way. */
 const MARK_LIFETIME = 60_000;
