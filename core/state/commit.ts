@@ -23,7 +23,7 @@ import type { SessionState } from "./session_state.ts";
  * How often a change is tried where other requests win. With the growth below 50 writers at once all succeed with some 7
  * calls each, and 500 make 9.4 each (`bench/conflicts.ts`). Workers allow 50 requests of their own.
  */
-const MOST_ATTEMPTS = 8;
+const MOST_ATTEMPTS = 7;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
 const SPREAD = 8;
 const SPREAD_GROWTH = 8;
