@@ -122,9 +122,22 @@ async function finishThrown(
 
 function respond(c: Context, response: Response): void {
   if (response === c.res) return;
+  if (c.req.raw.method === "HEAD") keepCoding(c.res, response);
   // Assigning to c.res merges the old headers into the new response, unless there is no old one.
   c.res = undefined;
   c.res = response;
+}
+
+/**
+ * The answer to a HEAD tells how the body would be coded. Hono drops the body of such an answer, so that what `fetch()` has
+ * decoded is never sent.
+ */
+function keepCoding(before: Response, response: Response): void {
+  if (before.url === "" || before.status !== response.status) return;
+  for (const name of ["Content-Encoding", "Content-Length"]) {
+    const value = before.headers.get(name);
+    if (value !== null && !response.headers.has(name)) response.headers.set(name, value);
+  }
 }
 
 /**

@@ -23,40 +23,69 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 }
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
-  if (Array.isArray(value)) {
-    if (hasNamedProperties(value)) throw new Refusal("it holds an array with named properties");
-    return arrayToPlain(value, ancestors);
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // By name: test runners and realms bring a Date, a Map or an Array of their own. A subclass has another name.
+  const name = prototype === null ? "Object" : className(prototype);
+  if (Array.isArray(value) && name === "Array") return arrayToPlain(value, ancestors);
+  if (value instanceof Uint8Array && name === "Uint8Array") {
+    if (value.length <= LISTED_BYTES) assertPlainProperties(value, value.length, "Uint8Array");
+    return { $bytes: bytesToBase64(value) };
   }
-  // By name as well: the clocks of test runners put a Date of their own in place of the platform's.
-  if (value instanceof Date && className(Object.getPrototypeOf(value) as object) === "Date") {
+  if (value instanceof Date && name === "Date") {
+    assertPlainProperties(value, 0, name);
     return { $date: dateToPlain(value) };
   }
-  if (value instanceof Uint8Array) return { $bytes: bytesToBase64(value) };
-  if (Object.getPrototypeOf(value) === Map.prototype && value instanceof Map) {
+  if (value instanceof Map && name === "Map") {
+    assertPlainProperties(value, 0, name);
     return { $map: Array.from(value, ([k, v]) => [toPlain(k, ancestors), toPlain(v, ancestors)]) };
   }
-  if (Object.getPrototypeOf(value) === Set.prototype && value instanceof Set) {
+  if (value instanceof Set && name === "Set") {
+    assertPlainProperties(value, 0, name);
     return { $set: Array.from(value, (item) => toPlain(item, ancestors)) };
   }
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    const name = className(prototype);
-    throw new Refusal(
-      `it holds an instance of ${name}; store a plain object, or what the instance is made from`,
-    );
+  if (Array.isArray(value) || (prototype !== null && Object.getPrototypeOf(prototype) !== null)) {
+    const instead = name === "Buffer"
+      ? "store new Uint8Array(buffer)"
+      : "store a plain object, or what the instance is made from";
+    throw new Refusal(`it holds an instance of ${name}; ${instead}`);
   }
-  if (Object.getOwnPropertySymbols(value).length > 0) throw new Refusal("it holds a symbol as a key");
-  const entries = Object.entries(value);
-  const escape = entries.length === 1 && entries[0]![0].startsWith("$") ? "$" : "";
+  return propertiesToPlain(value, prototype, ancestors);
+}
+
+/** Listing the properties of bytes takes longer than encoding them: it is left out for more than these. */
+const LISTED_BYTES = 4096;
+
+function propertiesToPlain(value: object, prototype: object | null, ancestors: object[]): unknown {
+  const keys = Object.keys(value);
+  if (Reflect.ownKeys(value).length !== keys.length) throw hiddenProperty(value);
+  const escape = keys.length === 1 && keys[0]!.startsWith("$") ? "$" : "";
   // With another prototype JSON might find a toJSON() there.
   let same = escape === "" && (prototype === Object.prototype || prototype === null);
-  for (const entry of entries) {
-    const plain = toPlain(entry[1], ancestors);
-    same &&= plain === entry[1];
-    entry[0] = escape + entry[0];
-    entry[1] = plain;
+  const entries: [string, unknown][] = [];
+  for (const key of keys) {
+    // JSON would read a getter once more, and may get another value.
+    const property = Object.getOwnPropertyDescriptor(value, key)!;
+    if (property.get !== undefined || property.set !== undefined) {
+      throw new Refusal("it holds a getter or a setter");
+    }
+    const plain = toPlain(property.value, ancestors);
+    same &&= plain === property.value;
+    entries.push([escape + key, plain]);
   }
   return same ? value : Object.fromEntries(entries);
+}
+
+function hiddenProperty(value: object): Refusal {
+  const hasSymbols = Object.getOwnPropertySymbols(value).length > 0;
+  return new Refusal(`it holds ${hasSymbols ? "a symbol as a key" : "a property that is not enumerable"}`);
+}
+
+/** Throws for properties of its own beside `count` places: neither JSON nor the codec has room for them. */
+function assertPlainProperties(value: object, count: number, kind: string): void {
+  const keys = Reflect.ownKeys(value);
+  // The Date of a test runner's clock may say that it was made by the platform's.
+  if (keys.length === count || (keys.length === count + 1 && keys[count] === "constructor")) return;
+  throw new Refusal(`it holds a ${kind} with properties of its own`);
 }
 
 /** Whether there are keys beside the places of an array, as a match of a pattern has them. Places come first. */
@@ -66,14 +95,29 @@ export function hasNamedProperties(array: readonly unknown[]): boolean {
 }
 
 function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
+  // Besides its places an array has "length". Of a sparse one this lists what is there, however long it is.
+  const count = Reflect.ownKeys(value).length - 1;
+  if (count !== value.length) throw unusualArray(value);
   let same = Object.getPrototypeOf(value) === Array.prototype;
-  // By Array.from, since a hole counts as undefined.
-  const plain = Array.from(value, (item) => {
-    const plainItem = toPlain(item, ancestors);
-    same &&= plainItem === item;
-    return plainItem;
-  });
+  const plain: unknown[] = [];
+  for (let index = 0; index < count; index++) {
+    const property = Object.getOwnPropertyDescriptor(value, index);
+    if (!property?.enumerable) throw unusualArray(value);
+    if (property.get !== undefined || property.set !== undefined) {
+      throw new Refusal("it holds a getter or a setter");
+    }
+    const item = toPlain(property.value, ancestors);
+    same &&= item === property.value;
+    plain.push(item);
+  }
   return same ? value : plain;
+}
+
+function unusualArray(array: readonly unknown[]): Refusal {
+  if (hasNamedProperties(array)) return new Refusal("it holds an array with named properties");
+  if (Object.getOwnPropertySymbols(array).length > 0) return new Refusal("it holds a symbol as a key");
+  const isSparse = Object.getOwnPropertyNames(array).length <= array.length;
+  return new Refusal(`it holds an array with ${isSparse ? "holes" : "a property that is not enumerable"}`);
 }
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it does not write. */

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { isDeepStrictEqual } from "node:util";
 import { jsonCodec } from "../../../mod.ts";
@@ -144,6 +145,11 @@ function nested(levels: number): unknown {
   return value;
 }
 
+/** As many properties as a list without holes has. */
+function hidden(list: unknown[]): unknown[] {
+  return Object.defineProperty(list, SECRET, { value: SECRET });
+}
+
 const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a function", () => SECRET, "it holds a function"],
   ["a method in an object", { [SECRET]: 1, f() {} }, "it holds a function"],
@@ -175,6 +181,49 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a pattern", new RegExp(SECRET), "it holds an instance of RegExp"],
   ["a URL", new URL(`https://u:${SECRET}@example.com`), "it holds an instance of URL"],
   ["a promise", Promise.resolve(SECRET), "it holds an instance of Promise"],
+  ["a Buffer", Buffer.from(SECRET), "it holds an instance of Buffer; store new Uint8Array(buffer)"],
+  ["a kind of Uint8Array", new (class Key extends Uint8Array {})(1), "it holds an instance of Key"],
+  ["a kind of list", (class List extends Array<string> {}).of(SECRET), "it holds an instance of List"],
+  ["a list of another prototype", Object.setPrototypeOf([SECRET], null), "it holds an instance of Object"],
+  ["a Map with a property", Object.assign(new Map(), { [SECRET]: 1 }), "it holds a Map with properties"],
+  ["a Set with a property", Object.assign(new Set(), { [SECRET]: 1 }), "it holds a Set with properties"],
+  ["a Date with a property", Object.assign(new Date(0), { [SECRET]: 1 }), "it holds a Date with properties"],
+  [
+    "bytes with a property",
+    Object.assign(new Uint8Array(2), { [SECRET]: 1 }),
+    "it holds a Uint8Array with properties",
+  ],
+  ["a Map with a symbol", Object.assign(new Map(), { [Symbol()]: SECRET }), "it holds a Map with properties"],
+  ["a list with a symbol", Object.assign([1], { [Symbol()]: SECRET }), "it holds a symbol as a key"],
+  ["a getter", {
+    get secret() {
+      return SECRET;
+    },
+  }, "it holds a getter"],
+  [
+    "a setter",
+    Object.defineProperty({}, "a", { set: () => SECRET, enumerable: true }),
+    "it holds a getter or a setter",
+  ],
+  ["a getter in a list", Object.defineProperty([1], 0, { get: () => SECRET, enumerable: true }), "a getter"],
+  [
+    "a property that is not enumerable",
+    Object.defineProperty({}, SECRET, { value: SECRET }),
+    "it holds a property that is not enumerable",
+  ],
+  [
+    "a list with a property that is not enumerable",
+    Object.defineProperty([1], SECRET, { value: SECRET }),
+    "it holds an array with a property that is not enumerable",
+  ],
+  [
+    "a list with a place that is not enumerable",
+    Object.defineProperty([1, 2], 1, { enumerable: false }),
+    "it holds an array with a property that is not enumerable",
+  ],
+  ["a list with a hole", [SECRET, , 1], "it holds an array with holes"],
+  ["a list with a hole, and a property in its stead", hidden([SECRET, , 1]), "it holds an array with a"],
+  ["a list of holes", new Array(3), "it holds an array with holes"],
   ["another typed array", Uint16Array.of(1), "it holds an instance of Uint16Array"],
   ["an ArrayBuffer", new ArrayBuffer(1), "it holds an instance of ArrayBuffer"],
   ["a boxed string", new String(SECRET), "it holds an instance of String"],
@@ -196,6 +245,19 @@ for (const [what, value, message] of REFUSED) {
     assertEquals(error.cause, undefined);
   });
 }
+
+Deno.test("jsonCodec refuses a sparse list at once, however long it is", () => {
+  const list: unknown[] = [];
+  list[4_000_000_000] = 1;
+  const started = performance.now();
+  assertThrows(() => jsonCodec.encode(DEADLINE, { list }), TypeError, "it holds an array with holes");
+  assert(performance.now() - started < 1_000);
+});
+
+Deno.test("jsonCodec keeps a Date of a test runner's clock, whose constructor is a property of its own", () => {
+  const date = Object.defineProperty(new Date(5), "constructor", { value: Date });
+  assertEquals(roundTrip(date), new Date(5));
+});
 
 Deno.test("jsonCodec takes 200 levels", () => {
   assert(isDeepStrictEqual(roundTrip(nested(200)), nested(200)));
