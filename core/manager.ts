@@ -140,7 +140,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         "repeatable",
         (options) => store.delete(token, options),
       );
-      // An earlier attempt, of which the answer was lost, may have deleted it.
+      // An earlier attempt may have deleted it, and its answer was lost.
       if (!isDeleted && !operation.inDoubt) return false;
       settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;

@@ -235,7 +235,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * The user whom the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
+   * The user that the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
    * 1 to 255 bytes of UTF-8; `undefined` for none.
    *
    * @throws {SessionEncodeError} On setting: it is empty, too long or not well-formed.
@@ -347,7 +347,7 @@ function assertSubject(subject: unknown): asserts subject is string {
   }
 }
 
-/** Throws for a subject such as 42, which would be looked for in vain. */
+/** Throws for a subject such as 42: no session has it. */
 export function assertText(subject: unknown): asserts subject is string {
   if (typeof subject === "string") return;
   const given = subject === null ? "null" : typeof subject;

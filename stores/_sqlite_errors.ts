@@ -69,7 +69,9 @@ export function classifySQLiteError(
       `the column token of the table ${table} is not unique; run ${statement}, or ${useOther}`,
     );
   }
-  if (/CLIENT_CLOSED|not open|closed database/.test(text)) return final("rejected", "the client is closed");
+  if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
+    return final("rejected", "the client is closed");
+  }
   if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return final("unauthorized");
   if (/BLOCKED/.test(text)) return final("unauthorized", "the host has blocked the database");
   const status = (error as { cause?: { status?: unknown } } | null)?.cause?.status ??

@@ -160,11 +160,15 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       assignments += `, expiry = ${this.#sql.julianDay}`;
       args.push(this.#day(expiry));
     }
+    const condition = [token, expected, this.#day(options.now)];
+    if (subject !== undefined && renewed === undefined) {
+      return await this.#updateWithSubject(assignments, args, condition, subject);
+    }
     if (subject !== undefined) {
       assignments += ", subject = ?";
       args.push(subject);
     }
-    args.push(token, expected, this.#day(options.now));
+    args.push(...condition);
     const statement = { sql: this.#sql.update(assignments, renewed !== undefined), args };
     if (renewed === undefined || mark === undefined) return await this.#write("update", statement) === 1;
     const marking = {
@@ -172,6 +176,27 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       args: [token, mark.data, this.#day(mark.expiry), renewed, data],
     };
     return this.#changes((await this.#send("update", "transaction", [statement, marking]))[0]!) === 1;
+  }
+
+  /**
+   * Names the column of the subject only where it has another value, as after a write of an SCS service: an entry of its
+   * index costs as much as the row. A second statement is sent only where that is so, or another request was first.
+   */
+  async #updateWithSubject(
+    assignments: string,
+    args: SQLiteValue[],
+    condition: SQLiteValue[],
+    subject: string | null,
+  ): Promise<boolean> {
+    const kept = {
+      sql: this.#sql.update(assignments, false, " AND subject IS ?"),
+      args: [...args, ...condition, subject],
+    };
+    const changed = {
+      sql: this.#sql.update(`${assignments}, subject = ?`, false),
+      args: [...args, subject, ...condition],
+    };
+    return await this.#write("update", kept) === 1 || await this.#write("update", changed) === 1;
   }
 
   /** Moves the expiry of a live row forward. */
@@ -333,8 +358,8 @@ function statements(name: string, isLocal: boolean) {
   const page = (condition = "") =>
     `SELECT token, ${columns} FROM ${table} WHERE token > ? AND ${isLive}${condition} ORDER BY token LIMIT ?`;
   const set = `${table} SET data = ?`;
-  const where = ` WHERE token = ? AND CAST(data AS BLOB) = ? AND ${isLive}${returning}`;
-  const save = `UPDATE ${set}${where}`;
+  const where = ` WHERE token = ? AND CAST(data AS BLOB) = ? AND ${isLive}`;
+  const save = `UPDATE ${set}${where}${returning}`;
   return {
     julianDay,
     createTable:
@@ -357,8 +382,10 @@ function statements(name: string, isLocal: boolean) {
       "UPDATE SET data = excluded.data, expiry = excluded.expiry" +
       (withSubject ? ", subject = excluded.subject" : ""),
     // Only the columns that move: SQLite writes an index entry for each that is named, changed or not.
-    update: (assignments: string, renews: boolean) =>
-      assignments === "" ? save : `UPDATE ${renews ? "OR IGNORE " : ""}${set}${assignments}${where}`,
+    update: (assignments: string, renews: boolean, condition = "") =>
+      assignments + condition === ""
+        ? save
+        : `UPDATE ${renews ? "OR IGNORE " : ""}${set}${assignments}${where}${condition}${returning}`,
     // Only where the update has moved the row: the bytes that it wrote are like no others.
     mark: `INSERT OR IGNORE INTO ${table} (token, data, expiry) SELECT ?, ?, ${julianDay}` +
       ` WHERE EXISTS (SELECT 1 FROM ${table} WHERE token = ? AND data = ?)`,

@@ -6,8 +6,8 @@
 import { createClient as createNativeClient } from "@libsql/client";
 import { createClient as createWebClient } from "@libsql/client/web";
 import { Client } from "@planetscale/database";
-import { connect as openTurso } from "npm:@tursodatabase/database@0.7.2";
-import { connect } from "npm:@tursodatabase/serverless@1.4.0";
+import { connect as openTurso } from "@tursodatabase/database";
+import { connect } from "@tursodatabase/serverless";
 import { DatabaseSync } from "node:sqlite";
 import type { AtomicStore, IterableStore, PurgingStore, SubjectStore } from "../mod.ts";
 import { D1Store } from "../stores/d1.ts";

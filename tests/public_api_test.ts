@@ -138,7 +138,7 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./stores/memory": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
   "./stores/libsql": { packages: [], stores: ["libsql.ts"] },
   "./stores/planetscale": { packages: [], stores: ["planetscale.ts"] },
-  "./stores/planetscale-sharded": { packages: [], stores: ["planetscale.ts", "planetscale_sharded.ts"] },
+  "./stores/planetscale-sharded": { packages: [], stores: ["planetscale_sharded.ts", "planetscale.ts"] },
   "./stores/d1": { packages: [], stores: ["d1.ts"] },
   "./stores/sqlite": { packages: [], stores: ["sqlite.ts"] },
   "./middleware/hono": { packages: [], stores: [] },

@@ -1,5 +1,4 @@
 import { equalBytes } from "../bytes/equal.ts";
-import { jsonCodec } from "../bytes/json_codec.ts";
 import { hashToken, newNonce, newToken, publicId } from "../bytes/token.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
@@ -24,11 +23,11 @@ import type { SessionState } from "./session_state.ts";
  * How often a change is tried where other requests win. With the growth below 50 writers at once all succeed with some 7
  * calls each, and 500 make 9.4 each (`bench/conflicts.ts`). Workers allow 50 requests of their own.
  */
-const MOST_ATTEMPTS = 8;
+const MOST_ATTEMPTS = 7;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
-const SPREAD = 6;
-const SPREAD_GROWTH = 6;
-const WIDEST_SPREAD = 4_000;
+const SPREAD = 8;
+const SPREAD_GROWTH = 8;
+const WIDEST_SPREAD = 2_500;
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with it is on its way. */
 const MARK_LIFETIME = 60_000;
@@ -165,11 +164,9 @@ export class Commit {
       next.token = storedToken;
       next.mark = this.#mark(record);
     }
-    // An SCS service, which reads gob, empties the column with each write of its own.
-    const isShared = this.#settings.codec !== jsonCodec;
-    if (changes.subject !== undefined || changes.renew || isShared) {
-      next.subject = record.subject ?? (changes.subject === null ? null : undefined);
-    }
+    // Also where it did not change: a write of an SCS service empties the column.
+    const subject = record.subject ?? (changes.subject === null ? null : undefined);
+    if (subject !== undefined) next.subject = subject;
     return next;
   }
 
@@ -301,7 +298,7 @@ export class Commit {
     state.offered = [];
   }
 
-  /** What is to be written, fixed now: what the request changes from here on is for its next commit. */
+  /** A write, fixed now: what the request changes from here on is for its next commit. */
   #change(changes: ChangeLog, base: StoredRow, baseDeadline: number, from: SessionRecord): PendingWrite {
     const { codec, maxBytes, hashTokenInStore } = this.#settings;
     const nonce = newNonce();

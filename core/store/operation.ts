@@ -94,8 +94,10 @@ export class Operation {
     const now = performance.now();
     // Attempts end even where no single call needs watching.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
-    const ms = backoff(attempt, base, cap, growth);
-    if (signal?.aborted || this.#until - now <= ms + this.#lockWait) return false;
+    const left = this.#until - now - this.#lockWait;
+    // Never all of the time that is left: what comes after the pause needs some as well.
+    const ms = backoff(attempt, base, Math.min(cap, 0.8 * left), growth);
+    if (signal?.aborted || left <= ms) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }

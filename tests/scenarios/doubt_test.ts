@@ -3,7 +3,7 @@
  * @module
  */
 
-import { type Session, sessions, SessionStoreError } from "../../mod.ts";
+import { type Session, SessionStoreError } from "../../mod.ts";
 import { withSessions } from "../../middleware/fetch.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 import type { FullStore } from "../backends.ts";

