@@ -34,7 +34,6 @@ import {
   rpcError,
   tabletError,
   transactionError,
-  vindexRefusal,
 } from "./_planetscale_protocol.ts";
 import { type Plan, plan } from "./_vitess_plan.ts";
 import { MYSQL8_SQL_MODE, type MySQLServer, randomName } from "./mysql.ts";
@@ -76,13 +75,8 @@ export interface GatewayOptions {
    */
   grants?: string[];
   /**
-   * Whether an UPDATE that sets the column `token` is refused, as in a sharded keyspace where it is the primary vindex.
-   * A name means that column instead.
-   */
-  refusePrimaryVindexUpdate?: boolean | string;
-  /**
    * Whether statements are planned as Vitess plans them on two shards by `token`: split, or refused.
-   * They are the partitions `p0` and `p1` of tables that are made through the gateway.
+   * They are partitions of tables that are made through the gateway.
    * @default {false}
    */
   sharded?: boolean;
@@ -216,7 +210,6 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     callerId: user,
     kindAsCode: options.errorCode === "kind",
   };
-  const vindex = options.refusePrimaryVindexUpdate === true ? "token" : options.refusePrimaryVindexUpdate;
   const transactionTimeout = options.transactionTimeout ?? 20_000;
   const transactions = new Map<string, Transaction>();
   const executing = new Set<Promise<ExecuteReply>>();
@@ -329,12 +322,9 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
   /** What Vitess does not do although MariaDB would. */
   function refused(analysis: ReturnType<typeof analyze>): RPCError | undefined {
     const returning = /\breturning\b/i.exec(analysis.bare);
-    if (returning !== null) {
-      const message = `syntax error at position ${returning.index + 10} near '${returning[0]}'`;
-      return rpcError("InvalidArgument", message, context);
-    }
-    const refusal = vindex ? vindexRefusal(analysis, vindex) : undefined;
-    return refusal === undefined ? undefined : rpcError("Unimplemented", refusal, context);
+    if (returning === null) return undefined;
+    const message = `syntax error at position ${returning.index + 10} near '${returning[0]}'`;
+    return rpcError("InvalidArgument", message, context);
   }
 
   async function outsideTransaction(sql: string): Promise<QueryResult> {
@@ -411,7 +401,10 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
         await connection.raw("BEGIN");
         affectedRows += (await connection.raw(part)).affectedRows;
       }
-      for (const connection of connections) await connection.raw("COMMIT");
+      for (const [index, connection] of connections.entries()) {
+        if (index > 0) await gateway.betweenShards?.("COMMIT");
+        await connection.raw("COMMIT");
+      }
       return { rows: [], affectedRows, insertId: "0" };
     } finally {
       for (const connection of connections) {

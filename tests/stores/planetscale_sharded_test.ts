@@ -13,6 +13,7 @@ import {
 import { hashToken } from "../../core/bytes/token.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "../assert.ts";
 import type { Interceptor } from "../services/planetscale_gateway.ts";
+import { SHARDS } from "../services/_vitess_plan.ts";
 import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
 
 const SUBJECT = "zoe";
@@ -432,13 +433,13 @@ for (const moves of [1, 2, 3]) {
     // Where gaps are locked, the renewal would wait for the deletion.
     await using scene = await Scene.open(SUBJECT, true, "READ COMMITTED");
     const { bench: { gateway }, manager } = scene;
-    let token = await moveTo("p1", scene, scene.token);
+    let token = await moveTo(SHARDS[1]!, scene, scene.token);
     let left = moves;
     gateway.betweenShards = async (sql) => {
-      if (left === 0) return;
+      if (left === 0 || sql === "COMMIT") return;
       // Each deletion visits the first shard while the session is on the second one, and the other way round.
       const isDeletion = sql.startsWith("DELETE");
-      token = await moveTo(isDeletion ? "p0" : "p1", scene, token);
+      token = await moveTo(isDeletion ? SHARDS[0]! : SHARDS[1]!, scene, token);
       if (isDeletion) left--;
     };
     assertEquals(await manager.destroyAll(SUBJECT), 1);
@@ -476,6 +477,21 @@ Deno.test("A purge of ShardedPlanetScaleStore spares a session that is touched a
   assertEquals(await store.deleteExpired({ now: expiry }), 1);
   assert(await scene.works(scene.token));
   assertEquals(await scene.rows(), 1);
+});
+
+Deno.test("A purge of PlanetScaleStore on shards ends a session that is touched after Vitess has looked for it", async () => {
+  // What ShardedPlanetScaleStore is there for.
+  await using bench = await openPlanetScale({ table: [], gateway: { sharded: true } });
+  const { gateway, store } = bench;
+  const now = Date.UTC(2026, 2, 4);
+  await store.createTable();
+  await store.create("a", MARK, now + MINUTE, { now });
+  let looks = 0;
+  gateway.betweenShards = async (sql) => {
+    // The second time, when both shards were looked at.
+    if (sql.startsWith("SELECT token") && ++looks === 2) await store.touch("a", now + 9 * MINUTE, { now });
+  };
+  assertEquals(await store.deleteExpired({ now: now + MINUTE }), 1);
 });
 
 Deno.test("A purge of ShardedPlanetScaleStore deletes the longest expired of both shards, in two requests", async () => {
