@@ -66,7 +66,7 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  * is new with every request: pass a manager there.
  * @throws {SessionConfigError} The manager is none, or an option is none.
  */
-export function honoSessions<Data extends object, Key extends string = "session", E extends Env = Env>(
+export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = Env>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {

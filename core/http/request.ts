@@ -119,6 +119,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
     if (shared !== undefined && !this.#isFinished) shared.users--;
+    if (shared !== undefined && this.#hasFailed) shared.hasFailed = true;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const thrown = error instanceof SessionError ? undefined : responseOf(error);
@@ -132,7 +133,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (state === undefined || shared.users > 0) return this.#mark(response);
     state.closed = true;
     const { saveOnServerError } = this.#engine.settings;
-    if (this.#hasFailed || shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
+    if (shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
       await state.exclusively(() => Promise.resolve());
       return this.#tellBrowser(state, response);
     }

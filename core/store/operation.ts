@@ -138,7 +138,6 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly onError: SessionErrorHook;
   primary?: boolean;
   subject?: string | undefined;
-  except?: string | undefined;
   readonly #context: SessionContext;
 
   constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {
