@@ -95,8 +95,8 @@ export class Operation {
     // Attempts end even where no single call needs watching.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
     const left = this.#until - now - this.#lockWait;
-    // Never all of the time that is left: what comes after the pause needs some as well.
-    const ms = backoff(attempt, base, Math.min(cap, 0.8 * left), growth);
+    // The first pause leaves some of the time, so that there is a second attempt at least.
+    const ms = backoff(attempt, base, attempt === 1 ? Math.min(cap, 0.8 * left) : cap, growth);
     if (signal?.aborted || left <= ms) return false;
     await pause(ms, signal);
     return !signal?.aborted;
