@@ -43,23 +43,22 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
   if (/primary vindex/i.test(message)) {
     return refused(
       "rejected",
-      "the keyspace is sharded by token; use the store of @x/sessions/stores/planetscale-sharded",
+      "the keyspace is sharded by token; use @x/sessions/stores/planetscale-sharded",
     );
   }
   if (/direct DDL is disabled/i.test(message)) {
     return refused(
       "rejected",
-      "the branch takes no DDL; run the statements of schema() on a development branch and deploy it",
+      "the branch takes no DDL; run schema() on a development branch and deploy it",
     );
   }
   const kind = /code = (\w+)/.exec(message)?.[1] ?? String(body?.code ?? "");
   const number = Number(/\(errno (\d{4})\)/.exec(message)?.[1]);
   // 1105 is any error that MySQL has no number for, such as that of a tablet which is down.
-  const isDown = number === 1105 && /unavailable|deadline_?exceeded/i.test(kind);
-  if (number > 0 && !isDown) return classifyNumber(number, message, table);
+  const isNumbered = number > 0 && !(number === 1105 && /unavailable|deadline_?exceeded/i.test(kind));
   // The driver gives an error inside a 200 the status 400; its kind is in the code or in the text.
-  if (name === "UnknownError" || status !== 400) return classifyStatus(status);
-  return classifyKind(kind);
+  if (!isNumbered && (name === "UnknownError" || status !== 400)) return classifyStatus(status);
+  return isNumbered ? classifyNumber(number, message, table) : classifyKind(kind) ?? UNREACHABLE;
 }
 
 function classifyNumber(number: number, message: string, table: string): StoreErrorDetails {
@@ -77,29 +76,25 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
           run(`ADD COLUMN subject VARBINARY(255), ADD INDEX \`${indexName(table, "subject")}\` (subject)`),
       );
     case 1406:
-    // Asked for by `unlessCut`, where the server is not in strict mode.
+    // Asked for by `assignments`, where the server is not in strict mode.
     case 1690:
       return refused("rejected", TOO_LONG);
     case 1292:
       return refused(
         "schema",
-        "the column expiry cannot hold the time; a TIMESTAMP ends in January 2038: " + run(TO_DATETIME),
+        "a TIMESTAMP ends in January 2038; " + run(TO_DATETIME),
       );
   }
-  if ([1044, 1045, 1142, 1143, 1290, 1792].includes(number)) {
-    return refused("unauthorized", "the user may not do this");
-  }
-  if ([1040, 1203, 1205, 1213, 3572].includes(number)) return BUSY;
-  // From 2000 on: what a client, here Vitess, says of its connection to MySQL.
-  if ([1053, 1927, 3024].includes(number) || (number >= 2000 && number < 2100)) return UNREACHABLE;
-  return refused("rejected", `MySQL error ${number}`);
+  return classifyKind(`${number}`) ?? refused("rejected", `MySQL error ${number}`);
 }
 
-function classifyKind(kind: string): StoreErrorDetails {
-  if (/unauthenticated|permission_?denied/i.test(kind)) return refused("unauthorized");
-  if (/resource_?exhausted/i.test(kind)) return BUSY;
-  if (/invalid_?argument|unimplemented|failed_?precondition|not_?found|already_?exists/i.test(kind)) {
-    return refused("rejected");
+/** By the number of MySQL's error, or by the name that Vitess has for the kind. */
+function classifyKind(kind: string): StoreErrorDetails | undefined {
+  if (/104[45]|114[23]|1290|1792|unauthenticated|permission/i.test(kind)) {
+    return refused("unauthorized", "the user may not do this");
   }
-  return UNREACHABLE;
+  if (/1040|1203|1205|1213|3572|resource/i.test(kind)) return BUSY;
+  // From 2000 on: what a client, here Vitess, says of its connection to MySQL.
+  if (/1053|1927|3024|20\d\d/.test(kind)) return UNREACHABLE;
+  if (/invalid|unimplemented|precondition|found|exists/i.test(kind)) return refused("rejected");
 }

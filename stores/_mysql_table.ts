@@ -28,7 +28,10 @@ export interface PlanetScaleResult {
   readonly time?: number;
 }
 
-/** What the store calls of `@planetscale/database`: a `Client` or a `Connection` of it fits. */
+/**
+ * What the store calls of `@planetscale/database`. Pass a `Client`, which gives each statement a connection of its own.
+ * A `Connection` fits as well, as long as no transaction is open on it.
+ */
 export interface PlanetScaleClient {
   /** Runs one statement, with `?` for the parameters. */
   execute(
@@ -54,41 +57,35 @@ export const MOST_PASSES = 20;
 
 const RAW: PlanetScaleExecuteOptions = { as: "array", cast: (_field, value) => value };
 
-/** Reads the options of a store and opens its table. */
-export function openTable(
-  client: PlanetScaleClient,
-  options: SqlStoreOptions,
-): { table: MySQLTable; settings: SqlSettings } {
-  const reader = new OptionsReader(options);
-  if (typeof client?.execute !== "function") {
-    reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
-  }
-  const settings = readSqlOptions(reader);
-  reader.finish();
-  return { table: new MySQLTable(client, settings), settings };
-}
-
 /** A table of sessions in MySQL: what is sent to it, and what its answers mean. */
 export class MySQLTable {
+  /** The options of the store, checked. */
+  readonly settings: SqlSettings;
   /** The table's name as a statement has it. */
   readonly name: string;
   readonly #client: PlanetScaleClient;
-  readonly #plainName: string;
   readonly #runner: StatementRunner;
   #indexChecked = false;
   /** Whether the zone of the session was seen to be UTC, or the column not to follow it. */
   #zoneChecked = false;
 
-  constructor(client: PlanetScaleClient, { table, timeout }: SqlSettings) {
+  /** @throws {SessionConfigError} The client or an option is wrong. */
+  constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
+    const reader = new OptionsReader(options);
+    if (typeof client?.execute !== "function") {
+      reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
+    }
+    this.settings = readSqlOptions(reader);
+    reader.finish();
+    const { table, timeout } = this.settings;
     this.name = `\`${table}\``;
     this.#client = client;
-    this.#plainName = table;
     this.#runner = new StatementRunner(timeout, (error) => classifyMySQLError(error, table));
   }
 
   /** The name of the index on a column, as a statement has it. */
   index(column: string): string {
-    return `\`${indexName(this.#plainName, column)}\``;
+    return `\`${indexName(this.settings.table, column)}\``;
   }
 
   /** As long as the zone is not known, a condition that holds in no other than UTC; {@linkcode select} looks at it. */
@@ -96,17 +93,12 @@ export class MySQLTable {
     return this.#zoneChecked ? "" : ` AND ${IS_UTC}`;
   }
 
-  /** The statement that inserts a row. */
-  insertion(row: NextRow): Statement {
-    const { sql, args } = assignments(row);
-    return { sql: `INSERT INTO ${this.name} SET ${sql}`, args };
-  }
-
   /** Inserts a row; `false` where the token exists. */
   async insert(operation: StoreOperation, row: NextRow): Promise<boolean> {
-    const { sql, args } = this.insertion(row);
+    const { sql, args } = assignments(row);
     // Not INSERT IGNORE, which cuts what is too long for its column.
-    const written = await this.writeUnlessTaken(operation, sql, args, row.data);
+    const insert = `INSERT INTO ${this.name} SET ${sql}`;
+    const written = await this.writeUnlessTaken(operation, insert, args, row.data);
     if (written === 0) throw noAnswer(operation, true);
     return written > 0;
   }
@@ -129,7 +121,7 @@ export class MySQLTable {
         throw new SessionStoreError(operation, {
           reason: "schema",
           retryable: false,
-          advice: "the column expiry is a TIMESTAMP and the session's time_zone is not UTC; " +
+          advice: "the session's time_zone is not UTC; " +
             `set it to '+00:00', or run ALTER TABLE ${this.name} ${TO_DATETIME} in UTC`,
         });
       }
@@ -147,7 +139,7 @@ export class MySQLTable {
     args: PlanetScaleValue[] = [],
     signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    const result = await this.#runner.read(operation, signal, () => this.#execute(operation, sql, args));
+    const result = await this.#runner.read(operation, signal, () => this.#client.execute(sql, args, RAW));
     // An answer without columns is no answer, though the driver gives it as an empty one.
     if (result.fields.length === 0) throw noAnswer(operation, false);
     return result;
@@ -158,12 +150,12 @@ export class MySQLTable {
     operation: StoreOperation,
     sql: string,
     args: PlanetScaleValue[],
-    data?: Uint8Array,
+    data: Uint8Array = new Uint8Array(),
   ): Promise<PlanetScaleResult> {
     try {
-      return await this.#runner.write(operation, () => this.#execute(operation, sql, args));
+      return await this.#runner.write(operation, () => this.#client.execute(sql, args, RAW));
     } catch (error) {
-      if (data !== undefined && data.length > BLOB_BYTES && isTooLong(error)) {
+      if (data.length > BLOB_BYTES && isTooLong(error)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
       throw error;
@@ -222,19 +214,6 @@ export class MySQLTable {
       statement: `CREATE INDEX ${this.index("expiry")} ON ${this.name} (expiry)`,
     });
   }
-
-  async #execute(
-    operation: StoreOperation,
-    sql: string,
-    args: PlanetScaleValue[],
-  ): Promise<PlanetScaleResult> {
-    if (!isInTransaction(this.#client)) return await this.#client.execute(sql, args, RAW);
-    throw new SessionStoreError(operation, {
-      reason: "rejected",
-      retryable: false,
-      advice: "the connection is in a transaction; pass a Client",
-    });
-  }
 }
 
 /**
@@ -245,31 +224,27 @@ export class MySQLTable {
  * became of the others, fails the statement by a number that is out of range in every mode.
  */
 export function assignments({ token, data, subject, expiry }: NextRow): Statement {
+  const owner = typeof subject === "string" ? toBytes(subject) : subject;
   const columns: string[] = [];
-  const lengths: string[] = [];
   const args: PlanetScaleValue[] = [];
-  const sizes: string[] = [];
-  const set = (column: string, value: PlanetScaleValue | null | undefined) => {
-    if (value === undefined) return;
+  let [length, size] = ["0", 0];
+  for (const [column, value] of Object.entries({ token, data, subject: owner })) {
+    if (value === undefined) continue;
     columns.push(`${column} = ${value === null ? value : "?"}`);
-    if (value === null) return;
-    args.push(value);
-    if (typeof value === "string") return;
-    lengths.push(`LENGTH(${column}) = ?`);
-    sizes.push(`${value.length}`);
-  };
-  set("token", token);
-  set("data", data);
-  set("subject", typeof subject === "string" ? toBytes(subject) : subject);
+    if (value !== null) args.push(value);
+    if (!(value instanceof Uint8Array)) continue;
+    length += ` + LENGTH(${column})`;
+    size += value.length;
+  }
   const value = expiry === undefined ? "expiry" : "?";
-  columns.push(`expiry = IF(${lengths.join(" AND ")}, ${value}, EXP(999 + LENGTH(data)))`);
-  args.push(...sizes);
+  columns.push(`expiry = IF(${length} = ?, ${value}, EXP(999 + LENGTH(data)))`);
+  args.push(`${size}`);
   if (expiry !== undefined) args.push(toDateTime(expiry));
   return { sql: columns.join(), args };
 }
 
-/** Whether the session's zone is UTC. Some zones are for half of the year. */
-const IS_UTC = "UNIX_TIMESTAMP('2026-01-01') = 1767225600 AND UNIX_TIMESTAMP('2026-07-01') = 1782864000";
+/** Whether the session's zone is UTC, in winter and in summer: some zones are for half of the year. */
+const IS_UTC = "UNIX_TIMESTAMP('2026-01-01') + UNIX_TIMESTAMP('2026-07-01') = 3550089600";
 
 /** What SCS's `BLOB` column holds. */
 const BLOB_BYTES = 65_535;
@@ -281,7 +256,7 @@ const FIRST = 1_000;
 /** A moment as MySQL reads it. */
 export function toDateTime(ms: number): string {
   const time = new Date(Math.min(LAST, Math.max(FIRST, ms)));
-  return time.toISOString().replace("T", " ").replace("Z", "");
+  return time.toISOString().slice(0, 23).replace("T", " ");
 }
 
 function fromDateTime(text: string): number {
@@ -306,10 +281,4 @@ export function fromBinary(text: string): Uint8Array {
 /** The error of a reply that says nothing. */
 export function noAnswer(operation: StoreOperation, ambiguous: boolean): SessionStoreError {
   return new SessionStoreError(operation, { reason: "malformed", retryable: true, ambiguous });
-}
-
-/** Whether the client is a `Connection` in a transaction: nobody else sees what is written there. */
-function isInTransaction(client: object): boolean {
-  const { session } = client as { session?: { vitessSession?: { inTransaction?: boolean } } | null };
-  return session?.vitessSession?.inTransaction === true;
 }

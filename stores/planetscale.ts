@@ -36,9 +36,8 @@ import {
   assignments,
   isAscii,
   MOST_PASSES,
-  type MySQLTable,
+  MySQLTable,
   noAnswer,
-  openTable,
   type PlanetScaleClient,
   type PlanetScaleValue,
   toBytes,
@@ -78,15 +77,16 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /**
    * @param client A `Client` of `@planetscale/database`, 1.20.2 or later: earlier ones can be injected into under
-   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, as long as it is in no transaction.
+   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but not while a transaction is open on it: nobody else would
+   * see what the store writes there, and a ROLLBACK would undo logins and logouts.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
-    const { table, settings } = openTable(client, options);
-    this.#table = table;
-    this.timeout = settings.timeout;
-    this.place = { of: client, name: settings.table };
-    this.#cleanup = new Cleanup(settings.mode, settings.interval, (given) => this.deleteExpired(given));
+    this.#table = new MySQLTable(client, options);
+    const { table, timeout, mode, interval } = this.#table.settings;
+    this.timeout = timeout;
+    this.place = { of: client, name: table };
+    this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
   /** The statements that make the table and its indexes, for a migration. */
@@ -118,15 +118,15 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Inserts or overwrites. */
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     const { subject } = options;
-    const { sql, args } = this.#table.insertion({ token, data, expiry, subject });
+    const { sql, args } = assignments({ token, data, expiry, subject });
     // Where a collation takes another token for this one, that one's row is left alone. Not VALUES(token), which
     // has lost its trailing blanks.
-    const assignments = ["data", "expiry", ...(subject === undefined ? [] : ["subject"])]
-      .map((column) =>
-        `${column} = IF(CAST(token AS BINARY) = CAST(? AS BINARY), VALUES(${column}), ${column})`
-      );
-    args.push(...assignments.map(() => token));
-    const upsert = `${sql} ON DUPLICATE KEY UPDATE ${assignments.join(", ")}`;
+    const columns = ["data", "expiry", ...(subject === undefined ? [] : ["subject"])];
+    const onDuplicate = columns.map((column) => {
+      args.push(token);
+      return `${column} = IF(CAST(token AS BINARY) = CAST(? AS BINARY), VALUES(${column}), ${column})`;
+    });
+    const upsert = `INSERT INTO ${this.#table.name} SET ${sql} ON DUPLICATE KEY UPDATE ${onDuplicate.join()}`;
     const { rowsAffected } = await this.#table.write("commit", upsert, args, data);
     // MySQL reports 0 for an upsert that changes nothing, and a lost answer looks the same.
     if (rowsAffected === 0) {
@@ -201,9 +201,13 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Deletes every row of the subject but one. */
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
-    const except = options.except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
-    const args = [toBytes(subject), ...(options.except === undefined ? [] : [options.except])];
-    const [table, condition] = [this.#table, `subject = ?${except}`];
+    const [table, { except }] = [this.#table, options];
+    let condition = "subject = ?";
+    const args: PlanetScaleValue[] = [toBytes(subject)];
+    if (except !== undefined) {
+      condition += " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
+      args.push(except);
+    }
     let deleted = 0;
     for (let pass = 1; pass <= MOST_PASSES; pass++) {
       deleted += await table.delete("deleteBySubject", condition, args);

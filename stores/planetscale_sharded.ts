@@ -27,15 +27,7 @@ import type {
   StoreOptions,
   TimedOptions,
 } from "../core/store.ts";
-import {
-  isAscii,
-  MOST_PASSES,
-  type MySQLTable,
-  openTable,
-  toBytes,
-  toDateTime,
-  TOKEN_IS,
-} from "./_mysql_table.ts";
+import { isAscii, MOST_PASSES, MySQLTable, toBytes, toDateTime, TOKEN_IS } from "./_mysql_table.ts";
 import { hasMoved, MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
 import { batchSize } from "./_sql.ts";
 import { type PlanetScaleClient, PlanetScaleStore, type PlanetScaleStoreOptions } from "./planetscale.ts";
@@ -70,7 +62,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     super(client, options);
-    this.#table = openTable(client, options).table;
+    this.#table = new MySQLTable(client, options);
     this.#renewal = new ShardedRenewal({
       find: (token, now) => super.find(token, { now, primary: true }),
       lookAt: (token) => this.#lookAt(token),

@@ -172,7 +172,7 @@ Deno.test("PlanetScaleStore in a sharded keyspace says which store to use", asyn
   const { token } = await session.commit();
   session.renewToken();
   const error = await assertRejects(() => session.commit(), SessionStoreError);
-  assertStringIncludes(error.message, "use the store of @x/sessions/stores/planetscale-sharded");
+  assertStringIncludes(error.message, "use @x/sessions/stores/planetscale-sharded");
   assertEquals((await manager.load(token)).token, token);
 });
 

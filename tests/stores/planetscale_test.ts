@@ -85,7 +85,7 @@ Deno.test("PlanetScaleStore sends as many requests for a listing as it has pages
   assertEquals(bench.gateway.requests(), 6);
 });
 
-Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
+Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write and to sign out, 3 to sign in", async () => {
   await using bench = await openPlanetScale();
   const manager = sessions({ store: bench.store });
   const counted = async <T>(work: () => Promise<T>): Promise<[number, T]> => {
@@ -109,7 +109,8 @@ Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write, to
     created: 1,
     read: 1,
     written: 2,
-    renewed: 2,
+    // The last one leaves the mark.
+    renewed: 3,
     ended: 2,
   });
 });
