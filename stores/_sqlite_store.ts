@@ -233,11 +233,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Every live row of the subject, page by page. */
   findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    // On its way into the database a lone surrogate becomes another text, which may be somebody's.
+    if (!subject.isWellFormed()) return none();
     return this.#pages("findBySubject", this.#sql.findBySubject, [subject, subject], options);
   }
 
   /** Deletes every row of the subject but one. */
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+    if (!subject.isWellFormed()) return 0;
     const args = [subject, subject, options.except ?? null];
     return await this.#write("deleteBySubject", { sql: this.#sql.deleteBySubject, args });
   }
@@ -343,6 +346,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (this.#blobs.delete(token)) return this.#write(operation, { sql: this.#sql.mend, args: [token] });
   }
 }
+
+async function* none(): AsyncGenerator<never, void, undefined> {}
 
 /** The texts of all statements. None holds a value: a name was checked, and the rest are parameters. */
 function statements(name: string, isLocal: boolean) {
