@@ -326,6 +326,8 @@ export class Commit {
 
   #creation(changes: ChangeLog): PendingWrite {
     const { codec, maxBytes, hashTokenInStore, now } = this.#settings;
+    // What was changed since the log was taken away is in the record, and must not be done once more.
+    this.#state.appendTo(changes);
     const nonce = newNonce();
     const record = { ...this.#state.record, createdAt: now(), nonces: [nonce] };
     const token = newToken();
