@@ -130,6 +130,7 @@ export class Commit {
     write.failure = undefined;
     // The store may not know: a touch that crossed with an earlier deadline has moved the expiry beyond it.
     if (this.#settings.now() >= write.baseDeadline) return false;
+    write.isSent = true;
     try {
       return await this.#write(write);
     } catch (error) {
@@ -223,7 +224,7 @@ export class Commit {
         (options) => this.#store.find(token, Object.assign(options, { primary: true })),
       ) ?? undefined;
     } catch (error) {
-      if (write === undefined) throw error;
+      if (write === undefined || !write.isSent) throw error;
       // Even after a refusal: the write may have been delivered twice, and refused the second time.
       this.#state.pending = write;
       throw write.failure ?? error;
@@ -320,6 +321,7 @@ export class Commit {
       expiry: moves ? expiryOf(this.#settings, record) : base.expiry,
       token,
       storedToken,
+      isSent: false,
       failure: undefined,
     };
   }
@@ -341,6 +343,7 @@ export class Commit {
       expiry: expiryOf(this.#settings, record),
       token,
       storedToken: hashTokenInStore ? hashToken(token) : token,
+      isSent: false,
       failure: undefined,
     };
   }
