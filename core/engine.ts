@@ -82,8 +82,7 @@ export class Engine {
 
   /** Whether a commit has anything to do: a change, a write in doubt, or a use to be written down. */
   isDue(state: SessionState): boolean {
-    if (state.hasChanges()) return true;
-    return state.row !== undefined && isTouchDue(this.settings, state.record, state.row.expiry);
+    return state.hasChanges() || this.#isTouchDue(state);
   }
 
   /** Saves what was changed, or writes down that the session was used. Makes a session that was never saved. */
@@ -224,19 +223,24 @@ export class Engine {
     this.settings.hooks.emit(() => ({ kind: "unknown", id: publicId(storedToken) }));
   }
 
+  #isTouchDue({ record, row, touching }: SessionState): boolean {
+    return row !== undefined && touching === undefined && isTouchDue(this.settings, record, row.expiry);
+  }
+
   /** Writes down that the session was used, where that is due. A failure costs a little idle time, no request. */
   async #touch(state: SessionState, context: SessionContext): Promise<void> {
+    if (!this.#isTouchDue(state)) return;
     const row = state.row!;
-    if (!isTouchDue(this.settings, state.record, row.expiry)) return;
     const expiry = expiryOf(this.settings, state.record);
-    // At once, so that what follows in this request does not touch it again.
-    state.row = { ...row, expiry };
+    // What is saved meanwhile does not count on it: it may fail.
+    state.touching = expiry;
     const touched = this.operation(context)
       .run("touch", "touch", (options) => this.store.touch(row.token, expiry, options))
-      .catch((error) => {
-        if (state.row?.token === row.token) state.row = { ...state.row, expiry: row.expiry };
-        this.settings.hooks.error(error, { phase: "commit" });
-      });
+      .then(() => {
+        if (state.row?.token === row.token && state.row.expiry < expiry) state.row = { ...state.row, expiry };
+      })
+      .catch((error) => this.settings.hooks.error(error, { phase: "commit" }))
+      .finally(() => state.touching = undefined);
     try {
       if (context.waitUntil !== undefined) return context.waitUntil(touched);
     } catch {

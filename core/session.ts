@@ -297,8 +297,8 @@ export class Session<Data extends object = Record<string, unknown>> {
       if (state.hasChanges() || isNew || state.row !== undefined) {
         await this.#engine.commit(state, this.#surroundings);
       }
-      const { row, record: { deadline }, token = "" } = state;
-      return { token, expiry: Math.min(row?.expiry ?? deadline, deadline) };
+      const { row, record: { deadline }, token = "", touching = 0 } = state;
+      return { token, expiry: Math.min(Math.max(row?.expiry ?? deadline, touching), deadline) };
     });
   }
 

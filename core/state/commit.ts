@@ -129,6 +129,7 @@ export class Commit {
     write.failure = undefined;
     // The store may not know: a touch that crossed with an earlier deadline has moved the expiry beyond it.
     if (this.#settings.now() >= write.baseDeadline) return false;
+    write.isSent = true;
     try {
       return await this.#write(write);
     } catch (error) {
@@ -220,7 +221,7 @@ export class Commit {
         (options) => this.#store.find(token, Object.assign(options, { primary: true })),
       ) ?? undefined;
     } catch (error) {
-      if (write === undefined) throw error;
+      if (write === undefined || !write.isSent) throw error;
       // Even after a refusal: the write may have been delivered twice, and refused the second time.
       this.#state.pending = write;
       throw write.failure ?? error;
@@ -317,12 +318,15 @@ export class Commit {
       expiry: moves ? expiryOf(this.#settings, record) : base.expiry,
       token,
       storedToken,
+      isSent: false,
       failure: undefined,
     };
   }
 
   #creation(changes: ChangeLog): PendingWrite {
     const { codec, maxBytes, hashTokenInStore, now } = this.#settings;
+    // What was changed since the log was taken away is in the record, and must not be done once more.
+    this.#state.appendTo(changes);
     const nonce = newNonce();
     const record = { ...this.#state.record, createdAt: now(), nonces: [nonce] };
     const token = newToken();
@@ -336,6 +340,7 @@ export class Commit {
       expiry: expiryOf(this.#settings, record),
       token,
       storedToken: hashTokenInStore ? hashToken(token) : token,
+      isSent: false,
       failure: undefined,
     };
   }

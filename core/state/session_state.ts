@@ -52,6 +52,8 @@ export class SessionState {
   gone: "ended" | "renewed" | undefined;
   /** What the browser hears with the response: the cookie of the last commit that changed it. */
   announced: Announcement | undefined;
+  /** The expiry that a touch on its way moves the row to, unless it fails. */
+  touching: number | undefined;
   /** Whether this request ended a session, so that the browser forgets it unless another one follows. */
   ended = false;
   /** Set once the head of the response was sent. */
@@ -195,8 +197,15 @@ export class SessionState {
 
   /** Nothing was written: it is as if the changes had never been taken. */
   giveBack(taken: ChangeLog): void {
-    if (this.changes !== undefined) taken.append(this.changes, this.record.values);
+    this.appendTo(taken);
     this.changes = taken;
+  }
+
+  /** Whatever was changed since is saved together with what was taken. */
+  appendTo(taken: ChangeLog): void {
+    if (this.changes === undefined) return;
+    taken.append(this.changes, this.record.values);
+    this.changes = undefined;
   }
 
   /** There was a session after all: this request's changes are done on it. */
