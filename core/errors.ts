@@ -183,19 +183,21 @@ export class SessionEncodeError extends SessionError {
   }
 }
 
-/** The session was changed after the head of the response was sent, when nothing can be saved any more. */
+/**
+ * The session was changed after the head of the response was sent, when nothing can be saved any more; or first asked for
+ * then, when a shared cache may keep the response for others.
+ */
 export class SessionClosedError extends SessionError {
   override readonly name = "SessionClosedError";
   override readonly code = "ERR_SESSION_CLOSED";
 
-  constructor(options?: ErrorOptions) {
-    super(
-      "Cannot change session: the response has started; load it again with manager.load(token) and commit() it",
-      500,
-      options,
-    );
+  constructor(problem: string = CHANGED_LATE, options?: ErrorOptions) {
+    super(problem, 500, options);
   }
 }
+
+const CHANGED_LATE =
+  "Cannot change session: the response has started; load it again with manager.load(token) and commit() it";
 
 /** Every error of this package, as a union that its `code` narrows. */
 export type AnySessionError =

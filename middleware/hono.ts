@@ -24,7 +24,9 @@
  */
 
 import type { Context, Env, MiddlewareHandler } from "hono";
+import { SessionError } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
+import { markPersonal } from "../core/http/response.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
@@ -78,7 +80,12 @@ export function honoSessions<Data extends object, const Key extends string = "se
     const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
     let isAsked = false;
     const session = () => {
+      if (!isAsked && !c.finalized) markInTime(c);
       isAsked = true;
+      // The handler has failed, and app.onError asks: what it changes is saved, and what the handler changed is not.
+      if (c.error !== undefined && (c.error instanceof SessionError || responseOf(c.error) === undefined)) {
+        request.fail(c.error);
+      }
       return request.session();
     };
     c.set(key, session as SessionVariables<Data, Key>[Key]);
@@ -126,6 +133,39 @@ function respond(c: Context, response: Response): void {
   // Assigning to c.res merges the old headers into the new response, unless there is no old one.
   c.res = undefined;
   c.res = response;
+}
+
+/** What `c.res` is on the contexts of a copy of Hono, and what marks a response before a cache within may keep it. */
+const marking = new WeakMap<object, PropertyDescriptor>();
+
+/**
+ * Marks the response of the handler as soon as Hono has it: a cache that is mounted within looks at it before this middleware
+ * does. The accessors are one pair for all contexts.
+ */
+function markInTime(c: Context): void {
+  const prototype = Object.getPrototypeOf(c) as object;
+  let descriptor = marking.get(prototype);
+  if (descriptor === undefined) marking.set(prototype, descriptor = markingOf(prototype));
+  Object.defineProperty(c, "res", descriptor);
+}
+
+function markingOf(prototype: object): PropertyDescriptor {
+  const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res")!;
+  return {
+    configurable: true,
+    get,
+    set(this: Context, response: Response | undefined) {
+      set!.call(this, response);
+      if (response === undefined) return;
+      // Assigned to a response that is there already, this one is a copy.
+      const own = get!.call(this) as Response;
+      const marked = markPersonal(own, true);
+      if (marked === own) return;
+      if (this.req.raw.method === "HEAD") keepCoding(own, marked);
+      set!.call(this, undefined);
+      set!.call(this, marked);
+    },
+  };
 }
 
 /**

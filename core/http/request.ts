@@ -1,5 +1,6 @@
 import type { Engine, Surroundings } from "../engine.ts";
-import { SessionError } from "../errors.ts";
+import { refuseChanges } from "../bytes/read_only.ts";
+import { SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import { Session } from "../session.ts";
@@ -16,6 +17,8 @@ export interface RequestSession<Data extends object> {
    * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
    *
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
+   * @throws {SessionClosedError} It was first asked for after `finish()`, in a stream say, and a shared cache may keep the
+   * response for others. Ask before, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
    */
   readonly session: () => Promise<Session<Data>>;
   /**
@@ -28,10 +31,13 @@ export interface RequestSession<Data extends object> {
    */
   readonly finish: (response: Response | undefined, error?: unknown) => Promise<Response>;
   /**
-   * Says that the request has failed: `finish()` saves nothing. For a framework that makes a response of an error before
-   * a middleware around it hears of the error.
+   * Says that the handler has failed: what was changed so far and not committed is forgotten. What is changed from here on,
+   * by an error page say, is saved by `finish()`. For a framework that makes a response of an error before a middleware
+   * around it hears of the error.
+   *
+   * @param error What the handler threw. Where `finish()` is given it as well, it is known by then.
    */
-  readonly fail: () => void;
+  readonly fail: (error?: unknown) => void;
 }
 
 /** Which request has told its `onError` of an error, and what that answered: of several managers one reports it. */
@@ -49,8 +55,10 @@ interface SharedSession {
   cookie: SessionCookie | undefined;
   /** How many that have asked for it are not finished yet. The last of them saves it. */
   users: number;
-  /** Whether a handler has thrown: nothing is saved then. */
+  /** Whether a handler has thrown, and what it changed is there still: nothing is saved then. */
   hasFailed: boolean;
+  /** What it threw. */
+  failure: unknown;
 }
 
 /** What managers have done for a request. */
@@ -71,6 +79,10 @@ class RequestNotes {
   }
 }
 
+const ASKED_LATE =
+  "Cannot load session: the response has started, and a shared cache may keep it for others; " +
+  "ask for the session before, or answer with Cache-Control: private";
+
 let visits = 0;
 
 /** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
@@ -88,7 +100,9 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   readonly #began: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
-  #hasFailed = false;
+  #failure: unknown;
+  /** What was answered without the session. */
+  #answer: Response | undefined;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
     this.#engine = engine;
@@ -112,37 +126,41 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   readonly session = (): Promise<Session<Data>> => {
-    this.#shared ??= this.#ask();
+    if (this.#shared === undefined) {
+      if (this.#answer !== undefined && this.#isLate(this.#answer)) return this.#refuse();
+      this.#shared = this.#ask();
+    }
     return this.#shared.session as Promise<Session<Data>>;
   };
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
     if (shared !== undefined && !this.#isFinished) shared.users--;
-    if (shared !== undefined && this.#hasFailed) shared.hasFailed = true;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const thrown = error instanceof SessionError ? undefined : responseOf(error);
-      if (thrown === undefined) return await this.#finishFailed(response, error);
-      response ??= thrown;
+      if (thrown === undefined && (shared === undefined || shared.failure !== error)) {
+        return await this.#finishFailed(response, error);
+      }
+      // Said by fail() before, or by somebody within.
+      if (thrown === undefined) response = await this.#answerTo(error, response);
+      else response ??= thrown;
     }
     if (response === undefined) throw noResponse();
     forgetOthers(response, this.#visit);
-    if (shared === undefined) return response;
+    if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await loaded(shared);
     if (state === undefined || shared.users > 0) return this.#mark(response);
-    state.closed = true;
-    const { saveOnServerError } = this.#engine.settings;
-    if (shared.hasFailed || (response.status >= 500 && !saveOnServerError)) {
-      await state.exclusively(() => Promise.resolve());
-      return this.#tellBrowser(state, response);
-    }
-    if (state.isBusy || this.#engine.isDue(state)) response = await this.#save(shared, state, response);
+    const isDue = this.#isDue(shared, state, response);
+    const given = state.close();
+    if (isDue || state.isBusy) response = await this.#save(shared, state, response);
+    if (given !== undefined) refuseChanges(given);
     return this.#tellBrowser(state, response);
   };
 
-  readonly fail = (): void => {
-    this.#hasFailed = true;
+  readonly fail = (error?: unknown): void => {
+    this.#failure = error;
+    if (this.#shared !== undefined) this.#forget(this.#shared, error);
   };
 
   /** Tells `onError` of an error, once, and gives what it answered. */
@@ -167,9 +185,35 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
     if (!this.#isFinished) {
       own.users++;
-      if (own.state !== undefined) own.state.closed = false;
+      if (own.hasFailed) this.#forget(own, own.failure);
+      own.state?.reopen();
     }
+    if (this.#failure !== undefined) own.failure = this.#failure;
     return own;
+  }
+
+  /** Forgets what a handler that has failed has changed; what follows is saved again. */
+  #forget(shared: SharedSession, error: unknown): void {
+    if (error !== undefined && shared.failure === error && !shared.hasFailed) return;
+    shared.state?.forget(this.#engine.newRecord());
+    shared.failure = error;
+    shared.hasFailed = false;
+  }
+
+  /** Whether the head has gone to a client, or to a cache that may give it to others, without a word of the session. */
+  #isLate({ headers, status }: Response): boolean {
+    // An upgrade is kept by nobody, nor is the answer to what is no GET.
+    if (status === 101 || !/^(?:GET|HEAD)$/.test(this.#request.method)) return false;
+    return !/(?:^|[\s,])(?:private|no-store|no-cache)(?:$|[\s,])/i.test(headers.get("Cache-Control") ?? "") &&
+      !notesOf(this.#request).sessions.some((one) => one.engine === this.#engine);
+  }
+
+  /** A session that no cache has heard of. */
+  #refuse(): Promise<Session<Data>> {
+    const error = new SessionClosedError(ASKED_LATE);
+    const refused = this.report(error, "load").then(() => Promise.reject<Session<Data>>(error));
+    refused.catch(() => {});
+    return refused;
   }
 
   #load(token: string | undefined): SharedSession {
@@ -182,6 +226,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       cookie,
       users: 0,
       hasFailed: false,
+      failure: undefined,
     };
     own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
     // A handler that never awaits it must not bring the process down; finish() looks at it again.
@@ -198,7 +243,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }
-    own.state.closed = isReadOnly;
+    if (isReadOnly) own.state.close();
     return new Session<Data>(own.state, this.#engine, this);
   }
 
@@ -209,10 +254,21 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return new SessionCookie(cookie, isHttps);
   }
 
+  /** Whether the session is to be saved, or a use of it to be written down. */
+  #isDue(shared: SharedSession, state: SessionState, response: Response): boolean {
+    const isLost = shared.hasFailed || (response.status >= 500 && !this.#engine.settings.saveOnServerError);
+    if (!isLost && shared.failure === undefined) return this.#engine.isDue(state);
+    // Of a failed request only what came after the failure counts. No write in doubt is looked after.
+    const hasChanges = state.hasChanges() && state.changes !== undefined;
+    if (isLost) shared.hasFailed = true;
+    return hasChanges && !isLost;
+  }
+
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
     const inner = isToldWithin(response, this.#visit) ? shared.cookie?.valueIn(response.headers) : undefined;
     try {
       await state.exclusively(async () => {
+        if (shared.hasFailed) return;
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
         // No session comes to be without a change.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
@@ -228,24 +284,31 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
     const state = shared === undefined ? undefined : await loaded(shared);
-    if (shared !== undefined) shared.hasFailed = true;
-    if (state !== undefined) {
-      state.closed = shared!.users === 0;
-      // A commit() or destroy() that is under way: the browser has to hear of it as well.
-      await state.exclusively(() => Promise.resolve());
+    if (shared !== undefined && shared.users > 0) this.#forget(shared, error);
+    else if (shared !== undefined) {
+      shared.hasFailed = true;
+      shared.failure = error;
+      // What was changed in place may hold objects of the handler's own: that is found out before all else is frozen.
+      state?.hasChanges();
+      state?.close();
     }
-    if (error instanceof SessionError) {
-      const answer = await this.report(error);
-      // A framework has made a response of the error already, perhaps one of the application's.
-      if (response === undefined || answer !== undefined) {
-        response = this.#replace(response, answer ?? error.getResponse());
-      }
-    }
+    // A commit() or destroy() that is under way: the browser has to hear of it as well.
+    await state?.exclusively(() => Promise.resolve());
+    response = await this.#answerTo(error, response);
     if (response === undefined) throw error;
-    if (shared === undefined) return response;
+    if (shared === undefined) return this.#answer = response;
     return state === undefined || shared.users > 0
       ? this.#mark(response)
       : this.#tellBrowser(state, response);
+  }
+
+  /** What `onError` has to say to an error, or else the response there is. */
+  async #answerTo(error: unknown, response: Response | undefined): Promise<Response | undefined> {
+    if (!(error instanceof SessionError)) return response;
+    const answer = await this.report(error);
+    // A framework has made a response of the error already, perhaps one of the application's.
+    if (response !== undefined && answer === undefined) return response;
+    return this.#replace(response, answer ?? error.getResponse());
   }
 
   #tellBrowser(state: SessionState, response: Response): Response {

@@ -1,5 +1,6 @@
 import { equalBytes } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
+import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
 import { readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import { encodeValue } from "./record.ts";
@@ -11,6 +12,8 @@ interface Exposed {
   row: StoredRow | undefined;
   /** Its bytes, where no row holds it as it was. */
   bytes: Uint8Array | undefined;
+  /** Whether all of it came out of the store. What the user put there is never frozen. */
+  isDecoded: boolean;
 }
 
 /**
@@ -20,16 +23,19 @@ interface Exposed {
 export class ExposedValues {
   readonly #codec: Codec;
   #objects: Map<string, Exposed> | undefined;
+  /** Objects that came out of the store and were changed in place. They may hold some of the user's by now. */
+  #changed: object[] | undefined;
 
   constructor(codec: Codec) {
     this.#codec = codec;
   }
 
   /** Adds an object as it lies in a row. One that is known already is compared with how it looked at first. */
-  add(key: string, value: object, row: StoredRow | undefined): void {
+  add(key: string, value: object, row: StoredRow | undefined, isDecoded = false): void {
     this.#objects ??= new Map();
     if (this.#objects.get(key)?.value === value) return;
-    this.#objects.set(key, { value, row, bytes: row === undefined ? this.#bytesOf(key, value) : undefined });
+    const bytes = row === undefined ? this.#bytesOf(key, value) : undefined;
+    this.#objects.set(key, { value, row, bytes, isDecoded });
   }
 
   /** Adds an object as it looks now. */
@@ -43,6 +49,31 @@ export class ExposedValues {
 
   clear(): void {
     this.#objects = undefined;
+  }
+
+  /** The object under the key was changed in place, and is saved as one that was put there. */
+  deleteChanged(key: string): void {
+    const exposed = this.#objects?.get(key);
+    if (exposed?.isDecoded) (this.#changed ??= []).push(exposed.value);
+    this.delete(key);
+  }
+
+  /** Whether the value was given out, and all of it came out of the store. */
+  isDecoded(key: string, value: unknown): boolean {
+    const exposed = this.#objects?.get(key);
+    return exposed !== undefined && exposed.isDecoded && exposed.value === value;
+  }
+
+  /**
+   * Freezes what came out of the store, so that no change of it gets lost in silence. Gives what must still be guarded once
+   * it is encoded; `undefined` where nothing was given out.
+   */
+  freeze(): object[] | undefined {
+    if (this.#objects === undefined) return undefined;
+    const found: object[] = [];
+    for (const { value, isDecoded } of this.#objects.values()) if (isDecoded) freezeDeeply(value, found);
+    for (const value of this.#changed ?? []) found.push(...freezeAlone(value));
+    return found;
   }
 
   keys(): string[] {
@@ -59,7 +90,7 @@ export class ExposedValues {
   rebase(values: Values, row: StoredRow): void {
     for (const [key, exposed] of this.#objects ?? []) {
       if (readValue(values, key) === exposed.value) {
-        this.#objects!.set(key, { value: exposed.value, row, bytes: undefined });
+        this.#objects!.set(key, { ...exposed, row, bytes: undefined });
       }
     }
   }

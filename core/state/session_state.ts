@@ -1,11 +1,12 @@
 import type { Codec } from "../bytes/json_codec.ts";
+import { freezeDeeply, refuseChanges } from "../bytes/read_only.ts";
 import { readValue, removeValue, writeValue } from "../bytes/values.ts";
 import { SessionClosedError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
 import type { PendingWrite } from "./pending_write.ts";
-import { isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, encodeValue, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** Where a session stands in its request, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
@@ -58,7 +59,16 @@ export class SessionState {
   ended = false;
   /** Set once the head of the response was sent. */
   closed = false;
+  readonly #codec: Codec;
   readonly #exposed: ExposedValues;
+  /** The keys whose values, or parts of them, are this request's own objects. */
+  #own: Set<string> | undefined;
+  /** What is given out of a closed session in place of this request's own objects. */
+  #copies: Map<string, unknown> | undefined;
+  /** Whether objects that were given out are frozen. */
+  #isFrozen = false;
+  /** Whether a commit is under way whose changes were forgotten meanwhile. */
+  #isForgotten = false;
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
@@ -66,15 +76,19 @@ export class SessionState {
     this.storedDeadline = record.deadline;
     this.token = token;
     this.row = row;
+    this.#codec = codec;
     this.#exposed = new ExposedValues(codec);
   }
 
   get(key: string): unknown {
+    if (this.closed) return this.#getReadOnly(key);
     // After a conflict the values are others: what was done to the object that was given out before still counts.
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChange(key);
     const value = isReserved(key) ? undefined : readValue(this.record.values, key);
     // What this request put there is saved as it is at the commit, whatever is done to it until then.
-    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, this.row);
+    if (isObject(value) && this.changes?.valuePut(key) !== value) {
+      this.#exposed.add(key, value, this.row, this.#own === undefined || !this.#own.has(key));
+    }
     return value;
   }
 
@@ -92,6 +106,7 @@ export class SessionState {
     writeValue(this.record.values, key, value);
     log.put(key, value);
     this.#exposed.delete(key);
+    if (isObject(value)) (this.#own ??= new Set()).add(key);
   }
 
   /** Nothing happens where there is no such key. */
@@ -131,6 +146,7 @@ export class SessionState {
     if (key === REMEMBER_ME) log.tellsBrowser = true;
     this.#exposed.delete(key);
     log.update(key, update, result);
+    if (isObject(result)) (this.#own ??= new Set()).add(key);
     if (isObject(result) && log.valuePut(key) !== result) this.#exposed.addCopy(key, result);
   }
 
@@ -170,6 +186,40 @@ export class SessionState {
     if (this.closed) throw new SessionClosedError();
   }
 
+  /**
+   * From now on the session is only read. An object that came out of the store is frozen, so that a change of it throws.
+   *
+   * @returns What {@linkcode refuseChanges} is for once the session is saved.
+   */
+  close(): readonly object[] | undefined {
+    this.closed = true;
+    const found = this.#exposed.freeze();
+    this.#isFrozen ||= found !== undefined;
+    return found;
+  }
+
+  /** Somebody else in the request goes on with it. */
+  reopen(): void {
+    if (!this.closed) return;
+    this.closed = false;
+    this.#copies = undefined;
+    if (!this.#isFrozen || this.row === undefined) return;
+    this.#isFrozen = false;
+    this.#exposed.clear();
+    this.record = decodeRecord(this.#codec, this.row.data);
+    this.changes?.replay(this.record);
+  }
+
+  /** Forgets what was changed and not saved: the handler has failed. A commit that was asked for stands. */
+  forget(fresh: SessionRecord): void {
+    this.changes = undefined;
+    this.#own = undefined;
+    this.#exposed.clear();
+    this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
+    this.status = this.ended && this.row === undefined ? "destroyed" : "unmodified";
+    this.#isForgotten = this.isBusy;
+  }
+
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
     for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
@@ -190,6 +240,7 @@ export class SessionState {
 
   /** Hands the changes over to be committed. Those that follow, while the commit is under way, go into a new log. */
   takeChanges(): ChangeLog {
+    this.#isForgotten = false;
     const taken = this.changes ?? new ChangeLog();
     this.changes = undefined;
     return taken;
@@ -197,6 +248,7 @@ export class SessionState {
 
   /** Nothing was written: it is as if the changes had never been taken. */
   giveBack(taken: ChangeLog): void {
+    if (this.#isForgotten) return;
     this.appendTo(taken);
     this.changes = taken;
   }
@@ -227,6 +279,8 @@ export class SessionState {
   /** Takes over what is in the store now, with the changes that were made meanwhile on top. */
   committed(changes: ChangeLog, row: StoredRow, token: string | undefined, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
+    // What was done to it since belongs to what was forgotten.
+    if (this.#isForgotten) record = decodeRecord(this.#codec, row.data);
     const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
       // No other request came in between, and what was changed meanwhile is in these values already.
@@ -268,7 +322,31 @@ export class SessionState {
     this.status = "modified";
     writeValue(this.record.values, key, value);
     (this.changes ??= new ChangeLog()).put(key, value);
-    this.#exposed.delete(key);
+    this.#exposed.deleteChanged(key);
+    (this.#own ??= new Set()).add(key);
+  }
+
+  /** A value of which no change gets lost: one that cannot be changed, or a copy of one that is this request's own. */
+  #getReadOnly(key: string): unknown {
+    const value = isReserved(key) ? undefined : readValue(this.record.values, key);
+    if (!isObject(value) || this.#exposed.isDecoded(key, value)) return value;
+    if (this.#copies?.has(key)) return this.#copies.get(key);
+    const given = this.#own?.has(key) ? this.#copyOf(key, value) : value;
+    // What cannot be copied cannot be saved either.
+    if (given === undefined) return value;
+    refuseChanges(freezeDeeply(given));
+    this.#isFrozen = true;
+    (this.#copies ??= new Map()).set(key, given);
+    return given;
+  }
+
+  #copyOf(key: string, value: object): unknown {
+    try {
+      return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
+    } catch {
+      // It was not saved, or the commit has refused it.
+      return copyOf(value);
+    }
   }
 
   /** A function of update() has thrown, and may have changed its argument in place. */

@@ -49,6 +49,11 @@ export function isMissing(row: Row, runtime: Pick<Runtime, "has">): boolean {
   return row.needs !== undefined && !runtime.has.includes(row.needs);
 }
 
+/** Whether a runtime is among those that a row names, each by a part of its name. */
+export function isAmong(names: readonly string[] | undefined, runtime: Pick<Runtime, "name">): boolean {
+  return names?.some((name) => name === "every runtime" || runtime.name.includes(name)) ?? false;
+}
+
 /** A use of the session, by a visitor who has one or has none. */
 interface Variant {
   name: string;
@@ -241,6 +246,8 @@ class Bed {
   readonly #limit = limiter(CONCURRENCY);
   #tokens: string[] = [];
   #checks = 0;
+  #handlersHeadInHono = false;
+  #keepsMarks = false;
 
   constructor(port: number, upstream: Upstream, runtime: Runtime) {
     this.#client = new RawClient(port);
@@ -249,8 +256,9 @@ class Bed {
   }
 
   async run(row: Exclude<Row, { accidents: unknown }>): Promise<CellResult> {
-    const ownHead =
-      row.ownHead?.some((name) => name === "every runtime" || this.#runtime.name.startsWith(name)) ?? false;
+    const ownHead = isAmong(row.ownHead, this.#runtime);
+    this.#handlersHeadInHono = isAmong(row.handlersHeadInHono, this.#runtime);
+    this.#keepsMarks = isAmong(row.keepsMarks, this.#runtime);
     try {
       const comparisons = this.#comparisons(row, ownHead);
       const path = `/sign-in/-/-/${comparisons.length * FAMILIES.length * VISITORS}`;
@@ -309,13 +317,15 @@ class Bed {
       await Promise.all(variants.map(async (variant) => {
         const token = variant.signedIn ? this.#tokens.pop()! : undefined;
         const seen = await this.#visit({ path: `${family.mount}/${variant.use}/${what}`, method, token });
+        // The adapter fails at some of what is not read before.
+        if (family === HONO && this.#handlersHeadInHono && bare.status === 500 && seen.status === 200) return;
         const asThrown = thrown.status < 500 || variant.use === "never";
         this.#judge(
           `${method ?? "GET"} ${family.mount}/${what}, ${variant.name}`,
           asThrown ? [bare, thrown] : [bare],
           seen,
           variant,
-          comparison,
+          family === HONO && this.#handlersHeadInHono ? { ...comparison, ownHead: true } : comparison,
           token,
         );
       }));
@@ -337,12 +347,16 @@ class Bed {
       const cell = `${mount}-${name}-${++lastId}`;
       let first: Exchange | undefined;
       for (const [index, variantName] of SHARED_VISITS.entries()) {
-        const variant = VARIANTS.find((other) => other.name === variantName)!;
+        let variant = VARIANTS.find((other) => other.name === variantName)!;
         const token = variant.signedIn || variantName === "renewed" ? this.#tokens.pop()! : undefined;
         const what = `response/${name}`;
         const was = await this.#visit({ path: `${bare}/never/${what}`, cell: `bare-${cell}` });
         first ??= was;
         const seen = await this.#visit({ path: `${mount}/${variant.use}/${what}`, cell, token });
+        const isKept = seen.headers.some(([name, value]) => /^vary$/i.test(name) && /cookie/i.test(value));
+        if (this.#keepsMarks && isKept && variant.expected === NOTHING) {
+          variant = { ...variant, expected: MARKED };
+        }
         const at = `${mount}/${what}, visit ${index + 1}, ${variantName}`;
         // Bun sends the headers of an object once. They may come with each visit.
         if (was.end === "whole" && was.status !== 500) {

@@ -36,6 +36,10 @@ export type Row = RowContent & {
   needs?: Ability;
   /** Where the runtime sends a head of its own, which no header of the session can get into. */
   ownHead?: readonly string[];
+  /** Where a HEAD in Hono is answered with the headers that its handler gave, whatever a middleware did to them. */
+  handlersHeadInHono?: readonly string[];
+  /** Where a `Response` object keeps `Vary` and `private` of an earlier visit. */
+  keepsMarks?: readonly string[];
 };
 
 /** Every row under its heading, in the order of the table. */
@@ -79,10 +83,12 @@ export const ROWS: Record<string, Row[]> = {
     {
       title: "one `Response` object without a body for many requests",
       shared: ["shared-204", "shared-redirect"],
+      keepsMarks: ["@hono/node-server"],
     },
     {
       title: "one `Response` object with a body for many requests, where the runtime sends it more than once",
       shared: ["shared-text", "shared-clone"],
+      keepsMarks: ["@hono/node-server"],
     },
     { title: "trailers", responses: ["trailers", "upstream-trailers"] },
     { title: "a WebSocket's upgrade", needs: "websocket", socket: "websocket", ownHead: ["Bun"] },
@@ -105,6 +111,7 @@ export const ROWS: Record<string, Row[]> = {
     {
       title: "of responses that a handler makes",
       method: "HEAD",
+      handlersHeadInHono: ["@hono/node-server 1"],
       responses: [
         "text",
         "json",
@@ -131,10 +138,17 @@ export const ROWS: Record<string, Row[]> = {
         "clone",
       ],
     },
-    { title: "of a file", needs: "file", method: "HEAD", responses: ["file", "file-typed"] },
+    {
+      title: "of a file",
+      needs: "file",
+      method: "HEAD",
+      handlersHeadInHono: ["@hono/node-server 1"],
+      responses: ["file", "file-typed"],
+    },
     {
       title: "of a `fetch()` passed on",
       method: "HEAD",
+      handlersHeadInHono: ["@hono/node-server 1"],
       responses: [
         "upstream-plain",
         "upstream-gzip",
@@ -147,6 +161,7 @@ export const ROWS: Record<string, Row[]> = {
     {
       title: "of Hono's helpers",
       method: "HEAD",
+      handlersHeadInHono: ["@hono/node-server 1"],
       helpers: ["c.text", "c.json", "c.redirect", "streamText", "proxy"],
     },
   ],

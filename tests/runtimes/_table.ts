@@ -3,7 +3,7 @@
  * @module
  */
 
-import { isMissing, type Runtime } from "./_matrix.ts";
+import { isAmong, isMissing, type Runtime } from "./_matrix.ts";
 import { ROWS } from "./_rows.ts";
 import { allRuntimes } from "./_runtimes.ts";
 
@@ -18,8 +18,12 @@ export function page(): string {
   const runtimes = allRuntimes(never, never);
   const cell = (row: (typeof ROWS)[string][number], runtime: Runtime) => {
     if (isMissing(row, runtime)) return "–";
-    const own = row.ownHead?.some((name) => name === "every runtime" || name === runtime.name);
-    return own ? "yes ¹" : "yes";
+    const notes = [
+      ...(isAmong(row.ownHead, runtime) ? ["¹"] : []),
+      ...(isAmong(row.keepsMarks, runtime) ? ["²"] : []),
+      ...(isAmong(row.handlersHeadInHono, runtime) ? ["³"] : []),
+    ];
+    return ["yes", ...notes].join(" ");
   };
   const sections = Object.entries(ROWS).map(([title, rows]) =>
     [
@@ -62,6 +66,12 @@ were added to the response after it was made, a session's among them.
 const NOTES =
   `¹ The runtime makes the head itself, and takes no header of the session's. What was changed is saved all the
 same.
+
+² A response that is sent to many keeps \`Vary: Cookie\` and \`private\` once somebody has asked for the session with it.
+No cookie stays in it.
+
+³ But for a HEAD in Hono: \`@hono/node-server\` 1 answers it with the headers that the handler gave, and leaves out
+what any middleware has set since. What was changed is saved all the same.
 
 A handler that passes on a compressed \`fetch()\` sends the same bytes with a session as without one. On Node
 and Bun these are garbled either way, since \`fetch()\` has decoded the body and left \`Content-Encoding\` and
