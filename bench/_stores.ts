@@ -16,7 +16,7 @@ export type Place =
   | { kind: "libsql"; url: string; table: string }
   | { kind: "mysql"; url: string; table: string; direct: MySQLAddress };
 
-/** So long nothing is given up: a stall is to be seen in full. */
+/** Nothing is given up before this: a stall shows in full. */
 const PATIENCE = "20m";
 
 function openLibSQL(url: string): LibSQLClient {

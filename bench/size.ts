@@ -42,6 +42,7 @@ const NAMES: Record<string, readonly string[]> = {
 /** Entries that are made of others. */
 const MADE_OF: Record<string, readonly string[]> = {
   ".": ["./stores/memory"],
+  "./stores/planetscale-sharded": ["./stores/planetscale"],
 };
 
 /** Whoever tests a store has everything at hand. */

@@ -1,6 +1,6 @@
 import type { SessionError, StoreOperation } from "./errors.ts";
 import { hashToken, isToken, publicId } from "./bytes/token.ts";
-import { SessionStoreError } from "./errors.ts";
+import { SessionConfigError, SessionStoreError } from "./errors.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { expiryOf, isTouchDue } from "./state/expiry.ts";
@@ -16,6 +16,25 @@ export interface Surroundings extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
+/** Under which cookie name each table is used: by what holds it, and by its name. */
+const claims = new WeakMap<object, Map<string, string>>();
+
+/** Throws where another manager has the same table under another cookie name: each would take the other's tokens. */
+function claim(store: SessionStore, cookie: string): void {
+  const { of, name } = store.place ?? { of: store, name: "" };
+  const names = claims.get(of) ?? new Map<string, string>();
+  claims.set(of, names);
+  const other = names.get(name) ?? cookie;
+  names.set(name, other);
+  if (other === cookie) return;
+  throw new SessionConfigError([
+    `"store" serves a manager with the cookie "${other}" already, and each would take the tokens of the other; ` +
+    `give this one a table of its own, such as table: "${
+      cookie.replaceAll(/\W+/g, "_")
+    }_sessions", or a store of its own`,
+  ]);
+}
+
 /** Loads, saves and ends sessions: what the manager, a request and a session all stand on. */
 export class Engine {
   readonly settings: SessionSettings;
@@ -25,6 +44,7 @@ export class Engine {
   constructor(settings: SessionSettings) {
     this.settings = settings;
     const { store } = settings;
+    claim(store, settings.cookie.names.plain);
     this.store = hasMethods<AtomicStore>(store, "create", "update", "touch")
       ? store
       : new BasicStoreAdapter(store);
@@ -34,13 +54,17 @@ export class Engine {
   async load(tokens: readonly string[], context: SessionContext): Promise<SessionState> {
     let offered: OfferedToken[] | undefined;
     let isRenewed = false;
-    for (const token of tokens) {
+    for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
-      const storedToken = this.settings.hashTokenInStore ? hashToken(token) : token;
+      const storedToken = this.#storedToken(token);
       const found = await this.#find(storedToken, context);
       if (found === undefined) (offered ??= []).push({ token, storedToken });
       else if (found === "renewed") isRenewed = true;
-      else return new SessionState(this.settings.codec, found.record, token, found.row);
+      else {
+        const state = new SessionState(this.settings.codec, found.record, token, found.row);
+        if (tokens.length > index + 1) state.untried = tokens.slice(index + 1);
+        return state;
+      }
     }
     const state = new SessionState(this.settings.codec, this.newRecord());
     if (isRenewed) state.gone = "renewed";
@@ -58,8 +82,7 @@ export class Engine {
 
   /** Whether a commit has anything to do: a change, a write in doubt, or a use to be written down. */
   isDue(state: SessionState): boolean {
-    if (state.hasChanges()) return true;
-    return state.row !== undefined && isTouchDue(this.settings, state.record, state.row.expiry);
+    return state.hasChanges() || this.#isTouchDue(state);
   }
 
   /** Saves what was changed, or writes down that the session was used. Makes a session that was never saved. */
@@ -76,6 +99,8 @@ export class Engine {
     // The old token first: a renewal that arrives late then finds nothing to carry on.
     const tokens = new Set([pending?.base?.token, pending?.storedToken, row?.token]);
     for (const { storedToken } of state.offered) tokens.add(storedToken);
+    // The browser would go on sending it, and it might be a session of the same visitor.
+    for (const token of state.untried) tokens.add(this.#storedToken(token));
     tokens.delete(undefined);
     let ended = row?.token;
     for (const token of tokens as Set<string>) {
@@ -102,7 +127,7 @@ export class Engine {
     if (token === state.token || token === state.announced?.token) return;
     if (token === "") return state.destroyed(this.newRecord());
     if (!isToken(token) || state.changes === undefined) return;
-    const found = await this.#find(this.settings.hashTokenInStore ? hashToken(token) : token, context);
+    const found = await this.#find(this.#storedToken(token), context);
     if (typeof found !== "object") return;
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
@@ -114,7 +139,7 @@ export class Engine {
   /** Takes over the values of another session, which is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
-    const other = await this.#find(this.settings.hashTokenInStore ? hashToken(token) : token, context);
+    const other = await this.#find(this.#storedToken(token), context);
     if (other === undefined || other === "renewed" || other.row.token === state.row?.token) return;
     const values = new SessionState(this.settings.codec, other.record);
     for (const key of values.keys()) state.put(key, other.record.values[key]);
@@ -190,23 +215,32 @@ export class Engine {
     return isMark(record) ? "renewed" : record;
   }
 
+  #storedToken(token: string): string {
+    return this.settings.hashTokenInStore ? hashToken(token) : token;
+  }
+
   #unknown(storedToken: string): undefined {
     this.settings.hooks.emit(() => ({ kind: "unknown", id: publicId(storedToken) }));
   }
 
+  #isTouchDue({ record, row, touching }: SessionState): boolean {
+    return row !== undefined && touching === undefined && isTouchDue(this.settings, record, row.expiry);
+  }
+
   /** Writes down that the session was used, where that is due. A failure costs a little idle time, no request. */
   async #touch(state: SessionState, context: SessionContext): Promise<void> {
+    if (!this.#isTouchDue(state)) return;
     const row = state.row!;
-    if (!isTouchDue(this.settings, state.record, row.expiry)) return;
     const expiry = expiryOf(this.settings, state.record);
-    // At once, so that what follows in this request does not touch it again.
-    state.row = { ...row, expiry };
+    // What is saved meanwhile does not count on it: it may fail.
+    state.touching = expiry;
     const touched = this.operation(context)
       .run("touch", "touch", (options) => this.store.touch(row.token, expiry, options))
-      .catch((error) => {
-        if (state.row?.token === row.token) state.row = { ...state.row, expiry: row.expiry };
-        this.settings.hooks.error(error, { phase: "commit" });
-      });
+      .then(() => {
+        if (state.row?.token === row.token && state.row.expiry < expiry) state.row = { ...state.row, expiry };
+      })
+      .catch((error) => this.settings.hooks.error(error, { phase: "commit" }))
+      .finally(() => state.touching = undefined);
     try {
       if (context.waitUntil !== undefined) return context.waitUntil(touched);
     } catch {

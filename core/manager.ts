@@ -2,8 +2,9 @@ import { Engine } from "./engine.ts";
 import { publicId } from "./bytes/token.ts";
 import type { StoreOperation } from "./errors.ts";
 import { RequestLifecycle, type RequestSession } from "./http/request.ts";
-import { readOptions, type SessionOptions } from "./options/session_options.ts";
+import { readOptions, type SessionOptions, type SessionSettings } from "./options/session_options.ts";
 import { assertText, Session, stateOf } from "./session.ts";
+import type { SessionRecord } from "./state/record.ts";
 import type {
   IterableStore,
   PurgingStore,
@@ -102,7 +103,6 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   ): Promise<SubjectSession<Data>[]> {
     assertText(subject);
     const current = options.current && stateOf(options.current).row?.token;
-    const { idleTimeout } = this.#engine.settings;
     const entries: SubjectSession<Data>[] = [];
     for await (const row of this.#rowsOf(subject, options)) {
       const state = this.#engine.open(row);
@@ -111,10 +111,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       entries.push({
         id: publicId(row.token),
         createdAt,
-        // At the deadline the expiry is cut off and says nothing of the last use.
-        lastUsedAt: idleTimeout === Infinity || row.expiry === deadline
-          ? undefined
-          : row.expiry - idleTimeout,
+        lastUsedAt: lastUse(row.expiry, state.record, this.#engine.settings),
         // A touch that crossed with an earlier deadline moved the row's expiry beyond it.
         expiresAt: Math.min(row.expiry, deadline),
         current: row.token === current,
@@ -143,7 +140,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         "repeatable",
         (options) => store.delete(token, options),
       );
-      // An earlier attempt, of which the answer was lost, may have deleted it.
+      // An earlier attempt may have deleted it, and its answer was lost.
       if (!isDeleted && !operation.inDoubt) return false;
       settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;
@@ -233,4 +230,17 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       rows?.return?.().catch(() => {});
     }
   }
+}
+
+/**
+ * The expiry less the idle timeout, where that may be. At the deadline the expiry is cut off, and a row that was written
+ * under another `idleTimeout` says nothing of its last use.
+ */
+function lastUse(
+  expiry: number,
+  { createdAt = -Infinity, deadline }: SessionRecord,
+  { idleTimeout, now }: SessionSettings,
+): number | undefined {
+  const time = expiry - idleTimeout;
+  return expiry === deadline || time > now() || time < createdAt ? undefined : time;
 }

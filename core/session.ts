@@ -235,7 +235,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * The user whom the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
+   * The user that the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
    * 1 to 255 bytes of UTF-8; `undefined` for none.
    *
    * @throws {SessionEncodeError} On setting: it is empty, too long or not well-formed.
@@ -297,8 +297,8 @@ export class Session<Data extends object = Record<string, unknown>> {
       if (state.hasChanges() || isNew || state.row !== undefined) {
         await this.#engine.commit(state, this.#surroundings);
       }
-      const { row, record: { deadline }, token = "" } = state;
-      return { token, expiry: Math.min(row?.expiry ?? deadline, deadline) };
+      const { row, record: { deadline }, token = "", touching = 0 } = state;
+      return { token, expiry: Math.min(Math.max(row?.expiry ?? deadline, touching), deadline) };
     });
   }
 
@@ -347,7 +347,7 @@ function assertSubject(subject: unknown): asserts subject is string {
   }
 }
 
-/** Throws for a subject such as 42, which would be looked for in vain. */
+/** Throws for a subject such as 42: no session has it. */
 export function assertText(subject: unknown): asserts subject is string {
   if (typeof subject === "string") return;
   const given = subject === null ? "null" : typeof subject;

@@ -87,6 +87,8 @@ export interface NextRow {
  * A rejected promise means that the system failed: a missing or expired session is not an error.
  */
 export interface SessionStore {
+  /** Where it keeps its sessions: two stores with the same client and table share them. Absent: nowhere else. */
+  readonly place?: { readonly of: object; readonly name: string } | undefined;
   /** The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. */
   readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */

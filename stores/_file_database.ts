@@ -1,70 +1,96 @@
-import { isLocked } from "./_locks.ts";
+import { isLocked, isMoved } from "./_sqlite_errors.ts";
 
 /** What a client of `@libsql/client` has for a database in this process. */
 export interface FileClient {
-  execute(
-    statement: { sql: string; args: [] },
-  ): Promise<{ rows: readonly { readonly [column: number]: unknown }[] }>;
+  execute?(statement: { sql: string; args: [] }): Promise<{ readonly rows: readonly object[] }>;
   executeMultiple?(sql: string): Promise<void>;
   reconnect?(): void | Promise<void>;
+  transaction?(mode: "deferred"): Promise<{ close(): void }>;
 }
 
-/** Whose turn it is on a client, which several stores may share. */
-const turns = new WeakMap<FileClient, Promise<unknown>>();
+/** What is known of a client, which several stores may share. */
+interface Knowledge {
+  /** The end of the last statement: whose turn is next waits for it. */
+  last?: Promise<unknown>;
+  /** Whether a lock was ever met, so that the next write asks for it first. */
+  asksFirst?: boolean;
+  /** Whether a connection that met a lock is kept out of use. */
+  hasAside?: boolean;
+}
+
+const known = new WeakMap<FileClient, Knowledge>();
 
 /**
- * A database in a file, which other processes may lock.
+ * Makes a sender of statements to a database in a file, which other processes may lock. They are sent one by one, so that
+ * nothing gets to a connection that is about to be given up.
  *
  * The driver leaves a statement unfinished that a lock refused, until it is collected as garbage. What is written on
  * that connection meanwhile is reported as done and never committed, and what is read there grows old (issue 352 of
- * tursodatabase/libsql-client-ts). So the lock is asked for first, in a way that leaves nothing behind; and where
- * another process takes it in between, the connection is given up before anything else is sent there.
+ * tursodatabase/libsql-client-ts). So nothing more is sent on a connection that met a lock, and no write on one that
+ * has an unfinished statement of the application's. Where locks are met at all, each write first asks for the lock in a
+ * way that leaves nothing behind.
  */
-export class FileDatabase {
-  readonly #client: FileClient;
-  /** Whether there is a file at all: a database in memory lives as long as its connection. */
-  #isInFile: boolean | undefined;
+export function fileSender(
+  client: FileClient,
+): <T>(writes: boolean, statement: () => Promise<T>) => Promise<T> {
+  const state = known.get(client) ?? {};
+  known.set(client, state);
 
-  constructor(client: FileClient) {
-    this.#client = client;
-  }
+  return (writes, statement) => {
+    const work = inTurn(state.last, writes, statement);
+    state.last = work.catch(() => {});
+    return work;
+  };
 
-  /** Sends a statement: one by one, so that nothing gets to a connection that is about to be given up. */
-  async send<T>(writes: boolean, statement: () => Promise<T>): Promise<T> {
-    const before = turns.get(this.#client);
-    const work = (async () => {
-      await before;
-      this.#isInFile ??= await this.#orReconnect(() => this.#lookForFile());
-      if (writes) await this.#askForLock();
-      return await this.#orReconnect(statement);
-    })();
-    turns.set(this.#client, work.catch(() => {}));
-    return await work;
-  }
-
-  async #askForLock(): Promise<void> {
-    try {
-      await this.#client.executeMultiple?.("BEGIN IMMEDIATE; COMMIT");
-    } catch (error) {
-      // Not a lock of others, but an unfinished statement: of someone else who uses the client.
-      if (/statements in progress/i.test(String(error))) await this.#client.reconnect?.();
-      throw error;
-    }
-  }
-
-  async #orReconnect<T>(statement: () => Promise<T>): Promise<T> {
+  async function inTurn<T>(before: unknown, writes: boolean, statement: () => Promise<T>): Promise<T> {
+    await before;
+    if (writes) await lookAtConnection();
     try {
       return await statement();
     } catch (error) {
-      // Nobody else can lock what is in memory: as long as it is not known, a lock tells as well.
-      if (isLocked(error) && this.#isInFile !== false) await this.#client.reconnect?.();
+      if (isMoved(error)) await reconnect();
+      if (isLocked(error)) await giveUpConnection();
       throw error;
     }
   }
 
-  async #lookForFile(): Promise<boolean> {
-    const sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-    const { rows } = await this.#client.execute({ sql, args: [] });
-    return Boolean(rows[0]?.[0]);
+  /** Throws where someone else's statement is unfinished on the connection, or where the lock cannot be had. */
+  async function lookAtConnection(): Promise<void> {
+    try {
+      // Without IMMEDIATE it stays in memory, at a fraction of the price.
+      await client.executeMultiple?.(`BEGIN${state.asksFirst ? " IMMEDIATE" : ""}; COMMIT`);
+    } catch (error) {
+      if (/statements in progress/.test(String(error))) await giveUpConnection();
+      throw error;
+    }
+  }
+
+  /**
+   * The pool gives out first what came back last: a transaction that is never ended keeps the connection out of use.
+   * Unlike to reconnect, this leaves the application's transactions alone, one of which may hold the lock.
+   */
+  async function giveUpConnection(): Promise<void> {
+    state.asksFirst = true;
+    if (state.hasAside) return await reconnect();
+    const aside = await client.transaction?.("deferred");
+    try {
+      await execute("SELECT 1");
+      state.hasAside = true;
+    } catch {
+      // It was the only one, so that no transaction of the application's can be open.
+      aside?.close();
+      const [row] = await execute("SELECT file FROM pragma_database_list WHERE name = 'main'");
+      // A database in memory lives as long as its connection, and nobody else can lock it.
+      if (Object.values(row ?? {})[0]) await reconnect();
+    }
+  }
+
+  async function reconnect(): Promise<void> {
+    state.hasAside = false;
+    await client.reconnect?.();
+  }
+
+  async function execute(sql: string): Promise<readonly object[]> {
+    return (await client.execute!({ sql, args: [] })).rows;
   }
 }

@@ -98,19 +98,26 @@ export class StatementRunner {
     try {
       return await waitFor(send(), this.#timeout, signal);
     } catch (error) {
-      if (error instanceof SessionError) throw error;
-      const details = error instanceof GaveUp
-        ? undefined
-        : this.#classify(error) ?? classifyFetchError(error);
-      if (details === undefined) throw toSessionError(operation, error, writes);
-      const { ambiguous = false } = details;
-      throw new SessionStoreError(operation, {
-        cause: new ReducedError(error),
-        ...details,
-        ambiguous: writes && ambiguous,
-      });
+      throw toStoreError(operation, error, writes, this.#classify);
     }
   }
+}
+
+/** What a user may see of what a driver threw. */
+export function toStoreError(
+  operation: StoreOperation,
+  error: unknown,
+  writes: boolean,
+  classify: ErrorClassifier,
+): SessionError {
+  const isForeign = !(error instanceof SessionError || error instanceof GaveUp);
+  const details = isForeign ? classify(error) ?? classifyFetchError(error) : undefined;
+  if (details === undefined) return toSessionError(operation, error, writes);
+  return new SessionStoreError(operation, {
+    cause: new ReducedError(error),
+    ...details,
+    ambiguous: writes && (details.ambiguous ?? false),
+  });
 }
 
 /** What the platform's `fetch` and a body that is not what it should be throw. */

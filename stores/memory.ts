@@ -44,8 +44,10 @@ export interface MemoryStoreOptions extends CleanupOptions {
   maxSessions?: number | undefined;
 }
 
-interface Entry extends StoredSession {
-  subject: string | null;
+interface Entry {
+  data: Uint8Array;
+  expiry: number;
+  subject: string | undefined;
 }
 
 /** A minute. */
@@ -71,6 +73,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   /** Nothing here is ever waited for. */
   readonly timeout: number = Infinity;
   readonly #entries = new Map<string, Entry>();
+  /** The tokens of each subject that has any. */
+  readonly #tokensOf = new Map<string, Set<string>>();
   /** Tokens by expiry. An entry that moved or went leaves its place behind, to be noticed at the top. */
   #queue = newQueue();
   readonly #maxSessions: number;
@@ -85,7 +89,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
-  /** How many sessions are held, expired ones that were not yet deleted included. */
+  /**
+   * How many rows are held: sessions, expired ones that were not yet deleted, and the marks that renewals leave
+   * under old tokens for a while.
+   */
   get size(): number {
     return this.#entries.size;
   }
@@ -95,36 +102,46 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     this.#cleanup.notice("read", options);
     const entry = this.#live(token, options.now);
-    return entry && { data: new Uint8Array(entry.data), expiry: entry.expiry };
+    return entry && { data: copyOf(entry.data), expiry: entry.expiry };
   }
 
   /** Inserts or overwrites. */
   // deno-lint-ignore require-await
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
-    const subject = options.subject ?? this.#entries.get(token)?.subject ?? null;
-    this.#insert(token, { data: new Uint8Array(data), expiry, subject }, options);
+    this.#cleanup.notice("insert", options);
+    const { subject } = options;
+    const entry = this.#entries.get(token);
+    if (entry === undefined) this.#insert(token, { data: copyOf(data), expiry, subject }, options);
+    else this.#change(token, entry, { data, expiry, subject });
   }
 
   /** Inserts; `false` where the token exists. */
   // deno-lint-ignore require-await
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     if (this.#entries.has(token)) return false;
-    this.#insert(token, { data: new Uint8Array(data), expiry, subject: options.subject ?? null }, options);
+    this.#cleanup.notice("insert", options);
+    this.#insert(token, { data: copyOf(data), expiry, subject: options.subject }, options);
     return true;
   }
 
-  /** Changes a live session that still holds the expected bytes. */
+  /** Changes a live session that still holds the expected bytes. A mark is left in the same step. */
   // deno-lint-ignore require-await
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const entry = this.#live(token, options.now);
     if (entry === undefined || !equalBytes(entry.data, expected)) return false;
-    const { token: newToken = token, expiry = entry.expiry, subject = entry.subject, mark } = next;
-    if (newToken !== token) {
-      if (this.#entries.has(newToken)) return false;
-      this.#entries.delete(token);
-      if (mark !== undefined) this.#set(token, { ...mark, data: new Uint8Array(mark.data), subject: null });
+    const { token: newToken = token, mark } = next;
+    if (newToken === token) {
+      this.#change(token, entry, next);
+      return true;
     }
-    this.#set(newToken, { data: new Uint8Array(next.data), expiry, subject });
+    if (this.#entries.has(newToken)) return false;
+    this.#remove(token, entry);
+    // Before the session: where there is no room for both, the session stays.
+    if (mark !== undefined) {
+      this.#insert(token, { data: copyOf(mark.data), expiry: mark.expiry, subject: undefined }, options);
+    }
+    this.#insert(newToken, entry, options);
+    this.#change(newToken, entry, next);
     return true;
   }
 
@@ -139,15 +156,17 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   /** Deletes, and tells whether a session went. */
   // deno-lint-ignore require-await
   async delete(token: string, _options?: StoreOptions): Promise<boolean> {
-    return this.#entries.delete(token);
+    const entry = this.#entries.get(token);
+    if (entry !== undefined) this.#remove(token, entry);
+    return entry !== undefined;
   }
 
   /** Every live session. Those that come or go meanwhile may be among them or not. */
   async *all({ now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    // The tokens of the start: a session that is saved meanwhile moves to the end, and would come again for ever.
+    // The tokens of the start: a session that is deleted and made anew would come again for ever.
     for (const token of [...this.#entries.keys()]) {
       const entry = this.#live(token, now);
-      if (entry !== undefined) yield { token, data: new Uint8Array(entry.data), expiry: entry.expiry };
+      if (entry !== undefined) yield { token, data: copyOf(entry.data), expiry: entry.expiry };
     }
   }
 
@@ -158,7 +177,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     while (deleted < limit) {
       const first = this.#soonest();
       if (first === undefined || first.expiry > now - grace) break;
-      this.#entries.delete(first.token);
+      this.#remove(first.token, first.entry);
       deleted++;
     }
     return deleted;
@@ -166,11 +185,9 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** Every live session of the subject. */
   async *findBySubject(subject: string, { now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    const tokens: string[] = [];
-    for (const [token, entry] of this.#entries) if (entry.subject === subject) tokens.push(token);
-    for (const token of tokens) {
+    for (const token of [...this.#tokensOf.get(subject) ?? []]) {
       const entry = this.#live(token, now);
-      if (entry?.subject === subject) yield { token, data: new Uint8Array(entry.data), expiry: entry.expiry };
+      if (entry?.subject === subject) yield { token, data: copyOf(entry.data), expiry: entry.expiry };
     }
   }
 
@@ -178,9 +195,9 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   // deno-lint-ignore require-await
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
     let deleted = 0;
-    for (const [token, entry] of this.#entries) {
-      if (entry.subject !== subject || token === options.except) continue;
-      this.#entries.delete(token);
+    for (const token of this.#tokensOf.get(subject) ?? []) {
+      if (token === options.except) continue;
+      this.#remove(token, this.#entries.get(token)!);
       deleted++;
     }
     return deleted;
@@ -201,15 +218,48 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return entry !== undefined && now < entry.expiry ? entry : undefined;
   }
 
+  /** Puts an entry where none is, for which another may have to go. */
   #insert(token: string, entry: Entry, options: TimedOptions): void {
-    this.#cleanup.notice("insert", options);
-    if (!this.#entries.has(token) && this.#entries.size >= this.#maxSessions) this.#evict(options);
-    this.#set(token, entry);
+    if (this.#entries.size >= this.#maxSessions) this.#evict(options);
+    this.#entries.set(token, entry);
+    this.#queueUp(token, entry.expiry);
+    if (entry.subject !== undefined) this.#own(token, entry.subject);
   }
 
-  #set(token: string, entry: Entry): void {
-    this.#entries.set(token, entry);
-    this.#queue.push({ token, expiry: entry.expiry });
+  /** Writes what is given, and a copy of the data. */
+  #change(token: string, entry: Entry, { data, expiry, subject }: NextRow): void {
+    entry.data = copyOf(data);
+    if (expiry !== undefined) {
+      const isSooner = expiry < entry.expiry;
+      entry.expiry = expiry;
+      // A later one needs no new place, as with a touch.
+      if (isSooner) this.#queueUp(token, expiry);
+    }
+    if (subject === undefined || subject === entry.subject) return;
+    if (entry.subject !== undefined) this.#disown(token, entry.subject);
+    entry.subject = subject ?? undefined;
+    if (entry.subject !== undefined) this.#own(token, entry.subject);
+  }
+
+  #remove(token: string, entry: Entry): void {
+    this.#entries.delete(token);
+    if (entry.subject !== undefined) this.#disown(token, entry.subject);
+  }
+
+  #own(token: string, subject: string): void {
+    const tokens = this.#tokensOf.get(subject);
+    if (tokens === undefined) this.#tokensOf.set(subject, new Set([token]));
+    else tokens.add(token);
+  }
+
+  #disown(token: string, subject: string): void {
+    const tokens = this.#tokensOf.get(subject)!;
+    tokens.delete(token);
+    if (tokens.size === 0) this.#tokensOf.delete(subject);
+  }
+
+  #queueUp(token: string, expiry: number): void {
+    this.#queue.push({ token, expiry });
     // Places left behind by what was deleted or rewritten must not outgrow the sessions themselves.
     if (this.#queue.length > 2 * this.#entries.size + 100) this.#rebuildQueue();
   }
@@ -217,15 +267,15 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   #evict({ now, onEvent }: TimedOptions): void {
     const first = this.#soonest();
     if (first === undefined) return;
-    this.#entries.delete(first.token);
+    this.#remove(first.token, first.entry);
     if (now < first.expiry) onEvent?.({ kind: "evicted", id: publicId(first.token) });
   }
 
   /** The session that expires soonest. */
-  #soonest(): { token: string; expiry: number } | undefined {
+  #soonest(): { token: string; expiry: number; entry: Entry } | undefined {
     for (let place = this.#queue.peek(); place !== undefined; place = this.#queue.peek()) {
       const entry = this.#entries.get(place.token);
-      if (entry?.expiry === place.expiry) return place;
+      if (entry?.expiry === place.expiry) return { ...place, entry };
       this.#queue.pop();
       if (entry !== undefined && entry.expiry > place.expiry) {
         this.#queue.push({ token: place.token, expiry: entry.expiry });
@@ -240,4 +290,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
 function newQueue(places: { token: string; expiry: number }[] = []) {
   return new TinyQueue(places, (a, b) => a.expiry - b.expiry);
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }

@@ -39,6 +39,17 @@ export const atomicCases: Case[] = [
     },
   },
   {
+    name: "create() is false where the token exists, also where it has expired",
+    needs: ["atomic", "exclusive"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      await bench.put(A, { expiry: now, now: now - HOUR });
+      expect("create()", await store.create(A, OTHER, later, { now }), false);
+      await bench.expectFound("the session, then", A, undefined);
+      await bench.expectFound("an hour ago", A, { data: DATA, expiry: now }, now - HOUR);
+    },
+  },
+  {
     name: "create() by twenty at once is true for one of them, whose session it is",
     needs: ["atomic", "exclusive", "races"],
     async check(bench) {
@@ -61,6 +72,22 @@ export const atomicCases: Case[] = [
       const sooner = { token: A, data: DATA, expiry: later - HOUR / 2 };
       expect("update() with an earlier expiry", await store.update(A, OTHER, sooner, { now }), true);
       await bench.expectFound("the session then", A, { data: DATA, expiry: sooner.expiry });
+    },
+  },
+  {
+    name: "update() leaves the expiry alone where none is given, as touch() has left it too",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      await bench.put(A);
+      expect("update()", await store.update(A, DATA, { data: OTHER }, { now }), true);
+      await bench.expectFound("the session", A, { data: OTHER, expiry: later });
+      await store.touch(A, later + HOUR, { now });
+      expect("update() then", await store.update(A, OTHER, { data: DATA }, { now }), true);
+      await bench.expectFound("the session then", A, { data: DATA, expiry: later + HOUR });
+      expect("renewal", await store.update(A, DATA, { token: B, data: OTHER }, { now }), true);
+      await bench.expectFound("the renewed session", B, { data: OTHER, expiry: later + HOUR });
+      await bench.expectFound("the old token", A, undefined);
     },
   },
   {
@@ -104,6 +131,24 @@ export const atomicCases: Case[] = [
       }
       await bench.expectFound("the session", A, { data, expiry: later });
       await bench.expectFound("the token of the renewals", B, undefined);
+    },
+  },
+  {
+    name: "update() is false where a single byte is another one, wherever it is",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      const data = new Uint8Array(3_000).map((_, index) => index % 251);
+      await bench.put(A, { data });
+      for (const place of [0, 7, 8, 100, 1_500, 2_900, 2_991, 2_992, 2_999]) {
+        const other = data.slice();
+        other[place]! ^= 1;
+        for (const token of [A, B]) {
+          const next = { token, data: OTHER, expiry: later };
+          expect(`update() with another byte ${place}`, await store.update(A, other, next, { now }), false);
+        }
+      }
+      await bench.expectFound("the session", A, { data, expiry: later });
     },
   },
   {
@@ -200,6 +245,19 @@ export const atomicCases: Case[] = [
         await bench.expectIntact("the session that was to be renewed", A);
         await bench.expectFound("the session in the way", B, { data, expiry: later + 1 });
       }
+    },
+  },
+  {
+    name: "update() onto a token that exists is false, also where it has expired",
+    needs: ["atomic", "exclusive"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      await bench.put(A);
+      await bench.put(B, { data: OTHER, expiry: now, now: now - HOUR });
+      const next = { token: B, data: DATA, expiry: later };
+      expect("update()", await store.update(A, DATA, next, { now }), false);
+      await bench.expectIntact("the session that was to be renewed", A);
+      await bench.expectFound("the one in the way, an hour ago", B, { data: OTHER, expiry: now }, now - HOUR);
     },
   },
   {

@@ -17,6 +17,8 @@ const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
 
 /** More rows than a store may hold in one page, and no multiple of a usual size of one. */
 const MANY = 450;
+/** Beyond what an answer of a database may hold, and what some interfaces give at once. */
+const OVER_A_THOUSAND = 1_010;
 /** Of many rows every ninth has expired: what a page leaves out must not end it. */
 const isExpired = (index: number) => index % 9 === 4;
 
@@ -96,6 +98,16 @@ export const listingCases: Case[] = [
       expect("the tokens while they are deleted", seen.sort(), live);
       const left = live.length - Math.floor(live.length / 3);
       expect("how many are left", (await tokensIn(store.all({ now }))).length, left);
+    },
+  },
+  {
+    name: `all() gives ${OVER_A_THOUSAND} sessions, and not the first thousand alone`,
+    needs: ["listing"],
+    async check(bench) {
+      const tokens = await bench.fill(OVER_A_THOUSAND, () => ({}));
+      const listed = await tokensIn(bench.store.all({ now: bench.now }));
+      expect("how many", listed.length, OVER_A_THOUSAND);
+      expect("the tokens", listed, tokens.sort());
     },
   },
   {
@@ -204,6 +216,23 @@ export const purgingCases: Case[] = [
       const counts = await together([purger(), purger(), purger(), purger()]);
       expect("how many they deleted", counts.reduce((sum, count) => sum + count, 0), 40);
       await bench.expectOnly("the live ones", tokens.slice(40), tokens.slice(40));
+    },
+  },
+  {
+    name: "deleteExpired() that meets an update() leaves the session alone where that is true",
+    needs: ["purging", "atomic", "races"],
+    async check(bench) {
+      const { store, now, later } = bench;
+      for (let round = 0; round < ROUNDS; round++) {
+        await bench.put(A, { expiry: now + 1 });
+        const [, updated] = await inBothOrders(
+          round,
+          () => store.deleteExpired({ now: now + 1 }),
+          () => store.update(A, DATA, { data: OTHER, expiry: later }, { now }),
+        );
+        await bench.expectFound("the session", A, updated ? { data: OTHER, expiry: later } : undefined);
+        await store.delete(A);
+      }
     },
   },
   {

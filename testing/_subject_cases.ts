@@ -192,6 +192,31 @@ export const subjectCases: Case[] = [
     },
   },
   {
+    name: "deleteBySubject() spares the token that it is told to, also where it is the only one",
+    needs: ["subjects"],
+    async check(bench) {
+      await bench.put(A, { subject: ZOE });
+      expect("deleteBySubject()", await bench.store.deleteBySubject(ZOE, { except: A }), 0);
+      await bench.expectIntact("the session", A);
+    },
+  },
+  {
+    name: "half of a pair of surrogates, which is no text, stands for no subject",
+    needs: ["subjects"],
+    async check(bench) {
+      const { store, now } = bench;
+      const subjects = ["\ufffd", "?", "\ufffd\ufffd\ufffd", "\u{10000}"];
+      const tokens = subjects.map((_, index) => tokenOf(`s${index}`));
+      for (const [index, subject] of subjects.entries()) await bench.put(tokens[index]!, { subject });
+      for (const half of ["\ud800", "\udc00", "\udc00\ud800"]) {
+        // It may also be refused.
+        expect("findBySubject()", await tokensIn(store.findBySubject(half, { now })).catch(() => []), []);
+        expect("deleteBySubject()", await store.deleteBySubject(half).catch(() => 0), 0);
+      }
+      await bench.expectOnly("the sessions", tokens, tokens);
+    },
+  },
+  {
     name: "a subject stands for itself and for no similar one",
     needs: ["subjects"],
     async check(bench) {

@@ -59,7 +59,7 @@ export const HOSTILE_TOKENS: readonly string[] = [
   "hasOwnProperty",
 ];
 
-/** Subjects each of which some comparison takes for another. */
+/** Subjects that some comparison takes for one another. */
 export const SIMILAR_SUBJECTS: readonly string[] = [
   "zoe",
   "Zoe",

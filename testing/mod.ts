@@ -21,6 +21,7 @@ import { basicCases, cleanupCases, dataCases, timeCases, tokenCases } from "./_b
 import { ABILITY_METHODS, Bench, type Case, type StoreAbility } from "./_bench.ts";
 import { ContractError } from "./_checks.ts";
 import { listingCases, purgingCases } from "./_listing_cases.ts";
+import { markCases } from "./_mark_cases.ts";
 import { subjectCases } from "./_subject_cases.ts";
 
 export { cookieFor, type CookieForOptions } from "./_cookie.ts";
@@ -70,6 +71,7 @@ const CASES: readonly Case[] = [
   ...tokenCases,
   ...dataCases,
   ...atomicCases,
+  ...markCases,
   ...touchCases,
   ...raceCases,
   ...listingCases,

@@ -6,10 +6,16 @@
 import { createClient as createNativeClient } from "@libsql/client";
 import { createClient as createWebClient } from "@libsql/client/web";
 import { Client } from "@planetscale/database";
+import { connect as openTurso } from "@tursodatabase/database";
+import { connect } from "@tursodatabase/serverless";
+import { DatabaseSync } from "node:sqlite";
 import type { AtomicStore, IterableStore, PurgingStore, SubjectStore } from "../mod.ts";
+import { D1Store } from "../stores/d1.ts";
 import { fetchWithTimeout, LibSQLStore, type LibSQLStoreOptions } from "../stores/libsql.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { PlanetScaleStore } from "../stores/planetscale.ts";
+import { SQLiteStore } from "../stores/sqlite.ts";
+import { type D1Server, startD1 } from "./services/d1.ts";
 import { type MySQLServer, startMySQL } from "./services/mysql.ts";
 import { startGateway } from "./services/planetscale_gateway.ts";
 import { countingFetch, type LibSQLServer, startLibSQL } from "./services/libsql.ts";
@@ -49,6 +55,13 @@ let libSQL: Promise<LibSQLServer> | undefined;
 /** One libsql-server for all tests of a process; it ends with the process. */
 export function sharedLibSQL(): Promise<LibSQLServer> {
   return libSQL ??= startLibSQL();
+}
+
+let d1: Promise<D1Server> | undefined;
+
+/** One D1 database for all tests of a process; it ends with the process. */
+export function sharedD1(): Promise<D1Server> {
+  return d1 ??= startD1();
 }
 
 let mySQL: Promise<MySQLServer> | undefined;
@@ -143,6 +156,87 @@ const planetScale: Backend = {
   },
 };
 
+const d1Database: Backend = {
+  name: "D1Store",
+  async open({ timeout } = {}) {
+    const database = (await sharedD1()).database();
+    const table = freshTable();
+    const another = () => new D1Store(database, { ...OPTIONS, timeout, table });
+    const store = another();
+    await store.createTable();
+    database.calls = 0;
+    return {
+      store,
+      another,
+      requests: () => database.calls,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  },
+};
+
+const sqlite: Backend = {
+  name: "SQLiteStore on node:sqlite",
+  async open({ timeout } = {}) {
+    const options = { ...OPTIONS, timeout };
+    const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+    const databases: DatabaseSync[] = [];
+    const another = () => {
+      const database = new DatabaseSync(`${directory}/sessions.db`);
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
+      databases.push(database);
+      return new SQLiteStore(database, options);
+    };
+    const store = another();
+    await store.createTable();
+    return {
+      store,
+      another,
+      requests: () => undefined,
+      async [Symbol.asyncDispose]() {
+        for (const database of databases) database.close();
+        await Deno.remove(directory, { recursive: true });
+      },
+    };
+  },
+};
+
+const tursoHttp: Backend = {
+  name: "LibSQLStore on @tursodatabase/serverless",
+  async open({ timeout } = {}) {
+    const { url } = await sharedLibSQL();
+    const table = freshTable();
+    const another = () => new LibSQLStore(connect({ url }), { ...OPTIONS, timeout, table });
+    const store = another();
+    await store.createTable();
+    return {
+      store,
+      another,
+      requests: () => undefined,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  },
+};
+
+const tursoFile: Backend = {
+  name: "LibSQLStore on @tursodatabase/database",
+  async open({ timeout } = {}) {
+    const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+    const database = await openTurso(`${directory}/sessions.db`);
+    const another = () => new LibSQLStore(database, { ...OPTIONS, timeout });
+    const store = another();
+    await store.createTable();
+    return {
+      store,
+      another,
+      requests: () => undefined,
+      async [Symbol.asyncDispose]() {
+        await database.close();
+        await Deno.remove(directory, { recursive: true });
+      },
+    };
+  },
+};
+
 /** What `@libsql/client` has as an option, and PlanetScale's driver has not. */
 function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
   let free = concurrency;
@@ -161,4 +255,13 @@ function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
 }
 
 /** Every kind of store there is. */
-export const backends: readonly Backend[] = [memory, libSQLFile, libSQLHttp, planetScale];
+export const backends: readonly Backend[] = [
+  memory,
+  libSQLFile,
+  libSQLHttp,
+  planetScale,
+  d1Database,
+  sqlite,
+  tursoHttp,
+  tursoFile,
+];

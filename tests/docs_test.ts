@@ -76,7 +76,6 @@ Deno.test("docs/stores.md lists each option of the stores with its default, and 
     ...documentedDefaults(readRepoFile("core/store/cleanup.ts"), "CleanupOptions"),
     ...documentedDefaults(readRepoFile("stores/_sql.ts"), "SqlStoreOptions"),
     ...documentedDefaults(readRepoFile("stores/memory.ts"), "MemoryStoreOptions"),
-    ...documentedDefaults(readRepoFile("stores/planetscale.ts"), "PlanetScaleStoreOptions"),
   ]);
   const rows = tableIn(STORES, "option").map(([option, , value]) =>
     [codeIn(option!)[0]!, codeIn(value!)] as const

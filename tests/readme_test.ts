@@ -122,7 +122,7 @@ type Data = { visits: number };
 /** How to bring about the request that a row of the table of costs is about. */
 interface Scenario {
   /** What the browser sends; a session's own cookie unless said otherwise. */
-  cookie?: "none" | "malformed";
+  cookie?: "none" | "malformed" | "unknown";
   /** How long after the session was made, in milliseconds. */
   after?: number;
   handler: SessionHandler<Data, unknown[]>;
@@ -149,6 +149,7 @@ const SCENARIOS: Record<string, Scenario[]> = {
     { after: 120_000, handler: asking((session) => session.get("visits")) },
   ],
   "new session written": [{ cookie: "none", handler: asking(write) }],
+  "the same, where an unknown token was offered": [{ cookie: "unknown", handler: asking(write) }],
   "existing session written": [{ handler: asking(write) }],
   "login: `renewToken` and a write": [{
     handler: asking((session) => {
@@ -191,7 +192,8 @@ async function costOf({ cookie, after = 0, handler }: Scenario) {
   clock.now += after;
   reset();
 
-  const headers = { Cookie: `__Host-session=${cookie === "malformed" ? "x" : token}` };
+  const offered = cookie === "malformed" ? "x" : cookie === "unknown" ? "A".repeat(43) : token;
+  const headers = { Cookie: `__Host-session=${offered}` };
   const request = new Request("https://example.com/", cookie === "none" ? {} : { headers });
   const waiting: Promise<unknown>[] = [];
   const waitUntil = (work: Promise<unknown>) => void waiting.push(work);

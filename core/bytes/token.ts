@@ -9,8 +9,7 @@ export function newToken(): string {
 }
 
 /**
- * Whether text is base64url of 32 bytes, of which the last digit holds 4 bits. All else is rejected before it reaches
- * a store.
+ * Whether text is base64url of 32 bytes; the last digit holds only 4 bits. All else is rejected before it reaches a store.
  */
 export function isToken(text: unknown): text is string {
   return typeof text === "string" && text.length === 43 && /^[\w-]{42}[AEIMQUYcgkosw048]$/.test(text);

@@ -17,7 +17,8 @@ export class SessionCookie {
 
   /**
    * The distinct well-formed tokens in a `Cookie` header, in its order, at most two: a browser may send several
-   * cookies of one name (RFC 6265, 5.4), and each one tried is a store call. Never throws.
+   * cookies of one name, and each one tried is a store call. Of more than two the first and the last: with equal paths the
+   * one that was set first comes first (RFC 6265, 5.4). Never throws.
    */
   read(header: string | null): string[] {
     const tokens: string[] = [];
@@ -27,8 +28,7 @@ export class SessionCookie {
       if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== this.name) continue;
       const value = withoutBlanks(pair.slice(equals + 1));
       if (!isToken(value) || tokens.includes(value)) continue;
-      tokens.push(value);
-      if (tokens.length === 2) break;
+      tokens[Math.min(tokens.length, 1)] = value;
     }
     return tokens;
   }

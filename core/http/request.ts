@@ -40,7 +40,7 @@ export interface RequestSession<Data extends object> {
   readonly fail: (error?: unknown) => void;
 }
 
-/** Who has told its `onError` of an error, and what that answered: of several managers one reports it. */
+/** Which request has told its `onError` of an error, and what that answered: of several managers one reports it. */
 const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
 
 /** The session of one manager in one request, however often its middlewares are mounted. */

@@ -29,7 +29,7 @@ export function withCookie(response: Response, setCookie: string): Response {
   });
 }
 
-/** The error in place of a handler's response, of which only what a browser needs to read it at all stays. */
+/** The error in place of a handler's response. Keeps only the headers a browser needs to read it (CORS and `Vary`). */
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);

@@ -45,7 +45,7 @@ export interface SessionOptions {
    */
   codec?: Codec | undefined;
   /**
-   * Whether the store sees only base64url(SHA-256(token)), so that who reads the table cannot sign in. Turn it
+   * Whether the store sees only base64url(SHA-256(token)), so that a reader of the table cannot sign in. Turn it
    * off only to share a table with an SCS service that does not set `HashTokenInStore`.
    *
    * @default {true}

@@ -21,6 +21,8 @@ export interface PendingWrite {
   readonly token: string | undefined;
   /** What the row is found under afterwards. */
   readonly storedToken: string;
+  /** Whether the store was asked for it at all. */
+  isSent: boolean;
   /** Why the last attempt failed; `undefined` where the store has answered. */
   failure: SessionStoreError | undefined;
 }

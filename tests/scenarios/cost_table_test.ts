@@ -1,5 +1,6 @@
 /** Each row of the table "What a request costs": store calls before the response, and headers added to it. */
 import { type Session, SessionStoreError } from "../../mod.ts";
+import { PlanetScaleStore } from "../../stores/planetscale.ts";
 import { assertEquals, assertNotEquals } from "../assert.ts";
 import type { StoreCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore } from "./_bed.ts";
@@ -23,6 +24,7 @@ interface Cost {
   /** Headers added, without `Set-Cookie`. */
   headers: Record<string, string>;
   setCookie?: "token" | "deletion";
+  renews?: boolean;
 }
 
 const COSTS: Cost[] = [
@@ -93,6 +95,14 @@ const COSTS: Cost[] = [
     setCookie: "token",
   },
   {
+    request: "a new session written in place of an offered token that is unknown",
+    cookie: `__Host-session=${"A".repeat(43)}`,
+    use: (session) => session.put("a", 1),
+    calls: { find: 2, create: 1 },
+    headers: WITH_COOKIE,
+    setCookie: "token",
+  },
+  {
     request: "an existing session written",
     use: (session) => session.put("a", 2),
     calls: { find: 1, update: 1 },
@@ -115,6 +125,7 @@ const COSTS: Cost[] = [
     calls: { find: 1, update: 1 },
     headers: WITH_COOKIE,
     setCookie: "token",
+    renews: true,
   },
   {
     request: "setDeadline",
@@ -150,7 +161,7 @@ async function browserWithSession(bed: Bed, options = {}): Promise<Browser> {
   return browser;
 }
 
-for (const { request, cookie, after = 0, use, calls, headers, setCookie } of COSTS) {
+for (const { request, cookie, after = 0, use, calls, headers, setCookie, renews = false } of COSTS) {
   onEachStore(`Cost of ${request}`, async (bed) => {
     const browser = await browserWithSession(bed);
     bed.clock.advance(after);
@@ -165,7 +176,9 @@ for (const { request, cookie, after = 0, use, calls, headers, setCookie } of COS
 
     assertEquals(bed.calls(), calls);
     const sum = Object.values(calls).reduce((sum, count) => sum + count, 0);
-    if (requests !== undefined) assertEquals(bed.requests(), requests + sum);
+    // PlanetScale has no statement that moves a row and leaves another behind: the mark is a request of its own.
+    const marks = renews && bed.store instanceof PlanetScaleStore ? 1 : 0;
+    if (requests !== undefined) assertEquals(bed.requests(), requests + sum + marks);
 
     const cookies = setCookies(response);
     response.headers.delete("Set-Cookie");

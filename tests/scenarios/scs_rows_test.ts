@@ -3,7 +3,14 @@ import { Hono } from "hono";
 import { gobCodec } from "../../codecs/gob.ts";
 import { cookieFor } from "../../testing/mod.ts";
 import { honoSessions } from "../../middleware/hono.ts";
-import { type Codec, jsonCodec, SessionEncodeError, sessions, SessionStoreError } from "../../mod.ts";
+import {
+  type Codec,
+  jsonCodec,
+  MemoryStore,
+  SessionEncodeError,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
 import goFixtures from "../fixtures/gob.json" with { type: "json" };
 import { HOUR, MINUTE, onEachStore, SECOND, sha256 } from "./_bed.ts";
@@ -460,7 +467,8 @@ onEachStore("HashTokenInStore: turned off, the store holds the token itself", as
 
 onEachStore("several managers: are independent, each under its own key", async (bed) => {
   const users = bed.manager<{ userId: number }>({ cookie: { name: "user" } });
-  const shops = bed.manager<{ cart: string[] }>({ cookie: { name: "shop" }, lifetime: "30d" });
+  const store = new MemoryStore({ cleanup: "off" });
+  const shops = bed.manager<{ cart: string[] }>({ store, cookie: { name: "shop" }, lifetime: "30d" });
   const app = new Hono()
     .use(honoSessions(users))
     .use(honoSessions(shops, { key: "shop" }))

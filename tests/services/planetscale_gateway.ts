@@ -18,7 +18,13 @@
  * size other than those of transactions and rows.
  * @module
  */
-import { connect, type MySQLAddress, type MySQLConnection, type MySQLError } from "./_mysql_connection.ts";
+import {
+  connect,
+  type MySQLAddress,
+  type MySQLConnection,
+  type MySQLError,
+  type RawResult,
+} from "./_mysql_connection.ts";
 import {
   analyze,
   type ErrorContext,
@@ -28,8 +34,8 @@ import {
   rpcError,
   tabletError,
   transactionError,
-  vindexRefusal,
 } from "./_planetscale_protocol.ts";
+import { type Plan, plan } from "./_vitess_plan.ts";
 import { MYSQL8_SQL_MODE, type MySQLServer, randomName } from "./mysql.ts";
 
 /** How a {@linkcode Gateway} behaves. */
@@ -69,10 +75,16 @@ export interface GatewayOptions {
    */
   grants?: string[];
   /**
-   * Whether an UPDATE that sets the column `token` is refused, as in a sharded keyspace where it is the primary vindex.
-   * A name means that column instead.
+   * Whether statements are planned as Vitess plans them on two shards by `token`: split, or refused.
+   * They are partitions of tables that are made through the gateway.
+   * @default {false}
    */
-  refusePrimaryVindexUpdate?: boolean | string;
+  sharded?: boolean;
+  /**
+   * Isolation of transactions, such as `"READ COMMITTED"`.
+   * @default the server's own
+   */
+  isolation?: string;
   /**
    * How long a transaction may last, in milliseconds.
    * @default {20_000}
@@ -126,10 +138,15 @@ export interface Gateway extends AsyncDisposable {
   requests(): number;
   /** The statements that came, in that order. */
   statements(): string[];
-  /** Counts from 0 again, forgets the statements and takes away {@linkcode intercept}. */
+  /** Counts from 0 again, forgets the statements and takes away what was set here. */
   reset(): void;
   /** Called for each statement with right credentials; may be set at any time. */
   intercept: Interceptor | undefined;
+  /**
+   * Called where a statement has visited one shard and is about to visit the next one; may be set at any time. It gets
+   * what was sent to the shard.
+   */
+  betweenShards: ((sql: string) => Promise<void>) | undefined;
   /** Ends it and all its connections; the database stays if it was given. */
   stop(): Promise<void>;
 }
@@ -184,7 +201,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     account.password = randomName("p");
     await createAccount(mysql, account, options.grants);
   }
-  const pool = new ConnectionPool(account, setUpStatement(options), options.clock);
+  const pool = new ConnectionPool(account, setUpStatements(options), options.clock);
   // Options that the server refuses fail here and not in the first statement.
   await pool.release(await pool.acquire());
 
@@ -193,7 +210,6 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     callerId: user,
     kindAsCode: options.errorCode === "kind",
   };
-  const vindex = options.refusePrimaryVindexUpdate === true ? "token" : options.refusePrimaryVindexUpdate;
   const transactionTimeout = options.transactionTimeout ?? 20_000;
   const transactions = new Map<string, Transaction>();
   const executing = new Set<Promise<ExecuteReply>>();
@@ -227,8 +243,10 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
       requests = 0;
       statements = [];
       gateway.intercept = undefined;
+      gateway.betweenShards = undefined;
     },
     intercept: options.intercept,
+    betweenShards: undefined,
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -304,18 +322,19 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
   /** What Vitess does not do although MariaDB would. */
   function refused(analysis: ReturnType<typeof analyze>): RPCError | undefined {
     const returning = /\breturning\b/i.exec(analysis.bare);
-    if (returning !== null) {
-      const message = `syntax error at position ${returning.index + 10} near '${returning[0]}'`;
-      return rpcError("InvalidArgument", message, context);
-    }
-    const refusal = vindex ? vindexRefusal(analysis, vindex) : undefined;
-    return refusal === undefined ? undefined : rpcError("Unimplemented", refusal, context);
+    if (returning === null) return undefined;
+    const message = `syntax error at position ${returning.index + 10} near '${returning[0]}'`;
+    return rpcError("InvalidArgument", message, context);
   }
 
   async function outsideTransaction(sql: string): Promise<QueryResult> {
+    return limited(options.sharded ? await onShards(plan(sql)) : await once(sql));
+  }
+
+  async function once(sql: string): Promise<RawResult> {
     const connection = await pool.acquire();
     try {
-      return limited(await connection.raw(sql));
+      return await connection.raw(sql);
     } finally {
       // What SET changed must not be met by another request.
       if (/^\s*(set|use)\b/i.test(sql)) await connection.close();
@@ -326,6 +345,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
   async function inTransaction(sql: string, session: Session): Promise<QueryResult> {
     const transaction = transactions.get(session.vitessSession.SessionUUID);
     assertAlive(transaction);
+    if (options.sharded) throw new Error("The gateway does not imitate transactions of clients on shards");
     try {
       return limited(await transaction.connection.raw(sql));
     } catch (error) {
@@ -335,7 +355,67 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     }
   }
 
-  function limited(raw: Awaited<ReturnType<MySQLConnection["raw"]>>): QueryResult {
+  async function onShards(planned: Plan): Promise<RawResult> {
+    switch (planned.kind) {
+      case "whole":
+        return await once(planned.sql);
+      case "refused":
+        throw new GatewayError(rpcError("Unimplemented", planned.message, context));
+      case "read":
+        return await readFromShards(planned);
+      case "write":
+        return await writeToShards(planned.parts);
+      case "delete-found": {
+        const found = await readFromShards(planned.look);
+        const keys = found.rows.map(([token]) => new TextDecoder().decode(token!));
+        await gateway.betweenShards?.(planned.look.parts[0]!);
+        if (keys.length === 0) return { rows: [], affectedRows: 0, insertId: "0" };
+        return await onShards(planned.remove(keys));
+      }
+    }
+  }
+
+  async function readFromShards({ parts, order, limit }: Plan & { kind: "read" }): Promise<RawResult> {
+    const results: RawResult[] = [];
+    for (const [index, part] of parts.entries()) {
+      if (index > 0) await gateway.betweenShards?.(parts[index - 1]!);
+      results.push(await once(part));
+    }
+    const rows = results.flatMap(({ rows }) => rows);
+    if (order !== undefined) {
+      const keyOf = (row: RawResult["rows"][number]) => new TextDecoder("latin1").decode(row[order.column]!);
+      rows.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1) * (order.descending ? -1 : 1));
+    }
+    return { ...results[0]!, rows: rows.slice(0, limit) };
+  }
+
+  /** A transaction on each shard. One that was committed stays, whatever becomes of the next one. */
+  async function writeToShards(parts: string[]): Promise<RawResult> {
+    const connections: MySQLConnection[] = [];
+    let affectedRows = 0;
+    try {
+      for (const [index, part] of parts.entries()) {
+        if (index > 0) await gateway.betweenShards?.(parts[index - 1]!);
+        const connection = await pool.acquire();
+        connections.push(connection);
+        await connection.raw("BEGIN");
+        affectedRows += (await connection.raw(part)).affectedRows;
+      }
+      for (const [index, connection] of connections.entries()) {
+        if (index > 0) await gateway.betweenShards?.("COMMIT");
+        await connection.raw("COMMIT");
+      }
+      return { rows: [], affectedRows, insertId: "0" };
+    } finally {
+      for (const connection of connections) {
+        // Does nothing after a COMMIT.
+        await connection.raw("ROLLBACK").catch(() => {});
+        await pool.release(connection);
+      }
+    }
+  }
+
+  function limited(raw: RawResult): QueryResult {
     if (raw.rows.length <= MAX_ROWS) return resultOf(raw);
     const message = `target: ${database}.-.primary: vttablet: rpc error: code = Aborted desc = ` +
       `Row count exceeded ${MAX_ROWS} (CallerID: ${user})`;
@@ -463,20 +543,22 @@ async function createAccount(mysql: MySQLServer, account: MySQLAddress, grants: 
   }
 }
 
-function setUpStatement(
-  { timeZone = "+00:00", sqlMode = MYSQL8_SQL_MODE, clock }: GatewayOptions,
-): string | undefined {
+function setUpStatements(
+  { timeZone = "+00:00", sqlMode = MYSQL8_SQL_MODE, clock, isolation }: GatewayOptions,
+): string[] {
   const settings: string[] = [];
   if (timeZone !== null) settings.push(`time_zone = '${timeZone}'`);
   if (sqlMode !== null) settings.push(`sql_mode = '${sqlMode}'`);
   if (clock !== undefined) settings.push(`timestamp = ${clock / 1000}`);
-  return settings.length === 0 ? undefined : `SET ${settings.join(", ")}`;
+  const statements = settings.length === 0 ? [] : [`SET ${settings.join(", ")}`];
+  if (isolation !== undefined) statements.push(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
+  return statements;
 }
 
 /** Connections that are kept for the next statement. */
 class ConnectionPool {
   readonly #address: MySQLAddress;
-  readonly #setUp: string | undefined;
+  readonly #setUp: string[];
   readonly #clock: number | undefined;
   readonly #all = new Set<MySQLConnection>();
   readonly #idle: MySQLConnection[] = [];
@@ -485,7 +567,7 @@ class ConnectionPool {
   #taken = 0;
   #closed = false;
 
-  constructor(address: MySQLAddress, setUp: string | undefined, clock: number | undefined) {
+  constructor(address: MySQLAddress, setUp: string[], clock: number | undefined) {
     this.#address = address;
     this.#setUp = setUp;
     this.#clock = clock;
@@ -531,7 +613,7 @@ class ConnectionPool {
     const connection = await connect(this.#address);
     this.#all.add(connection);
     try {
-      if (this.#setUp !== undefined) await connection.raw(this.#setUp);
+      for (const statement of this.#setUp) await connection.raw(statement);
       if (this.#clock !== undefined) await this.#checkClock(connection);
       return connection;
     } catch (error) {

@@ -10,6 +10,7 @@ import {
 } from "../assert.ts";
 import { type MySQLServer, startMySQL } from "./mysql.ts";
 import { type Gateway, startGateway } from "./planetscale_gateway.ts";
+import { SHARDS } from "./_vitess_plan.ts";
 
 let server: MySQLServer;
 Deno.test.beforeAll(async () => {
@@ -310,8 +311,100 @@ Deno.test("gateway is served by any form of the driver's configuration, and by n
   }
 });
 
-Deno.test("gateway with refusePrimaryVindexUpdate refuses to set the token, and only that", async () => {
-  await using gateway = await startGateway(server, { refusePrimaryVindexUpdate: true, errorCode: "kind" });
+/** A table on two shards with rows on each, the tokens of which are given by shard. */
+async function openShards(): Promise<
+  { gateway: Gateway; client: Client; tokens: string[][] } & AsyncDisposable
+> {
+  const gateway = await startGateway(server, { sharded: true });
+  const client = clientOf(gateway);
+  await client.execute(TABLE);
+  for (let i = 0; i < 10; i++) {
+    const sql = "INSERT INTO sessions (token, data, expiry) VALUES (?, ?, ?)";
+    await client.execute(sql, [`t${i}`, Uint8Array.of(i), `2026-01-01 00:00:0${9 - i}`]);
+  }
+  const on = async (shard: string) => {
+    const rows = await server.query(`SELECT token FROM sessions PARTITION (${shard})`, gateway.database);
+    return rows.map(({ token }) => String(token)).sort();
+  };
+  const tokens = await Promise.all(SHARDS.map(on));
+  assert(tokens[0]!.length > 1 && tokens[1]!.length > 1);
+  return { gateway, client, tokens, [Symbol.asyncDispose]: () => gateway.stop() };
+}
+
+Deno.test("gateway on shards merges what they give, by an order and up to a limit", async () => {
+  await using shards = await openShards();
+  const { gateway, client } = shards;
+  const visited: string[] = [];
+  gateway.betweenShards = (sql) => Promise.resolve(void visited.push(sql));
+  const select = async (end: string) => {
+    const sql = `SELECT token, expiry FROM sessions ${end}`;
+    return (await client.execute<{ token: string }>(sql)).rows.map(({ token }) => token).join(" ");
+  };
+  assertEquals(await select("ORDER BY token"), "t0 t1 t2 t3 t4 t5 t6 t7 t8 t9");
+  assertEquals(await select("WHERE expiry < '2026-01-01 00:00:08' ORDER BY expiry LIMIT 3"), "t9 t8 t7");
+  assertEquals(await select("ORDER BY token DESC LIMIT 2"), "t9 t8");
+  assertEquals(visited.length, 3);
+  assertStringIncludes(visited[1]!, "FROM sessions PARTITION (p0) WHERE expiry <");
+  // A row's shard is known by its token.
+  assertEquals(await select("WHERE token = 't3' AND data <> 'token = 1'"), "t3");
+  assertEquals(await select("WHERE token = 't3' OR token = 't4' ORDER BY token"), "t3 t4");
+  assertEquals(visited.length, 4);
+});
+
+Deno.test("gateway on shards writes to each in a transaction, and commits one after the other", async () => {
+  await using shards = await openShards();
+  const { gateway, client, tokens } = shards;
+  const states: string[] = [];
+  gateway.betweenShards = async () => {
+    const sql = "SELECT token FROM sessions WHERE data = 'x' ORDER BY token";
+    states.push((await server.query(sql, gateway.database)).map(({ token }) => token).join());
+  };
+  const { rowsAffected } = await client.execute("UPDATE sessions SET data = 'x' WHERE expiry > '2025-01-01'");
+  assertEquals([rowsAffected, states], [10, ["", tokens[0]!.join()]]);
+  states.length = 0;
+  // What fails on the second shard is undone on the first.
+  const broken = `UPDATE sessions SET data = IF(token = '${
+    tokens[1]![0]
+  }', NULL, 'y') WHERE expiry > '2025-01-01'`;
+  await databaseError(client.execute(broken));
+  const left = await server.query("SELECT COUNT(*) AS n FROM sessions WHERE data = 'x'", gateway.database);
+  assertEquals([left, states.length], [[{ n: 10 }], 1]);
+});
+
+Deno.test("gateway on shards deletes with a limit by the keys that it has found, whatever has become of the rows", async () => {
+  await using shards = await openShards();
+  const { gateway, client } = shards;
+  const sql = "DELETE FROM sessions WHERE expiry <= '2026-01-01 00:00:04' ORDER BY expiry LIMIT 3";
+  let looks = 0;
+  gateway.betweenShards = async (sent) => {
+    // The first time between the shards, the second time when both were looked at.
+    if (!sent.startsWith("SELECT") || ++looks !== 2) return;
+    await server.query("UPDATE sessions SET expiry = '2027-01-01' WHERE token = 't9'", gateway.database);
+  };
+  // MySQL alone would look at the row again under its lock, and spare it.
+  assertEquals((await client.execute(sql)).rowsAffected, 3);
+  const left = await server.query("SELECT token FROM sessions ORDER BY token", gateway.database);
+  assertEquals(left.map(({ token }) => token), ["t0", "t1", "t2", "t3", "t4", "t5", "t6"]);
+});
+
+Deno.test("gateway on shards refuses what Vitess does not plan", async () => {
+  await using shards = await openShards();
+  for (
+    const [sql, message] of [
+      [
+        "REPLACE INTO sessions (token, data, expiry) VALUES ('t1', '', NOW())",
+        "REPLACE INTO with sharded keyspace",
+      ],
+      ["UPDATE sessions SET data = '' WHERE expiry < NOW() LIMIT 1", "multi shard update with limit"],
+    ] as const
+  ) {
+    const error = await databaseError(shards.client.execute(sql));
+    assertStringIncludes(error.message, `VT12001: unsupported: ${message}`);
+  }
+});
+
+Deno.test("gateway on shards refuses to set the token, and only that", async () => {
+  await using gateway = await startGateway(server, { sharded: true, errorCode: "kind" });
   const client = clientOf(gateway);
   await client.execute(TABLE);
   const args = ["a", Uint8Array.of(1), "2026-01-01 00:00:00"];

@@ -5,6 +5,7 @@ import {
   PlanetScaleStore,
   type PlanetScaleStoreOptions,
 } from "../../stores/planetscale.ts";
+import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
 
@@ -23,6 +24,8 @@ export interface PlanetScaleBenchOptions {
   gateway?: GatewayOptions;
   /** Of the store. */
   store?: PlanetScaleStoreOptions;
+  /** Whether the keyspace is sharded by token, and the store the one for that. */
+  sharded?: boolean;
   /** Statements that make the table, run with every right; the store's own schema unless given. */
   table?: string[];
 }
@@ -36,11 +39,16 @@ export async function openPlanetScale(options: PlanetScaleBenchOptions = {}): Pr
   const database = await server.database();
   const query = (sql: string) => server.query(sql, database);
   const schema = new PlanetScaleStore(new Client({ url: "mysql://user:password@127.0.0.1/" })).schema();
-  for (const statement of options.table ?? schema) await query(statement);
-  const gateway = await startGateway(server, { database, ...options.gateway });
+  const statements = options.table ?? schema;
+  const { sharded } = options;
+  if (!sharded) { for (const statement of statements) await query(statement); }
+  const gateway = await startGateway(server, { database, sharded, ...options.gateway });
   const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(PATIENCE) });
+  if (sharded) { for (const statement of statements) await client.execute(statement); }
+  gateway.reset();
+  const Store = sharded ? ShardedPlanetScaleStore : PlanetScaleStore;
   const another = (given?: PlanetScaleStoreOptions) =>
-    new PlanetScaleStore(client, { cleanup: "off", timeout: PATIENCE, ...options.store, ...given });
+    new Store(client, { cleanup: "off", timeout: PATIENCE, ...options.store, ...given });
   return {
     gateway,
     client,

@@ -5,7 +5,8 @@ import { BasicStoreAdapter } from "../../core/store/basic_store.ts";
 import type { SessionStore } from "../../mod.ts";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";
-import { PlanetScaleStore, type PlanetScaleStoreOptions } from "../../stores/planetscale.ts";
+import { PlanetScaleStore } from "../../stores/planetscale.ts";
+import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { storeContract, type StoreContractOptions } from "../../testing/mod.ts";
 import { backends, sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
@@ -106,8 +107,15 @@ passes(
 );
 
 passes(
-  "PlanetScaleStore in a sharded keyspace",
-  () => onGateway(undefined, { sharded: true }, { refusePrimaryVindexUpdate: true }),
+  "PlanetScaleStore on a table of SCS's outside strict mode",
+  () => onGateway(SCS_MYSQL_TABLE, PlanetScaleStore, { sqlMode: "" }),
+  { maxBytes: 65_535, maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999), without: NO_SUBJECTS },
+  (name) => /data|bytes|far in the future/i.test(name.replace(/^.*?: /, "")),
+);
+
+passes(
+  "ShardedPlanetScaleStore",
+  () => onGateway(undefined, ShardedPlanetScaleStore, { sharded: true }),
 );
 
 passes("A store with three methods", () => {
@@ -132,12 +140,12 @@ passes("A store with three methods", () => {
 
 async function onGateway(
   table: string[] | undefined,
-  options: PlanetScaleStoreOptions = {},
+  Store: typeof PlanetScaleStore = PlanetScaleStore,
   behaviour: GatewayOptions = {},
 ): Promise<Opened> {
   const gateway: Gateway = await startGateway(await sharedMySQL(), behaviour);
   const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(PATIENCE) });
-  const store = new PlanetScaleStore(client, { cleanup: "off", timeout: PATIENCE, ...options });
+  const store = new Store(client, { cleanup: "off", timeout: PATIENCE });
   for (const statement of table ?? store.schema()) await client.execute(statement);
   return { store, close: () => gateway.stop() };
 }

@@ -56,6 +56,13 @@ async function assertBusy(call: () => Promise<unknown>): Promise<void> {
   assertEquals([error.reason, error.retryable, error.ambiguous], ["busy", true, false]);
 }
 
+/** From then on the store asks for the lock before each write. */
+async function meetLock({ client, other }: Bench): Promise<void> {
+  const lock = await other.transaction("write");
+  await assertBusy(() => new LibSQLStore(client, { cleanup: "off", timeout: 1 }).delete(C));
+  await lock.rollback();
+}
+
 for (const journal of JOURNALS) {
   Deno.test(`LibSQLStore on a file waits for a lock, and then writes for all to see [${journal}]`, async () => {
     await using bench = await open(journal);
@@ -91,6 +98,7 @@ for (const journal of JOURNALS) {
   Deno.test(`LibSQLStore on a file loses a lock between asking and writing, and heals [${journal}]`, async () => {
     await using bench = await open(journal, { timeout: 100 });
     const { store, other, client } = bench;
+    await meetLock(bench);
     // Right after the store has seen that nobody holds the lock, somebody takes it.
     const ask = client.executeMultiple.bind(client);
     let lock: Awaited<ReturnType<Client["transaction"]>> | undefined;
@@ -110,6 +118,7 @@ for (const journal of JOURNALS) {
     // A long time, of which it needs nothing unless the machine stands still between two attempts.
     await using bench = await open(journal, { timeout: "20s" });
     const { store, other, client } = bench;
+    await meetLock(bench);
     const [ask, execute] = [client.executeMultiple.bind(client), client.execute.bind(client)];
     let lock: Awaited<ReturnType<Client["transaction"]>> | undefined;
     client.executeMultiple = async (sql) => {

@@ -225,6 +225,16 @@ const CHURN: [what: string, churn: (store: MemoryStore, i: number) => Promise<un
     if (i === 0) await store.create("t0", data(1), 1_000, AT_0);
     await store.update(`t${i}`, data(1), { token: `t${i + 1}`, data: data(1), expiry: 1_000 }, AT_0);
   }],
+  ["renewals that leave marks", async (store, i) => {
+    if (i === 0) await store.create("t0", data(1), 1_000, AT_0);
+    const next = { token: `t${i + 1}`, data: data(1), mark: { data: data(2), expiry: 500 + i } };
+    assertEquals(await store.update(`t${i}`, data(1), next, AT_0), true);
+  }],
+  ["renewals of subjects that end", async (store, i) => {
+    await store.create(`t${i}`, data(1), 1_000, { now: 0, subject: `s${i}` });
+    await store.update(`t${i}`, data(1), { token: `u${i}`, data: data(1), subject: `r${i}` }, AT_0);
+    assertEquals([await store.deleteBySubject(`s${i}`), await store.deleteBySubject(`r${i}`)], [0, 1]);
+  }],
   ["touches between evictions", async (store, i) => {
     await store.touch(`t${i - 1}`, 5_000 + i, AT_0);
     await store.create(`t${i}`, data(1), 1_000 + i, AT_0);
@@ -245,6 +255,73 @@ for (const [what, churn] of CHURN) {
     assert(longest > 0 && longest <= 2 * 50 + 102, `${longest} places`);
   });
 }
+
+Deno.test("MemoryStore deletes by an expiry that moved back, wherever its queue is built anew", async () => {
+  for (let moves = 95; moves < 110; moves++) {
+    const { store, add } = newStore();
+    await add("a", 1_000);
+    for (let i = 1; i <= moves; i++) {
+      await store.update("a", data(1), { data: data(1), expiry: 1_000 - i }, AT_0);
+    }
+    assertEquals(await store.deleteExpired({ now: 1_000 - moves }), 1, `after ${moves} moves`);
+  }
+});
+
+const MARK = { data: data(9), expiry: 60 };
+
+Deno.test("A renewal of MemoryStore leaves a mark that counts in size, is nobody's, and expires", async () => {
+  const { store } = newStore();
+  await store.create("old", data(1), 100, { now: 0, subject: "zoe" });
+  assertEquals(await store.update("old", data(1), { token: "new", data: data(2), mark: MARK }, AT_0), true);
+  assertEquals(await store.find("old", AT_0), MARK);
+  assertEquals(await store.find("new", AT_0), { data: data(2), expiry: 100 });
+  assertEquals(store.size, 2);
+  const owned = await Array.fromAsync(store.findBySubject("zoe", AT_0), ({ token }) => token);
+  assertEquals(owned, ["new"]);
+  assertEquals(await store.deleteExpired({ now: 60 }), 1);
+  assertEquals([await store.find("old", AT_0), store.size], [undefined, 1]);
+});
+
+Deno.test("A full MemoryStore loses no renewed session to its mark, however soon it expires", async () => {
+  for (const expiry of [50, 70, 5_000]) {
+    const { store, add } = newStore({ maxSessions: 3 });
+    await add("old", expiry);
+    for (const token of ["a", "b"]) await add(token, 1_000);
+    assertEquals(await store.update("old", data(1), { token: "new", data: data(2), mark: MARK }, AT_0), true);
+    assertEquals((await store.find("new", AT_0))?.data, data(2));
+    assertEquals(store.size, 3);
+  }
+});
+
+/** The shortest of many times that the call took, in milliseconds. */
+async function shortest(call: () => Promise<unknown>): Promise<number> {
+  let least = Infinity;
+  for (let run = 0; run < 300; run++) {
+    const started = performance.now();
+    await call();
+    least = Math.min(least, performance.now() - started);
+  }
+  return least;
+}
+
+Deno.test("MemoryStore finds and deletes one user's sessions as fast among 50,000 as among 500", async () => {
+  const times: number[] = [];
+  for (const others of [500, 50_000]) {
+    const { store, add } = newStore();
+    for (let i = 0; i < others; i++) await add(`t${i}`, 1_000);
+    times.push(
+      await shortest(async () => {
+        for (const token of ["a", "b", "c"]) {
+          await store.create(token, data(1), 1_000, { now: 0, subject: "zoe" });
+        }
+        assertEquals((await Array.fromAsync(store.findBySubject("zoe", AT_0))).length, 3);
+        assertEquals(await store.deleteBySubject("zoe"), 3);
+      }),
+    );
+  }
+  // A walk over all would take a hundred times as long.
+  assert(times[1]! < 10 * times[0]!, `${times} ms`);
+});
 
 type Call =
   | { call: "commit" | "create" | "touch"; token: string; expiry: number }

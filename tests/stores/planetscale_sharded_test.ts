@@ -13,24 +13,29 @@ import {
 import { hashToken } from "../../core/bytes/token.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "../assert.ts";
 import type { Interceptor } from "../services/planetscale_gateway.ts";
+import { SHARDS } from "../services/_vitess_plan.ts";
 import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
 
 const SUBJECT = "zoe";
+/** What the manager reads as a session that says nothing. */
+const MARK = new TextEncoder().encode('{"deadline":4102444800000,"values":{}}');
 const MINUTE = 60_000;
 
-/** The statements of a renewal, in their order. The first is for a session without a subject alone. */
-const STEPS = ["look for a subject", "insert", "switch", "complete", "tidy up"] as const;
+/** The statements of a renewal, in their order. The first is left out where expiry and subject are given. */
+const STEPS = ["look at the old row", "insert", "switch", "complete", "tidy up"] as const;
 type Step = typeof STEPS[number];
 
 /** How a row's data begins that has moved, as the driver writes it. */
-const MOVED = `x'${new TextEncoder().encode("\0x-sessions:M").toHex()}`;
+const MOVED_HEX = new TextEncoder().encode("\0x-sessions:M").toHex();
+const MOVED = `x'${MOVED_HEX}`;
+const MINUTES_OF_A_MARK = 1;
 
 /** Which step of a renewal a statement is; `undefined` for what else goes on. */
 function stepOf(sql: string): Step | undefined {
-  if (sql.startsWith("SELECT subject")) return "look for a subject";
+  if (sql.includes("COALESCE(subject")) return "look at the old row";
   if (sql.startsWith("INSERT")) return "insert";
+  if (sql.includes(`AND data = ${MOVED}`)) return "tidy up";
   if (sql.startsWith("UPDATE")) return sql.includes(`SET data = ${MOVED}`) ? "switch" : "complete";
-  if (sql.startsWith("DELETE") && sql.includes(`AND data = ${MOVED}`)) return "tidy up";
 }
 
 /** Whether the session is under its new token when a step is due. */
@@ -50,12 +55,21 @@ class Scene implements AsyncDisposable {
     this.manager = sessions({ store: bench.store, now: () => this.time, idleTimeout: "20m" });
   }
 
-  static async open(subject?: string): Promise<Scene> {
-    const bench = await openPlanetScale({
-      gateway: { refusePrimaryVindexUpdate: true },
-      store: { sharded: true },
-    });
+  /** One whose renewals leave marks, or one whose renewals do not. */
+  static async open(subject: string | undefined, marks: boolean, isolation?: string): Promise<Scene> {
+    const bench = await openPlanetScale({ sharded: true, gateway: { isolation } });
     const scene = new Scene(bench);
+    const { store } = bench;
+    const update = store.update.bind(store);
+    store.update = (token, expected, next, options) => {
+      const mark = { data: MARK, expiry: options.now + MINUTES_OF_A_MARK * MINUTE };
+      return update(
+        token,
+        expected,
+        { ...next, mark: marks && next.token !== undefined ? mark : undefined },
+        options,
+      );
+    };
     const session = await scene.manager.load();
     session.put("a", 1);
     session.subject = subject;
@@ -87,12 +101,15 @@ class Scene implements AsyncDisposable {
 
   /** How many sessions there are for whoever looks. */
   async live(): Promise<number> {
-    return (await Array.fromAsync(this.manager.iterate())).length;
+    const sessions = await Array.fromAsync(this.manager.iterate(), (session) => session.get("a"));
+    return sessions.filter((value) => value === 1).length;
   }
 
-  /** Rows of any kind. */
+  /** Rows of any kind but those that have moved, which expire with their marks. */
   async rows(): Promise<number> {
-    const [row] = await this.bench.query("SELECT COUNT(*) AS n FROM sessions");
+    const [row] = await this.bench.query(
+      `SELECT COUNT(*) AS n FROM sessions WHERE LEFT(data, ${MOVED_HEX.length / 2}) <> x'${MOVED_HEX}'`,
+    );
     return Number(row!.n);
   }
 
@@ -109,26 +126,37 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** The subjects of the scenes, and the steps of a renewal there. */
-const KINDS: [subject: string | undefined, steps: readonly Step[]][] = [
-  [SUBJECT, STEPS.slice(1)],
-  [undefined, STEPS],
-];
+/** The subjects of the scenes. */
+const SUBJECTS = [SUBJECT, undefined];
 
-Deno.test("PlanetScaleStore in a sharded keyspace renews in four statements, or five without a subject", async () => {
-  for (const [subject, steps] of KINDS) {
-    await using scene = await Scene.open(subject);
+Deno.test("ShardedPlanetScaleStore renews in five statements, and in four where expiry and subject are given", async () => {
+  for (const subject of SUBJECTS) {
+    await using scene = await Scene.open(subject, false);
     const { token } = await scene.renew();
-    assertEquals(scene.bench.gateway.statements().map(stepOf), [...steps]);
+    assertEquals(scene.bench.gateway.statements().map(stepOf), [...STEPS]);
     await scene.assertOneWorks(token);
     assertEquals(await scene.rows(), 1);
     assertEquals((await scene.manager.load(token)).subject, subject);
     if (subject !== undefined) assertEquals((await scene.manager.sessionsOf(subject)).length, 1);
+
+    const { bench: { gateway, store }, time: now } = scene;
+    const { data, expiry } = (await store.find(hashToken(token!), { now }))!;
+    for (const owner of [SUBJECT, null]) {
+      gateway.reset();
+      const [from, to] = owner === null ? ["next", "last"] : [hashToken(token!), "next"];
+      assertEquals(
+        await store.update(from, data, { token: to, data, expiry, subject: owner }, { now }),
+        true,
+      );
+      assertEquals(gateway.statements().map(stepOf), STEPS.slice(1));
+      const owned = await Array.fromAsync(store.findBySubject(SUBJECT, { now }), ({ token }) => token);
+      assertEquals(owned, owner === null ? [] : ["next"]);
+    }
   }
 });
 
-Deno.test("PlanetScaleStore in a sharded keyspace needs one statement for anything else", async () => {
-  await using scene = await Scene.open(SUBJECT);
+Deno.test("ShardedPlanetScaleStore needs one statement for anything else", async () => {
+  await using scene = await Scene.open(SUBJECT, true);
   scene.other.put("b", 2);
   await scene.other.commit();
   assertEquals(scene.bench.gateway.requests(), 1);
@@ -136,14 +164,15 @@ Deno.test("PlanetScaleStore in a sharded keyspace needs one statement for anythi
   assertEquals(scene.bench.gateway.requests(), 2);
 });
 
-Deno.test("PlanetScaleStore that is not told of a sharded keyspace says how to tell it", async () => {
-  await using bench = await openPlanetScale({ gateway: { refusePrimaryVindexUpdate: true } });
+Deno.test("PlanetScaleStore in a sharded keyspace says which store to use", async () => {
+  await using bench = await openPlanetScale({ table: [], gateway: { sharded: true } });
+  await bench.store.createTable();
   const manager = sessions({ store: bench.store });
   const session = await manager.load();
   const { token } = await session.commit();
   session.renewToken();
   const error = await assertRejects(() => session.commit(), SessionStoreError);
-  assertStringIncludes(error.message, "give the store the option sharded: true");
+  assertStringIncludes(error.message, "use @x/sessions/stores/planetscale-sharded");
   assertEquals((await manager.load(token)).token, token);
 });
 
@@ -162,13 +191,13 @@ const FAULTS: [name: string, fault: (execute: () => Promise<Response>) => Promis
   ["the server answers 500", () => Promise.resolve(new Response("oops", { status: 500 }))],
 ];
 
-for (const [subject, steps] of KINDS) {
-  for (const step of steps) {
+for (const subject of SUBJECTS) {
+  for (const step of STEPS) {
     for (const [name, fault] of FAULTS) {
       const where = `at "${step}"${subject === undefined ? ", without a subject" : ""}`;
 
       Deno.test(`Sharded renewal is made all the same when ${name} ${where}`, async () => {
-        await using scene = await Scene.open(subject);
+        await using scene = await Scene.open(subject, false);
         let hit = false;
         const { token, error } = await scene.renew((sql, execute) => {
           if (hit || stepOf(sql) !== step) return execute();
@@ -182,7 +211,7 @@ for (const [subject, steps] of KINDS) {
       });
 
       Deno.test(`Sharded renewal leaves one token when ${name} ${where}, and all that follows is lost`, async () => {
-        await using scene = await Scene.open(subject);
+        await using scene = await Scene.open(subject, false);
         let hit = false;
         const { token, error } = await scene.renew((sql, execute) => {
           if (hit) throw new Error("the connection broke");
@@ -201,8 +230,41 @@ for (const [subject, steps] of KINDS) {
   }
 }
 
+for (const step of STEPS.slice(1)) {
+  for (const [name, fault] of FAULTS) {
+    Deno.test(`Sharded renewal leaves a mark and the session, or the session alone, when ${name} at "${step}"`, async () => {
+      await using bench = await openPlanetScale({ sharded: true });
+      const { gateway, store } = bench;
+      const now = { now: Date.UTC(2026, 2, 4, 5, 6, 7, 890) };
+      const row = { data: new TextEncoder().encode("session"), expiry: now.now + 20 * MINUTE };
+      const mark = { data: MARK, expiry: now.now + MINUTE };
+      const owner = { ...now, subject: SUBJECT };
+      await store.create("old", row.data, row.expiry, owner);
+      let hit = false;
+      gateway.intercept = async (sql, execute) => {
+        if (hit) throw new Error("the connection broke");
+        if (stepOf(sql) !== step) return await execute();
+        hit = true;
+        return await fault(execute);
+      };
+      const next = { token: "new", ...row, subject: SUBJECT, mark };
+      const told = await store.update("old", row.data, next, now).catch(() => undefined);
+      assert(hit);
+      gateway.intercept = undefined;
+      const found = [await store.find("old", now), await store.find("new", now)];
+      const moved = found[1] !== undefined;
+      assertEquals(found, moved ? [mark, row] : [row, undefined]);
+      if (told !== undefined) assertEquals(told, moved);
+      assertEquals((await Array.fromAsync(store.findBySubject(SUBJECT, now))).length, 1);
+      // Sent again, as the manager does where it finds the session as it was.
+      if (!moved) assertEquals(await store.update("old", row.data, next, now), true);
+      assertEquals([await store.find("old", now), await store.find("new", now)], [mark, row]);
+    });
+  }
+}
+
 Deno.test("Sharded renewal whose switch is in doubt says so where nothing can be seen any more", async () => {
-  await using scene = await Scene.open();
+  await using scene = await Scene.open(undefined, false);
   let switched = false;
   const { error } = await scene.renew(async (sql, execute) => {
     if (switched) throw new Error("the connection broke");
@@ -276,7 +338,7 @@ for (const step of STEPS.slice(1)) {
     const expected = isAfterSwitch(step) ? after : before;
 
     Deno.test(`Sharded renewal leaves ${expected} token${expected === 1 ? "" : "s"} when ${name} before "${step}"`, async () => {
-      await using scene = await Scene.open(SUBJECT);
+      await using scene = await Scene.open(SUBJECT, false);
       let hit = false;
       let refused: unknown;
       const { token, error } = await scene.renew(async (sql, execute) => {
@@ -296,7 +358,7 @@ for (const step of STEPS.slice(1)) {
     });
 
     Deno.test(`Sharded renewal brings nothing back when ${name} and a delayed "${step}" arrives late`, async () => {
-      await using scene = await Scene.open(SUBJECT);
+      await using scene = await Scene.open(SUBJECT, false);
       let delayed: (() => Promise<Response>) | undefined;
       const { token } = await scene.renew((sql, execute) => {
         if (delayed === undefined && stepOf(sql) !== step) return execute();
@@ -313,7 +375,7 @@ for (const step of STEPS.slice(1)) {
 }
 
 Deno.test("Sharded renewal of a session that expires and is purged before the switch brings nothing back", async () => {
-  await using scene = await Scene.open(SUBJECT);
+  await using scene = await Scene.open(SUBJECT, true);
   scene.time += 5 * MINUTE;
   const { error } = await scene.renew(async (sql, execute) => {
     if (stepOf(sql) === "switch") {
@@ -327,7 +389,7 @@ Deno.test("Sharded renewal of a session that expires and is purged before the sw
 });
 
 Deno.test("Sharded renewal that was interrupted is completed by who reads it, and lives as long as any session", async () => {
-  await using scene = await Scene.open(SUBJECT);
+  await using scene = await Scene.open(SUBJECT, true);
   const { token } = await scene.renew((sql, execute) => {
     if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
     return execute();
@@ -344,7 +406,7 @@ Deno.test("Sharded renewal that was interrupted is completed by who reads it, an
 });
 
 Deno.test("Sharded renewal that was interrupted shows one session in a listing, and one of the subject", async () => {
-  await using scene = await Scene.open(SUBJECT);
+  await using scene = await Scene.open(SUBJECT, true);
   const { token } = await scene.renew((sql, execute) => {
     if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
     return execute();
@@ -353,29 +415,40 @@ Deno.test("Sharded renewal that was interrupted shows one session in a listing, 
   await scene.assertOneWorks(token);
 });
 
-Deno.test("destroyAll() in a sharded keyspace finds a session that was carried behind its back", async () => {
-  await using scene = await Scene.open(SUBJECT);
-  const { bench, manager, token: old } = scene;
-  let renewed: { token?: string } = {};
-  let passes = 0;
-  // The statement visits the shard of the new token first, when nothing is there, and the one of the old token last.
-  bench.gateway.intercept = async (sql, execute) => {
-    if (!/^DELETE FROM \S+ WHERE subject/.test(sql) || passes++ > 0) return await execute();
-    renewed = await scene.renew(async (sql, execute) => {
-      if (stepOf(sql) === "complete") {
-        await bench.query(`DELETE FROM sessions WHERE token = '${hashToken(old)}'`);
-      }
-      return await execute();
-    });
-    return Response.json({ result: { rowsAffected: "1" } });
-  };
-  await manager.destroyAll(SUBJECT);
-  assert(renewed.token !== undefined);
-  assertEquals([await scene.live(), await scene.rows()], [0, 0]);
-});
+/** Renews the session until its row is on a shard, as another request would. */
+async function moveTo(shard: string, { bench, manager }: Scene, token: string): Promise<string> {
+  const there = (token: string) =>
+    bench.query(`SELECT 1 FROM sessions PARTITION (${shard}) WHERE token = '${hashToken(token)}'`);
+  while ((await there(token)).length === 0) {
+    const session = await manager.load(token);
+    assertEquals(session.get("a"), 1);
+    session.renewToken();
+    token = (await session.commit()).token;
+  }
+  return token;
+}
+
+for (const moves of [1, 2, 3]) {
+  Deno.test(`destroyAll() in a sharded keyspace ends a session that moves behind its back ${moves} times`, async () => {
+    // Where gaps are locked, the renewal would wait for the deletion.
+    await using scene = await Scene.open(SUBJECT, true, "READ COMMITTED");
+    const { bench: { gateway }, manager } = scene;
+    let token = await moveTo(SHARDS[1]!, scene, scene.token);
+    let left = moves;
+    gateway.betweenShards = async (sql) => {
+      if (left === 0 || sql === "COMMIT") return;
+      // Each deletion visits the first shard while the session is on the second one, and the other way round.
+      const isDeletion = sql.startsWith("DELETE");
+      token = await moveTo(isDeletion ? SHARDS[0]! : SHARDS[1]!, scene, token);
+      if (isDeletion) left--;
+    };
+    assertEquals(await manager.destroyAll(SUBJECT), 1);
+    assertEquals([await scene.works(token), await scene.live(), await scene.rows()], [false, 0, 0]);
+  });
+}
 
 Deno.test("Sharded renewal by ten requests at once succeeds for one, whose token works", async () => {
-  await using scene = await Scene.open(SUBJECT);
+  await using scene = await Scene.open(SUBJECT, false);
   const loaded = await Promise.all(Array.from({ length: 10 }, () => scene.manager.load(scene.token)));
   const results = await Promise.allSettled(loaded.map((session) => {
     session.renewToken();
@@ -388,4 +461,79 @@ Deno.test("Sharded renewal by ten requests at once succeeds for one, whose token
   }
   await scene.assertOneWorks(tokens[0]);
   assertEquals(await scene.rows(), 1);
+});
+
+Deno.test("A purge of ShardedPlanetScaleStore spares a session that is touched after it was looked for", async () => {
+  await using scene = await Scene.open(SUBJECT, true);
+  const { bench: { gateway, store, query }, time } = scene;
+  await query(`INSERT INTO sessions (token, data, expiry) VALUES ('other', 'x', '2026-03-04')`);
+  const expiry = time + 20 * MINUTE;
+  gateway.intercept = async (sql, execute) => {
+    if (!sql.startsWith("DELETE")) return await execute();
+    gateway.intercept = undefined;
+    await store.touch(hashToken(scene.token), expiry + MINUTE, { now: time });
+    return await execute();
+  };
+  assertEquals(await store.deleteExpired({ now: expiry }), 1);
+  assert(await scene.works(scene.token));
+  assertEquals(await scene.rows(), 1);
+});
+
+Deno.test("A purge of PlanetScaleStore on shards ends a session that is touched after Vitess has looked for it", async () => {
+  // What ShardedPlanetScaleStore is there for.
+  await using bench = await openPlanetScale({ table: [], gateway: { sharded: true } });
+  const { gateway, store } = bench;
+  const now = Date.UTC(2026, 2, 4);
+  await store.createTable();
+  await store.create("a", MARK, now + MINUTE, { now });
+  let looks = 0;
+  gateway.betweenShards = async (sql) => {
+    // The second time, when both shards were looked at.
+    if (sql.startsWith("SELECT token") && ++looks === 2) await store.touch("a", now + 9 * MINUTE, { now });
+  };
+  assertEquals(await store.deleteExpired({ now: now + MINUTE }), 1);
+});
+
+Deno.test("A purge of ShardedPlanetScaleStore deletes the longest expired of both shards, in two requests", async () => {
+  await using bench = await openPlanetScale({ sharded: true });
+  for (let i = 0; i < 10; i++) {
+    const expiry = `2026-03-04 00:00:0${9 - i}`;
+    await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${i}', 'x', '${expiry}')`);
+  }
+  const options = { now: Date.UTC(2026, 3, 4), limit: 7 };
+  assertEquals(await bench.store.deleteExpired(options), 7);
+  assertEquals(bench.gateway.requests(), 2);
+  const left = await bench.query("SELECT token FROM sessions ORDER BY token");
+  assertEquals(left.map(({ token }) => token), ["0", "1", "2"]);
+  assertEquals(await bench.store.deleteExpired(options), 3);
+  assertEquals(await bench.store.deleteExpired(options), 0);
+  assertEquals(bench.gateway.requests(), 5);
+});
+
+Deno.test("A mark of ShardedPlanetScaleStore ends with its own expiry, though the row that holds it is left behind", async () => {
+  await using scene = await Scene.open(SUBJECT, true);
+  const { bench: { store }, manager } = scene;
+  // The step that would give the row the expiry of its mark is lost.
+  const { token } = await scene.renew((sql, execute) => {
+    if (stepOf(sql) === "tidy up") throw new Error("the connection broke");
+    return execute();
+  });
+  const old = hashToken(scene.token);
+  const until = scene.time + MINUTES_OF_A_MARK * MINUTE;
+  assertEquals(await store.find(old, { now: until - 1 }), { data: MARK, expiry: until });
+  await store.touch(old, until + 15 * MINUTE, { now: scene.time });
+  assertEquals(await store.find(old, { now: until }), undefined);
+  scene.time = until;
+  assertEquals((await manager.sessionsOf(SUBJECT)).length, 1);
+  assert(await scene.works(token!));
+});
+
+Deno.test("A renewal of ShardedPlanetScaleStore that names no expiry keeps the one that the row has", async () => {
+  await using scene = await Scene.open(SUBJECT, false);
+  const { bench: { store }, time } = scene;
+  const old = hashToken(scene.token);
+  const { data, expiry } = (await store.find(old, { now: time }))!;
+  assertEquals(await store.update(old, data, { token: "next", data }, { now: time }), true);
+  assertEquals(await store.find("next", { now: time }), { data, expiry });
+  assertEquals(await store.update(old, data, { token: "other", data }, { now: time }), false);
 });

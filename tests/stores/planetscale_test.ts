@@ -13,6 +13,7 @@ const HOUR = 3_600_000;
 const now = { now: NOW };
 const DATA = new TextEncoder().encode('{"deadline":1,"values":{}}');
 const OTHER = new TextEncoder().encode("other");
+const MARK = { data: OTHER, expiry: NOW + 60_000 };
 const tokenOf = (start: string) => start.padEnd(43, "-");
 const [A, B] = [tokenOf("a"), tokenOf("b")];
 
@@ -30,6 +31,12 @@ const OPERATIONS: [name: string, requests: number, call: (store: PlanetScaleStor
   ["update() that changes nothing", 1, (store) => store.update(A, DATA, rowOf(A), now)],
   ["update() refused", 1, (store) => store.update(A, OTHER, rowOf(A), now)],
   ["renewal", 1, (store) => store.update(A, DATA, rowOf(B), now)],
+  ["renewal that leaves a mark", 2, (store) => store.update(A, DATA, { ...rowOf(B), mark: MARK }, now)],
+  [
+    "renewal that is refused its mark",
+    1,
+    (store) => store.update(A, OTHER, { ...rowOf(B), mark: MARK }, now),
+  ],
   ["renewal refused", 1, (store) => store.update(B, DATA, rowOf(tokenOf("c")), now)],
   ["touch()", 1, (store) => store.touch(A, NOW + 2 * HOUR, now)],
   ["touch() that is not due", 1, (store) => store.touch(A, NOW, now)],
@@ -37,9 +44,9 @@ const OPERATIONS: [name: string, requests: number, call: (store: PlanetScaleStor
   ["all()", 1, (store) => Array.fromAsync(store.all(now))],
   ["deleteExpired()", 1, (store) => store.deleteExpired({ now: NOW + HOUR })],
   ["findBySubject()", 1, (store) => Array.fromAsync(store.findBySubject("max", now))],
-  ["deleteBySubject()", 1, (store) => store.deleteBySubject("max")],
+  ["deleteBySubject()", 2, (store) => store.deleteBySubject("max")],
   ["delete() of none", 1, (store) => store.delete(B)],
-  ["deleteBySubject() of none", 1, (store) => store.deleteBySubject("zoe")],
+  ["deleteBySubject() of none", 2, (store) => store.deleteBySubject("zoe")],
   ["deleteExpired() of none", 1, (store) => store.deleteExpired(now)],
 ];
 
@@ -78,7 +85,7 @@ Deno.test("PlanetScaleStore sends as many requests for a listing as it has pages
   assertEquals(bench.gateway.requests(), 6);
 });
 
-Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
+Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write and to sign out, 3 to sign in", async () => {
   await using bench = await openPlanetScale();
   const manager = sessions({ store: bench.store });
   const counted = async <T>(work: () => Promise<T>): Promise<[number, T]> => {
@@ -102,7 +109,8 @@ Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write, to
     created: 1,
     read: 1,
     written: 2,
-    renewed: 2,
+    // The last one leaves the mark.
+    renewed: 3,
     ended: 2,
   });
 });
@@ -385,12 +393,15 @@ Deno.test("PlanetScaleStore makes sure of a deletion whose answer does not say h
   };
   const store = new PlanetScaleStore(client, { cleanup: "off" });
   await store.find(A, now);
-  for (
-    const call of [() => store.delete(B), () => store.deleteBySubject("zoe"), () => store.deleteExpired(now)]
-  ) {
+  const calls: [call: () => Promise<unknown>, requests: number][] = [
+    [() => store.delete(B), 2],
+    [() => store.deleteBySubject("zoe"), 3],
+    [() => store.deleteExpired(now), 2],
+  ];
+  for (const [call, requests] of calls) {
     bench.gateway.reset();
     assert(!await call());
-    assertEquals(bench.gateway.requests(), 2);
+    assertEquals(bench.gateway.requests(), requests);
   }
 });
 
@@ -402,6 +413,26 @@ Deno.test("PlanetScaleStore reads rows that SCS wrote, to the microsecond, and S
   await bench.store.commit(B, OTHER, expiry, now);
   const [row] = await bench.query(`SELECT data, expiry FROM sessions WHERE token = '${B}'`);
   assertEquals(row, { data: OTHER, expiry: "2026-03-04 05:06:08.123000" });
+});
+
+Deno.test("PlanetScaleStore.deleteBySubject() under READ COMMITTED finds a session that is renewed behind its back", async () => {
+  await using bench = await openPlanetScale({ gateway: { isolation: "READ COMMITTED" } });
+  const { client, query, store } = bench;
+  const tokens = [tokenOf("b"), tokenOf("c"), tokenOf("d")];
+  for (const token of tokens) await store.create(token, DATA, NOW + HOUR, { ...now, subject: "zoe" });
+  await store.create(A, DATA, NOW + HOUR, { ...now, subject: "max" });
+  let deleting: Promise<number> | undefined;
+  await client.transaction(async (transaction) => {
+    await transaction.execute(`SELECT token FROM sessions WHERE token = '${tokens[1]}' FOR UPDATE`);
+    deleting = store.deleteBySubject("zoe");
+    // It has deleted the first row, and waits for the second one.
+    const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const next = { token: tokenOf("a0"), data: DATA };
+    assertEquals(await store.update(tokens[2]!, DATA, next, now), true);
+  });
+  assertEquals(await deleting, 3);
+  assertEquals((await query("SELECT token FROM sessions")).map(({ token }) => token), [A]);
 });
 
 Deno.test("PlanetScaleStore takes a Client and a Connection, whatever cast the client was given", async () => {

@@ -409,4 +409,45 @@ export const BROKEN_LISTINGS: Broken[] = [
     }),
     found: ["findBySubject() comes to an end, and gives no session twice, while each is updated"],
   },
+  {
+    name: "all() forgets what comes after a thousand",
+    breakage: (right) => ({
+      async *all(options) {
+        let given = 0;
+        for await (const row of right.all(options)) if (given++ < 1_000) yield row;
+      },
+    }),
+    found: ["all() gives 1010 sessions, and not the first thousand alone"],
+  },
+  {
+    name: "deleteExpired() looks first and deletes later",
+    breakage: (right) => ({
+      async deleteExpired({ now, grace = 0, limit = 1_000 }) {
+        const expired = (await rowsOf(right)).filter(({ expiry }) => expiry <= now - grace).slice(0, limit);
+        await new Promise((resolve) => setTimeout(resolve));
+        let deleted = 0;
+        for (const { token } of expired) if (await right.delete(token)) deleted++;
+        return deleted;
+      },
+    }),
+    found: ["deleteExpired() that meets an update() leaves the session alone where that is true"],
+  },
+  {
+    name: "deleteBySubject() takes an exception that leaves nothing to delete for none",
+    breakage: (right) => ({
+      async deleteBySubject(subject, options) {
+        const deleted = await right.deleteBySubject(subject, options);
+        return deleted === 0 ? await right.deleteBySubject(subject) : deleted;
+      },
+    }),
+    found: ["deleteBySubject() spares the token that it is told to, also where it is the only one"],
+  },
+  {
+    name: "half of a pair of surrogates is taken for the sign that replaces it",
+    breakage: (right) => ({
+      findBySubject: (subject, options) => right.findBySubject(subject.toWellFormed(), options),
+      deleteBySubject: (subject, options) => right.deleteBySubject(subject.toWellFormed(), options),
+    }),
+    found: ["half of a pair of surrogates, which is no text, stands for no subject"],
+  },
 ];

@@ -345,4 +345,75 @@ export const BROKEN_WRITES: Broken[] = [
     }),
     found: ["delete() that meets a renewal ends the old token, and the new one lives if the renewal says so"],
   },
+  {
+    name: "create() writes over a session that has expired",
+    breakage: (right) => ({
+      async create(token, data, expiry, options) {
+        if (await right.find(token, options) === undefined) await right.delete(token);
+        return await right.create(token, data, expiry, options);
+      },
+    }),
+    found: ["create() is false where the token exists, also where it has expired"],
+  },
+  {
+    name: "a renewal ends an expired session whose token it takes",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (next.token !== undefined && await right.find(next.token, options) === undefined) {
+          await right.delete(next.token);
+        }
+        return await right.update(token, expected, next, options);
+      },
+    }),
+    found: ["update() onto a token that exists is false, also where it has expired"],
+  },
+  {
+    name: "update() compares the length and both ends of the expected bytes",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        const found = await right.find(token, options);
+        const endsOf = (data: Uint8Array) =>
+          `${data.length} ${data.slice(0, 8).toHex()} ${data.slice(-8).toHex()}`;
+        const same = found !== undefined && endsOf(found.data) === endsOf(expected);
+        return await right.update(token, same ? found.data : expected, next, options);
+      },
+    }),
+    found: ["update() is false where a single byte is another one, wherever it is"],
+  },
+  {
+    name: "update() without an expiry ends the session",
+    breakage: (right) => ({
+      update: (token, expected, next, options) =>
+        right.update(token, expected, { ...next, expiry: next.expiry ?? 0 }, options),
+    }),
+    found: ["update() leaves the expiry alone where none is given, as touch() has left it too"],
+  },
+  {
+    name: "update() without an expiry writes the one that the session was made with",
+    breakage: (right) => {
+      const first = new Map<string, number>();
+      return {
+        commit(token, data, expiry, options) {
+          first.set(token, expiry);
+          return right.commit(token, data, expiry, options);
+        },
+        update: (token, expected, next, options) =>
+          right.update(token, expected, { expiry: first.get(token), ...next }, options),
+      };
+    },
+    found: ["update() leaves the expiry alone where none is given, as touch() has left it too"],
+  },
+  {
+    name: "update() takes the token that the session has for that of another one",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (next.token !== undefined && await right.find(next.token, options) !== undefined) return false;
+        return await right.update(token, expected, next, options);
+      },
+    }),
+    found: [
+      "update() with the token that the session has is no renewal, and leaves no mark",
+      "update() is true also where it changes nothing",
+    ],
+  },
 ];

@@ -5,10 +5,11 @@ import { storeContract } from "../../testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { type Breakage, type Broken, broken } from "./_broken.ts";
 import { BROKEN_LISTINGS } from "./_broken_listings.ts";
+import { BROKEN_MARKS } from "./_broken_marks.ts";
 import { BROKEN_ROWS } from "./_broken_rows.ts";
 import { BROKEN_WRITES } from "./_broken_writes.ts";
 
-const BROKEN = [...BROKEN_ROWS, ...BROKEN_WRITES, ...BROKEN_LISTINGS];
+const BROKEN = [...BROKEN_ROWS, ...BROKEN_WRITES, ...BROKEN_MARKS, ...BROKEN_LISTINGS];
 
 function casesOf(breakage: Breakage, options: Broken["options"] = {}): Map<string, () => Promise<void>> {
   const cases = storeContract({ name: "broken", open: () => broken(breakage), ...options });

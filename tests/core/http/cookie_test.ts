@@ -42,7 +42,7 @@ const HEADERS: [what: string, header: string | null, tokens: string[]][] = [
   ["a value of other letters", `session=${"é".repeat(43)}`, []],
   ["two cookies, in their order", `session=${B}; session=${A}`, [B, A]],
   ["the same twice", `session=${A}; session=${A}`, [A]],
-  ["three cookies", `session=${A}; session=${B}; session=${C}`, [A, B]],
+  ["three cookies: the first and the last", `session=${A}; session=${B}; session=${C}`, [A, C]],
   ["a malformed one before", `session=x; session=${A}`, [A]],
   ["many malformed ones before", `${"session=x; ".repeat(500)}session=${A}`, [A]],
   ["the same over and over before another", `${`session=${A}; `.repeat(100)}session=${B}`, [A, B]],
@@ -175,8 +175,8 @@ Deno.test("SessionCookie.read() finds what write() wrote, whatever stands around
     fc.property(header, header, (before, after) => {
       const token = newToken();
       const { pair } = split(plain.write(token, 1_000, 0, true));
-      // A well-formed session cookie in front would count as well.
-      fc.pre(plain.read(before).length < 2);
+      // Of several session cookies the first and the last count.
+      fc.pre(plain.read(before).length === 0 || plain.read(after).length === 0);
       assert(plain.read(`${before};${pair};${after}`).includes(token));
     }),
     { numRuns: 300 },

@@ -156,7 +156,7 @@ Deno.test("new LibSQLStore() refuses what is no client", () => {
   const half = { execute: () => {} };
   for (const client of [...NO_CLIENTS, half]) {
     const problems = problemsOf(() => new LibSQLStore(client as unknown as ReturnType<typeof libSQL>));
-    assertEquals(problems, [`"client" must be a client of @libsql/client`]);
+    assertEquals(problems, [`"client" must be a client of @libsql/client or of Turso`]);
   }
 });
 

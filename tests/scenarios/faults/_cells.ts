@@ -312,6 +312,8 @@ export const OPERATIONS: readonly Operation[] = [
     retried: false,
     async run(cell) {
       const { clock, manager, trueStore } = cell.bed;
+      // The marks that renewals have left.
+      await trueStore.deleteExpired({ now: clock.time });
       await trueStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
       const seen = await cell.call(() => manager.purge());
       const left = await trueStore.deleteExpired({ now: clock.time });

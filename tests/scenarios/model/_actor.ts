@@ -5,6 +5,7 @@
  */
 
 import {
+  type RequestSession,
   type Session,
   SessionConflictError,
   SessionGoneError,
@@ -13,16 +14,19 @@ import {
   SessionStoreError,
 } from "../../../mod.ts";
 import { stateOf } from "../../../core/session.ts";
-import { publicId } from "../../../core/bytes/token.ts";
+import { hashToken, publicId } from "../../../core/bytes/token.ts";
 import { equal } from "../../assert.ts";
 import { errorText } from "../_secrets.ts";
 import { ActorStore } from "./_actor_store.ts";
 import type { Action, Actor, Fault, Step } from "./_program.ts";
-import { increment, View } from "./_reference.ts";
+import { increment, type Sent, View } from "./_reference.ts";
 import { LATE } from "./_turns.ts";
-import type { Attempt, World } from "./_world.ts";
+import type { Attempt, Jar, World } from "./_world.ts";
 
 type Data = Record<string, unknown>;
+
+/** The cookie's name where the request comes by https. */
+const COOKIE = "__Host-session";
 
 /** Serves requests one after the other, as its program says. */
 export class ActorRun {
@@ -34,6 +38,10 @@ export class ActorRun {
   #controller = new AbortController();
   #attempt: Attempt;
   #serial = 0;
+  /** By nonce. */
+  readonly #sent = new Map<string, Sent>();
+  /** What `onError` was told last. */
+  #told: unknown;
 
   constructor(world: World, program: Actor, number: number) {
     this.#world = world;
@@ -54,18 +62,24 @@ export class ActorRun {
         this.#attempt.inDoubt = false;
         if (this.#attempt.view && !primary) world.fail("a commit reads what may lag behind its own write");
       },
-      writes: () => {
+      stale: (token, now) => world.stale(token, now),
+      writes: (nonce, from) => {
         if (this.#attempt.inDoubt) world.fail("a write of unknown fate is followed by another");
+        return this.#sentFor(nonce, from);
       },
       doubts: () => {
         this.#attempt.inDoubt = true;
       },
       witness: () => {
         const attempt = this.#attempt;
-        return (effect) => world.witness(attempt, effect);
+        return (effect, sent) => world.witness(attempt, effect, sent);
       },
     });
-    this.#manager = sessions<Data>({ store, ...world.options() });
+    this.#manager = sessions<Data>({
+      store,
+      ...world.options(),
+      onError: (error) => void (this.#told = error),
+    });
   }
 
   async run(): Promise<void> {
@@ -90,7 +104,8 @@ export class ActorRun {
         });
       case "request": {
         const jar = world.jars[action.slot]!;
-        const cookie = action.cookie === "none" ? undefined : action.cookie === "first" ? jar[0] : jar.at(-1);
+        const { tokens, current } = jar;
+        const cookie = action.cookie === "none" ? undefined : action.cookie === "first" ? tokens[0] : current;
         return await this.#request(cookie, jar, action.steps);
       }
       case "destroyAll":
@@ -106,24 +121,68 @@ export class ActorRun {
     }
   }
 
-  async #request(cookie: string | undefined, jar: string[], steps: Step[]): Promise<void> {
-    const loaded = await this.#load(cookie);
+  async #request(cookie: string | undefined, jar: Jar, steps: Step[]): Promise<void> {
+    const headers: Record<string, string> = cookie === undefined ? {} : { Cookie: `${COOKIE}=${cookie}` };
+    const request = new Request("https://example.com/", { headers });
+    const lifecycle = this.#manager.begin(request, { signal: this.#signal });
+    const loaded = await this.#load(cookie, () => lifecycle.session());
     if (loaded === undefined) return;
     const { session, view } = loaded;
-    for (const step of steps) {
-      const going = await this.#step(session, view, step, jar);
-      if (!going) return;
-    }
-    await this.#commit(session, view, jar);
+    for (const step of steps) await this.#step(session, view, step);
+    // A request that logs out may displace a login's cookie, as one that logs in itself.
+    const isLogin = steps.some((step) => step.do === "renew" || step.do === "destroy");
+    await this.#finish(lifecycle, session, view, jar, cookie, isLogin);
   }
 
-  async #load(cookie: string | undefined): Promise<{ session: Session<Data>; view: View } | undefined> {
+  /** The response: its cookie goes into the browser's jar. */
+  async #finish(
+    lifecycle: RequestSession<Data>,
+    session: Session<Data>,
+    view: View,
+    jar: Jar,
+    cookie: string | undefined,
+    isLogin: boolean,
+  ): Promise<void> {
     const world = this.#world;
-    const signal = this.#signal;
-    const { attempt, reply: session } = await this.#attempting(
-      "load",
-      () => this.#manager.load(cookie, { signal }),
+    let setCookies: string[] = [];
+    await this.#saving(
+      "finish",
+      session,
+      view,
+      view.changed || view.asked || view.pending !== undefined,
+      async () => {
+        this.#told = undefined;
+        const response = await lifecycle.finish(new Response("ok"));
+        setCookies = response.headers.getSetCookie();
+        // An error is told once, and a doubt that stays has the same one.
+        if (response.status !== 200) throw this.#told ?? view.error;
+      },
     );
+    if (setCookies.length > 1) world.fail("a response sets two cookies");
+    const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
+    if (value === undefined) return;
+    this.#compareCookie(jar, cookie, value, isLogin);
+    jar.current = value === "" ? undefined : value;
+    jar.loginFrom = isLogin && value !== "" ? cookie : undefined;
+    if (value !== "") jar.tokens.push(value);
+  }
+
+  /** The cookie of a login stays whatever is answered to requests that were sent before it. */
+  #compareCookie(jar: Jar, cookie: string | undefined, value: string, isLogin: boolean): void {
+    const { reference, now } = this.#world;
+    if (isLogin || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
+    // A new deadline, of a commit that came before the login, goes out with the token that it was sent with. Where the
+    // mark is gone nothing tells of the login.
+    if (value === cookie || value === "" || !reference.liveMark(hashToken(cookie), now)) return;
+    if (reference.live(hashToken(jar.current), now)) this.#world.fail("the cookie of a login is displaced");
+  }
+
+  async #load(
+    cookie: string | undefined,
+    load: () => Promise<Session<Data>>,
+  ): Promise<{ session: Session<Data>; view: View } | undefined> {
+    const world = this.#world;
+    const { attempt, reply: session } = await this.#attempting("load", load);
     if (session === undefined) {
       const final = attempt.faults.some((fault) => fault === "refused" || fault === "aborted");
       if (!final && attempt.faults.length < 3) world.fail(`load gave up after ${attempt.faults}`);
@@ -132,6 +191,8 @@ export class ActorRun {
     const view = new View(world.now);
     // Read after the session is given out: nothing can have happened in between.
     if (attempt.found !== undefined) view.show(attempt.found);
+    else if (attempt.foundMark) view.gone = "renewed";
+    else if (cookie !== undefined) view.offered = hashToken(cookie);
     if ((session.token === undefined) !== (attempt.found === undefined)) {
       world.fail(
         `load gives ${session.token === undefined ? "no session for a live" : "a session for a dead"} token`,
@@ -142,129 +203,248 @@ export class ActorRun {
     return { session, view };
   }
 
-  /** Does one step; `false` where the request cannot go on. */
-  async #step(session: Session<Data>, view: View, step: Step, jar: string[]): Promise<boolean> {
+  async #step(session: Session<Data>, view: View, step: Step): Promise<void> {
     const world = this.#world;
     const value = `${this.#number}.${++this.#serial}`;
     switch (step.do) {
       case "put":
         session.put(step.key, value);
         view.put(step.key, value);
-        return true;
+        return;
       case "remove":
         session.remove(step.key);
         view.remove(step.key);
-        return true;
+        return;
       case "pop":
         if (session.pop(step.key) !== view.values.get(step.key)) world.fail("pop gives another value");
         view.remove(step.key);
-        return true;
+        return;
       case "update":
         session.update(step.key, increment);
         view.update(step.key);
-        return true;
+        return;
       case "edit": {
         const list = session.get("list");
         if (Array.isArray(list)) list.push(value);
         else session.put("list", [value]);
         view.put("list", [...(view.values.get("list") as string[] | undefined ?? []), value]);
-        return true;
+        return;
       }
       case "clear":
         session.clear();
         view.clear();
-        return true;
+        return;
       case "renew":
         session.renewToken();
         view.renewToken(world.now);
-        return true;
+        return;
       case "subject": {
         const subject = step.subject === null ? undefined : world.subject(step.subject);
         session.subject = subject;
         view.setSubject(subject);
-        return true;
+        return;
       }
       case "deadline":
         session.setDeadline(world.now + step.ms);
         view.setDeadline(world.now + step.ms);
-        return true;
+        return;
       case "merge":
-        return await this.#merge(session, view, world.jars[step.slot]!.at(-1));
+        return await this.#merge(session, view, world.jars[step.slot]!.current);
       case "commit":
-        return await this.#commit(session, view, jar);
+        return await this.#commit(session, view);
       case "destroy":
         return await this.#destroy(session, view);
     }
   }
 
-  async #merge(session: Session<Data>, view: View, other: string | undefined): Promise<boolean> {
-    if (other === undefined) return true;
+  async #merge(session: Session<Data>, view: View, other: string | undefined): Promise<void> {
+    if (other === undefined) return;
     const { attempt, done } = await this.#attempting("merge", () => session.mergeSession(other));
     if (done && attempt.found !== undefined) view.merge(attempt.found);
-    return done;
   }
 
-  async #commit(session: Session<Data>, view: View, jar: string[]): Promise<boolean> {
+  async #commit(session: Session<Data>, view: View): Promise<void> {
+    const isNew = view.token === undefined && !stateOf(session).ended;
+    const writes = isNew || view.changed || view.asked || view.pending !== undefined;
+    const result = await this.#saving("commit", session, view, writes, () => session.commit());
+    if (result === undefined || session.token === undefined) return;
+    if (result.token !== session.token) this.#world.fail("commit gives another token than the session");
+  }
+
+  /** Waits for a save, and compares what the request sees afterwards. */
+  async #saving<T>(
+    what: string,
+    session: Session<Data>,
+    view: View,
+    writes: boolean,
+    save: () => Promise<T>,
+  ): Promise<T | undefined> {
     const world = this.#world;
-    const writes = view.token === undefined || view.changed;
-    const frozen = {
-      ...structuredClone({ values: view.values, deadline: view.deadline, subject: view.subject }),
-      token: view.token,
-      changes: [...view.changes],
-      renew: view.renew,
-      merged: new Set(view.merged),
-    };
-    const { attempt, reply, error } = await this.#attempting("commit", () => session.commit(), frozen);
-    if (reply === undefined) {
-      if (!writes) world.fail("a commit without a change failed");
-      // What was certainly not saved is still there, to be saved with what follows.
-      return error instanceof SessionStoreError && !error.ambiguous;
+    const { pending } = view;
+    const { attempt, done, reply, error } = await this.#attempting(what, save, view);
+    if (!done) {
+      if (!writes) world.fail(`a ${what} without a change failed`);
+      this.#keepChanges(attempt, session, view, error);
+      return undefined;
     }
-    if (writes !== attempt.saved > 0) {
-      world.fail(`commit was acknowledged, and saved ${attempt.saved} times`);
+    if (!writes) return reply;
+    const { sent = pending } = attempt;
+    const result = sent?.results.get(stateOf(session).row?.token ?? "");
+    const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
+    if (result === undefined || !isSettled || (view.changed && attempt.sent === undefined)) {
+      world.fail(`${what} was acknowledged, and not everything was saved`);
+      return reply;
     }
-    for (const token of frozen.merged) {
+    for (const token of view.merged) {
       if (world.reference.rows.has(token)) world.fail("a merged session is still there");
     }
-    if (!writes) return true;
-    const result = attempt.results.get(stateOf(session).row?.token ?? "");
-    if (result === undefined) {
-      world.fail("commit was acknowledged, and saved nothing");
-      return false;
-    }
-    view.show(result);
-    Object.assign(view, { changes: [], renew: false });
+    Object.assign(view, {
+      changes: [],
+      renew: false,
+      asked: false,
+      pending: undefined,
+      offered: undefined,
+      gone: undefined,
+    });
     view.merged.clear();
-    if (session.token !== undefined) {
-      if (reply.token !== session.token) world.fail("commit gives another token than the session");
-      jar.push(reply.token);
-    }
+    view.show(result);
     this.#compareView(session, view);
-    return true;
+    return reply;
   }
 
-  async #destroy(session: Session<Data>, view: View): Promise<boolean> {
+  /** What a failed save leaves to the next one, and what it has left behind. */
+  #keepChanges(attempt: Attempt, session: Session<Data>, view: View, error: unknown): void {
     const world = this.#world;
-    const { token } = view;
+    const state = stateOf(session);
+    const { sent } = attempt;
+    const { pending } = view;
+    // A creation is made anew with all that was changed since.
+    const isFolded = sent?.from === undefined && sent !== undefined;
+    view.asked = true;
+    view.error = error;
+    if (error instanceof SessionGoneError) {
+      view.gone = state.gone;
+      if (state.gone === undefined) world.fail("a session that is gone may come back");
+    }
+    if (state.pending === undefined) {
+      if (sent?.saved === 0 && !sent.failed && !view.gone && isAmbiguous(error)) {
+        world.fail("a write of unknown fate is forgotten");
+      }
+      if (pending !== undefined && pending.saved > 0) {
+        const last = pending.results.values().toArray().at(-1)!;
+        view.rebase(last);
+      } else if (pending !== undefined) {
+        if (!isFolded && !view.gone) world.fail("a write of unknown fate is forgotten");
+        view.changes = [...pending.changes, ...view.changes];
+        view.renew ||= pending.renew;
+        view.pending = undefined;
+      }
+      if (sent !== undefined && sent.saved > 0 && !view.gone) {
+        // What failed came after it: a session that was merged into it could not be deleted.
+        view.changes = [];
+        view.renew = false;
+        const result = sent.results.get(state.row?.token ?? "");
+        if (result !== undefined) view.show(result);
+      }
+      return;
+    }
+    const open = this.#sent.get(state.pending.nonce);
+    if (open === undefined) return world.fail("a write is in doubt that nobody has sent");
+    if (sent === undefined) return;
+    if (pending !== undefined && open !== pending && !isFolded) {
+      if (pending.saved === 0) world.fail("a write of unknown fate is passed over");
+    }
+    // Of one that was made anew, and refused, the earlier attempt is still in doubt, with all changes.
+    if (open !== sent) open.changes = sent.changes;
+    view.pending = open;
+    view.changes = [];
+    view.renew = false;
+  }
+
+  /** Which of the request's writes it is that the store is asked for. */
+  #sentFor(nonce: string, from: string | undefined): Sent | undefined {
+    const world = this.#world;
+    const attempt = this.#attempt;
+    const { view } = attempt;
+    const known = this.#sent.get(nonce);
+    if (known !== undefined || view === undefined) return known;
+    const earlier = attempt.sent;
+    if (earlier === undefined || (earlier.from === undefined) !== (from === undefined)) {
+      if (earlier !== undefined && earlier.saved > 0) world.fail("a session is made anew that was saved");
+      attempt.sent = this.#newSent(view, from);
+    }
+    this.#sent.set(nonce, attempt.sent!);
+    return attempt.sent;
+  }
+
+  #newSent(view: View, from: string | undefined): Sent {
+    const world = this.#world;
+    const { pending, gone } = view;
+    const isSettled = pending !== undefined && pending.from !== undefined && pending.saved > 0;
+    const settled = isSettled ? pending.results.values().toArray().at(-1) : undefined;
+    if (from !== undefined) {
+      const own = [view.token, view.offered, ...pending?.results.keys() ?? []];
+      if (!own.includes(from)) world.fail("another session is written");
+      if (pending?.saved === 0) world.fail("a write of unknown fate is passed over");
+      if (gone !== undefined) world.fail("a session that is gone is written");
+    }
+    const isFolded = from === undefined && !isSettled && pending !== undefined;
+    const changes = isFolded ? [...pending.changes, ...view.changes] : [...view.changes];
+    const renew = view.renew || (isFolded && pending.renew);
+    if (from === undefined) {
+      const isOthers = view.token !== undefined || gone !== undefined || (view.offered !== undefined &&
+        world.reference.liveMark(view.offered, world.now) !== undefined);
+      if (gone === "ended" || (isOthers && !renew)) {
+        world.fail("a session is made in place of one that is gone");
+      }
+      if (view.offered !== undefined && world.reference.live(view.offered, world.now)) {
+        world.fail("a session is made in place of a live one");
+      }
+    }
+    const contents = view.contents(changes, settled);
+    return {
+      from,
+      changes,
+      contents,
+      renew,
+      started: world.now,
+      saved: 0,
+      failed: false,
+      results: new Map(),
+    };
+  }
+
+  async #destroy(session: Session<Data>, view: View): Promise<void> {
+    const world = this.#world;
+    const tokens = [view.token, view.offered, ...view.pending?.results.keys() ?? []];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");
       if (others.length === 0) world.fail("a signal kept a logout from being sent");
-      return false;
+      return;
     }
-    if (token !== undefined && world.reference.rows.has(token)) {
-      world.fail("destroy leaves the session there");
+    for (const token of tokens) {
+      if (token !== undefined && world.reference.rows.has(token)) {
+        world.fail("destroy leaves the session there");
+      }
     }
-    Object.assign(view, new View(world.now));
+    Object.assign(view, new View(world.now), {
+      token: undefined,
+      offered: undefined,
+      pending: undefined,
+      gone: undefined,
+      owner: undefined,
+      subject: undefined,
+    });
     view.merged.clear();
-    return true;
   }
 
   async #destroyAll(subject: string, exceptSlot: number | null): Promise<void> {
     const world = this.#world;
     let except: Session<Data> | undefined;
     if (exceptSlot !== null) {
-      const loaded = await this.#load(world.jars[exceptSlot]!.at(-1));
+      const cookie = world.jars[exceptSlot]!.current;
+      const loaded = await this.#load(cookie, () => this.#manager.load(cookie, { signal: this.#signal }));
       if (loaded === undefined) return;
       except = loaded.session;
     }
@@ -313,7 +493,7 @@ export class ActorRun {
         this.#compareView(session, view);
         session.update("n", increment);
         view.update("n");
-        await this.#commit(session, view, []);
+        await this.#commit(session, view);
         this.#attempt = listing;
       }
     });
@@ -330,21 +510,19 @@ export class ActorRun {
     this.#world.fail(`a request sees ${JSON.stringify(shown)} in place of ${JSON.stringify(expected)}`);
   }
 
-  #begin(what: string, view?: Attempt["view"]): Attempt {
+  #begin(what: string, view?: View): Attempt {
     const started = this.#world.now;
     what = `${this.#number} ${what}`;
     return {
       what,
       started,
       view,
-      saved: 0,
       deletions: 0,
       ended: 0,
-      failed: false,
       faults: [],
-      inDoubt: false,
+      inDoubt: view?.pending !== undefined,
+      foundMark: false,
       missed: false,
-      results: new Map(),
       listed: [],
     };
   }
@@ -353,7 +531,7 @@ export class ActorRun {
   async #attempting<T>(
     what: string,
     call: () => Promise<T>,
-    view?: Attempt["view"],
+    view?: View,
   ): Promise<{ attempt: Attempt; done: boolean; reply?: T; error?: unknown }> {
     const attempt = this.#attempt = this.#begin(what, view);
     this.#world.trace.push(attempt.what);
@@ -374,16 +552,26 @@ export class ActorRun {
     for (const secret of world.secrets()) {
       if (text.includes(secret)) world.fail(`an error shows a token: ${text}`);
     }
+    const { view, sent } = attempt;
     if (error instanceof SessionGoneError) {
-      const token = attempt.view?.token;
-      if (token === undefined || (world.reference.live(token, world.now) && !attempt.missed)) {
-        world.fail("a live session is said to be gone");
+      const tokens = [
+        view?.token,
+        view?.offered,
+        ...view?.pending?.results.keys() ?? [],
+        ...sent?.results.keys() ?? [],
+      ];
+      for (const token of tokens) {
+        if (token !== undefined && world.reference.live(token, world.now) && !attempt.missed) {
+          world.fail("a live session is said to be gone");
+        }
       }
     } else if (error instanceof SessionConflictError) {
-      if (attempt.view?.token === undefined) world.fail("a new session met a conflict");
+      if (sent?.from === undefined) world.fail("a new session met a conflict");
       this.#compareFailure(attempt, error);
     } else if (error instanceof SessionStoreError) {
-      if (attempt.faults.length === 0 && !this.#signal.aborted) world.fail(`nothing failed but ${error}`);
+      if (attempt.faults.length === 0 && !this.#signal.aborted && view?.pending === undefined) {
+        world.fail(`nothing failed but ${error}`);
+      }
       if (!error.ambiguous) this.#compareFailure(attempt, error);
     } else {
       world.fail(`an error of another kind: ${error instanceof Error ? error.stack : error}`);
@@ -393,12 +581,18 @@ export class ActorRun {
   /** Nothing may come of what has failed for certain. */
   #compareFailure(attempt: Attempt, error: Error): void {
     const world = this.#world;
-    attempt.failed = true;
+    const { sent } = attempt;
+    if (sent !== undefined) sent.failed = true;
     // A new session may have been saved, and have expired before anybody was given its token.
-    const isNew = attempt.view !== undefined && attempt.view.token === undefined;
-    const isLive = [...attempt.results.keys()].some((token) => world.reference.live(token, world.now));
-    if (attempt.saved + attempt.ended > 0 && !(isNew && !isLive)) {
+    const isLive = sent !== undefined &&
+      [...sent.results.keys()].some((token) => world.reference.live(token, world.now));
+    const isNew = sent !== undefined && sent.from === undefined;
+    if ((sent?.saved ?? 0) + attempt.ended > 0 && !(isNew && !isLive)) {
       world.fail(`${attempt.what} failed for certain, and took effect: ${error}`);
     }
   }
+}
+
+function isAmbiguous(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.ambiguous;
 }

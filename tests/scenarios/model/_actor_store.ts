@@ -14,12 +14,14 @@ import type {
   TimedOptions,
   WriteOptions,
 } from "../../../mod.ts";
+import { jsonCodec } from "../../../mod.ts";
 import type { FullStore } from "../../backends.ts";
 import type { Fault } from "./_program.ts";
+import type { Sent } from "./_reference.ts";
 
 /** A store call as it takes effect, with its reply. */
 export type Effect =
-  | { method: "find"; token: string }
+  | { method: "find"; token: string; stale: boolean }
   | { method: "create"; token: string; done: boolean }
   | { method: "update"; token: string; next: string; now: number; done: boolean }
   | { method: "touch"; token: string; now: number }
@@ -29,7 +31,7 @@ export type Effect =
   | { method: "list"; subject?: string };
 
 /** Told of each effect, before anybody else has a turn. */
-export type Witness = (effect: Effect) => Promise<void>;
+export type Witness = (effect: Effect, sent?: Sent) => Promise<void>;
 
 /** What the store needs of its actor. */
 export interface Surroundings {
@@ -43,8 +45,10 @@ export interface Surroundings {
   abort(): void;
   /** A row is about to be read, perhaps in a way that cannot miss the last write. */
   reads(primary: boolean): void;
-  /** A row is about to be written. */
-  writes(): void;
+  /** A row is about to be written: which of its request's writes that is, known by its nonce. */
+  writes(nonce: string, from: string | undefined): Sent | undefined;
+  /** What a replica that lacks the last write of a row answers. */
+  stale(token: string, now: number): StoredSession | undefined;
   /** The fate of a row that was being written is open. */
   doubts(): void;
   /** Who is to be told of what the actor does now. */
@@ -70,20 +74,26 @@ export class ActorStore implements FullStore {
   }
 
   find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
-    this.#actor.reads(options.primary ?? false);
-    return this.#read("find", () => this.#store.find(token, options), { method: "find", token });
+    const { primary = false, now } = options;
+    this.#actor.reads(primary);
+    const stale = primary ? undefined : () => this.#actor.stale(token, now);
+    const send = () => this.#store.find(token, options);
+    return this.#read("find", send, { method: "find", token, stale: false }, stale);
   }
 
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     const send = () => this.#store.create(token, data, expiry, options);
-    return this.#writeRow("create", send, (done) => ({ method: "create", token, done }));
+    const sent = this.#actor.writes(nonceOf(data), undefined);
+    return this.#writeRow("create", sent, send, (done) => ({ method: "create", token, done }));
   }
 
   update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const { now } = options;
     const send = () => this.#store.update(token, expected, next, options);
+    const sent = this.#actor.writes(nonceOf(next.data), token);
     return this.#writeRow(
       "update",
+      sent,
       send,
       (done) => ({ method: "update", token, next: next.token ?? token, now, done }),
     );
@@ -133,7 +143,12 @@ export class ActorStore implements FullStore {
     yield* await this.#read(operation, () => Array.fromAsync(send()), effect);
   }
 
-  #read<T>(operation: StoreOperation, send: () => Promise<T>, effect: Effect): Promise<T> {
+  #read<T>(
+    operation: StoreOperation,
+    send: () => Promise<T>,
+    effect: Effect,
+    stale?: () => T,
+  ): Promise<T> {
     const witness = this.#actor.witness();
     const fault = this.#actor.nextFault();
     return this.#actor.turn(label(operation, fault), async () => {
@@ -141,6 +156,10 @@ export class ActorStore implements FullStore {
       const failure = FAILURES[fault];
       if (failure !== undefined) throw new SessionStoreError(operation, { ...failure, ambiguous: false });
       if (fault === "aborted") this.#actor.abort();
+      if (fault === "stale" && stale !== undefined && effect.method === "find") {
+        await witness({ ...effect, stale: true });
+        return stale();
+      }
       const reply = await send();
       await witness(effect);
       return reply;
@@ -149,23 +168,28 @@ export class ActorStore implements FullStore {
 
   async #writeRow(
     operation: StoreOperation,
+    sent: Sent | undefined,
     send: () => Promise<boolean>,
     effect: (done: boolean) => Effect,
   ): Promise<boolean> {
-    this.#actor.writes();
     try {
-      return await this.#write(operation, send, effect);
+      return await this.#write(operation, send, effect, sent);
     } catch (error) {
       if (!(error instanceof SessionStoreError) || error.ambiguous) this.#actor.doubts();
       throw error;
     }
   }
 
-  #write<T>(operation: StoreOperation, send: () => Promise<T>, effect: (reply: T) => Effect): Promise<T> {
+  #write<T>(
+    operation: StoreOperation,
+    send: () => Promise<T>,
+    effect: (reply: T) => Effect,
+    sent?: Sent,
+  ): Promise<T> {
     const witness = this.#actor.witness();
     const deliver = async () => {
       const reply = await send();
-      await witness(effect(reply));
+      await witness(effect(reply), sent);
       return reply;
     };
     let fault = this.#actor.nextFault();
@@ -181,6 +205,11 @@ export class ActorStore implements FullStore {
       return await deliver();
     });
   }
+}
+
+/** The nonce of the write that made these bytes. */
+function nonceOf(data: Uint8Array): string {
+  return String((jsonCodec.decode(data).values.__nonces as string[]).at(-1));
 }
 
 function label(operation: StoreOperation, fault: Fault): string {

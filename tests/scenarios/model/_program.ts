@@ -37,8 +37,18 @@ export type Action =
  *   nothing.
  * - `lost`: applied, and the reply lost. `late`: given up, and applied at some later time. `twice`: delivered twice.
  * - `aborted`: the caller's signal goes off while the call is under way.
+ * - `stale`: a replica answers a read that need not go to the primary, without the last write of the row.
  */
-export type Fault = "none" | "unsent" | "refused" | "broken" | "lost" | "late" | "twice" | "aborted";
+export type Fault =
+  | "none"
+  | "unsent"
+  | "refused"
+  | "broken"
+  | "lost"
+  | "late"
+  | "twice"
+  | "aborted"
+  | "stale";
 
 export interface Actor {
   actions: Action[];
@@ -93,7 +103,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
         { weight: 8, arbitrary: fc.constant("latest" as const) },
         { weight: 1, arbitrary: fc.constantFrom("first" as const, "none" as const) },
       ),
-      steps: fc.array(step, { maxLength: 4 }),
+      steps: fc.array(step, { maxLength: 6 }),
     }),
   },
   {
@@ -133,6 +143,7 @@ export const faultIn = (percent: number): fc.Arbitrary<Fault> =>
         "late" as const,
         "twice" as const,
         "aborted" as const,
+        "stale" as const,
       ),
     },
   );

@@ -9,7 +9,7 @@ import { LIFETIME } from "./_program.ts";
 export type Values = Map<string, unknown>;
 
 /** An instruction, so that it can be done again on what another actor left behind. */
-type Change = (session: Contents) => void;
+export type Change = (session: Contents) => void;
 
 /** What a session holds. */
 export interface Contents {
@@ -25,6 +25,29 @@ export interface Row extends Contents {
   expiry: number;
 }
 
+/** What a renewal leaves under the old token. */
+export interface Mark {
+  readonly deadline: number;
+  expiry: number;
+}
+
+/** One write of a request, however often it is sent. */
+export interface Sent {
+  /** What the session was found under; `undefined` for a new one. */
+  readonly from: string | undefined;
+  changes: readonly Change[];
+  /** What a new session holds. */
+  readonly contents: Contents;
+  readonly renew: boolean;
+  readonly started: number;
+  /** How often it took effect. */
+  saved: number;
+  /** Whether a reply said that nothing was written, and nothing will be. */
+  failed: boolean;
+  /** The session as it left it, by token: of a new one there may be several, of which one is given out. */
+  readonly results: Map<string, Row>;
+}
+
 /** What one request sees of a session and has done to it since its last commit. */
 export class View implements Contents {
   values: Values = new Map();
@@ -35,6 +58,18 @@ export class View implements Contents {
   changes: Change[] = [];
   renew = false;
   readonly merged = new Set<string>();
+  /** The cookie of the request, where no session was found under it. */
+  offered: string | undefined;
+  /** A write that may have happened, with changes that came before those above. */
+  pending: Sent | undefined;
+  /** How it went away, once the request was told. */
+  gone: "ended" | "renewed" | undefined;
+  /** Whether a commit was asked for, of a session without a change, and failed. */
+  asked = false;
+  /** Why the last save failed. */
+  error: unknown;
+  /** Whose it was when it was last read or saved. */
+  owner: string | undefined;
 
   constructor(now: number) {
     this.deadline = now + LIFETIME;
@@ -44,6 +79,25 @@ export class View implements Contents {
   show(row: Row): void {
     Object.assign(this, copyOf(row));
     this.token = row.token;
+    this.owner = row.subject;
+  }
+
+  /** An earlier write is known to have happened: what was changed since goes on top of what it left. */
+  rebase(row: Row): void {
+    this.show(row);
+    for (const change of this.changes) change(this);
+    this.pending = undefined;
+  }
+
+  /** What a new session holds that is made in its place: of what was read only what was nobody's. */
+  contents(changes: readonly Change[], settled: Row | undefined): Contents {
+    const owner = settled === undefined ? this.owner : settled.subject;
+    if (this.token === undefined || (owner === undefined && settled === undefined)) return copyOf(this);
+    const contents: Contents = owner === undefined
+      ? copyOf(settled!)
+      : { values: new Map(), deadline: this.deadline, subject: undefined };
+    for (const change of changes) change(contents);
+    return contents;
   }
 
   get changed(): boolean {
@@ -105,6 +159,7 @@ export class Violation extends Error {
 /** Every session that there is. */
 export class Reference {
   readonly rows = new Map<string, Row>();
+  readonly marks = new Map<string, Mark>();
   /** Tokens that ended, in whatever way. */
   readonly dead = new Set<string>();
   #count = 0;
@@ -139,6 +194,7 @@ export class Reference {
         throw new Violation(`${name(next)} was given out twice`);
       }
       this.end(token);
+      this.marks.set(token, { deadline: 0, expiry: 0 });
       row.token = next;
       this.rows.set(next, row);
     }
@@ -147,7 +203,13 @@ export class Reference {
 
   end(token: string): boolean {
     this.dead.add(token);
-    return this.rows.delete(token);
+    return this.rows.delete(token) || this.marks.delete(token);
+  }
+
+  /** The mark under a token, where it still counts. */
+  liveMark(token: string, now: number): Mark | undefined {
+    const mark = this.marks.get(token);
+    return mark !== undefined && now < Math.min(mark.deadline, mark.expiry) ? mark : undefined;
   }
 
   endAllOf(subject: string, except: string | undefined): number {
@@ -157,8 +219,8 @@ export class Reference {
   }
 
   purge(now: number): number {
-    const expired = [...this.rows.values()].filter(({ expiry }) => expiry <= now);
-    for (const { token } of expired) this.end(token);
+    const expired = [...this.rows, ...this.marks].filter(([, { expiry }]) => expiry <= now);
+    for (const [token] of expired) this.end(token);
     return expired.length;
   }
 }
@@ -168,6 +230,6 @@ export function name(token: string): string {
   return `session ${token.slice(0, 6)}`;
 }
 
-function copyOf({ values, deadline, subject }: Contents): Contents {
+export function copyOf({ values, deadline, subject }: Contents): Contents {
   return { values: structuredClone(values), deadline, subject };
 }

@@ -3,40 +3,57 @@
  * @module
  */
 
-import { jsonCodec, sessions } from "../../../mod.ts";
+import { jsonCodec, sessions, type StoredSession } from "../../../mod.ts";
 import { hashToken } from "../../../core/bytes/token.ts";
 import { equal } from "../../assert.ts";
 import type { FullStore } from "../../backends.ts";
 import type { Effect } from "./_actor_store.ts";
 import { type Fault, IDLE_TIMEOUT, LIFETIME, type Program, SLOTS } from "./_program.ts";
-import { type Contents, name, Reference, type Row, type View, Violation } from "./_reference.ts";
+import { name, Reference, type Row, type Sent, type View, Violation } from "./_reference.ts";
 import type { Turns } from "./_turns.ts";
+
+/** How long a mark stays, in milliseconds. */
+const MARK_LIFETIME = 60_000;
 
 /** What an actor waits for now, and what became of it so far. */
 export interface Attempt {
   readonly what: string;
   readonly started: number;
-  /** What it means to save. */
-  readonly view?: Readonly<Pick<View, "token" | "changes" | "renew" | "merged"> & Contents>;
-  /** How often it saved a session. */
-  saved: number;
+  /** The session that it means to save, with what it holds now. */
+  readonly view?: View;
+  /** The write of the changes that were made last. */
+  sent?: Sent;
   /** How many deletions of it arrived. */
   deletions: number;
   /** How many sessions it ended. */
   ended: number;
-  /** Whether a reply said that nothing was written, and nothing will be. */
-  failed: boolean;
   readonly faults: Fault[];
   /** Whether a row must be read before it is written again. */
   inDoubt: boolean;
   /** The live session that the last read met, as it was then. */
   found?: Row;
+  /** Whether the last read met a mark. */
+  foundMark: boolean;
   /** Whether a read met none where its session should be: a touch that was under way may make it live on. */
   missed: boolean;
   /** The live sessions that the last listing met. */
   listed: Row[];
-  /** By token, the session as this attempt left it: of a new one there may be several, of which one is given out. */
-  readonly results: Map<string, Row>;
+}
+
+/** What a browser keeps. */
+export interface Jar {
+  /** Every token that it was given. */
+  readonly tokens: string[];
+  /** The token in its cookie. */
+  current?: string;
+  /** Where the cookie came with a login: what that one was sent with. */
+  loginFrom?: string;
+}
+
+/** What the store held under a token after one of its writes. */
+interface Version {
+  stored: StoredSession | undefined;
+  row: Row | undefined;
 }
 
 /** A world in which a program runs: a clock, cookies, a store and what should be in it. */
@@ -46,7 +63,8 @@ export class World {
   readonly turns: Turns;
   readonly store: FullStore;
   /** Tokens that browsers were given. */
-  readonly jars: string[][] = Array.from({ length: SLOTS }, () => []);
+  readonly jars: Jar[] = Array.from({ length: SLOTS }, () => ({ tokens: [] }));
+  readonly #history = new Map<string, Version[]>();
   readonly late: Promise<unknown>[] = [];
   readonly trace: string[] = [];
   violation: Violation | undefined;
@@ -67,31 +85,64 @@ export class World {
 
   /** Tokens, and what the store has in their place. */
   secrets(): string[] {
-    return [...this.jars.flat(), ...this.reference.rows.keys()];
+    return [...this.jars.flatMap(({ tokens }) => tokens), ...this.reference.rows.keys()];
   }
 
   fail(message: string): void {
     this.violation ??= new Violation(message);
   }
 
+  /** What a replica answers that lacks the last write of a row. */
+  stale(token: string, now: number): StoredSession | undefined {
+    const stored = this.#history.get(token)?.at(-2)?.stored;
+    return stored !== undefined && now < stored.expiry
+      ? { data: new Uint8Array(stored.data), expiry: stored.expiry }
+      : undefined;
+  }
+
   /** Compares what an effect should have done with what it did. */
-  async witness(attempt: Attempt, effect: Effect): Promise<void> {
+  async witness(attempt: Attempt, effect: Effect, sent?: Sent): Promise<void> {
     this.trace.push(`  ${attempt.what}: ${JSON.stringify(effect)}`);
+    const before = new Set([...this.reference.rows.keys(), ...this.reference.marks.keys()]);
     try {
-      await this.#compare(attempt, effect);
+      await this.#compare(attempt, effect, sent);
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
       this.fail(error.message);
     }
+    await this.#remember(effect, before);
   }
 
-  async #compare(attempt: Attempt, effect: Effect): Promise<void> {
+  async #remember(effect: Effect, before: Set<string>): Promise<void> {
+    const { rows, marks } = this.reference;
+    const touched = new Set([...before].filter((token) => !rows.has(token) && !marks.has(token)));
+    if (effect.method === "update") touched.add(effect.next);
+    if (effect.method === "create" || effect.method === "update" || effect.method === "touch") {
+      touched.add(effect.token);
+    }
+    for (const token of touched) {
+      const stored = await this.store.find(token, { now: 0 });
+      const versions = this.#history.get(token) ?? [];
+      versions.push({ stored, row: structuredClone(rows.get(token)) });
+      this.#history.set(token, versions);
+    }
+  }
+
+  async #compare(attempt: Attempt, effect: Effect, sent: Sent | undefined): Promise<void> {
     const { reference } = this;
     switch (effect.method) {
       case "find": {
+        if (effect.stale) {
+          const row = this.#history.get(effect.token)?.at(-2)?.row;
+          const isLive = row !== undefined && this.now < Math.min(row.deadline, row.expiry);
+          attempt.found = isLive ? structuredClone(row) : undefined;
+          attempt.foundMark = false;
+          return;
+        }
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
-        if (row === undefined && effect.token === attempt.view?.token) attempt.missed = true;
+        attempt.foundMark = reference.liveMark(effect.token, this.now) !== undefined;
+        if (row === undefined) attempt.missed = true;
         return;
       }
       case "list": {
@@ -103,26 +154,28 @@ export class World {
       }
       case "create": {
         if (!effect.done) return;
-        const row = reference.create(effect.token, this.#saved(attempt), 0);
-        return await this.#compareRow(attempt, row);
+        const { contents } = this.#saved(attempt, sent);
+        const row = reference.create(effect.token, contents, 0);
+        return await this.#compareRow(row, sent);
       }
       case "update": {
         if (!effect.done) return;
-        const { changes, token, renew } = this.#saved(attempt);
-        if (token !== effect.token) throw new Violation(`wrote ${name(effect.token)}, not its own session`);
-        if (renew !== (effect.next !== token)) throw new Violation(`${name(token)}: renewed is not ${renew}`);
+        const { changes, renew } = this.#saved(attempt, sent);
+        if (renew !== (effect.next !== effect.token)) {
+          throw new Violation(`${name(effect.token)}: renewed is not ${renew}`);
+        }
         const row = reference.change(effect.token, effect.next, changes, effect.now);
-        if (renew) await this.#compareAbsent(effect.token);
-        return await this.#compareRow(attempt, row);
+        if (renew) await this.#compareMark(effect.token, effect.now);
+        return await this.#compareRow(row, sent);
       }
       case "touch": {
         const row = reference.rows.get(effect.token);
         if (row === undefined) return await this.#compareAbsent(effect.token);
-        return await this.#compareRow(attempt, row, row.expiry);
+        return await this.#compareRow(row);
       }
       case "delete":
         attempt.deletions++;
-        if (effect.done) attempt.ended++;
+        if (reference.rows.has(effect.token)) attempt.ended++;
         if (reference.end(effect.token) !== effect.done) {
           throw new Violation(`the deletion of ${name(effect.token)} says ${effect.done}`);
         }
@@ -136,21 +189,20 @@ export class World {
     }
   }
 
-  /** What the attempt that a write belongs to was to save. */
-  #saved(attempt: Attempt): NonNullable<Attempt["view"]> {
-    attempt.saved++;
-    if (attempt.view === undefined) throw new Violation(`${attempt.what} wrote a session`);
-    if (attempt.failed) {
-      throw new Violation(`${attempt.what} was saved although that was said to have failed`);
-    }
+  /** The write that took effect. */
+  #saved(attempt: Attempt, sent: Sent | undefined): Sent {
+    if (sent === undefined) throw new Violation(`${attempt.what} wrote a session`);
+    sent.saved++;
+    if (sent.failed) throw new Violation(`${attempt.what} was saved although that was said to have failed`);
     // A new session whose fate was open may have ended before it is written again, or come late under a token that
     // nobody was given. An old one is written once.
-    const renewed = attempt.view.token === undefined && attempt.faults.length > 0;
-    if (attempt.saved > 1 && !renewed) throw new Violation(`${attempt.what} was saved twice`);
-    return attempt.view;
+    const repeated = sent.from === undefined && attempt.faults.length > 0;
+    if (sent.saved > 1 && !repeated) throw new Violation(`${attempt.what} was saved twice`);
+    return sent;
   }
 
-  async #compareRow(attempt: Attempt, row: Row, atLeast?: number): Promise<void> {
+  /** @param sent The write that the row comes from; without one, its expiry can only have moved forward. */
+  async #compareRow(row: Row, sent?: Sent): Promise<void> {
     const stored = await this.store.find(row.token, { now: 0 });
     if (stored === undefined) throw new Violation(`${name(row.token)} is not in the store`);
     const { deadline, values: { __subject, __createdAt, __nonces, ...values } } = jsonCodec.decode(
@@ -167,30 +219,62 @@ export class World {
         `the store has ${JSON.stringify(contents)} in place of ${JSON.stringify(expected)}`,
       );
     }
-    const atMost = Math.min(row.deadline, this.now + this.idleTimeout);
-    const least = Math.min(row.deadline, attempt.started + this.idleTimeout);
-    if (atLeast === undefined ? stored.expiry < least || stored.expiry > atMost : stored.expiry < atLeast) {
+    // A save leaves an expiry alone that is off by less than what a touch moves.
+    const slack = this.idleTimeout === Infinity ? 0 : this.idleTimeout / 10;
+    const atMost = Math.min(row.deadline, this.now + this.idleTimeout) + slack;
+    const least = sent === undefined
+      ? row.expiry
+      : Math.min(row.deadline, sent.started + this.idleTimeout) - slack;
+    if (stored.expiry < least || (sent !== undefined && stored.expiry > atMost)) {
       throw new Violation(`${name(row.token)} expires at ${stored.expiry}, not from ${least} to ${atMost}`);
     }
     row.expiry = stored.expiry;
-    attempt.results.set(row.token, structuredClone(row));
+    sent?.results.set(row.token, structuredClone(row));
+  }
+
+  /** A mark lets nobody in, shows nothing of the session, and ends within its minute. */
+  async #compareMark(token: string, now: number): Promise<void> {
+    const stored = await this.store.find(token, { now: 0 });
+    if (stored === undefined) throw new Violation(`a renewal leaves no mark under ${name(token)}`);
+    const { deadline, values } = jsonCodec.decode(stored.data);
+    if (!equal(Object.keys(values).sort(), ["__nonces", "__renewed"])) {
+      throw new Violation(`a mark holds ${Object.keys(values)}`);
+    }
+    if (Math.max(deadline, stored.expiry) > now + MARK_LIFETIME || stored.expiry < now) {
+      throw new Violation(`a mark ends at ${deadline} and ${stored.expiry}, and it is ${now}`);
+    }
+    this.reference.marks.set(token, { deadline, expiry: stored.expiry });
   }
 
   async #compareAbsent(token: string): Promise<void> {
-    if (await this.store.find(token, { now: 0 })) throw new Violation(`${name(token)} is still in the store`);
+    const stored = await this.store.find(token, { now: 0 });
+    const mark = this.reference.marks.get(token);
+    if (stored === undefined && mark === undefined) return;
+    if (
+      stored === undefined || mark === undefined || jsonCodec.decode(stored.data).values.__renewed !== true
+    ) {
+      throw new Violation(`${name(token)} is ${stored === undefined ? "not" : "still"} in the store`);
+    }
+    // A touch that was on its way when the session was renewed.
+    mark.expiry = stored.expiry;
   }
 
   /** When all is over, exactly what should be there is there, and the browsers get at it. */
   async compareAll(): Promise<void> {
     const rows = await Array.fromAsync(this.store.all({ now: this.now }));
-    const live = [...this.reference.rows.values()].filter(({ expiry }) => this.now < expiry);
-    const tokens = (list: { token: string }[]) => list.map(({ token }) => token).sort();
-    if (!equal(tokens(rows), tokens(live))) this.fail("other sessions are in the store than should be");
+    const { rows: sessionRows, marks } = this.reference;
+    const live = [...sessionRows, ...marks].filter(([, { expiry }]) => this.now < expiry).map(([token]) =>
+      token
+    );
+    if (!equal(rows.map(({ token }) => token).sort(), live.sort())) {
+      this.fail("other sessions are in the store than should be");
+    }
     const manager = sessions({ store: this.store, ...this.options() });
     for (const jar of this.jars) {
       const worked = [];
-      for (const token of new Set(jar)) {
+      for (const token of new Set(jar.tokens)) {
         const session = await manager.load(token);
+        if (session.keys().length > 0 && marks.has(hashToken(token))) this.fail("a mark lets in");
         if (session.token !== undefined) worked.push(this.reference.rows.get(hashToken(token))?.number);
       }
       if (new Set(worked).size < worked.length) this.fail("two tokens of one session work");

@@ -1,0 +1,124 @@
+/**
+ * Sessions in Cloudflare D1, for Workers. The table is that of SCS's `sqlite3store`, which a Go service may share.
+ *
+ * ```ts ignore
+ * // Not run here: it takes a Worker with a D1 database under the name DB.
+ * import { Hono } from "hono";
+ * import { type SessionManager, sessions } from "@x/sessions";
+ * import { D1Store } from "@x/sessions/stores/d1";
+ * import { honoSessions } from "@x/sessions/middleware/hono";
+ *
+ * const app = new Hono<{ Bindings: Env }>()
+ *   .use(honoSessions((c) => sessions<{ visits: number }>({ store: new D1Store(c.env.DB) })))
+ *   .get("/", async (c) => {
+ *     const session = await c.var.session();
+ *     session.update("visits", (visits = 0) => visits + 1);
+ *     return c.text(`${session.get("visits")} visits`);
+ *   });
+ * export default app;
+ * ```
+ *
+ * Make the table by a migration with the statements of `schema()`, or call `createTable()` once.
+ *
+ * @module
+ */
+
+import type { StoreErrorDetails } from "../core/errors.ts";
+import { OptionsReader } from "../core/options/reader.ts";
+import type { SqlStoreOptions } from "./_sql.ts";
+import {
+  type SQLiteDriver,
+  type SQLiteStatement,
+  SQLiteTableStore,
+  type SQLiteValue,
+} from "./_sqlite_store.ts";
+
+export type { SqlStoreOptions } from "./_sql.ts";
+
+/** What goes into a statement. */
+export type D1Value = SQLiteValue;
+
+/** What the store calls of a statement of D1's. */
+export interface D1Statement {
+  /** Sets the parameters. */
+  bind(...values: D1Value[]): D1Statement;
+  /** Runs it. */
+  all(): Promise<D1Result>;
+}
+
+/** What a statement gave. */
+export interface D1Result {
+  /** Its rows, by the names of their columns. */
+  readonly results: readonly object[];
+}
+
+/** What the store calls of a database, and of a session of D1's on it. */
+export interface D1Queryable {
+  /** Makes a statement. */
+  prepare(sql: string): D1Statement;
+  /** Runs statements in one transaction. */
+  batch(statements: D1Statement[]): Promise<D1Result[]>;
+}
+
+/** A D1 database: the binding of a Worker. */
+export interface D1Database extends D1Queryable {
+  /** Begins a session of D1's, which reads its own writes also where replicas lag. */
+  withSession?(constraint: "first-primary" | "first-unconstrained"): D1Queryable;
+}
+
+/** Options of {@linkcode D1Store}. */
+export type D1StoreOptions = SqlStoreOptions;
+
+/**
+ * Keeps sessions in Cloudflare D1. Each call is one statement, and one request to the database.
+ *
+ * With read replication a read may be answered by a replica, though by none that lags behind what this store has
+ * written. After a conflict, and before an unknown token is given up, the primary is asked.
+ */
+export class D1Store extends SQLiteTableStore {
+  /**
+   * Makes a store, and sends nothing yet.
+   *
+   * @param database The D1 binding.
+   * @throws {SessionConfigError} An option is wrong.
+   */
+  constructor(database: D1Database, options: D1StoreOptions = {}) {
+    const reader = new OptionsReader(options);
+    if (typeof database?.prepare !== "function" || typeof database.batch !== "function") {
+      reader.problems.push('"database" must be a D1 database: the binding of a Worker');
+    }
+    super(d1Driver(database), reader);
+  }
+}
+
+function d1Driver(database: D1Database): SQLiteDriver {
+  /** The session of D1's that has seen what this store has written. */
+  let session: D1Queryable | undefined;
+  const prepare = (queryable: D1Queryable, { sql, args }: SQLiteStatement) =>
+    queryable.prepare(sql).bind(...args);
+  return {
+    isLocal: false,
+    classify,
+    async send(statements, kind) {
+      if (kind === "transaction") {
+        session = database.withSession?.("first-primary");
+        const queryable = session ?? database;
+        const results = await queryable.batch(statements.map((statement) => prepare(queryable, statement)));
+        return results.map(toResult);
+      }
+      session ??= database.withSession?.("first-unconstrained");
+      return [toResult(await prepare(session ?? database, statements[0]!).all())];
+    },
+  };
+}
+
+/** What D1 itself says, beside what SQLite says. */
+function classify(error: unknown): StoreErrorDetails | undefined {
+  if (/reset|transient/.test(String((error as { message?: unknown } | null)?.message))) {
+    return { reason: "unreachable", retryable: true, ambiguous: true };
+  }
+}
+
+function toResult({ results }: D1Result): { rows: readonly object[] } {
+  return { rows: results };
+}

@@ -1,0 +1,183 @@
+/**
+ * Sessions in a keyspace of PlanetScale that is sharded by `token`, where Vitess refuses to change a token in place.
+ * Everywhere else `./stores/planetscale` has a simpler store.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Client } from "@planetscale/database";
+ * import { sessions } from "@x/sessions";
+ * import { fetchWithTimeout, ShardedPlanetScaleStore } from "@x/sessions/stores/planetscale-sharded";
+ *
+ * const client = new Client({ url: "mysql://user:password@host/", fetch: fetchWithTimeout(2_000) });
+ * const manager = sessions({ store: new ShardedPlanetScaleStore(client) });
+ * assertEquals((await manager.load()).status, "unmodified"); // nothing was asked of the database
+ * ```
+ *
+ * @module
+ */
+
+import { SessionStoreError } from "../core/errors.ts";
+import { inDoubt } from "../core/store/failure.ts";
+import type {
+  DeleteExpiredOptions,
+  FindOptions,
+  NextRow,
+  StoredRow,
+  StoredSession,
+  StoreOptions,
+  TimedOptions,
+} from "../core/store.ts";
+import { isAscii, MOST_PASSES, MySQLTable, toBytes, toDateTime, TOKEN_IS } from "./_mysql_table.ts";
+import { hasMoved, MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
+import { batchSize } from "./_sql.ts";
+import { type PlanetScaleClient, PlanetScaleStore, type PlanetScaleStoreOptions } from "./planetscale.ts";
+
+export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
+export type {
+  PlanetScaleClient,
+  PlanetScaleExecuteOptions,
+  PlanetScaleResult,
+  PlanetScaleStoreOptions,
+  PlanetScaleValue,
+  SqlStoreOptions,
+} from "./planetscale.ts";
+
+/** Whether a row is what a renewal has left under the old token. */
+const HAS_MOVED = `LEFT(data, ${MOVED_TAG.length}) = ?`;
+
+/**
+ * A {@linkcode PlanetScaleStore} whose renewals cross from shard to shard.
+ *
+ * A renewal is four statements, or five where it names no new expiry or no subject. One of them is the
+ * moment of the switch: whatever fails in between, exactly one of the two tokens works. A purge is two statements for
+ * each batch, and `deleteBySubject` two, or four within the lifetime of a mark after a renewal.
+ */
+export class ShardedPlanetScaleStore extends PlanetScaleStore {
+  readonly #table: MySQLTable;
+  readonly #renewal: ShardedRenewal;
+
+  /**
+   * @param client A `Client` of `@planetscale/database`, 1.20.2 or later.
+   * @throws {SessionConfigError} An option is wrong.
+   */
+  constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
+    super(client, options);
+    this.#table = new MySQLTable(client, options);
+    this.#renewal = new ShardedRenewal({
+      find: (token, now) => super.find(token, { now, primary: true }),
+      lookAt: (token) => this.#lookAt(token),
+      insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
+      replace: (token, expected, next, now) => super.update(token, expected, next, { now }),
+      remove: async (token, expected) => {
+        await this.#table.delete("update", `${TOKEN_IS} AND data = ?`, [token, token, expected]);
+      },
+    });
+  }
+
+  /** Gives a live row, or the mark that a renewal has left. */
+  override async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    const found = await super.find(token, options);
+    return found && await this.#renewal.resolve({ token, ...found }, options.now);
+  }
+
+  /** Changes a live row that still holds the expected bytes. A mark is left in the same step. */
+  override async update(
+    token: string,
+    expected: Uint8Array,
+    next: NextRow,
+    options: TimedOptions,
+  ): Promise<boolean> {
+    const { token: newToken = token } = next;
+    if (newToken === token) return await super.update(token, expected, next, options);
+    return isAscii(token) &&
+      await this.#renewal.renew(token, expected, { ...next, token: newToken }, options.now);
+  }
+
+  /** Deletes, and tells whether a row went. A mark stays, since the session may still stand on it. */
+  override async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+    if (!isAscii(token)) return false;
+    const args = [token, token, MOVED_TAG];
+    return await this.#table.delete("delete", `${TOKEN_IS} AND NOT ${HAS_MOVED}`, args) > 0;
+  }
+
+  /** Every live row, in the order of the tokens, page by page. */
+  override async *all(options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
+    for await (const row of super.all(options)) {
+      const found = await this.#renewal.resolve(row, options.now);
+      if (found !== undefined) yield { ...row, ...found };
+    }
+  }
+
+  /**
+   * Deletes expired rows, the longest expired first; never more than 1,000 at once. Vitess would look for the rows of a
+   * `DELETE` with a `LIMIT` and delete them later, whatever has become of them: here the second statement looks again.
+   */
+  override async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
+    const until = toDateTime(options.now - (options.grace ?? 0));
+    const condition = `expiry <= ? ORDER BY expiry LIMIT ${batchSize(options)}`;
+    const rows = await this.#table.select("deleteExpired", condition, [until], undefined, "''");
+    const tokens = rows.map(({ token }) => token);
+    const among = `token IN (${tokens.map(() => "?").join()}) AND expiry <= ?`;
+    const deleted = tokens.length === 0
+      ? 0
+      : await this.#table.delete("deleteExpired", among, [...tokens, until]);
+    await this.#table.reportMissingIndex(options);
+    return deleted;
+  }
+
+  /** Every live row of the subject, page by page. */
+  override async *findBySubject(
+    subject: string,
+    options: TimedOptions,
+  ): AsyncGenerator<StoredRow, void, undefined> {
+    for await (const row of super.findBySubject(subject, options)) {
+      const found = hasMoved(row.data) ? undefined : await this.#renewal.resolve(row, options.now);
+      if (found !== undefined) yield { ...row, ...found };
+    }
+  }
+
+  /** Deletes every row of the subject but one. Marks stay. */
+  override async deleteBySubject(
+    subject: string,
+    options: StoreOptions & { except?: string } = {},
+  ): Promise<number> {
+    const { except } = options;
+    const condition = `subject = ? AND NOT ${HAS_MOVED}` +
+      (except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)");
+    const args = [toBytes(subject), MOVED_TAG, ...(except === undefined ? [] : [except])];
+    let deleted = 0;
+    let before: string[] = [];
+    for (let pass = 1; pass <= MOST_PASSES; pass++) {
+      deleted += await this.#table.delete("deleteBySubject", condition, args);
+      // Shards are visited one by one or at once: a renewal may carry a session from one that was not reached yet to
+      // one that was left. It is seen by what it leaves there.
+      const after = await this.#movedTokens(subject);
+      if (after.every((token) => before.includes(token))) return deleted;
+      before = after;
+    }
+    throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
+  }
+
+  /** The tokens from which sessions of the subject have moved lately. */
+  async #movedTokens(subject: string): Promise<string[]> {
+    const condition = `subject = ? AND ${HAS_MOVED}`;
+    const args = [toBytes(subject), MOVED_TAG];
+    const found = this.#table.select("deleteBySubject", condition, args, undefined, "''");
+    // Rows were deleted before.
+    const rows = await found.catch((error) => {
+      throw inDoubt(error);
+    });
+    return rows.map(({ token }) => token);
+  }
+
+  /** The expiry of a row, and its subject where the table has a column for that. */
+  async #lookAt(token: string): Promise<{ expiry: number; subject: string | undefined } | undefined> {
+    const read = (subject: string) =>
+      this.#table.select("update", TOKEN_IS, [token, token], undefined, subject);
+    const [row] = await read("COALESCE(subject, '')").catch((error) => {
+      if (error instanceof SessionStoreError && error.reason === "schema") return read("''");
+      throw error;
+    });
+    return row && { expiry: row.expiry, subject: new TextDecoder().decode(row.data) || undefined };
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Sessions in a SQLite database that the process opens itself: `node:sqlite`, `bun:sqlite` or better-sqlite3. The
+ * table is that of SCS's `sqlite3store`, which a Go service may share.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { DatabaseSync } from "node:sqlite";
+ * import { sessions } from "@x/sessions";
+ * import { SQLiteStore } from "@x/sessions/stores/sqlite";
+ *
+ * const database = new DatabaseSync(":memory:");
+ * const store = new SQLiteStore(database);
+ * await store.createTable();
+ *
+ * const manager = sessions<{ name: string }>({ store });
+ * const session = await manager.load();
+ * session.put("name", "Zoë");
+ * const { token } = await session.commit();
+ * assertEquals((await manager.load(token)).get("name"), "Zoë");
+ * database.close();
+ * ```
+ *
+ * For a file run `PRAGMA journal_mode = WAL` and `PRAGMA synchronous = NORMAL` once: a save then does not wait for the
+ * disk. Leave the driver's own waiting for locks off, since it stops the whole process (`timeout: 0` in better-sqlite3
+ * and `node:sqlite`): the store waits without.
+ *
+ * @module
+ */
+
+import type { StoreErrorDetails } from "../core/errors.ts";
+import { OptionsReader } from "../core/options/reader.ts";
+import type { SqlStoreOptions } from "./_sql.ts";
+import { refuseTransaction } from "./_sqlite_errors.ts";
+import {
+  type SQLiteDriver,
+  type SQLiteResult,
+  type SQLiteStatement,
+  SQLiteTableStore,
+  type SQLiteValue,
+} from "./_sqlite_store.ts";
+
+export type { SqlStoreOptions } from "./_sql.ts";
+
+/** What the store calls of a prepared statement. */
+export interface SQLitePrepared {
+  /** Runs it, and gives its rows. */
+  all(...args: SQLiteValue[]): unknown[];
+  /** Runs it, and tells how many rows it changed. */
+  run(...args: SQLiteValue[]): { changes: number | bigint };
+}
+
+/** What the store calls of a database: one of `node:sqlite`, `bun:sqlite` or better-sqlite3 fits. */
+export interface SQLiteDatabase {
+  /** Prepares a statement. */
+  prepare(sql: string): SQLitePrepared;
+  /** Runs statements without parameters. */
+  exec(sql: string): unknown;
+  /** Whether a transaction is open (`bun:sqlite`, better-sqlite3). */
+  readonly inTransaction?: boolean;
+  /** Whether a transaction is open (`node:sqlite`). */
+  readonly isTransaction?: boolean;
+}
+
+/** Options of {@linkcode SQLiteStore}. */
+export type SQLiteStoreOptions = SqlStoreOptions;
+
+/**
+ * Keeps sessions in a table of a synchronous SQLite database. Each call is one statement.
+ *
+ * A write waits until a transaction of the application's on the same database is over: otherwise a rollback would undo
+ * it.
+ */
+export class SQLiteStore extends SQLiteTableStore {
+  /**
+   * Makes a store, and sends nothing yet.
+   *
+   * @param database An open database. The store never closes it.
+   * @throws {SessionConfigError} An option is wrong.
+   */
+  constructor(database: SQLiteDatabase, options: SQLiteStoreOptions = {}) {
+    const reader = new OptionsReader(options);
+    if (typeof database?.prepare !== "function" || typeof database.exec !== "function") {
+      reader.problems.push('"database" must be a database of node:sqlite, bun:sqlite or better-sqlite3');
+    }
+    super(syncDriver(database), reader);
+  }
+}
+
+function syncDriver(database: SQLiteDatabase): SQLiteDriver {
+  const prepared = new Map<string, SQLitePrepared>();
+  return { isLocal: true, send: (statements, kind) => withName(() => send(statements, kind)), classify };
+
+  function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
+    if (kind === "read") return [run(statements[0]!)];
+    refuseTransaction(database.inTransaction ?? database.isTransaction);
+    if (kind === "write") return [run(statements[0]!)];
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      const results = statements.map(run);
+      database.exec("COMMIT");
+      return results;
+    } catch (error) {
+      database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  function run({ sql, args }: SQLiteStatement): SQLiteResult {
+    let statement = prepared.get(sql);
+    if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
+    if (sql.startsWith("SELECT")) return { rows: statement.all(...args) as object[] };
+    return { rows: [], rowsAffected: Number(statement.run(...args).changes) };
+  }
+}
+
+/** SQLite's numbers, which `node:sqlite` has in place of names. */
+const NAMES: Record<number, string> = {
+  3: "PERM",
+  5: "BUSY",
+  6: "LOCKED",
+  7: "NOMEM",
+  8: "READONLY",
+  9: "INTERRUPT",
+  10: "IOERR",
+  13: "FULL",
+  14: "CANTOPEN",
+  23: "AUTH",
+};
+const MOVED = 1032;
+
+/** Gives an error of `node:sqlite` the name that other drivers give it. */
+function withName<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const { errcode, errno, code, message } = (error ?? {}) as Record<string, unknown>;
+    if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw { code: "FILE_MOVED" };
+    // The lowest byte is the plain code, without its extension.
+    const name = typeof errcode === "number" && NAMES[errcode & 255];
+    throw name ? Object.assign(new Error(String(message)), { code: `SQLITE_${name}` }) : error;
+  }
+}
+
+function classify(error: unknown): StoreErrorDetails | undefined {
+  if ((error as { code?: unknown } | null)?.code !== "FILE_MOVED") return undefined;
+  const advice = "the database's file was moved or replaced; open it anew";
+  return { reason: "unreachable", retryable: false, advice };
+}

@@ -1,0 +1,159 @@
+/**
+ * A write of unknown fate belongs to its session: whatever the request does next finds out about it first.
+ * @module
+ */
+
+import { type Session, SessionStoreError } from "../../mod.ts";
+import { withSessions } from "../../middleware/fetch.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import type { FullStore } from "../backends.ts";
+import { aroundCalls } from "../counting_store.ts";
+import { type Bed, onEachStore } from "./_bed.ts";
+import { setCookies } from "./_visits.ts";
+
+interface Data {
+  n: number;
+  late: number;
+}
+
+const URL = "https://example.com/";
+
+/** A store whose next write is carried out and not answered, and which is down from then on until `restore()`. */
+function losing(store: FullStore): { store: FullStore; loseReply(): void; restore(): void } {
+  let [loses, isDown] = [false, false];
+  const unreachable = (ambiguous: boolean) => {
+    return new SessionStoreError("update", { reason: "unreachable", retryable: true, ambiguous });
+  };
+  return {
+    loseReply: () => loses = true,
+    restore: () => isDown = false,
+    store: aroundCalls(store, async (_method, call) => {
+      if (isDown) throw unreachable(false);
+      const result = await call();
+      if (!loses) return result;
+      [loses, isDown] = [false, true];
+      throw unreachable(true);
+    }) as FullStore,
+  };
+}
+
+async function signedIn(bed: Bed): Promise<string> {
+  const session = await bed.manager<Data>().load();
+  session.put("n", 0);
+  session.subject = "zoe";
+  return (await session.commit()).token;
+}
+
+async function failsInDoubt(session: Session<Data>): Promise<void> {
+  const error = await assertRejects(() => session.commit(), SessionStoreError);
+  assert(error.ambiguous);
+}
+
+onEachStore("commit() again after a lost reply finds the first write, and counts once", async (bed) => {
+  const token = await signedIn(bed);
+  const { store, loseReply, restore } = losing(bed.store);
+  const session = await bed.manager<Data>({ store }).load(token);
+  session.update("n", (n = 0) => n + 1);
+  loseReply();
+  await failsInDoubt(session);
+  await failsInDoubt(session);
+  restore();
+  session.update("late", (late = 0) => late + 1);
+  await session.commit();
+  const found = await bed.manager<Data>().load(token);
+  assertEquals([found.get("n"), found.get("late")], [1, 1]);
+});
+
+onEachStore("finish() after a caught error finds the first write, and counts once", async (bed) => {
+  const token = await signedIn(bed);
+  const { store, loseReply, restore } = losing(bed.store);
+  const handler = withSessions(bed.manager<Data>({ store }), async (_request, getSession) => {
+    const session = await getSession();
+    session.update("n", (n = 0) => n + 1);
+    loseReply();
+    await failsInDoubt(session);
+    restore();
+    return new Response("ok");
+  });
+  const headers = { Cookie: `__Host-session=${token}` };
+  assertEquals((await handler(new Request(URL, { headers }))).status, 200);
+  assertEquals((await bed.manager<Data>().load(token)).get("n"), 1);
+});
+
+onEachStore(
+  "A renewal whose reply was lost ends with a cookie that works, or with the old one",
+  async (bed) => {
+    for (const isBack of [true, false]) {
+      const token = await signedIn(bed);
+      const { store, loseReply, restore } = losing(bed.store);
+      const handler = withSessions(bed.manager<Data>({ store }), async (_request, getSession) => {
+        const session = await getSession();
+        session.renewToken();
+        session.put("n", 7);
+        loseReply();
+        await failsInDoubt(session);
+        if (isBack) restore();
+        return new Response("ok");
+      });
+      const response = await handler(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+      const [cookie] = setCookies(response);
+      assertEquals([response.status, cookie === undefined], isBack ? [200, false] : [503, true]);
+      if (cookie) assertEquals((await bed.manager<Data>().load(cookie.value)).get("n"), 7);
+      restore();
+    }
+  },
+);
+
+onEachStore("destroy() after a renewal in doubt leaves no session under either token", async (bed) => {
+  const token = await signedIn(bed);
+  const { store, loseReply, restore } = losing(bed.store);
+  const session = await bed.manager<Data>({ store }).load(token);
+  session.renewToken();
+  loseReply();
+  await failsInDoubt(session);
+  restore();
+  await session.destroy();
+  assertEquals(await bed.rows(), []);
+  assertEquals((await bed.manager().sessionsOf("zoe")).length, 0);
+});
+
+onEachStore("destroy() after a new session in doubt leaves none", async (bed) => {
+  const { store, loseReply, restore } = losing(bed.store);
+  const session = await bed.manager<Data>({ store }).load();
+  session.put("n", 1);
+  loseReply();
+  await failsInDoubt(session);
+  restore();
+  await session.destroy();
+  assertEquals(await bed.rows(), []);
+});
+
+onEachStore("A new session in doubt that was saved is given out by the next commit", async (bed) => {
+  const { store, loseReply, restore } = losing(bed.store);
+  const session = await bed.manager<Data>({ store }).load();
+  session.put("n", 1);
+  loseReply();
+  await failsInDoubt(session);
+  restore();
+  const { token } = await session.commit();
+  assertEquals((await bed.rows()).length, 1);
+  assertEquals((await bed.manager<Data>().load(token)).get("n"), 1);
+});
+
+onEachStore("Doubt that nobody can settle stays, and nothing is written twice", async (bed) => {
+  const token = await signedIn(bed);
+  const { store, loseReply, restore } = losing(bed.store);
+  const session = await bed.manager<Data>({ store }).load(token);
+  session.update("n", (n = 0) => n + 1);
+  loseReply();
+  await failsInDoubt(session);
+  restore();
+  // So many others write that the nonce of the write is forgotten.
+  for (let i = 0; i < 9; i++) {
+    const other = await bed.manager<Data>().load(token);
+    other.put("late", i);
+    await other.commit();
+  }
+  for (let i = 0; i < 3; i++) await failsInDoubt(session);
+  assertEquals((await bed.manager<Data>().load(token)).get("n"), 1);
+});

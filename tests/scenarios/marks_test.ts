@@ -1,0 +1,197 @@
+/**
+ * A login beside other requests: what a renewal leaves under the old token, and who is told what.
+ * @module
+ */
+
+import { SessionConfigError, SessionGoneError, sessions } from "../../mod.ts";
+import { withSessions } from "../../middleware/fetch.ts";
+import { MemoryStore } from "../../stores/memory.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import type { FullStore } from "../backends.ts";
+import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "./_bed.ts";
+import { setCookies } from "./_visits.ts";
+
+interface Data {
+  user: string;
+  visits: number;
+}
+
+const URL = "https://example.com/";
+
+async function visitor(bed: Bed): Promise<string> {
+  const session = await bed.manager<Data>().load();
+  session.put("visits", 1);
+  return (await session.commit()).token;
+}
+
+async function login(bed: Bed, token: string): Promise<string> {
+  const session = await bed.manager<Data>().load(token);
+  session.renewToken();
+  session.put("user", "ann");
+  session.subject = "ann";
+  return (await session.commit()).token;
+}
+
+function handler(bed: Bed, store: FullStore = bed.store) {
+  return withSessions(bed.manager<Data>({ store }), async (request, getSession) => {
+    const session = await getSession();
+    const { pathname } = new globalThis.URL(request.url);
+    if (pathname === "/write") session.update("visits", (visits = 0) => visits + 1);
+    if (pathname === "/login") {
+      session.renewToken();
+      session.put("user", "ann");
+    }
+    return new Response(session.get("user") ?? "nobody");
+  });
+}
+
+const withCookie = (path: string, token: string) => {
+  return new Request(`${URL}${path}`, { headers: { Cookie: `__Host-session=${token}` } });
+};
+
+onEachStore(
+  "A request with the old token of a login is anonymous, and what it writes is refused",
+  async (bed) => {
+    const old = await visitor(bed);
+    const token = await login(bed, old);
+    const answer = handler(bed);
+    const read = await answer(withCookie("read", old));
+    assertEquals([read.status, await read.text(), setCookies(read)], [200, "nobody", []]);
+    const written = await answer(withCookie("write", old));
+    assertEquals([written.status, setCookies(written)], [409, []]);
+    assertEquals((await bed.manager<Data>().load(token)).get("user"), "ann");
+  },
+);
+
+onEachStore("A write that began before a login is refused, and sends no cookie", async (bed) => {
+  const old = await visitor(bed);
+  const session = await bed.manager<Data>().load(old);
+  session.put("visits", 2);
+  await login(bed, old);
+  await assertRejects(() => session.commit(), SessionGoneError);
+  // It stays so for this request.
+  session.put("visits", 3);
+  await assertRejects(() => session.commit(), SessionGoneError);
+  assertEquals((await bed.rows()).length, 1);
+});
+
+onEachStore("A login form that is sent twice: both work, one after the other and at once", async (bed) => {
+  const old = await visitor(bed);
+  const tokens = [];
+  for (const _ of [1, 2]) {
+    const response = await handler(bed)(withCookie("login", old));
+    assertEquals(response.status, 200);
+    tokens.push(setCookies(response)[0]!.value);
+  }
+  for (const token of tokens) assertEquals((await bed.manager<Data>().load(token)).get("user"), "ann");
+  const another = await visitor(bed);
+  const responses = await Promise.all([1, 2].map(() => handler(bed)(withCookie("login", another))));
+  for (const response of responses) {
+    const [cookie] = setCookies(response);
+    assertEquals((await bed.manager<Data>().load(cookie!.value)).get("user"), "ann");
+  }
+});
+
+onEachStore("A token that was planted before a login gets no more than an anonymous session", async (bed) => {
+  const planted = await visitor(bed);
+  await login(bed, planted);
+  for (const path of ["read", "write", "login"]) {
+    const response = await handler(bed)(withCookie(path, planted));
+    for (const { value } of setCookies(response)) {
+      // Whoever logs in with it is somebody by that login alone.
+      assertEquals((await bed.manager<Data>().load(value)).get("visits"), undefined);
+    }
+  }
+});
+
+onEachStore("Marks are in no listing of the manager, end with their minute, and are purged", async (bed) => {
+  await login(bed, await visitor(bed));
+  const manager = bed.manager<Data>();
+  assertEquals((await bed.marks()).length, 1);
+  assertEquals((await Array.fromAsync(manager.iterate())).length, 1);
+  assertEquals((await manager.sessionsOf("ann")).length, 1);
+  bed.clock.advance(MINUTE);
+  assertEquals((await manager.purge()).deleted, 1);
+  assertEquals((await bed.marks()).length, 0);
+});
+
+onEachStore("A touch that meets a mark does not let it in, however long its row lives", async (bed) => {
+  const manager = bed.manager<Data>({ idleTimeout: "20m" });
+  const old = await visitor(bed);
+  await login(bed, old);
+  await bed.store.touch(await sha256(old), bed.clock.time + HOUR, { now: bed.clock.time });
+  bed.clock.advance(MINUTE);
+  const session = await manager.load(old);
+  assertEquals(session.keys(), []);
+  session.put("visits", 1);
+  // It is over: what follows is a new session, as with any dead token.
+  assert((await session.commit()).token !== old);
+});
+
+onEachStore(
+  "A session that a lagging replica does not know is found on the primary before another is made",
+  async (bed) => {
+    const token = await login(bed, await visitor(bed));
+    const lagging = new Proxy(bed.store, {
+      get(target, name) {
+        if (name === "find") {
+          return async (...[stored, options]: Parameters<FullStore["find"]>) => {
+            return options.primary ? await target.find(stored, options) : undefined;
+          };
+        }
+        const value = Reflect.get(target, name) as unknown;
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const response = await handler(bed, lagging)(withCookie("write", token));
+    assertEquals([response.status, setCookies(response)], [200, []]);
+    const found = await bed.manager<Data>().load(token);
+    assertEquals([found.get("user"), found.get("visits")], ["ann", 2]);
+    // A logout reaches it, too.
+    const session = await bed.manager<Data>({ store: lagging }).load(token);
+    await session.destroy();
+    assertEquals((await bed.manager<Data>().load(token)).token, undefined);
+  },
+);
+
+onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
+  const tokens = [await visitor(bed), await visitor(bed)];
+  const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
+    await (await getSession()).destroy();
+    return new Response("bye");
+  });
+  const Cookie = tokens.map((token) => `__Host-session=${token}`).join("; ");
+  await answer(new Request(URL, { headers: { Cookie } }));
+  assertEquals(await bed.rows(), []);
+});
+
+Deno.test("One store under two cookie names is refused, and served under one", () => {
+  const store = new MemoryStore();
+  for (const options of [{}, { cookie: { path: "/app" } }, { lifetime: "1h" }] as const) {
+    sessions({ store, ...options });
+  }
+  const error = assertThrows(() => sessions({ store, cookie: { name: "admin" } }), SessionConfigError);
+  assert(error.message.includes(`table: "admin_sessions"`));
+  sessions({ store: new MemoryStore(), cookie: { name: "admin" } });
+});
+
+onEachStore("lastUsedAt is never ahead of the clock, whatever idleTimeout was before", async (bed) => {
+  const DAY = 24 * HOUR;
+  for (const [before, after] of [[undefined, "20m"], ["7d", "20m"], ["20m", "7d"]] as const) {
+    const subject = `${before} ${after}`;
+    const session = await bed.manager<Data>({ lifetime: "30d", idleTimeout: before }).load();
+    session.subject = subject;
+    const { token } = await session.commit();
+    bed.clock.advance(5 * MINUTE);
+    const manager = bed.manager<Data>({ lifetime: "30d", idleTimeout: after });
+    const [entry] = await manager.sessionsOf(subject);
+    assert((entry!.lastUsedAt ?? 0) <= bed.clock.time);
+    assert((entry!.lastUsedAt ?? Infinity) >= entry!.createdAt!);
+    // The new limit holds from the next save on.
+    const saved = await manager.load(token);
+    saved.put("visits", 1);
+    await saved.commit();
+    bed.clock.advance(DAY);
+    assertEquals((await manager.load(token)).token === undefined, after === "20m");
+  }
+});

@@ -1,0 +1,108 @@
+/**
+ * A real D1 database for tests: workerd's, started by Miniflare in a process of its own, so that the leak sanitizers see
+ * nothing of it. Tests reach the binding over HTTP, through an object with its methods; the contract of stores
+ * also runs inside the Worker, on the binding itself.
+ * @module
+ */
+import type { D1Database, D1Result, D1Statement, D1Value } from "../../stores/d1.ts";
+import type { D1Query, D1Reply } from "./_d1_worker.ts";
+import { spawnGuarded } from "./_process.ts";
+
+/** A running D1 database. */
+export interface D1Server extends AsyncDisposable {
+  /** A database that is asked over HTTP, and counts. Every one has the same tables. */
+  database(): CountingD1;
+  /** The cases of the contract, each of which runs inside the Worker. */
+  contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
+}
+
+/** A database that counts the calls and the rows written, as SQLite itself reports them and D1 bills them. */
+export interface CountingD1 extends D1Database {
+  calls: number;
+  rowsWritten: number;
+}
+
+const START_TIMEOUT = 120_000;
+
+/** Starts workerd with an empty D1 database. */
+export async function startD1(): Promise<D1Server> {
+  const directory = await Deno.makeTempDir({ prefix: "x-sessions-d1-" });
+  const code = `${directory}/worker.js`;
+  const path = (name: string) => decodeURIComponent(new URL(name, import.meta.url).pathname);
+  const config = path("../../deno.json");
+  const bundling = new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--config", config, "--platform=browser", path("_d1_worker.ts"), "-o", code],
+    stderr: "piped",
+  });
+  const { success, stderr } = await bundling.output();
+  if (!success) throw new Error(`Cannot bundle the Worker of D1:\n${new TextDecoder().decode(stderr)}`);
+  // A shell that stays: it is what is killed, see there.
+  const command = '"$0" run -A --quiet --no-check --no-lock --config "$1" "$2" "$3"; exit $?';
+  const args = ["-c", command, Deno.execPath(), config, path("_d1_server.ts"), code];
+  const server = spawnGuarded("sh", args, { scratch: directory });
+  const deadline = performance.now() + START_TIMEOUT;
+  let url: string | undefined;
+  while (url === undefined) {
+    url = /listening on (\S+)/.exec(server.output())?.[1];
+    if (server.exitCode() !== undefined || performance.now() > deadline) {
+      await server.kill();
+      throw new Error(`Cannot start D1:\n${server.output()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const origin = url;
+  const ask = async (path: string, init?: RequestInit) => await (await fetch(origin + path, init)).text();
+  return {
+    database: () =>
+      remoteDatabase(async (query) => {
+        return JSON.parse(await ask("/query", { method: "POST", body: JSON.stringify(query) }));
+      }),
+    async contract() {
+      const cases: { name: string; skipped?: string }[] = JSON.parse(await ask("/cases"));
+      return cases.map((one, index) => ({
+        ...one,
+        async run() {
+          const failure = await ask(`/run?case=${index}`);
+          if (failure !== "") throw new Error(failure);
+        },
+      }));
+    },
+    async [Symbol.asyncDispose]() {
+      await server.kill();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+type Prepared = D1Statement & { query: D1Query["statements"][number] };
+
+function remoteDatabase(ask: (query: D1Query) => Promise<D1Reply>): CountingD1 {
+  const queryable = (session?: string) => {
+    let bookmark = session;
+    const send = async (statements: D1Query["statements"], isBatch: boolean): Promise<D1Result[]> => {
+      counting.calls++;
+      const reply = await ask({ session: bookmark, statements, isBatch });
+      if (reply.results === undefined) throw new Error(reply.error);
+      // As the binding does it: from now on nothing older is read.
+      if (session !== undefined) bookmark = reply.bookmark;
+      for (const { meta } of reply.results) counting.rowsWritten += meta.rows_written;
+      return reply.results;
+    };
+    const prepare = (sql: string, args: D1Query["statements"][number]["args"] = []): Prepared => ({
+      query: { sql, args },
+      bind: (...values) => prepare(sql, values.map(toJSON)),
+      all: async () => (await send([{ sql, args }], false))[0]!,
+    });
+    return {
+      prepare: (sql: string) => prepare(sql),
+      batch: async (statements: D1Statement[]) =>
+        await send(statements.map((statement) => (statement as Prepared).query), true),
+    };
+  };
+  const counting: CountingD1 = { ...queryable(), withSession: queryable, calls: 0, rowsWritten: 0 };
+  return counting;
+}
+
+function toJSON(value: D1Value): string | number | number[] | null {
+  return value instanceof Uint8Array ? Array.from(value) : value;
+}

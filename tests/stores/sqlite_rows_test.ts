@@ -1,0 +1,187 @@
+/** Rows as other programs leave them in SQLite: text where bytes belong and the other way round, foreign tables. */
+import { createClient } from "@libsql/client";
+import { DatabaseSync } from "node:sqlite";
+import { sessions, SessionStoreError } from "../../mod.ts";
+import { D1Store } from "../../stores/d1.ts";
+import { LibSQLStore } from "../../stores/libsql.ts";
+import { SQLiteStore } from "../../stores/sqlite.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { freshTable, sharedD1, sharedLibSQL } from "../backends.ts";
+
+interface Table {
+  store: LibSQLStore | D1Store | SQLiteStore;
+  table: string;
+  execute(sql: string): Promise<Record<string, unknown>[]>;
+  close?(): void;
+}
+
+const OPTIONS = { cleanup: "off" } as const;
+
+/** A store and a way past it, on a driver that is local or remote, with rows as objects or arrays of numbers for bytes. */
+const DRIVERS: [name: string, open: () => Promise<Table>][] = [
+  ["@libsql/client in memory", () => {
+    const client = createClient({ url: ":memory:" });
+    return Promise.resolve({
+      store: new LibSQLStore(client, OPTIONS),
+      table: "sessions",
+      execute: async (sql) => (await client.execute(sql)).rows as unknown as Record<string, unknown>[],
+      close: () => client.close(),
+    });
+  }],
+  ["@libsql/client over HTTP", async () => {
+    const client = createClient({ url: (await sharedLibSQL()).url });
+    const table = freshTable();
+    return {
+      store: new LibSQLStore(client, { ...OPTIONS, table }),
+      table,
+      execute: async (sql) => (await client.execute(sql)).rows as unknown as Record<string, unknown>[],
+      close: () => client.close(),
+    };
+  }],
+  ["node:sqlite", () => {
+    const database = new DatabaseSync(":memory:");
+    return Promise.resolve({
+      store: new SQLiteStore(database, OPTIONS),
+      table: "sessions",
+      execute: (sql) => Promise.resolve(database.prepare(sql).all() as Record<string, unknown>[]),
+      close: () => database.close(),
+    });
+  }],
+  ["D1", async () => {
+    const database = (await sharedD1()).database();
+    const table = freshTable();
+    return {
+      store: new D1Store(database, { ...OPTIONS, table }),
+      table,
+      execute: async (sql) => (await database.prepare(sql).all()).results as Record<string, unknown>[],
+    };
+  }],
+];
+
+/** What a converter made of the columns. */
+const CONVERSIONS = {
+  "data as TEXT": "data = CAST(data AS TEXT)",
+  "tokens as BLOB": "token = CAST(token AS BLOB)",
+  "everything the other way round":
+    "token = CAST(token AS BLOB), data = CAST(data AS TEXT), subject = CAST(subject AS BLOB)",
+};
+
+for (const [driver, open] of DRIVERS) {
+  for (const [conversion, assignments] of Object.entries(CONVERSIONS)) {
+    const convert = ({ execute, table }: Table) => execute(`UPDATE ${table} SET ${assignments}`);
+
+    Deno.test(`Sessions with ${conversion} are read, saved, renewed and ended, and a save mends them [${driver}]`, async () => {
+      const bench = await open();
+      await bench.store.createTable();
+      const manager = sessions<{ user: string; n: number }>({ store: bench.store });
+      const session = await manager.load();
+      session.put("user", "Zoë");
+      session.subject = "zoe";
+      const { token } = await session.commit();
+      await convert(bench);
+
+      const read = await manager.load(token);
+      assertEquals(read.get("user"), "Zoë");
+      read.put("n", 1);
+      await read.commit();
+      const [types] = await bench.execute(
+        `SELECT typeof(token) AS token, typeof(data) AS data, count(*) AS n FROM ${bench.table}`,
+      );
+      assertEquals({ ...types }, { token: "text", data: "blob", n: 1 });
+
+      await convert(bench);
+      const renewed = await manager.load(token);
+      renewed.renewToken();
+      const { token: second } = await renewed.commit();
+      assertEquals((await manager.load(second)).get("n"), 1);
+      await convert(bench);
+      await (await manager.load(second)).destroy();
+      assertEquals((await manager.load(second)).get("n"), undefined);
+      bench.close?.();
+    });
+
+    Deno.test(`Sessions with ${conversion} are each listed once, found by subject and purged [${driver}]`, async () => {
+      const bench = await open();
+      const { store, execute, table } = bench;
+      await store.createTable();
+      const [now, later] = [Date.UTC(2026, 2, 4), Date.UTC(2026, 2, 5)];
+      const days = later / 86_400_000 + 2_440_587.5;
+      await execute(
+        `WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 450) INSERT INTO ${table}` +
+          ` SELECT printf('t%042d', n), x'7b7d', ${days}, 'zoe' FROM s`,
+      );
+      await convert(bench);
+      // A few of the usual kind between them.
+      await store.create("u".repeat(43), Uint8Array.of(123, 125), later, { now, subject: "zoe" });
+      for (const listed of [store.all({ now }), store.findBySubject("zoe", { now })]) {
+        const tokens: string[] = [];
+        for await (const { token, data, expiry } of listed) {
+          tokens.push(token);
+          assert(tokens.length <= 451, "the listing does not end");
+          assertEquals([new TextDecoder().decode(data), expiry], ["{}", later]);
+        }
+        assertEquals(new Set(tokens).size, 451);
+      }
+      const some = `t${"7".padStart(42, "0")}`;
+      assertEquals(await store.deleteBySubject("zoe", { except: some }), 450);
+      assertEquals(await store.delete(some), true);
+      await execute(`INSERT INTO ${table} VALUES ('${some}', x'7b7d', ${days}, 'zoe')`);
+      await convert(bench);
+      assertEquals(await store.deleteExpired({ now: later }), 1);
+      bench.close?.();
+    });
+  }
+
+  Deno.test(`A table of another program is refused by name, by createTable() too, with what to do [${driver}]`, async () => {
+    const tables: [columns: string, missing: string, created: string][] = [
+      ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],
+      ["session_id VARCHAR(128) PRIMARY KEY, expires INTEGER NOT NULL, data TEXT", "expiry", "token"],
+      ["sid VARCHAR(255) PRIMARY KEY, expired INTEGER, sess TEXT", "data", "token"],
+    ];
+    for (const [columns, missing, created] of tables) {
+      const { store, table, execute, close } = await open();
+      await execute(`CREATE TABLE ${table} (${columns})`);
+      const advice = (column: string) =>
+        `the table ${table} has no column ${column}, so it is another program's; ` +
+        'name another table in the option "table" and run createTable()';
+      const read = await assertRejects(() => store.find("a", { now: 1 }), SessionStoreError);
+      assertEquals(read.message, `Session store failed to find a session (schema): ${advice(missing)}`);
+      const made = await assertRejects(() => store.createTable(), SessionStoreError);
+      assertEquals(made.message, `Session store failed to create the table (schema): ${advice(created)}`);
+      close?.();
+    }
+  });
+
+  Deno.test(`A table whose tokens may repeat is refused, by createTable() too, with the statement to run [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await execute(`CREATE TABLE ${table} (token TEXT, data BLOB, expiry REAL, subject TEXT)`);
+    const index = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
+    const advice = `the column token of the table ${table} is not unique; run ${index}, ` +
+      'or name another table in the option "table" and run createTable()';
+    const made = await assertRejects(() => store.createTable(), SessionStoreError);
+    assertEquals(made.message, `Session store failed to create the table (schema): ${advice}`);
+    const create = () => store.create("a", Uint8Array.of(1), 2, { now: 1 });
+    const created = await assertRejects(create, SessionStoreError);
+    assertEquals(created.message, `Session store failed to create a session (schema): ${advice}`);
+    await execute(index);
+    assertEquals(await create(), true);
+    await store.createTable();
+    close?.();
+  });
+}
+
+Deno.test("LibSQLStore on a file that was replaced opens the new one and loses nothing it acknowledges", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+  const path = `${directory}/sessions.db`;
+  const client = createClient({ url: `file:${path}` });
+  const store = new LibSQLStore(client, OPTIONS);
+  await store.createTable();
+  await Deno.copyFile(path, `${path}.backup`);
+  await Deno.rename(`${path}.backup`, path);
+  assertEquals(await store.create("a", Uint8Array.of(1), 2, { now: 1 }), true);
+  const other = createClient({ url: `file:${path}` });
+  assertEquals((await other.execute("SELECT token FROM sessions")).rows.length, 1);
+  other.close();
+  client.close();
+  await Deno.remove(directory, { recursive: true });
+});

