@@ -418,7 +418,8 @@ export class ActorRun {
 
   async #destroy(session: Session<Data>, view: View): Promise<void> {
     const world = this.#world;
-    const tokens = [view.token, view.offered, ...view.pending?.results.keys() ?? []];
+    // Of a creation that was tried several times only the last token may be given out.
+    const tokens = [view.token, view.offered, stateOf(session).pending?.storedToken];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");
