@@ -129,7 +129,6 @@ export class Commit {
     write.failure = undefined;
     // The store may not know: a touch that crossed with an earlier deadline has moved the expiry beyond it.
     if (this.#settings.now() >= write.baseDeadline) return false;
-    write.isSent = true;
     try {
       return await this.#write(write);
     } catch (error) {
@@ -146,14 +145,20 @@ export class Commit {
       return this.#operation.run(
         "create",
         "once",
-        (options) => this.#store.create(storedToken, data, expiry, Object.assign(options, { subject })),
+        (options) => {
+          write.isSent = true;
+          return this.#store.create(storedToken, data, expiry, Object.assign(options, { subject }));
+        },
       );
     }
     const next = this.#nextRow(write, base);
     return this.#operation.run(
       "update",
       "once",
-      (options) => this.#store.update(base.token, base.data, next, options),
+      (options) => {
+        write.isSent = true;
+        return this.#store.update(base.token, base.data, next, options);
+      },
     );
   }
 

@@ -316,7 +316,8 @@ export class ActorRun {
   #keepChanges(attempt: Attempt, session: Session<Data>, view: View, error: unknown): void {
     const world = this.#world;
     const state = stateOf(session);
-    const { sent } = attempt;
+    const { adopted, sent } = attempt;
+    if (adopted !== undefined && view.token === undefined) view.rebase(adopted);
     const { pending } = view;
     // A creation is made anew with all that was changed since.
     const isFolded = sent?.from === undefined && sent !== undefined;
@@ -365,7 +366,8 @@ export class ActorRun {
   #sentFor(nonce: string, from: string | undefined): Sent | undefined {
     const world = this.#world;
     const attempt = this.#attempt;
-    const { view } = attempt;
+    const { adopted, view } = attempt;
+    if (adopted !== undefined && view?.token === undefined) view?.rebase(adopted);
     const known = this.#sent.get(nonce);
     if (known !== undefined || view === undefined) return known;
     const earlier = attempt.sent;
@@ -416,7 +418,8 @@ export class ActorRun {
 
   async #destroy(session: Session<Data>, view: View): Promise<void> {
     const world = this.#world;
-    const tokens = [view.token, view.offered, ...view.pending?.results.keys() ?? []];
+    // Of a creation that was tried several times only the last token may be given out.
+    const tokens = [view.token, view.offered, stateOf(session).pending?.storedToken];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");
@@ -424,7 +427,7 @@ export class ActorRun {
       return;
     }
     for (const token of tokens) {
-      if (token !== undefined && world.reference.rows.has(token)) {
+      if (token !== undefined && world.reference.live(token, world.now)) {
         world.fail("destroy leaves the session there");
       }
     }

@@ -32,6 +32,8 @@ export interface Attempt {
   inDoubt: boolean;
   /** The live session that the last read met, as it was then. */
   found?: Row;
+  /** The session that the primary had under a cookie for which a replica had none. */
+  adopted?: Row;
   /** Whether the last read met a mark. */
   foundMark: boolean;
   /** Whether a read met none where its session should be: a touch that was under way may make it live on. */
@@ -141,6 +143,7 @@ export class World {
         }
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
+        if (effect.token === attempt.view?.offered) attempt.adopted ??= attempt.found;
         attempt.foundMark = reference.liveMark(effect.token, this.now) !== undefined;
         if (row === undefined) attempt.missed = true;
         return;
@@ -221,7 +224,8 @@ export class World {
     }
     // A save leaves an expiry alone that is off by less than what a touch moves.
     const slack = this.idleTimeout === Infinity ? 0 : this.idleTimeout / 10;
-    const atMost = Math.min(row.deadline, this.now + this.idleTimeout) + slack;
+    // Nor does it know of one that was moved since it read the row.
+    const atMost = Math.max(row.expiry, Math.min(row.deadline, this.now + this.idleTimeout) + slack);
     const least = sent === undefined
       ? row.expiry
       : Math.min(row.deadline, sent.started + this.idleTimeout) - slack;
