@@ -58,9 +58,9 @@ decodes nothing, for \`honoSessions()\`, \`withSessions()\` and \`manager.begin(
 Bun run the package as npm would hand it out, installed by npm and by \`bun install\`. "–" means that the
 runtime or the adapter has no such thing.
 
-Two things are \`@hono/node-server\`'s own. It sends one \`Response\` object to many visitors: once that was
-read for one, it stays \`private\` for all. And its version 1 answers a HEAD in Hono without the headers that
-were added to the response after it was made, a session's among them.
+Two things are \`@hono/node-server\`'s own. It sends one \`Response\` object to many visitors: once that was read
+for one, it stays \`private\` for all. And its version 1 answers a HEAD in Hono without the headers that were
+added to the response after it was made, a session's among them.
 `;
 
 const NOTES =
