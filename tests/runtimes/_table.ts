@@ -67,11 +67,11 @@ const NOTES =
   `¹ The runtime makes the head itself, and takes no header of the session's. What was changed is saved all the
 same.
 
-² A response that is sent to many keeps \`Vary: Cookie\` and \`private\` once somebody has asked for the session with it.
-No cookie stays in it.
+² A response that is sent to many keeps \`Vary: Cookie\` and \`private\` once somebody has asked for the session
+with it. No cookie stays in it.
 
-³ But for a HEAD in Hono: \`@hono/node-server\` 1 answers it with the headers that the handler gave, and leaves out
-what any middleware has set since. What was changed is saved all the same.
+³ But for a HEAD in Hono: \`@hono/node-server\` 1 answers it with the headers that the handler gave, and leaves
+out what any middleware has set since. What was changed is saved all the same.
 
 A handler that passes on a compressed \`fetch()\` sends the same bytes with a session as without one. On Node
 and Bun these are garbled either way, since \`fetch()\` has decoded the body and left \`Content-Encoding\` and
