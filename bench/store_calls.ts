@@ -130,7 +130,7 @@ function memoryBench(): Bench {
 let copied: Uint8Array | undefined;
 
 /**
- * The next row, of which only the data moves; a store that cannot leave the rest alone gets it as it is.
+ * The next row, with new data alone. A store that cannot leave the other columns alone gets them as they are.
  */
 async function nextRowOf(store: AtomicStore): Promise<(row: string, data: Uint8Array) => NextRow> {
   const probe = token("probe", 0);

@@ -67,7 +67,7 @@ export function fileSender(
 
   /**
    * The pool gives out first what came back last: a transaction that is never ended keeps the connection out of use.
-   * Unlike to reconnect, this leaves the application's transactions alone, one of which may hold the lock.
+   * The application's transactions stay open, which a reconnect would end. One of them may hold the lock.
    */
   async function giveUpConnection(): Promise<void> {
     state.asksFirst = true;

@@ -88,7 +88,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #blobs = new Set<string>();
   #indexChecked = false;
 
-  /** @param reader The options, of which the caller has read its own. */
+  /** @param reader The options. The caller has read those of its own already. */
   constructor(driver: SQLiteDriver, reader: OptionsReader) {
     const { table, timeout, mode, interval } = readSqlOptions(reader);
     reader.finish();

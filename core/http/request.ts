@@ -254,7 +254,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return new SessionCookie(cookie, isHttps);
   }
 
-  /** Whether the session is to be saved, or a use of it to be written down. */
+  /** Whether there is something to save, or a use to write down. */
   #isDue(shared: SharedSession, state: SessionState, response: Response): boolean {
     const isLost = shared.hasFailed || (response.status >= 500 && !this.#engine.settings.saveOnServerError);
     if (!isLost && shared.failure === undefined) return this.#engine.isDue(state);

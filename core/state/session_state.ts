@@ -326,7 +326,7 @@ export class SessionState {
     (this.#own ??= new Set()).add(key);
   }
 
-  /** A value of which no change gets lost: one that cannot be changed, or a copy of one that is this request's own. */
+  /** A value whose changes cannot get lost: a frozen one, or a frozen copy of this request's own. */
   #getReadOnly(key: string): unknown {
     const value = isReserved(key) ? undefined : readValue(this.record.values, key);
     if (!isObject(value) || this.#exposed.isDecoded(key, value)) return value;

@@ -54,7 +54,7 @@ export function isAmong(names: readonly string[] | undefined, runtime: Pick<Runt
   return names?.some((name) => name === "every runtime" || runtime.name.includes(name)) ?? false;
 }
 
-/** A use of the session, by a visitor who has one or has none. */
+/** A use of the session, by a visitor with a session or without. */
 interface Variant {
   name: string;
   use: UseName;
@@ -271,7 +271,7 @@ class Bed {
     return { checks: this.#checks, problems: this.#problems };
   }
 
-  /** What is to be compared, each once there are sessions for it. */
+  /** The comparisons of a row. Each runs once its sessions have been made. */
   #comparisons(row: Exclude<Row, { accidents: unknown }>, ownHead: boolean): (() => Promise<void>)[] {
     const compare = (comparison: Comparison) => () => this.#compare(comparison);
     if ("responses" in row) {
@@ -450,7 +450,7 @@ class Bed {
       const ask: Ask = { path: `/${path}?id=${id}${cell ? `&cell=${cell}` : ""}`, headers };
       if (method !== undefined) ask.method = method;
       if (path.endsWith("/websocket")) return await upgrade(this.#client.port, ask);
-      // A stream waits until its client has seen the chunk before; who asks for the head alone sees none.
+      // A stream waits until its client has seen the chunk before. A client of a HEAD sees none.
       const openAll = () => [1, 2, 3].forEach((gate) => this.#upstream.open(id, gate));
       if (method === "HEAD") openAll();
       let seen = 0;
