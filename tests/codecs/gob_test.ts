@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../fast_check.ts";
 import { jsonCodec } from "../../core/bytes/json_codec.ts";
 import { gobCodec } from "../../codecs/gob.ts";
 import { assert, assertEquals, assertNotMatch, assertStrictEquals, assertThrows } from "../assert.ts";

@@ -161,16 +161,19 @@ export class ActorRun {
     if (setCookies.length > 1) world.fail("a response sets two cookies");
     const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
     if (value === undefined) return;
-    this.#compareCookie(jar, cookie, value, isLogin);
+    this.#compareCookie(jar, cookie, value, isLogin || view.offeredIsOver);
     jar.current = value === "" ? undefined : value;
     jar.loginFrom = isLogin && value !== "" ? cookie : undefined;
     if (value !== "") jar.tokens.push(value);
   }
 
-  /** The cookie of a login stays whatever is answered to requests that were sent before it. */
-  #compareCookie(jar: Jar, cookie: string | undefined, value: string, isLogin: boolean): void {
+  /**
+   * The cookie of a login stays whatever is answered to requests that were sent before it. A request that found its
+   * session expired may displace it: a write sent before that can still arrive, and let the session live on.
+   */
+  #compareCookie(jar: Jar, cookie: string | undefined, value: string, mayDisplace: boolean): void {
     const { reference, now } = this.#world;
-    if (isLogin || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
+    if (mayDisplace || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
     // A new deadline, of a commit that came before the login, goes out with the token that it was sent with. Where the
     // mark is gone nothing tells of the login.
     if (value === cookie || value === "" || !reference.liveMark(hashToken(cookie), now)) return;

@@ -60,6 +60,8 @@ export class View implements Contents {
   readonly merged = new Set<string>();
   /** The cookie of the request, where no session was found under it. */
   offered: string | undefined;
+  /** Whether the primary had neither a session nor a mark under it when this request asked. */
+  offeredIsOver = false;
   /** A write that may have happened, with changes that came before those above. */
   pending: Sent | undefined;
   /** How it went away, once the request was told. */

@@ -146,6 +146,8 @@ export class World {
         if (effect.token === attempt.view?.offered) attempt.adopted ??= attempt.found;
         attempt.foundMark = reference.liveMark(effect.token, this.now) !== undefined;
         if (row === undefined) attempt.missed = true;
+        const { view } = attempt;
+        if (effect.token === view?.offered) view.offeredIsOver = row === undefined && !attempt.foundMark;
         return;
       }
       case "list": {
