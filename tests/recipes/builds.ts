@@ -66,6 +66,8 @@ const RECIPES: Recipe[] = [
     },
     build: [bin("vite/bin/vite.js"), "build"],
     start: ["build/index.js"],
+    // As its adapter for Node has it where no proxy says otherwise.
+    origin: (port) => `https://127.0.0.1:${port}`,
     login: "/?/login",
     logout: "/?/logout",
     body: "a=b",
