@@ -39,7 +39,7 @@ const RECIPES: Recipe[] = [
       }`,
   },
   {
-    section: "h3 (Nitro, Nuxt)",
+    section: "h3",
     runner: "node",
     routes: `app.get("/plain", () => "plain");
       app.get("/fail", async (event) => {
