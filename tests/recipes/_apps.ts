@@ -13,6 +13,8 @@ import packages from "./packages.json" with { type: "json" };
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
+const HOUR = 3_600_000;
+
 /** Where applications are made. */
 export interface Workshop extends AsyncDisposable {
   /** Writes the files of an application, and gives its folder. */
@@ -39,6 +41,7 @@ export async function openWorkshop(set: keyof typeof packages): Promise<Workshop
   const temporary = Deno.env.get("TMPDIR") ?? "/tmp";
   const installed = `${temporary}/x-sessions-recipes-${hash.toHex().slice(0, 16)}`;
   await install(installed, manifest);
+  await removeLeftovers(installed);
   const dir = await Deno.makeTempDir({ dir: installed, prefix: "run-" });
   await run("deno pack", ROOT, Deno.execPath(), ["pack", "--allow-dirty", "--output", `${dir}/sessions.tgz`]);
   const home = `${dir}/node_modules/${config.name}`;
@@ -73,6 +76,15 @@ async function install(dir: string, manifest: string): Promise<void> {
     // Another test run was faster.
     await Deno.remove(unfinished, { recursive: true });
     if (!await exists(dir)) throw error;
+  }
+}
+
+/** What runs that were killed have left behind. */
+async function removeLeftovers(installed: string): Promise<void> {
+  for await (const { name } of Deno.readDir(installed)) {
+    if (!name.startsWith("run-")) continue;
+    const { mtime } = await Deno.stat(`${installed}/${name}`);
+    if (Date.now() - mtime!.getTime() > HOUR) await Deno.remove(`${installed}/${name}`, { recursive: true });
   }
 }
 
