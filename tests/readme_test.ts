@@ -111,7 +111,8 @@ Deno.test("Every name that the README gives for one of SCS's exists", () => {
 
 Deno.test("The README or a guide says what each entry of exports is for", () => {
   const text = README +
-    ["stores", "cleanup", "scs", "custom-store", "frameworks"].map((name) => readRepoFile(`docs/${name}.md`)).join();
+    ["stores", "cleanup", "scs", "custom-store", "frameworks"].map((name) => readRepoFile(`docs/${name}.md`))
+      .join();
   for (const entry of Object.keys(config.exports)) {
     assertMatch(text, new RegExp(`${entry.replace(".", "@x/sessions")}["\`]`));
   }
