@@ -26,7 +26,14 @@ let failing = false;
 const logged = [];
 console.error = (...given) => logged.push(given.map(String).join(" "));
 
-const manager = sessions({ store: new SlowStore(), onError: ({ code }) => void logged.push(code) });
+const manager = sessions({
+  store: new SlowStore(),
+  onError({ code }) {
+    logged.push(code);
+    // So long that the handler writes while it is being sent.
+    if (code === "ERR_SESSION_STORE") return new Response("x".repeat(4_000_000), { status: 503 });
+  },
+});
 const session = nodeSessions(manager);
 
 const HANDLERS = {
@@ -81,6 +88,7 @@ const HANDLERS = {
     res.end("20ac", "hex", () => {});
   },
   "pipe": (res) => void Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(65_536, 97))).pipe(res),
+  "pipe-little": (res) => void Readable.from(["one", "two", "three"]).pipe(res),
   "trailers": (res) => {
     res.setHeader("Trailer", "X-Sum");
     res.write("body");
@@ -128,8 +136,12 @@ const FAILURES = {
     res.setHeader("Access-Control-Allow-Origin", "*");
     res.setHeader("Content-Type", "text/html");
     res.writeHead(200, "Great");
-    const more = setInterval(() => res.write("more"), 5);
-    setTimeout(() => clearInterval(more), 100);
+    const until = Date.now() + 100;
+    const more = () => {
+      res.write("more");
+      if (Date.now() < until) setImmediate(more);
+    };
+    setTimeout(more, 1);
   },
   "update-throws": async (res, current) => {
     const other = await manager.load(current.token);
