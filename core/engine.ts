@@ -177,7 +177,7 @@ export class Engine {
   }
 
   newRecord(): SessionRecord {
-    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: "" };
   }
 
   newDeadline(): number {

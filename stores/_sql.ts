@@ -8,7 +8,7 @@ import {
 } from "../core/errors.ts";
 import type { DeleteExpiredOptions } from "../core/store.ts";
 import { toSessionError } from "../core/store/failure.ts";
-import { GaveUp, waitFor } from "../core/store/wait.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import { readCleanupOptions } from "../core/store/cleanup.ts";
 

@@ -15,7 +15,7 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
-import { GaveUp, waitFor } from "../core/store/wait.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
 import { whenUnlocked } from "./_locks.ts";
 import { batchSize, PAGE_SIZE, readSqlOptions, toStoreError } from "./_sql.ts";
 import { classifySQLiteError } from "./_sqlite_errors.ts";

@@ -83,6 +83,9 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
+/** What stands in for the session of a request for the moment in which it is being loaded. */
+const NEVER_ASKED: Promise<unknown> = Promise.resolve();
+
 let visits = 0;
 
 /** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
@@ -221,7 +224,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const own: SharedSession = {
       engine: this.#engine,
       token,
-      session: Promise.resolve(),
+      session: NEVER_ASKED,
       state: undefined,
       cookie,
       users: 0,
@@ -229,8 +232,6 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       failure: undefined,
     };
     own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
-    // A handler that never awaits it must not bring the process down; finish() looks at it again.
-    own.session.catch(() => {});
     return own;
   }
 
@@ -240,6 +241,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     try {
       own.state = await this.#engine.load(tokens, this);
     } catch (error) {
+      // A handler that never awaits it must not bring the process down; finish() looks at it again.
+      own.session.catch(() => {});
       if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }

@@ -82,12 +82,12 @@ export class Commit {
     let write = pending ?? this.#change(changes, state.row!, state.storedDeadline, state.record);
     let isSent = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      const started = performance.now();
+      const started = Date.now();
       if (!isSent && await this.#send(write)) return this.#updated(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look: what is read must be fresh when it is written.
       const again = isSent ||
-        (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
+        (failures < ATTEMPTS && await this.#pause(write, attempt, Date.now() - started));
       isSent = false;
       const seen = await this.#look(write);
       if (seen.kind === "done") return this.#updated(write);
@@ -277,7 +277,7 @@ export class Commit {
     const isSomeones = state.row !== undefined &&
       decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
     if (isSomeones) {
-      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }
@@ -333,7 +333,7 @@ export class Commit {
     // What was changed since the log was taken away is in the record, and must not be done once more.
     this.#state.appendTo(changes);
     const nonce = newNonce();
-    const record = { ...this.#state.record, createdAt: now(), nonces: [nonce] };
+    const record = { ...this.#state.record, createdAt: now(), nonces: nonce };
     const token = newToken();
     return {
       changes,

@@ -1,5 +1,5 @@
 import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
-import { GaveUp } from "./wait.ts";
+import { GaveUp } from "../wait.ts";
 
 /** Whether others held the lock that was needed. Nothing was done then. */
 export function isBusy(error: unknown): boolean {

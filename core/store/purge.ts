@@ -5,7 +5,7 @@ import type { SessionEventHook } from "../events.ts";
 import type { PurgingStore } from "../store.ts";
 import { isBusy } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
-import { pause, waitFor } from "./wait.ts";
+import { pause, waitFor } from "../wait.ts";
 
 /** Options of a purge. */
 export interface PurgeOptions {

@@ -209,7 +209,7 @@ export class ActorStore implements FullStore {
 
 /** The nonce of the write that made these bytes. */
 function nonceOf(data: Uint8Array): string {
-  return String((jsonCodec.decode(data).values.__nonces as string[]).at(-1));
+  return (jsonCodec.decode(data).values.__nonces as string).slice(-12);
 }
 
 function label(operation: StoreOperation, fault: Fault): string {
