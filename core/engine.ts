@@ -86,10 +86,10 @@ export class Engine {
   }
 
   /** Saves what was changed, or writes down that the session was used. Makes a session that was never saved. */
-  async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (!state.hasChanges() && state.row !== undefined) return await this.#touch(state, context);
+  commit(state: SessionState, context: SessionContext): Promise<void> {
+    if (!state.hasChanges() && state.row !== undefined) return this.#touch(state, context);
     // What cannot be told to the browser any more is not written either.
-    await new Commit(this.settings, this.store, this.operation(context), state).run();
+    return new Commit(this.settings, this.store, this.operation(context), state).run();
   }
 
   /** Ends a session in the store, whatever becomes of a write that is still on its way. */

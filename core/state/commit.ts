@@ -73,7 +73,7 @@ export class Commit {
       state.giveBack(changes);
       throw error;
     }
-    await this.#deleteMerged(changes.merged);
+    if (changes.merged.length > 0) await this.#deleteMerged(changes.merged);
   }
 
   /** Changes a session: write; done, or look, replay, again. */
