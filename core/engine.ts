@@ -125,10 +125,15 @@ export class Engine {
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (token === state.token || token === state.announced?.token) return;
-    if (token === "") return state.destroyed(this.newRecord());
+    if (token === "") {
+      // What was changed in the session that ended goes with it. Where it was gone before, the changes make a new one.
+      if (state.row !== undefined) return state.destroyed(this.newRecord());
+      return state.stray();
+    }
     if (!isToken(token) || state.changes === undefined) return;
     const found = await this.#find(this.#storedToken(token), context);
     if (typeof found !== "object") return;
+    state.stray();
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
     state.giveBack(changes);

@@ -89,7 +89,10 @@ export interface NextRow {
 export interface SessionStore {
   /** Where it keeps its sessions: two stores with the same client and table share them. Absent: nowhere else. */
   readonly place?: { readonly of: object; readonly name: string } | undefined;
-  /** The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. */
+  /**
+   * The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. `Infinity` is for a store in
+   * this process, of which no call waits for anything.
+   */
   readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */
   find(token: string, options: FindOptions): Promise<StoredSession | undefined>;

@@ -16,11 +16,13 @@ export interface RequestSession<Data extends object> {
   /**
    * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
    *
+   * @param response What the handler has given already. Where the same manager, mounted within on a copy of the request,
+   * has told the browser of another session with it, a login say, that one is loaded.
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
    * @throws {SessionClosedError} It was first asked for after `finish()`, in a stream say, and a shared cache may keep the
    * response for others. Ask before, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
    */
-  readonly session: () => Promise<Session<Data>>;
+  readonly session: (response?: Response) => Promise<Session<Data>>;
   /**
    * Saves what the handler changed and gives the response to send: with the cookie where it changed, with
    * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
@@ -128,10 +130,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return waitUntil && ((work) => waitUntil.call(this.#context, work));
   }
 
-  readonly session = (): Promise<Session<Data>> => {
+  readonly session = (response?: Response): Promise<Session<Data>> => {
     if (this.#shared === undefined) {
       if (this.#answer !== undefined && this.#isLate(this.#answer)) return this.#refuse();
-      this.#shared = this.#ask();
+      this.#shared = this.#ask(response);
     }
     return this.#shared.session as Promise<Session<Data>>;
   };
@@ -178,12 +180,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** The session that was asked for before in this request, or else a new load. */
-  #ask(): SharedSession {
+  #ask(response: Response | undefined): SharedSession {
     const { token } = this.#context;
     const notes = notesOf(this.#request);
     let own = notes.sessions.find((one) => one.engine === this.#engine && one.token === token);
     if (own === undefined) {
-      own = this.#load(token);
+      own = this.#load(token, response);
       notes.sessions = [...notes.sessions, own];
     }
     if (!this.#isFinished) {
@@ -219,7 +221,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return refused;
   }
 
-  #load(token: string | undefined): SharedSession {
+  #load(token: string | undefined, response: Response | undefined): SharedSession {
     const cookie = token === undefined ? this.#newCookie() : undefined;
     const own: SharedSession = {
       engine: this.#engine,
@@ -231,7 +233,9 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       hasFailed: false,
       failure: undefined,
     };
-    own.session = this.#open(own, cookie?.read(this.#request.headers.get("Cookie")) ?? [token!]);
+    const told = response && this.#toldWithin(response, cookie);
+    const read = () => told === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [told];
+    own.session = this.#open(own, token === undefined ? read() : [token]);
     return own;
   }
 
@@ -268,7 +272,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
-    const inner = isToldWithin(response, this.#visit) ? shared.cookie?.valueIn(response.headers) : undefined;
+    const inner = this.#toldWithin(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (shared.hasFailed) return;
@@ -281,6 +285,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       if (!(error instanceof SessionError)) throw error;
       return this.#replace(response, await this.report(error) ?? error.getResponse());
     }
+  }
+
+  /** The token that the same manager, mounted within on a copy of the request, has told the browser of. */
+  #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
+    return isToldWithin(response, this.#visit) ? cookie?.valueIn(response.headers) : undefined;
   }
 
   /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */

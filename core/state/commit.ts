@@ -5,6 +5,7 @@ import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, NextRow, StoredRow, StoredSession } from "../store.ts";
 import { inDoubt } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
+import { backoff, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import {
   decodeRecord,
@@ -28,6 +29,10 @@ const MOST_ATTEMPTS = 20;
 const SPREAD = 8;
 const SPREAD_GROWTH = 8;
 const WIDEST_SPREAD = 2_500;
+/** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten. */
+const SPREAD_TURNS = 64;
+const TURNS_GROWTH = 4;
+const MOST_TURNS = 16_384;
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with it is on its way. */
 const MARK_LIFETIME = 60_000;
@@ -105,6 +110,11 @@ export class Commit {
   async #pause({ failure }: PendingWrite, attempt: number, took: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure !== undefined) return await this.#operation.pause(attempt);
+    if (!this.#operation.mayHang) {
+      // No timer: it need not run for one request to let another go first, and test frameworks replace it.
+      await turns(backoff(attempt, SPREAD_TURNS, MOST_TURNS, TURNS_GROWTH));
+      return true;
+    }
     const base = Math.max(10, SPREAD * took);
     return await this.#operation.pause(attempt, { base, growth: SPREAD_GROWTH, cap: WIDEST_SPREAD });
   }

@@ -261,6 +261,12 @@ export class SessionState {
     this.changes = undefined;
   }
 
+  /** Has nothing to do any more with what the browser offered. */
+  stray(): void {
+    this.gone = undefined;
+    this.offered = NONE;
+  }
+
   /** There was a session after all: this request's changes are done on it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;

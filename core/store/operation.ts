@@ -47,8 +47,8 @@ export class Operation {
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
-  /** Whether a call may hang. */
-  readonly #mayHang: boolean;
+  /** Whether a call may hang; `false` where the store answers in this process. */
+  readonly mayHang: boolean;
   /** When the time is up, by the clock that is never set back. */
   #until = Infinity;
   /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
@@ -59,8 +59,8 @@ export class Operation {
     this.#hooks = hooks;
     this.#now = now;
     const { timeout = DEFAULT_TIMEOUT } = store;
-    this.#mayHang = timeout !== Infinity;
-    if (this.#mayHang) this.#until = performance.now() + timeout;
+    this.mayHang = timeout !== Infinity;
+    if (this.mayHang) this.#until = performance.now() + timeout;
   }
 
   /** Sends a call, and again as its mode allows. */
@@ -112,7 +112,7 @@ export class Operation {
     // The store gets no signal for a write: one that was sent is not called back.
     const given = mode === "read" ? signal : undefined;
     const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
-    if (!this.#mayHang && signal === undefined) return call(options);
+    if (!this.mayHang && signal === undefined) return call(options);
     return this.#watch(() => call(options), signal);
   }
 

@@ -63,8 +63,8 @@ const FAILURES: Partial<Record<Fault, StoreErrorDetails>> = {
 };
 
 export class ActorStore implements FullStore {
-  /** A turn may be long in coming. */
-  readonly timeout: number = Infinity;
+  /** A turn may be long in coming. Not `Infinity`: the pauses of a store in this process are no turns of the model. */
+  readonly timeout: number = 60_000;
   readonly #store: FullStore;
   readonly #actor: Surroundings;
 
