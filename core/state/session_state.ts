@@ -223,7 +223,7 @@ export class SessionState {
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
     // It was looked for when the session was closed, and nothing that was given out can be changed since.
-    if (!this.closed) for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
+    if (!this.closed) { for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key); }
     return this.changes !== undefined || this.pending !== undefined;
   }
 
