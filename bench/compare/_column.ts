@@ -12,6 +12,8 @@ import { type Cell, SITUATIONS } from "./situations.ts";
 /** What the page is made of. */
 export interface Column {
   about: About;
+  /** The path of its app in the repository. */
+  app: string;
   /** By the id of the situation. */
   cells: Record<string, Cell>;
   /** By the id of the kind of request. */
@@ -28,17 +30,19 @@ export const OURS: Program = {
 
 /** The other libraries' apps, in the order of their columns. */
 export const PEERS: readonly Program[] = [
-  "better_auth",
-  "express_session",
-  "fastify_session",
-  "hono_sessions",
-  "hono_session",
-  "iron_session",
-  "react_router",
-  "remix_session",
-].map((name) => ({
+  ["better_auth"],
+  ["express_session"],
+  ["fastify_session"],
+  ["hono_sessions", "sqlite"],
+  ["hono_sessions", "memory"],
+  ["hono_session"],
+  ["iron_session"],
+  ["react_router"],
+  ["remix_session"],
+].map(([name, ...args]) => ({
   module: new URL(`bench/peers/compare/${name}.ts`, ROOT),
   config: new URL("bench/peers/deno.json", ROOT),
+  args,
 }));
 
 /** Starts an app, looks at it in every situation, and ends it. */
@@ -57,8 +61,9 @@ export async function column(program: Program): Promise<{ column: Column; exchan
       costs[id] = await run(peer);
     }
     const { name, packages, store, pages, notes } = peer.about;
+    const app = program.module.href.slice(ROOT.href.length);
     return {
-      column: { about: { name, packages, store, pages, notes }, cells, costs },
+      column: { about: { name, packages, store, pages, notes }, app, cells, costs },
       exchanges: peer.exchanges,
     };
   } finally {

@@ -26,7 +26,7 @@ export const PAGE = new URL("docs/comparison.md", ROOT);
 export const RESULTS = new URL("bench/compare/results.json", ROOT);
 
 /** Where the responses are. */
-export const RESPONSES = new URL("bench/compare/responses.jsonl", ROOT);
+export const RESPONSES = new URL("bench/compare/responses.txt", ROOT);
 
 const MARKS: Record<Mark, string> = { good: "✓", part: "~", bad: "✗", none: "–" };
 
@@ -73,7 +73,7 @@ function markdown(results: Results): string {
     ]),
     "## What a request costs",
     "",
-    "Calls of the store before the answer is complete, and the bytes of headers that the session adds to the answer. What is signed or encrypted varies by a few bytes.",
+    "The calls of the store that a request makes, and the bytes of headers that the session adds to its answer. Cookies that are signed or encrypted vary by a few bytes.",
     "",
     table([
       ["", ...names(columns)],
@@ -93,35 +93,34 @@ function markdown(results: Results): string {
     "## How each was set up",
     "",
     table([
-      ["", "versions", "sessions are in", "as its documentation says"],
-      ...columns.map(({ about }) => [
-        about.name,
-        about.packages.join(", "),
-        about.store,
-        about.pages.map(({ url, says }) => `[${says}](${url})`).join("; "),
-      ]),
+      ["", "versions", "sessions are in"],
+      ...columns.map(({ about }) => [about.name, about.packages.join(", "), about.store]),
     ]),
     "",
-    ...columns.filter(({ about }) => about.notes.length > 0).map(({ about }) =>
-      `- **${about.name}**: ${about.notes.join(" ")}`
-    ),
+    ...columns.map(({ about, app }) => {
+      const pages = about.pages.map(({ url, says }) => `[${says}](${url})`).join("; ");
+      return `- **${about.name}**: ${
+        [`[its app](../${app}). From its documentation: ${pages}.`, ...about.notes].join(" ")
+      }`;
+    }),
     "",
   ].join("\n");
 }
 
 function introduction({ date, runtime, columns }: Results): string {
+  const libraries = new Set(columns.map(({ about }) => about.packages[0])).size;
   return `# Beside other libraries
 
 <!-- Written by \`deno task compare\`, from bench/compare. -->
 
-The same little app on ${columns.length} libraries, each set up as its own documentation says, and driven by HTTP requests.
+The same little app on ${libraries} session libraries, each set up as its own documentation says, and driven by HTTP requests.
 \`deno task compare\` does it again and writes this page: no cell is written by hand. What you see was seen on
-${date}, on ${runtime}. Every request with its answer is in [bench/compare/responses.jsonl](../bench/compare/responses.jsonl),
-the apps are in [bench/compare](../bench/compare) and [bench/peers/compare](../bench/peers/compare), and a test runs this
-library's column again.
+${date}, on ${runtime}. Every request with its answer is in [responses.txt](../bench/compare/responses.txt), what is
+done and how it is judged is in [situations.ts](../bench/compare/situations.ts), and a test runs this library's column
+again.
 
 A mark answers what the row asks, and nothing else. These libraries want different things: better-auth signs users
-in and is no place for other values, iron-session needs no store and says what that costs, the sessions of Remix
+in and its session is a part of that, iron-session needs no store and says what that costs, the sessions of Remix
 and of Fastify are a part of their framework. Where requests meet, each has read its session before the first one
 saves: that is what a user with two tabs and a slow database has, and a gate in each handler makes it certain.
 `;
@@ -129,14 +128,40 @@ saves: that is what a user with two tabs and a slow database has, and a gate in 
 
 const names = (columns: readonly Column[]) => columns.map(({ about }) => about.name);
 
-/** The table for the README: marks alone. */
+/** Some of the others, by whichever names are fewer. */
+function listed(some: readonly Column[], others: readonly Column[]): string {
+  const rest = others.filter((other) => !some.includes(other));
+  if (rest.length === 0) return "all";
+  return some.length <= rest.length + 1 ? names(some).join(", ") : `all but ${names(rest).join(", ")}`;
+}
+
+/** The rows of the short table, each with the situations that it stands for. */
+const SHORT: readonly (readonly [title: string, ...ids: string[]])[] = [
+  ["two requests write different keys: both are saved", "two-keys"],
+  ["50 requests count at once: all are counted", "counter"],
+  ["a cookie planted before the login gives nothing away", "planted"],
+  ["a login beside other requests stays a login", "login-poll-reads", "login-poll-writes", "login-twice"],
+  ["after a logout the old cookie is refused", "old-cookie"],
+  ["a logout beside a slow request stays a logout", "logout-slow-save"],
+  ["all sessions of a user end at once", "everywhere"],
+  ["a store that fails signs nobody out", "store-down", "one-read-fails"],
+  ["a save that fails is no success", "save-fails"],
+  ["a garbage row locks nobody out", "garbage"],
+  ["what is in the table is no cookie", "thief"],
+  ["a visit without a write leaves no row and no cookie", "nobody-wrote"],
+  ["a page that never asks costs no store call", "public"],
+  ["a shared cache hands out nobody's page and no cookie", "cached-page", "cached-cookie"],
+];
+
+/** The table for the README: marks alone, of several situations the worst. */
 function shortTable(columns: readonly Column[]): string {
+  const worst = ({ cells }: Column, ids: readonly string[]) => {
+    const marks = ids.map((id) => cells[id]!.mark).filter((mark) => mark !== "none");
+    return marks.toSorted((one, other) => RANKS[one] - RANKS[other])[0] ?? "none";
+  };
   return table([
     ["", ...names(columns)],
-    ...SITUATIONS.filter(({ short }) => short).map(({ id, short }) => [
-      short!,
-      ...columns.map(({ cells }) => MARKS[cells[id]!.mark]),
-    ]),
+    ...SHORT.map(([title, ...ids]) => [title, ...columns.map((column) => MARKS[worst(column, ids)])]),
   ]);
 }
 
@@ -156,8 +181,8 @@ function standing(columns: readonly Column[], { id, title, why }: Situation): st
   const equal = others.filter((other) => rank(other) === rank(ours!));
   if (better.length + equal.length === 0) return [];
   const who = [
-    better.length > 0 && `better: ${names(better).join(", ")}`,
-    equal.length > 0 && `as good: ${names(equal).join(", ")}`,
+    better.length > 0 && `better: ${listed(better, others)}`,
+    equal.length > 0 && `as good: ${listed(equal, others)}`,
   ].filter(Boolean).join("; ");
   return [`- **${capital(title)}** (${who}). ${why}`];
 }
@@ -165,16 +190,19 @@ function standing(columns: readonly Column[], { id, title, why }: Situation): st
 /** The line of a kind of request that costs elsewhere as little or less. */
 function costStanding(columns: readonly Column[], { id, title, why }: (typeof KINDS)[number]): string[] {
   const [ours, ...others] = columns;
-  const own = ours!.costs[id]!;
-  const fewer = others.filter(({ costs }) => costs[id]!.calls < own.calls);
-  const shorter = others.filter(({ costs }) => costs[id]!.bytes < own.bytes);
-  const equal = others.filter(({ costs }) =>
-    costs[id]!.calls === own.calls && costs[id]!.bytes === own.bytes
-  );
+  const { calls = 0, bytes = 0 } = ours!.costs[id]!;
+  const having = (isSo: (calls: number, bytes: number) => boolean) =>
+    others.filter(({ costs }) => {
+      const cost = costs[id]!;
+      return cost.calls !== undefined && cost.bytes !== undefined && isSo(cost.calls, cost.bytes);
+    });
+  const fewer = having((theirs) => theirs < calls);
+  const shorter = having((_, theirs) => theirs < bytes);
+  const equal = having((theirCalls, theirBytes) => theirCalls === calls && theirBytes === bytes);
   const who = [
-    fewer.length > 0 && `fewer calls: ${names(fewer).join(", ")}`,
-    shorter.length > 0 && `fewer bytes: ${names(shorter).join(", ")}`,
-    equal.length > 0 && `the same: ${names(equal).join(", ")}`,
+    fewer.length > 0 && `fewer calls: ${listed(fewer, others)}`,
+    shorter.length > 0 && `fewer bytes: ${listed(shorter, others)}`,
+    equal.length > 0 && `the same: ${listed(equal, others)}`,
   ].filter(Boolean).join("; ");
   return who === "" ? [] : [`- **${capital(title)}** (${who}). ${why}`];
 }

@@ -32,6 +32,8 @@ export interface Program {
   module: URL;
   /** The configuration that has its imports. */
   config: URL;
+  /** What it is told when it starts. */
+  args?: readonly string[];
 }
 
 /** An app that runs. */
@@ -60,6 +62,12 @@ export class Peer {
 
   /** Whether the process has ended, by itself. */
   get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether the process ends now, by what it was sent just before. */
+  async ends(): Promise<boolean> {
+    await Promise.race([this.#child?.status, new Promise((resolve) => setTimeout(resolve, 300))]);
     return this.#ended;
   }
 
@@ -148,8 +156,7 @@ export class Peer {
       return await response.json();
     } catch (error) {
       // Its end is what a situation sees, where it sends the next request.
-      await Promise.race([this.#child?.status, new Promise((resolve) => setTimeout(resolve, 200))]);
-      if (this.#ended) return null;
+      if (await this.ends()) return null;
       throw error;
     }
   }
@@ -160,11 +167,11 @@ export class Peer {
         "run",
         "--quiet",
         "--allow-all",
-        "--no-lock",
         "--no-check",
         "--config",
         this.#program.config.pathname,
         this.#program.module.pathname,
+        ...this.#program.args ?? [],
       ],
       env: { NO_COLOR: "1" },
       stdin: "null",

@@ -10,10 +10,10 @@ import { callsText } from "./situations.ts";
 /** A cell of the table of costs. */
 export interface Cost {
   text: string;
-  /** Calls of the store. */
-  calls: number;
+  /** Calls of the store. Absent, as the bytes, where there is no such request. */
+  calls?: number;
   /** Bytes of headers. */
-  bytes: number;
+  bytes?: number;
 }
 
 /** A kind of request. */
@@ -42,7 +42,7 @@ async function measured(peer: Peer, send: () => Promise<Answer>): Promise<Cost> 
   await peer.calls();
   const answer = await send();
   const calls = await peer.calls();
-  if (answer.status === 401) return { text: "no session before login", calls: NaN, bytes: NaN };
+  if (answer.status === 401) return { text: "no session before login" };
   if (answer.status !== 200) throw new Error(`${peer.about.name} answered ${answer.status}`);
   // An iterator of headers gives each line of `Set-Cookie`.
   const lines = [...answer.headers].filter(([name]) => !NOT_OF_SESSIONS.has(name));
@@ -72,14 +72,14 @@ export const KINDS: readonly Kind[] = [
     id: "cost-no-cookie",
     title: "read, no cookie",
     why:
-      "`Vary: Cookie` and `Cache-Control: private` go out with what asked for a session, for the sake of the two rows on caches.",
+      "`Vary: Cookie` and `Cache-Control: private` go out with whatever asked for a session. The two rows on caches are what they are for, and we mean to send them.",
     run: (peer) => measured(peer, () => new Browser(peer).send("GET", "/read")),
   },
   {
     id: "cost-read",
     title: "read",
     why:
-      "The headers are those for caches again. A session that is in the cookie, or in a cache of it, costs no call, and cannot be ended at once.",
+      "The headers are those for caches again. A session that is in the cookie costs no call and cannot be ended at once; we mean to be able to.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("GET", "/read"));
@@ -88,13 +88,15 @@ export const KINDS: readonly Kind[] = [
   {
     id: "cost-new",
     title: "new session written",
-    why: "The cookie has `Max-Age` beside `Expires`, and the answer says to caches that it is private.",
+    why:
+      "The cookie has `Max-Age` beside `Expires`, and caches are told that the answer is private. Both are meant.",
     run: (peer) => measured(peer, () => new Browser(peer).send("POST", "/write?key=a&value=yes")),
   },
   {
     id: "cost-write",
     title: "existing session written",
-    why: "One read, and one write that checks what was read.",
+    why:
+      "One read, and one write that checks what was read; we mean to make no fewer. The bytes are those for caches.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("POST", "/write?key=a&value=yes"));
@@ -103,7 +105,8 @@ export const KINDS: readonly Kind[] = [
   {
     id: "cost-login",
     title: "login of a visitor who has a session",
-    why: "One read, and one write that also renews the token and leaves a mark under the old one.",
+    why:
+      "One read, and one write that also renews the token and leaves a mark under the old one. The bytes are a new cookie and those for caches, and are meant.",
     run: async (peer) => {
       const browser = new Browser(peer);
       await browser.send("POST", "/write?key=a&value=yes");
@@ -113,7 +116,8 @@ export const KINDS: readonly Kind[] = [
   {
     id: "cost-logout",
     title: "logout",
-    why: "The row is read before it is deleted, and the cookie is deleted with all of its attributes.",
+    why:
+      "The row is read before it is deleted. The cookie is deleted with all of its attributes, and caches are told that the answer is private. Both are meant.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("POST", "/logout"));

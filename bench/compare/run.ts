@@ -3,7 +3,7 @@
  *
  *     deno task compare
  *
- * It takes some two minutes. The libraries come from npm when it runs for the first time.
+ * It takes about a minute. The libraries come from npm when it runs for the first time.
  *
  * @module
  */
@@ -22,8 +22,6 @@ const LEFT_OUT = new Set([
   "keep-alive",
   "x-powered-by",
 ]);
-
-const LONGEST = 400;
 
 const programs: Program[] = [OURS, ...PEERS];
 const columns: Column[] = [];
@@ -45,20 +43,31 @@ const results: Results = {
   runtime: `Deno ${Deno.version.deno}`,
   columns,
 };
-const short = (text: string) =>
-  text.length > LONGEST ? `${text.slice(0, LONGEST)}... (${text.length} in all)` : text;
+const short = (text: string, length: number) => text.length > length ? `${text.slice(0, length)}…` : text;
 const lines = columns.flatMap(({ about }, index) =>
-  exchanges[index]!.map(({ headers, cookie, body, ...rest }) =>
-    JSON.stringify({
-      library: about.name,
-      ...rest,
-      cookie: short(cookie),
-      headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !LEFT_OUT.has(name))),
-      body: short(body),
-    })
+  exchanges[index]!.map(({ situation, method, path, cookie, status, headers, body }) =>
+    [
+      about.name,
+      situation,
+      `${method} ${path}${cookie && ` (Cookie: ${short(cookie, 60)})`}`,
+      status,
+      ...Object.entries(headers).filter(([name]) => !LEFT_OUT.has(name)).flatMap(([name, values]) =>
+        values.map((value) => short(`${name}: ${value}`, 120))
+      ),
+      short(body.replaceAll(/\s+/g, " "), 100),
+    ].join(" | ")
   )
 );
-await Deno.writeTextFile(RESPONSES, `${lines.join("\n")}\n`);
+// Fifty requests that differ in nothing are one line.
+const runs: { line: string; times: number }[] = [];
+for (const line of lines) {
+  if (runs.at(-1)?.line === line) runs.at(-1)!.times++;
+  else runs.push({ line, times: 1 });
+}
+await Deno.writeTextFile(
+  RESPONSES,
+  runs.map(({ line, times }) => `${line}${times > 1 ? ` | ${times} times` : ""}\n`).join(""),
+);
 await Deno.writeTextFile(RESULTS, await formatted(JSON.stringify(results), "json"));
 await Deno.writeTextFile(PAGE, await page(results));
-console.log("Written: docs/comparison.md, bench/compare/results.json, bench/compare/responses.jsonl");
+console.log("Written: docs/comparison.md, bench/compare/results.json, bench/compare/responses.txt");

@@ -23,12 +23,10 @@ export interface Situation {
     | "Requests at the same time"
     | "Signing in and out"
     | "When the store fails"
-    | "What is left behind";
+    | "Visitors, thieves and caches";
   title: string;
   /** What is done. */
   steps: string;
-  /** Its name in the short table, if it is there. */
-  short?: string;
   /** Why this library's cell is what it is. Shown where the cell is not better than all others. */
   why: string;
   run(peer: Peer): Promise<Cell>;
@@ -44,6 +42,9 @@ const NO_STORE = "no store";
 
 /** What an app answers where its library has no such call. */
 const NO_SUCH_CALL = 501;
+
+/** How often two writes meet: a library that reads again late may be lucky. */
+const ROUNDS = 5;
 
 let gates = 0;
 
@@ -98,7 +99,7 @@ export function callsText(calls: { kind: string }[]): string {
     .filter(Boolean).join(", ");
 }
 
-async function afterOutage(peer: Peer, browser: Browser, answer: Answer): Promise<Cell> {
+async function afterOutage(browser: Browser, answer: Answer): Promise<Cell> {
   if (answer.status === 0) return bad(PROCESS_ENDS);
   const seenAs = answer.status === 200 ? JSON.parse(answer.body).user ?? undefined : undefined;
   const { user } = await browser.look();
@@ -110,25 +111,35 @@ async function afterOutage(peer: Peer, browser: Browser, answer: Answer): Promis
   return answer.status >= 500 ? good(cell) : part(cell);
 }
 
+/** Whether a login has held, and whether a cookie that it has replaced is worth nothing. */
+async function afterLogin(browser: Browser, before: Browser, also: string): Promise<Cell> {
+  if ((await browser.look()).user !== "zoe") return bad("signed out");
+  const text = `signed in${also}`;
+  if (browser.cookie === before.cookie || (await before.look()).user !== "zoe") return good(text);
+  return part(`${text}; old cookie too`);
+}
+
 /** Every situation, in the order of the page. */
 export const SITUATIONS: readonly Situation[] = [
   {
     id: "two-keys",
     section: "Requests at the same time",
     title: "two requests write different keys",
-    steps: "Both have read the session before either saves it.",
-    short: "two requests write different keys: both are saved",
+    steps: "Both have read the session before either saves it. Five times.",
     why:
       "A save that finds the row changed reads again and puts this request's keys on top. better-auth has a column for each value, which does the same for values that are declared.",
     async run(peer) {
-      const browser = await signedIn(peer);
-      await together(
-        peer,
-        ["a", "b"].map((key) => (gate) => browser.send("POST", `/write?key=${key}&value=yes&${gate}`)),
-      );
-      const { values } = await browser.look();
-      const saved = ["a", "b"].filter((key) => values[key] === "yes").length;
-      return saved === 2 ? good("both saved") : bad(saved === 1 ? "one is lost" : "both are lost");
+      let bothSaved = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        const browser = await signedIn(peer);
+        const write = (key: string) => (gate: string) =>
+          browser.send("POST", `/write?key=${key}&value=yes&${gate}`);
+        await together(peer, [write("a"), write("b")]);
+        const { values } = await browser.look();
+        if (values.a === "yes" && values.b === "yes") bothSaved++;
+      }
+      if (bothSaved === ROUNDS) return good("both saved");
+      return bad(bothSaved === 0 ? "one is lost" : `one is lost in ${ROUNDS - bothSaved} of ${ROUNDS}`);
     },
   },
   {
@@ -136,7 +147,6 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Requests at the same time",
     title: "50 requests count at once",
     steps: "Each adds 1 to a number in the session. All have read it before the first saves.",
-    short: "50 requests count at once: all are counted",
     why: "`update()` runs its function again on the fresh value after a conflict.",
     async run(peer) {
       const browser = await signedIn(peer);
@@ -170,9 +180,8 @@ export const SITUATIONS: readonly Situation[] = [
     title: "a cookie is planted before the login",
     steps:
       "An attacker's browser has a cookie, one that it made up and then one of its own session. The victim's browser is given the same one, and signs in.",
-    short: "a cookie planted before the login gives the attacker nothing",
     why:
-      "`renewToken()` at login, as every library that has such a call asks for, and a token that this library did not make is never adopted. Where a cookie holds everything, there is nothing for two browsers to share.",
+      "`renewToken()` at login, as every library that has such a call asks for, and a token that this library did not make is never adopted. Where a cookie holds everything, two browsers share nothing.",
     async run(peer) {
       const own = (await visitor(peer)).cookies.size > 0
         ? await visitor(peer)
@@ -192,16 +201,16 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Signing in and out",
     title: "login beside a poll that reads",
     steps: "The poll has the visitor's old cookie and is answered after the login.",
-    short: "a login beside other requests stays a login",
     why: "A request that only reads sends no cookie, so nothing can displace that of the login.",
     async run(peer) {
       const browser = await visitor(peer);
+      const before = browser.copy();
       await together(
         peer,
         [(gate) => browser.send("GET", `/read?${gate}`)],
         () => browser.send("POST", "/login?user=zoe"),
       );
-      return (await browser.look()).user === "zoe" ? good("signed in") : bad("signed out");
+      return await afterLogin(browser, before, "");
     },
   },
   {
@@ -210,24 +219,24 @@ export const SITUATIONS: readonly Situation[] = [
     title: "login beside a poll that writes",
     steps: "The same, and the poll changes the visitor's session.",
     why:
-      "The poll knows a token that the login has ended. It is refused aloud and sends no cookie. Where the login keeps the token, the poll's write is saved, and so is what an attacker planted.",
+      "The poll knows a token that the login has ended. It is refused aloud and sends no cookie. Where a login keeps the token, the poll's write can be saved; the row on planted cookies is what that costs.",
     async run(peer) {
       const browser = await visitor(peer);
+      const before = browser.copy();
       const [poll] = await together(
         peer,
         [(gate) => browser.send("POST", `/write?key=seen&value=yes&${gate}`)],
         () => browser.send("POST", "/login?user=zoe"),
       );
-      const { user, values } = await browser.look();
+      const { values } = await browser.look();
       const refused = poll!.status >= 400;
       const write = refused
         ? `refused (${poll!.status})`
         : values.seen === "yes"
         ? "saved"
         : "lost unnoticed";
-      if (user !== "zoe") return bad("signed out");
-      const text = `signed in, write ${write}`;
-      return refused || values.seen === "yes" ? good(text) : part(text);
+      const cell = await afterLogin(browser, before, `, write ${write}`);
+      return cell.mark === "good" && write === "lost unnoticed" ? part(cell.text) : cell;
     },
   },
   {
@@ -265,7 +274,6 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Signing in and out",
     title: "logout, then the old cookie",
     steps: "Somebody kept the cookie, and sends it after the logout.",
-    short: "after a logout the old cookie is refused",
     why: "A logout deletes the row, as in every library that has one.",
     async run(peer) {
       const browser = await signedIn(peer);
@@ -280,9 +288,8 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Signing in and out",
     title: "logout while a slow request saves",
     steps: "A request has read the session, the user signs out, and the request saves.",
-    short: "a logout beside a slow request stays a logout",
     why:
-      "A save finds only the row that was read: one that is gone stays gone, and the slow request is told. better-auth and hono-sessions change a row only where it still exists.",
+      "A save finds only the row that was read: one that is gone stays gone, and the slow request is told. better-auth does that too.",
     async run(peer) {
       const browser = await signedIn(peer);
       const kept = browser.copy();
@@ -304,7 +311,6 @@ export const SITUATIONS: readonly Situation[] = [
     title: "sign out everywhere while in use",
     steps:
       "A user has two browsers. One has a slow request that saves, while the other signs out everywhere.",
-    short: "all sessions of a user end at once, even those in use",
     why:
       "A session that has a `subject` is found by it. better-auth knows its users, so it has the call too.",
     async run(peer) {
@@ -337,7 +343,7 @@ export const SITUATIONS: readonly Situation[] = [
       await peer.outage("all");
       const answer = await browser.send("GET", "/read");
       await peer.outage("none");
-      return await afterOutage(peer, browser, answer);
+      return await afterOutage(browser, answer);
     },
   },
   {
@@ -345,15 +351,15 @@ export const SITUATIONS: readonly Situation[] = [
     section: "When the store fails",
     title: "one read of the store fails",
     steps: "The next one works again.",
-    short: "a store that fails signs nobody out",
-    why: "The same as above: whether an outage lasts a moment or an hour makes no difference.",
+    why:
+      "The read is tried again at once. Where that fails too it is the row above, and nobody is signed out either.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
       await peer.outage("one read");
       const answer = await browser.send("GET", "/read");
       await peer.outage("none");
-      return await afterOutage(peer, browser, answer);
+      return await afterOutage(browser, answer);
     },
   },
   {
@@ -361,7 +367,6 @@ export const SITUATIONS: readonly Situation[] = [
     section: "When the store fails",
     title: "the store is down at the save",
     steps: "The session could be read, and then every write fails.",
-    short: "a save that fails is no success",
     why: "The handler's response is replaced by an error. 503 says that a later try may work.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
@@ -383,7 +388,6 @@ export const SITUATIONS: readonly Situation[] = [
     section: "When the store fails",
     title: "a row is garbage",
     steps: "What the row says is overwritten. The user reads a page, then signs in.",
-    short: "a garbage row locks nobody out",
     why:
       "A row that cannot be decoded is an anonymous session and an event. It is not overwritten, so it can be looked at.",
     async run(peer) {
@@ -402,12 +406,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "thief",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "somebody reads the table",
     steps: "Each text in the store is sent as a cookie.",
-    short: "what is in the table is no cookie",
     why:
-      "The table has hashes of tokens. Others sign or encrypt the cookie by a key that the server holds: who has the table and not the key has no cookie there either.",
+      "The table has hashes of tokens. Others sign or encrypt the cookie by a key that the server holds: who has the table and not the key has no cookie there either. Here there is no key to keep.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -426,10 +429,9 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "nobody-wrote",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "a session that nobody wrote",
-    steps: "A visitor without a cookie reads a page that looks at the session.",
-    short: "a visit without a write leaves no row and no cookie",
+    steps: "A visitor without a cookie reads a page that looks at the session, and nothing is put into it.",
     why:
       "Nothing is stored before something is written. express-session and @fastify/session have `saveUninitialized` for it.",
     async run(peer) {
@@ -445,7 +447,7 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "read-only",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "a session that is only read",
     steps: "A user reads a page that looks at the session.",
     why:
@@ -464,7 +466,7 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "public",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "a page that never asks for the session",
     steps: "A user reads a page whose handler has nothing to do with sessions.",
     why:
@@ -483,7 +485,7 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "junk",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "8 kB of junk as a cookie",
     steps: "A visitor's cookie has the right name and 8,192 letters.",
     why:
@@ -499,11 +501,10 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "cached-page",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "a shared cache, and a page that says nothing of caching",
     steps:
-      "The page greets the user by name and has `Last-Modified`. Another user and a visitor ask for it through a cache that keeps to RFC 9111.",
-    short: "a shared cache gives nobody's page to others",
+      "The page greets the user by name and has `Last-Modified`; what else caches are told is left to the library. Another user and a visitor ask for it through a cache that keeps to RFC 9111.",
     why: "What asks for a session is `private` and varies by `Cookie`, unless its handler says otherwise.",
     async run(peer) {
       const cache = new SharedCache();
@@ -524,11 +525,10 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "cached-cookie",
-    section: "What is left behind",
+    section: "Visitors, thieves and caches",
     title: "a shared cache, and a page that starts a session",
     steps:
       "The handler says `max-age=60` and writes to a new session. Two visitors ask for the page through the same cache.",
-    short: "a shared cache gives nobody's cookie to others",
     why: "A response with a session's cookie is never left to shared caches, whatever its handler says.",
     async run(peer) {
       const cache = new SharedCache();
@@ -541,9 +541,7 @@ export const SITUATIONS: readonly Situation[] = [
         if (kept.cookie === "") throw new Error(`${peer.about.name}: no session was started`);
         cookies.push(kept.cookie);
       }
-      return cookies[0] === cookies[1]
-        ? bad("the next one gets the first one's cookie")
-        : good("each gets their own");
+      return cookies[0] === cookies[1] ? bad("the next one gets the cookie") : good("each gets their own");
     },
   },
 ];

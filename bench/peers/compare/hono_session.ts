@@ -29,7 +29,8 @@ const about: About = {
   notes: [
     "Without a storage its sessions are in the cookie, as those of iron-session. The README has both.",
     "It has no call that renews a session's id.",
-    "It does not await `set` and `delete` of the storage, so that what they reject with belongs to nobody and ends the process. Whoever writes the storage has to catch that.",
+    "`update()` reads the session again just before it changes it. Two of them may still meet.",
+    "It does not await `set` and `delete` of the storage, so that a rejection ends the process, on Deno as on Node. Whoever writes the storage has to catch it.",
   ],
 };
 

@@ -6,7 +6,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { Hono } from "hono";
-import { type Session, sessionMiddleware } from "hono-sessions";
+import { MemoryStore, type Session, sessionMiddleware } from "hono-sessions";
 import { BunSqliteStore } from "hono-sessions/bun-sqlite-store";
 import { type About, type App, type Controls, LAST_MODIFIED, LIST, run, serve } from "../../compare/_app.ts";
 import { SECRET, versions } from "./_versions.ts";
@@ -14,28 +14,33 @@ import { SECRET, versions } from "./_versions.ts";
 // deno-lint-ignore no-explicit-any -- what a type of its own leaves open
 type Values = { user: string; count: number; [LIST]: number[]; [key: string]: any };
 
+const inMemory = Deno.args[0] === "memory";
+
 const about: About = {
-  name: "hono-sessions",
+  name: inMemory ? "hono-sessions (memory)" : "hono-sessions (SQLite)",
   packages: versions("hono-sessions", "hono"),
-  store: "its `BunSqliteStore`",
+  store: inMemory ? "its `MemoryStore`" : "its `BunSqliteStore`",
   pages: [
     {
       url: "https://github.com/jcs224/hono_sessions#readme",
-      says:
-        "the options of its example, and the SQLite store; `session_key_rotation` at login, `deleteSession()` at logout",
+      says: "the options of its example, and the store",
+    },
+    {
+      url: "https://github.com/jcs224/hono_sessions/blob/main/test/deno/server_deno.ts",
+      says: "`session_key_rotation` at login and `deleteSession()` at logout, in its test server",
     },
   ],
-  notes: [
-    "Its README starts with `CookieStore`, which is to the server what iron-session is. `BunSqliteStore` is given `node:sqlite` in the shape of `bun:sqlite`.",
-    "Its `MemoryStore` hands the same object to all requests of a process, so that requests at the same time see each other's changes there.",
-  ],
+  notes: inMemory
+    ? [
+      "This store hands the same object to all requests of its process. Requests at the same time see each other's changes at once, saved or not.",
+    ]
+    : [
+      "Its README starts with `CookieStore`, which is to the server what iron-session is. `BunSqliteStore` is given `node:sqlite` in the shape of `bun:sqlite`.",
+    ],
 };
 
 function start(controls: Controls): App {
-  const database = new DatabaseSync(":memory:");
-  const store = new BunSqliteStore(
-    shapedLikeBun(database) as ConstructorParameters<typeof BunSqliteStore>[0],
-  );
+  const { store, ...rows } = inMemory ? memory() : sqlite();
   watch(store, controls);
 
   const app = new Hono<{ Variables: { session: Session<Values>; session_key_rotation: boolean } }>()
@@ -99,8 +104,20 @@ function start(controls: Controls): App {
     })
     .post("/sign-out-everywhere", (c) => c.body(null, 501));
 
+  return { port: serve(app.fetch), ...rows };
+}
+
+function memory(): Pick<App, "rows"> & { store: MemoryStore } {
+  const store = new MemoryStore();
+  // Its types do not name what it keeps.
+  const { data } = store as unknown as { data: Map<string, object> };
+  return { store, rows: () => [...data].map(([id, values]) => [id, JSON.stringify(values)]) };
+}
+
+function sqlite(): Pick<App, "rows" | "spoil"> & { store: BunSqliteStore } {
+  const database = new DatabaseSync(":memory:");
   return {
-    port: serve(app.fetch),
+    store: new BunSqliteStore(shapedLikeBun(database) as ConstructorParameters<typeof BunSqliteStore>[0]),
     rows: () =>
       database.prepare("SELECT id, data FROM sessions").all().map((row) => [row.id, row.data].map(String)),
     spoil: () => void database.exec("UPDATE sessions SET data = '{{{ no row'"),
@@ -121,7 +138,7 @@ function shapedLikeBun(database: DatabaseSync): unknown {
 }
 
 /** Counts the calls of the store, and lets them fail. */
-function watch(store: BunSqliteStore, controls: Controls): void {
+function watch(store: BunSqliteStore | MemoryStore, controls: Controls): void {
   const kinds = {
     getSessionById: "read",
     createSession: "write",

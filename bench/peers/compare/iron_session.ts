@@ -22,7 +22,9 @@ const about: About = {
         '`webCookies()`, `save()`, `destroy()`; "How to invalidate sessions?" says that they cannot be ended at once',
     },
   ],
-  notes: ["It has no store, by design. What a reader of the table sees of a server is in the cookie here."],
+  notes: [
+    "It has no store, by design: a session is the cookie, and whoever keeps the cookie keeps the session, until it expires.",
+  ],
 };
 
 function start(controls: Controls): App {
