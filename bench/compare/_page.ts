@@ -119,10 +119,12 @@ ${date}, on ${runtime}. Every request with its answer is in [responses.txt](../b
 done and how it is judged is in [situations.ts](../bench/compare/situations.ts), and a test runs this library's column
 again.
 
-A mark answers what the row asks, and nothing else. These libraries want different things: better-auth signs users
-in and its session is a part of that, iron-session needs no store and says what that costs, the sessions of Remix
-and of Fastify are a part of their framework. Where requests meet, each has read its session before the first one
-saves: that is what a user with two tabs and a slow database has, and a gate in each handler makes it certain.
+A mark answers what the row asks, and nothing else. These libraries want different things. better-auth signs users in,
+and its session is a part of that. iron-session needs no store, and its README says what that costs. The sessions of
+Remix and Fastify belong to their frameworks.
+
+Where requests meet, each has read its session before the first one saves, as with two tabs and a slow database. A gate
+in each handler makes that certain.
 `;
 }
 
@@ -145,7 +147,7 @@ const SHORT: readonly (readonly [title: string, ...ids: string[]])[] = [
   ["a logout beside a slow request stays a logout", "logout-slow-save"],
   ["all sessions of a user end at once", "everywhere"],
   ["a store that fails signs nobody out", "store-down", "one-read-fails"],
-  ["a save that fails is no success", "save-fails"],
+  ["a save that fails is reported, and leaves nothing", "save-fails"],
   ["a garbage row locks nobody out", "garbage"],
   ["what is in the table is no cookie", "thief"],
   ["a visit without a write leaves no row and no cookie", "nobody-wrote"],

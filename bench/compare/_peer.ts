@@ -47,6 +47,8 @@ export class Peer {
   #ended = false;
   #app = "";
   #controls = "";
+  /** Where the process makes its files. It is killed, and so cannot clean up. */
+  #scratch = "";
 
   private constructor(program: Program) {
     this.#program = program;
@@ -84,6 +86,7 @@ export class Peer {
     if (child === undefined) return;
     if (!this.#ended) child.kill("SIGKILL");
     await child.status;
+    await Deno.remove(this.#scratch, { recursive: true });
   }
 
   /** Sends a request. Never throws for what the app does. */
@@ -162,6 +165,7 @@ export class Peer {
   }
 
   async #start(): Promise<void> {
+    this.#scratch = await Deno.makeTempDir({ prefix: "sessions_compare_" });
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
@@ -173,7 +177,7 @@ export class Peer {
         this.#program.module.pathname,
         ...this.#program.args ?? [],
       ],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", TMPDIR: this.#scratch },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

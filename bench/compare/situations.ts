@@ -127,7 +127,7 @@ export const SITUATIONS: readonly Situation[] = [
     title: "two requests write different keys",
     steps: "Both have read the session before either saves it. Five times.",
     why:
-      "A save that finds the row changed reads again and puts this request's keys on top. better-auth has a column for each value, which does the same for values that are declared.",
+      "A save that finds the row changed reads again and puts this request's keys on top. better-auth has a column for each declared value, to the same effect.",
     async run(peer) {
       let bothSaved = 0;
       for (let round = 0; round < ROUNDS; round++) {
@@ -181,7 +181,7 @@ export const SITUATIONS: readonly Situation[] = [
     steps:
       "An attacker's browser has a cookie, one that it made up and then one of its own session. The victim's browser is given the same one, and signs in.",
     why:
-      "`renewToken()` at login, as every library that has such a call asks for, and a token that this library did not make is never adopted. Where a cookie holds everything, two browsers share nothing.",
+      "The login calls `renewToken()`, as the documentation of every library with such a call asks for. A token that this library did not make is never adopted. Where a cookie holds everything, two browsers share nothing.",
     async run(peer) {
       const own = (await visitor(peer)).cookies.size > 0
         ? await visitor(peer)
@@ -410,7 +410,7 @@ export const SITUATIONS: readonly Situation[] = [
     title: "somebody reads the table",
     steps: "Each text in the store is sent as a cookie.",
     why:
-      "The table has hashes of tokens. Others sign or encrypt the cookie by a key that the server holds: who has the table and not the key has no cookie there either. Here there is no key to keep.",
+      "The table has hashes of tokens. Others sign or encrypt the cookie by a key that the server holds, and the table without that key is no cookie either. Here there is no key to keep.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -504,7 +504,7 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Visitors, thieves and caches",
     title: "a shared cache, and a page that says nothing of caching",
     steps:
-      "The page greets the user by name and has `Last-Modified`; what else caches are told is left to the library. Another user and a visitor ask for it through a cache that keeps to RFC 9111.",
+      "The page greets the user by name and has `Last-Modified`. What else caches are told is left to the library. Another user and a visitor ask for it through a cache that keeps to RFC 9111.",
     why: "What asks for a session is `private` and varies by `Cookie`, unless its handler says otherwise.",
     async run(peer) {
       const cache = new SharedCache();

@@ -27,7 +27,7 @@ const about: About = {
   notes: [
     "Its session belongs to a user who has signed in. Values of one's own are columns that are declared, and are written by `updateSession`.",
     "Its store calls include those for the user, and at sign-in those for the password.",
-    "Its row has a column for each value. For the garbage row all are overwritten but its id, its token and its user: it still says who this is, and no longer until when.",
+    "Its row has a column for each value. For the garbage row all are overwritten but its id, its token and its user. It still says who this is, and no longer until when.",
   ],
 };
 

@@ -28,7 +28,7 @@ const about: About = {
   ],
   notes: [
     "Its README says that `MemoryStore` is not for production. It keeps JSON by id. The stores for databases have the same four calls: `get`, `set`, `touch` and `destroy` of a whole session.",
-    "A handler that calls `req.session.save(callback)` itself, as the login does, hears of a save that fails. Its README says that this is typically not needed.",
+    "A handler that calls `req.session.save(callback)` itself, as the login does, hears of a save that fails. Its README says that handlers typically need not.",
   ],
 };
 

@@ -35,7 +35,7 @@ const about: About = {
       "This store hands the same object to all requests of its process. Requests at the same time see each other's changes at once, saved or not.",
     ]
     : [
-      "Its README starts with `CookieStore`, which is to the server what iron-session is. `BunSqliteStore` is given `node:sqlite` in the shape of `bun:sqlite`.",
+      "Its README starts with `CookieStore`, which keeps everything in the cookie as iron-session does. `BunSqliteStore` is given `node:sqlite` in the shape of `bun:sqlite`.",
     ],
 };
 

@@ -27,7 +27,7 @@ const about: About = {
     },
   ],
   notes: [
-    "Its page starts with `createCookieSessionStorage`, which is to the server what iron-session is.",
+    "Its page starts with `createCookieSessionStorage`, which keeps everything in the cookie as iron-session does.",
     "It has no call that renews a session's id, and its page's login keeps it.",
   ],
 };
