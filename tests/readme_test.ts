@@ -44,7 +44,7 @@ Deno.test("The README's curl lines, run by a shell against the demo, print what 
 
 Deno.test("The README's commands are tasks of this package", () => {
   const commands = [...README.matchAll(/npx -y deno@2 task (\w+)/g)].map(([, task]) => task!);
-  assertEquals(commands, ["demo", "test"]);
+  assertEquals(commands, ["demo", "test", "pack"]);
   assertArrayIncludes(Object.keys(config.tasks), commands);
 });
 
