@@ -53,6 +53,7 @@ Deno.test("The package holds the modules, their documents and nothing else", () 
     "codecs",
     "core",
     "docs",
+    "llms.txt",
     "middleware",
     "mod.d.ts",
     "mod.js",
