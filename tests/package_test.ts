@@ -5,6 +5,7 @@
 
 import config from "../deno.json" with { type: "json" };
 import { OPTIONAL_PEERS } from "../tools/pack.ts";
+import { fencesIn, readRepoFile, sectionIn } from "./_markdown.ts";
 import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import { nodeBinary, type NodeVersion, nodeVersion } from "./services/node.ts";
 import { installPacked, type PackedApp } from "./services/packed.ts";
@@ -18,7 +19,7 @@ let app: PackedApp;
 let directory: string;
 
 Deno.test.beforeAll(async () => {
-  app = await installPacked({ dependencies: [["esbuild", ESBUILD]] });
+  app = await installPacked({ dependencies: ["@libsql/client", ["esbuild", ESBUILD]] });
   directory = `${app.dir}/node_modules/${config.name}`;
 });
 Deno.test.afterAll(async () => await app?.[Symbol.asyncDispose]());
@@ -157,6 +158,24 @@ for (const version of [20, 26] as NodeVersion[]) {
     assertEquals(out, "SessionManager {}\n");
   });
 }
+
+Deno.test("The README's snippet of a store runs on Node as it is pasted", async () => {
+  const [snippet] = fencesIn(sectionIn(readRepoFile("README.md"), "Stores"));
+  await Deno.writeTextFile(`${app.dir}/main.mjs`, snippet!.text);
+  await Deno.writeTextFile(
+    `${app.dir}/user.mjs`,
+    snippet!.text + `
+const session = await manager.load();
+session.put("name", "Zoë");
+const { token } = await session.commit();
+console.log((await manager.load(token)).get("name"));
+`,
+  );
+  for (const version of [20, 26] as NodeVersion[]) {
+    assertEquals(await run(nodeBinary(version), ["main.mjs"]), { out: "", err: "" });
+    assertEquals((await run(nodeBinary(version), ["user.mjs"])).out, "Zoë\n");
+  }
+});
 
 /** An application with the lowest versions of its peers: a login in Hono on libSQL, the user's sessions, a logout. */
 const LOWEST = `
