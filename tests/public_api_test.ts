@@ -261,6 +261,11 @@ for (const [folder, below] of Object.entries(LAYERS)) {
   });
 }
 
+Deno.test("The import map that applications get has the packages of the modules, and no other", () => {
+  const names = Object.values(PACKAGES).flat().map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)![0]);
+  assertEquals(Object.keys(config.imports).sort(), [...new Set(names)].sort());
+});
+
 Deno.test("The module hono.ts imports Hono as types alone", async () => {
   const hono = (await importsOf("middleware/hono.ts")).filter(({ specifier }) => specifier === "hono");
   assertEquals(hono, [{ specifier: "hono", isType: true }]);
