@@ -129,8 +129,7 @@ export class ActorRun {
     if (loaded === undefined) return;
     const { session, view } = loaded;
     for (const step of steps) await this.#step(session, view, step);
-    // A request that logs out may displace a login's cookie, as one that logs in itself.
-    const isLogin = steps.some((step) => step.do === "renew" || step.do === "destroy");
+    const isLogin = steps.some((step) => step.do === "renew");
     await this.#finish(lifecycle, session, view, jar, cookie, isLogin);
   }
 
@@ -421,8 +420,8 @@ export class ActorRun {
 
   async #destroy(session: Session<Data>, view: View): Promise<void> {
     const world = this.#world;
-    // Of a creation that was tried several times only the last token may be given out.
-    const tokens = [view.token, view.offered, stateOf(session).pending?.storedToken];
+    const { pending } = stateOf(session);
+    const tokens = [view.token, view.offered, pending?.storedToken, ...pending?.earlier ?? []];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");
@@ -438,7 +437,8 @@ export class ActorRun {
       token: undefined,
       offered: undefined,
       pending: undefined,
-      gone: undefined,
+      // A request whose session was renewed elsewhere stays without a cookie.
+      gone: stateOf(session).gone,
       owner: undefined,
       subject: undefined,
     });
