@@ -20,10 +20,11 @@ import type { PendingWrite } from "./pending_write.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
- * How often a change is tried where other requests win: with two calls for each, within the 50 requests that Workers allow
- * to one of theirs. The time limit ends most earlier: 500 writers at once make some 9 calls each (`bench/conflicts.ts`).
+ * How often a change is tried where other requests win: with a look and at most two statements for each, within the 50
+ * requests that Workers allow to one of theirs. The time limit ends most earlier: 500 writers at once make some 9 calls
+ * each (`bench/conflicts.ts`).
  */
-const MOST_ATTEMPTS = 20;
+const MOST_ATTEMPTS = 15;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
 const SPREAD = 8;
 const SPREAD_GROWTH = 8;
