@@ -167,7 +167,7 @@ export class ActorRun {
   }
 
   /**
-   * The cookie of a login stays whatever is answered to requests that were sent before it. A request that found its
+   * The cookie of a login stays whatever is answered to requests that were sent before it, logouts too. A request that found its
    * session expired may displace it: a write sent before that can still arrive, and let the session live on.
    */
   #compareCookie(jar: Jar, cookie: string | undefined, value: string, mayDisplace: boolean): void {
@@ -175,7 +175,7 @@ export class ActorRun {
     if (mayDisplace || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
     // A new deadline, of a commit that came before the login, goes out with the token that it was sent with. Where the
     // mark is gone nothing tells of the login.
-    if (value === cookie || value === "" || !reference.liveMark(hashToken(cookie), now)) return;
+    if (value === cookie || !reference.liveMark(hashToken(cookie), now)) return;
     if (reference.live(hashToken(jar.current), now)) this.#world.fail("the cookie of a login is displaced");
   }
 
@@ -401,7 +401,9 @@ export class ActorRun {
       if (gone === "ended" || (isOthers && !renew)) {
         world.fail("a session is made in place of one that is gone");
       }
-      if (view.offered !== undefined && world.reference.live(view.offered, world.now)) {
+      // Where it was over when the primary was asked, a write that was sent before that may let it live on.
+      const isOver = view.offered === undefined || view.offeredIsOver;
+      if (!isOver && world.reference.live(view.offered!, world.now)) {
         world.fail("a session is made in place of a live one");
       }
     }
