@@ -280,6 +280,17 @@ onEachStore(
   },
 );
 
+onEachStore("A session of iterate(), whose token is not known, is not merged into itself", async (bed) => {
+  const token = await visitor(bed);
+  for await (const session of bed.manager<Data>().iterate()) {
+    await session.mergeSession(token);
+    session.put("user", "ann");
+    await session.commit();
+  }
+  const found = await bed.manager<Data>().load(token);
+  assertEquals([found.get("user"), found.get("visits")], ["ann", 1]);
+});
+
 onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
   const tokens = [await visitor(bed), await visitor(bed)];
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
