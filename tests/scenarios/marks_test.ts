@@ -291,6 +291,19 @@ onEachStore("A session of iterate(), whose token is not known, is not merged int
   assertEquals([found.get("user"), found.get("visits")], ["ann", 1]);
 });
 
+onEachStore("A token that a request got and ended again is not given to the browser", async (bed) => {
+  const old = await visitor(bed);
+  const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
+    const session = await getSession();
+    session.renewToken();
+    await session.commit();
+    await session.destroy();
+    return new Response("bye");
+  });
+  assertEquals(setCookies(await answer(withCookie("", old))).map(({ value }) => value), [""]);
+  assertEquals(await bed.rows(), []);
+});
+
 onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
   const tokens = [await visitor(bed), await visitor(bed)];
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
