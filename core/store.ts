@@ -104,6 +104,11 @@ export interface SessionStore {
 
 /** A store whose writes say what they expect, so that no update is lost and no ended session comes back. */
 export interface AtomicStore extends SessionStore {
+  /**
+   * As in {@linkcode SessionStore}; with `expected` only a row that still holds these bytes. So a logout leaves the mark
+   * of a login that was first.
+   */
+  delete(token: string, options?: StoreOptions & { expected?: Uint8Array | undefined }): Promise<boolean>;
   /** Inserts; `false` where the token exists, which is then left alone. */
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean>;
   /**

@@ -243,6 +243,13 @@ export function assignments({ token, data, subject, expiry }: NextRow): Statemen
   return { sql: columns.join(), args };
 }
 
+/** The condition for a row by its token, and by its data where these are given. */
+export function rowWith(token: string, data: Uint8Array | undefined): Statement {
+  const args: PlanetScaleValue[] = [token, token];
+  if (data === undefined) return { sql: TOKEN_IS, args };
+  return { sql: `${TOKEN_IS} AND data = ?`, args: [...args, data] };
+}
+
 /** Whether the session's zone is UTC, in winter and in summer: some zones are for half of the year. */
 const IS_UTC = "UNIX_TIMESTAMP('2026-01-01') + UNIX_TIMESTAMP('2026-07-01') = 3550089600";
 

@@ -67,6 +67,8 @@ const JULIAN_OFFSET = 210_866_760_000_000;
 const DAY = 86_400_000;
 /** A column with text, which another program may have turned into a BLOB: the two are never equal. */
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
+/** The same for data, which may be text. */
+const IS_EXPECTED = " AND CAST(data AS BLOB) = ?";
 
 /** How long a purge waits for a lock, in milliseconds. Another writer goes first: the rows are left for the next purge. */
 const PURGE_PATIENCE = 10;
@@ -206,9 +208,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     await this.#write("touch", { sql: this.#sql.touch, args: [day, token, this.#day(options.now), day] });
   }
 
-  /** Deletes, and tells whether a row went. */
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
-    return await this.#write("delete", { sql: this.#sql.delete, args: [token, token] }) > 0;
+  /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
+  async delete(
+    token: string,
+    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+  ): Promise<boolean> {
+    const args: SQLiteValue[] = [token, token];
+    if (expected !== undefined) args.push(expected);
+    return await this.#write("delete", { sql: this.#sql.delete(expected !== undefined), args }) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -363,7 +370,7 @@ function statements(name: string, isLocal: boolean) {
   const page = (condition = "") =>
     `SELECT token, ${columns} FROM ${table} WHERE token > ? AND ${isLive}${condition} ORDER BY token LIMIT ?`;
   const set = `${table} SET data = ?`;
-  const where = ` WHERE token = ? AND CAST(data AS BLOB) = ? AND ${isLive}`;
+  const where = ` WHERE token = ?${IS_EXPECTED} AND ${isLive}`;
   const save = `UPDATE ${set}${where}${returning}`;
   return {
     julianDay,
@@ -397,7 +404,8 @@ function statements(name: string, isLocal: boolean) {
     touch:
       `UPDATE ${table} SET expiry = ${julianDay} WHERE token = ? AND ${isLive} AND expiry < ${julianDay}`,
     mend: `UPDATE OR IGNORE ${table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`,
-    delete: `DELETE FROM ${table} WHERE token ${IS_TEXT}${returning}`,
+    delete: (compares: boolean) =>
+      `DELETE FROM ${table} WHERE token ${IS_TEXT}${compares ? IS_EXPECTED : ""}${returning}`,
     all: page(),
     findBySubject: page(` AND subject ${IS_TEXT}`),
     deleteBySubject:

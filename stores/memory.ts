@@ -153,12 +153,16 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (entry !== undefined && entry.expiry < expiry) entry.expiry = expiry;
   }
 
-  /** Deletes, and tells whether a session went. */
+  /** Deletes, and tells whether a session went; with `expected` only one that still holds these bytes. */
   // deno-lint-ignore require-await
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+  async delete(
+    token: string,
+    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+  ): Promise<boolean> {
     const entry = this.#entries.get(token);
-    if (entry !== undefined) this.#remove(token, entry);
-    return entry !== undefined;
+    if (entry === undefined || (expected !== undefined && !equalBytes(entry.data, expected))) return false;
+    this.#remove(token, entry);
+    return true;
   }
 
   /** Every live session. Those that come or go meanwhile may be among them or not. */

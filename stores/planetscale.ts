@@ -40,6 +40,7 @@ import {
   noAnswer,
   type PlanetScaleClient,
   type PlanetScaleValue,
+  rowWith,
   toBytes,
   toDateTime,
   TOKEN_IS,
@@ -167,10 +168,14 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     await this.#table.write("touch", sql, [until, token, token, toDateTime(options.now), until]);
   }
 
-  /** Deletes, and tells whether a row went. */
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+  /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
+  async delete(
+    token: string,
+    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+  ): Promise<boolean> {
     if (!isAscii(token)) return false;
-    return await this.#table.delete("delete", TOKEN_IS, [token, token]) > 0;
+    const { sql, args } = rowWith(token, expected);
+    return await this.#table.delete("delete", sql, args) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */

@@ -387,6 +387,43 @@ export const touchCases: Case[] = [
   },
 ];
 
+/** Deletions that say what they expect. */
+export const deleteCases: Case[] = [
+  {
+    name: "delete() with expected bytes deletes only a session that still holds them",
+    needs: ["atomic"],
+    async check(bench) {
+      const { store } = bench;
+      await bench.put(A);
+      expect("delete() of other bytes", await store.delete(A, { expected: OTHER }), false);
+      await bench.expectIntact("the session after that", A);
+      const none = { expected: new Uint8Array() };
+      expect("delete() of no bytes", await store.delete(A, none), false);
+      await bench.expectIntact("the session after that", A);
+      expect("delete() of its bytes", await store.delete(A, { expected: DATA }), true);
+      await bench.expectFound("the session", A, undefined);
+      expect("delete() once more", await store.delete(A, { expected: DATA }), false);
+    },
+  },
+  {
+    name:
+      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+    needs: ["atomic", "races"],
+    async check(bench) {
+      const { store, now } = bench;
+      for (let round = 0; round < ROUNDS; round++) {
+        await bench.put(A);
+        const update = () => store.update(A, DATA, { data: OTHER }, { now });
+        const end = () => store.delete(A, { expected: DATA });
+        const [deleted, updated] = await inBothOrders(round, end, update);
+        expectThat(deleted !== updated, "one of the two must have been first");
+        await bench.expectOnly("the tokens that live", updated ? [A] : [], [A]);
+        await store.delete(A);
+      }
+    },
+  },
+];
+
 /** Calls that meet. Whichever comes first, what is left must be what one order of them leaves. */
 export const raceCases: Case[] = [
   {

@@ -316,7 +316,7 @@ export class SessionState {
     this.pending = undefined;
     this.offered = NONE;
     this.untried = NO_TOKENS;
-    this.gone = undefined;
+    if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
     this.announced = undefined;

@@ -143,6 +143,7 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly onError: SessionErrorHook;
   primary?: boolean;
   subject?: string | undefined;
+  expected?: Uint8Array | undefined;
   readonly #context: SessionContext;
 
   constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {

@@ -25,7 +25,7 @@ export type Effect =
   | { method: "create"; token: string; done: boolean }
   | { method: "update"; token: string; next: string; now: number; done: boolean }
   | { method: "touch"; token: string; now: number }
-  | { method: "delete"; token: string; done: boolean }
+  | { method: "delete"; token: string; expected: Uint8Array | undefined; done: boolean }
   | { method: "deleteBySubject"; subject: string; except?: string; count: number }
   | { method: "deleteExpired"; now: number; count: number }
   | { method: "list"; subject?: string };
@@ -105,9 +105,13 @@ export class ActorStore implements FullStore {
     return this.#write("touch", send, () => ({ method: "touch", token, now }));
   }
 
-  delete(token: string, options?: StoreOptions): Promise<boolean> {
+  delete(
+    token: string,
+    options: StoreOptions & { expected?: Uint8Array | undefined } = {},
+  ): Promise<boolean> {
+    const { expected } = options;
     const send = () => this.#store.delete(token, options);
-    return this.#write("delete", send, (done) => ({ method: "delete", token, done }));
+    return this.#write("delete", send, (done) => ({ method: "delete", token, expected, done }));
   }
 
   deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {

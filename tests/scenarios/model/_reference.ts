@@ -82,6 +82,7 @@ export class View implements Contents {
     Object.assign(this, copyOf(row));
     this.token = row.token;
     this.owner = row.subject;
+    this.merged.delete(row.token);
   }
 
   /** An earlier write is known to have happened: what was changed since goes on top of what it left. */
