@@ -121,6 +121,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
   },
   "./middleware/hono": { values: ["honoSessions"], types: ["HonoSessionsOptions", "SessionVariables"] },
   "./middleware/fetch": { values: ["withSessions"], types: ["FetchHandler", "SessionHandler"] },
+  "./middleware/node": { values: ["nodeSessions"], types: ["NodeRequest", "NodeResponse", "NodeSessions"] },
   "./middleware/scheduled": { values: ["scheduledPurge"], types: ["PurgeHandler"] },
   "./codecs/gob": { values: ["gobCodec"], types: [] },
   "./testing": {
@@ -143,6 +144,7 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./stores/sqlite": { packages: [], stores: ["sqlite.ts"] },
   "./middleware/hono": { packages: [], stores: [] },
   "./middleware/fetch": { packages: [], stores: [] },
+  "./middleware/node": { packages: [], stores: [] },
   "./middleware/scheduled": { packages: [], stores: [] },
   "./codecs/gob": { packages: [], stores: [] },
   "./testing": { packages: [], stores: [] },
