@@ -21,7 +21,11 @@ export const COST_PLACE = "<!-- cost -->";
 /** How many costs of forms wait for the page after them. */
 const MOST_COSTS = 100;
 /** What a session can change of a response. */
-const HEADERS = ["Set-Cookie", "Vary", "Cache-Control"];
+const HEADERS: Record<string, string> = {
+  "set-cookie": "Set-Cookie",
+  "vary": "Vary",
+  "cache-control": "Cache-Control",
+};
 
 /** Notes what each request costs. A page is known only when its session is saved: its cost is put in afterwards. */
 export function showCosts(): MiddlewareHandler {
@@ -29,11 +33,9 @@ export function showCosts(): MiddlewareHandler {
   return async function costs(c, next) {
     const calls: StoreCall[] = [];
     await traced({ by: "", calls }, next);
-    const headers = HEADERS.flatMap((name) =>
-      (name === "Set-Cookie" ? c.res.headers.getSetCookie() : [c.res.headers.get(name)])
-        .filter((value) => value !== null)
-        .map((value): [string, string] => [name, hideToken(value)])
-    );
+    const headers = [...c.res.headers]
+      .filter(([name]) => Object.hasOwn(HEADERS, name))
+      .map(([name, value]): [string, string] => [HEADERS[name]!, hideToken(name, value)]);
     const cost = { request: `${c.req.method} ${c.req.path}`, status: c.res.status, calls, headers };
 
     if (c.res.status === 303) {
@@ -51,8 +53,8 @@ export function showCosts(): MiddlewareHandler {
 }
 
 /** The cookie is hidden from scripts, and so from the page: only the first characters are shown. */
-function hideToken(header: string): string {
-  return header.replace(/^([^=;]+=[^;]{4})[^;]+/, "$1…");
+function hideToken(name: string, value: string): string {
+  return name !== "set-cookie" ? value : value.replace(/^([^=;]+=[^;]{4})[^;]+/, "$1…");
 }
 
 function costList(costs: Cost[]) {

@@ -71,7 +71,7 @@ export class EventLog {
 }
 
 function message(entry: Entry): string {
-  return `id: ${entry.number}\ndata: ${String(item(entry)).replaceAll(/\s*\n\s*/g, " ")}\n\n`;
+  return `id: ${entry.number}\ndata: ${String(item(entry)).replaceAll(/\s+/g, " ").trim()}\n\n`;
 }
 
 function item({ at, place, event: { kind, ...details } }: Entry) {

@@ -24,15 +24,22 @@ if (location.search.includes("after=")) history.replaceState(null, "", location.
 
 const log = document.querySelector("#log");
 const state = document.querySelector("#log-state");
-if (log) {
-  const events = new EventSource(`/log?after=${log.dataset.last}`);
+let events;
+
+function listen() {
+  events = new EventSource(`/log?after=${log.dataset.last}`);
   events.onopen = () => state.textContent = "live";
   events.onerror = () => state.textContent = "reconnecting";
-  events.onmessage = ({ data }) => {
+  events.onmessage = ({ data, lastEventId }) => {
     // The server made it as it made the list, with every value escaped.
     log.insertAdjacentHTML("afterbegin", data);
+    log.dataset.last = lastEventId;
     log.firstElementChild.classList.add("new");
     localize(log.firstElementChild);
     while (log.children.length > 50) log.lastElementChild.remove();
   };
 }
+
+// A browser has six connections to a server, and a stream takes one: a tab that nobody sees gives its own back.
+document.addEventListener("visibilitychange", () => document.hidden ? events?.close() : listen());
+if (!document.hidden) listen();
