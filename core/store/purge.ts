@@ -22,6 +22,13 @@ export interface PurgeOptions {
    * @default {0}
    */
   grace?: Duration | undefined;
+  /**
+   * How many statements to send at the most, a whole number above 0. For platforms that count an invocation's requests:
+   * Workers allow 50 on the free plan. Stores that need more than one request for a statement say so in their guide.
+   *
+   * @default {Infinity}
+   */
+  maxStatements?: number | undefined;
   /** Ends the purge after the statement that is under way, without an error. */
   signal?: AbortSignal | undefined;
 }
@@ -42,6 +49,7 @@ export interface PurgeResult {
 export interface PurgeSettings {
   readonly budget: number;
   readonly grace: number;
+  readonly maxStatements: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -59,12 +67,15 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
     ? reader.read("budget") as number
     : reader.duration("budget", BUDGET);
   const grace = reader.duration("grace", 0);
+  const maxStatements = options.maxStatements === Infinity
+    ? reader.read("maxStatements") as number
+    : reader.count("maxStatements", Infinity);
   const signal = reader.read("signal") as AbortSignal | undefined;
   if (signal !== undefined && typeof signal?.aborted !== "boolean") {
     reader.refuse("signal", "must be an AbortSignal");
   }
   reader.finish();
-  return { budget, grace, signal };
+  return { budget, grace, maxStatements, signal };
 }
 
 /** What a purge needs of its surroundings. */
@@ -76,17 +87,73 @@ export interface PurgeEnvironment {
   rest?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** What a statement should take, so that writers who wait behind it hardly notice. */
-const TARGET_MS = 25;
+/**
+ * What a statement should take of the database, so that writers who wait behind it hardly notice: at least this, and as
+ * long as the way there and back, up to `LONGEST_WORK_MS`. While an answer is under way the database rests.
+ */
+const SHORTEST_WORK_MS = 25;
+const LONGEST_WORK_MS = 100;
 const SMALLEST_BATCH = 10;
 const FIRST_BATCH = 100;
 /** More rows than this are never deleted by one statement. */
 const LARGEST_BATCH = 1_000;
 
+/** A statement that was sent and answered. */
+interface Sample {
+  /** How many rows it might delete. */
+  rows: number;
+  /** How long it took, the way included. */
+  ms: number;
+}
+
 /**
- * Deletes expired rows in small batches until none is left. After each statement it rests for as long as the
- * statement took, and sizes the next one towards 25 ms. A busy database ends the purge without an error: someone
- * else is at work, perhaps another purge. What it deleted is told as one `purged` event, also where it fails.
+ * Sizes the batches of a purge. Two statements of different size tell what a row costs the database. What is left of
+ * their time is the way, which a smaller batch would not make shorter.
+ */
+class BatchSize {
+  /** How many rows the next statement is to delete. */
+  limit = FIRST_BATCH;
+  /** How long the database is to rest after the last statement. */
+  restMs = 0;
+  /** The smallest statement, which the others are compared with. */
+  #smallest: Sample | undefined;
+  #last: Sample | undefined;
+  /** Milliseconds that the database works for one row. */
+  #cost = 0;
+
+  /** Takes in how long the statement took. */
+  note(ms: number): void {
+    const rows = this.limit;
+    const isSmallest = this.#smallest === undefined || rows <= this.#smallest.rows;
+    const other = isSmallest ? this.#last : this.#smallest;
+    if (other === undefined || other.rows === rows) {
+      // Nothing new is learnt. What was learnt wears off, so that a batch does not stay small for good.
+      this.#cost /= 2;
+    } else {
+      this.#cost = Math.max(0, (ms - other.ms) / (rows - other.rows));
+    }
+    // A row cannot have taken more than this.
+    this.#cost = Math.min(this.#cost, ms / rows);
+    if (isSmallest) this.#smallest = { rows, ms };
+    // The first statement of a connection takes longer.
+    else if (ms < this.#smallest!.ms) this.#smallest!.ms = ms;
+    this.#last = { rows, ms };
+
+    const work = this.#cost * rows;
+    const way = ms - work;
+    const target = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, way));
+    this.restMs = other === undefined ? ms : Math.max(0, work - way);
+    // Long, and nobody knows why: a small statement tells.
+    const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / this.#cost;
+    this.limit = Math.round(Math.min(LARGEST_BATCH, 2 * rows, Math.max(SMALLEST_BATCH, fitting)));
+  }
+}
+
+/**
+ * Deletes expired rows in small batches until none is left. Batches are sized by what the database takes for them, not
+ * by the way there, and after each one the database rests for as long as it worked. A busy database ends the purge
+ * without an error: someone else is at work, perhaps another purge. So does a platform that allows no further request.
+ * What was deleted is told as one `purged` event, also where it fails.
  *
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
@@ -96,24 +163,25 @@ export async function purge(
   { now, onEvent, rest = pause }: PurgeEnvironment,
   toError: (error: unknown) => SessionError,
 ): Promise<PurgeResult> {
-  const { budget, grace, signal } = readPurgeOptions(options);
+  const { budget, grace, maxStatements, signal } = readPurgeOptions(options);
   const { timeout = DEFAULT_TIMEOUT } = store;
   const started = performance.now();
   const elapsed = () => performance.now() - started;
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
-  let limit = FIRST_BATCH;
+  const size = new BatchSize();
+  const mayGoOn = () => result.batches === 0 || (result.batches < maxStatements && elapsed() < budget);
   try {
-    while (!result.done && !signal?.aborted && (result.batches === 0 || elapsed() < budget)) {
+    while (!result.done && !signal?.aborted && mayGoOn()) {
       const before = elapsed();
+      const { limit } = size;
       const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
       result.batches++;
       result.deleted += deleted;
       result.done = deleted < limit;
-      const took = elapsed() - before;
-      // Workers stop the clock between I/O, so that a statement may seem to take no time at all.
-      const fitting = limit * Math.min(2, TARGET_MS / Math.max(took, 1));
-      limit = Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, fitting)));
-      if (!result.done) await rest(Math.min(took, Math.max(0, budget - elapsed())), signal);
+      size.note(elapsed() - before);
+      if (!result.done && result.batches < maxStatements) {
+        await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
+      }
     }
   } catch (error) {
     const failure = toError(error);
