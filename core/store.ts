@@ -89,6 +89,8 @@ export interface NextRow {
 export interface SessionStore {
   /** Where it keeps its sessions: two stores with the same client and table share them. Absent: nowhere else. */
   readonly place?: { readonly of: object; readonly name: string } | undefined;
+  /** The stores that this one stands on, where it does: no other manager may use them, and each is purged by itself. */
+  readonly parts?: readonly SessionStore[] | undefined;
   /** The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. */
   readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */

@@ -1,4 +1,4 @@
-import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
+import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
@@ -245,6 +245,21 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     return await this.#write("deleteBySubject", { sql: this.#sql.deleteBySubject, args });
   }
 
+  /** Whose session a row is, for a store that stands on this one. */
+  async subjectOf(token: string): Promise<string | undefined> {
+    const statement = { sql: this.#sql.subjectOf, args: [token, token] };
+    try {
+      // Within a renewal: never from a replica that lags.
+      const kind = this.#driver.isLocal ? "read" : "transaction";
+      const [row] = (await this.#send("find", kind, [statement]))[0]!.rows;
+      return row && (Object.values(row)[0] as string | null ?? undefined);
+    } catch (error) {
+      // A table of SCS's has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
+  }
+
   /** Ends the clean-up for good. May be called at any time and more than once. */
   stopCleanup(): void {
     this.#cleanup.stop();
@@ -406,6 +421,7 @@ function statements(name: string, isLocal: boolean) {
     // too, and with it from walking over every expired row.
     deleteExpired: `DELETE FROM ${table} WHERE +expiry <= ${julianDay} AND token IN` +
       ` (SELECT token FROM ${table} WHERE expiry <= ${julianDay} ORDER BY expiry LIMIT ?)${returning}`,
+    subjectOf: `SELECT CAST(subject AS TEXT) FROM ${table} WHERE token ${IS_TEXT}`,
     indexes: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
   };
 }

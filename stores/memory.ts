@@ -203,6 +203,12 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return deleted;
   }
 
+  /** Whose session a row is, for a store that stands on this one. */
+  // deno-lint-ignore require-await
+  async subjectOf(token: string): Promise<string | undefined> {
+    return this.#entries.get(token)?.subject;
+  }
+
   /** Ends the clean-up for good. May be called at any time and more than once. */
   stopCleanup(): void {
     this.#cleanup.stop();

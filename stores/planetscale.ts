@@ -218,6 +218,20 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
   }
 
+  /** Whose session a row is, for a store that stands on this one. */
+  async subjectOf(token: string): Promise<string | undefined> {
+    if (!isAscii(token)) return undefined;
+    try {
+      const subject = "COALESCE(subject, '')";
+      const [row] = await this.#table.select("find", TOKEN_IS, [token, token], undefined, subject);
+      return row && (new TextDecoder().decode(row.data) || undefined);
+    } catch (error) {
+      // A table of SCS's has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
+  }
+
   /** Ends the clean-up for good. May be called at any time and more than once. */
   stopCleanup(): void {
     this.#cleanup.stop();

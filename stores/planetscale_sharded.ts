@@ -63,7 +63,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     super(client, options);
     this.#table = new MySQLTable(client, options);
-    this.#renewal = new ShardedRenewal({
+    this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => super.find(token, { now, primary: true }),
       lookAt: (token) => this.#lookAt(token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),

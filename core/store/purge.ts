@@ -2,7 +2,7 @@ import type { SessionError } from "../errors.ts";
 import type { Duration } from "../options/duration.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
-import type { PurgingStore } from "../store.ts";
+import type { PurgingStore, SessionStore } from "../store.ts";
 import { isBusy } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "./wait.ts";
@@ -149,47 +149,76 @@ class BatchSize {
   }
 }
 
+/** What a purge calls of a store. */
+type Purged = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
+
 /**
  * Deletes expired rows in small batches until none is left. Batches are sized by what the database takes for them, not
  * by the way there, and after each one the database rests for as long as it worked. A busy database ends the purge
  * without an error: someone else is at work, perhaps another purge. So does a platform that allows no further request.
+ * Where a store stands on others each is purged so, all at once.
  * What was deleted is told as one `purged` event, also where it fails.
  *
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
 export async function purge(
-  store: Pick<PurgingStore, "deleteExpired" | "timeout">,
+  store: Purged,
   options: PurgeOptions,
-  { now, onEvent, rest = pause }: PurgeEnvironment,
+  environment: PurgeEnvironment,
   toError: (error: unknown) => SessionError,
 ): Promise<PurgeResult> {
-  const { budget, grace, maxStatements, signal } = readPurgeOptions(options);
+  const settings = readPurgeOptions(options);
+  const started = performance.now();
+  const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
+  const stores = (store.parts ?? [store]).filter(canPurge);
+  // Whichever maxStatements leaves out is not the same one every time.
+  const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
+  const permits = { left: settings.maxStatements };
+  const work = order.map(({ part }) => purgeOne(part, settings, environment, permits, result));
+  try {
+    const outcomes = await Promise.allSettled(work);
+    for (const outcome of outcomes) {
+      if (outcome.status === "fulfilled") continue;
+      const failure = toError(outcome.reason);
+      // It is for whoever holds the lock then, or for the next purge.
+      if (!isBusy(failure)) throw failure;
+    }
+    result.done = outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
+  } finally {
+    const { deleted } = result;
+    if (deleted > 0) environment.onEvent?.({ kind: "purged", deleted });
+  }
+  result.elapsedMs = Math.round(performance.now() - started);
+  return result;
+}
+
+function canPurge(store: SessionStore | Purged): store is PurgingStore {
+  return "deleteExpired" in store;
+}
+
+/** Purges one store, and tells whether nothing was left. */
+async function purgeOne(
+  store: Purged,
+  { budget, grace, signal }: PurgeSettings,
+  { now, onEvent, rest = pause }: PurgeEnvironment,
+  permits: { left: number },
+  result: PurgeResult,
+): Promise<boolean> {
   const { timeout = DEFAULT_TIMEOUT } = store;
   const started = performance.now();
   const elapsed = () => performance.now() - started;
-  const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
   const size = new BatchSize();
-  const mayGoOn = () => result.batches === 0 || (result.batches < maxStatements && elapsed() < budget);
-  try {
-    while (!result.done && !signal?.aborted && mayGoOn()) {
-      const before = elapsed();
-      const { limit } = size;
-      const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
-      result.batches++;
-      result.deleted += deleted;
-      result.done = deleted < limit;
-      size.note(elapsed() - before);
-      if (!result.done && result.batches < maxStatements) {
-        await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
-      }
-    }
-  } catch (error) {
-    const failure = toError(error);
-    // It is for whoever holds the lock then, or for the next purge.
-    if (!isBusy(failure)) throw failure;
-  } finally {
-    if (result.deleted > 0) onEvent?.({ kind: "purged", deleted: result.deleted });
+  for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
+    if (permits.left < 1) break;
+    permits.left--;
+    const before = elapsed();
+    const { limit } = size;
+    const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
+    result.batches++;
+    result.deleted += deleted;
+    if (deleted < limit) return true;
+    size.note(elapsed() - before);
+    if (permits.left > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
   }
-  result.elapsedMs = Math.round(elapsed());
-  return result;
+  return false;
 }
