@@ -19,7 +19,6 @@ import { startLibSQL } from "../tests/services/libsql.ts";
 import { spawnGuarded } from "../tests/services/_process.ts";
 import { startMySQL } from "../tests/services/mysql.ts";
 import type { PurgerReport, PurgerTask } from "./_purger.ts";
-import { markdownTable } from "./_report.ts";
 import { openStore, type Place, runSQL } from "./_stores.ts";
 import { DATA, Traffic, type TrafficReport } from "./_traffic.ts";
 
@@ -328,19 +327,14 @@ async function purgeFrom(database: Database, way: number): Promise<string[]> {
 const OPENERS = { file: openFile, libsql: openLibSQL, mysql: openMySQL };
 
 if (LATENCIES !== undefined) {
-  const rows: string[][] = [];
+  console.log(`${count(EXPIRED)} expired rows, ${count(LIVE)} live ones; a turn of 25 s\n`);
+  console.log("| database | the way | rows deleted | statements | on average | longest | as wanted |");
+  console.log("| --- | ---: | ---: | ---: | ---: | ---: | --- |");
   for (const [kind, open] of Object.entries(OPENERS)) {
     if (kind === "file" || !DATABASES.includes(kind)) continue;
     await using database = await open();
-    for (const way of LATENCIES) rows.push(await purgeFrom(database, way));
+    for (const way of LATENCIES) console.log(`| ${(await purgeFrom(database, way)).join(" | ")} |`);
   }
-  console.log(`${count(EXPIRED)} expired rows, ${count(LIVE)} live ones; a turn of 25 s\n`);
-  console.log(
-    markdownTable(
-      ["database", "the way", "rows deleted", "statements", "on average", "longest", "as wanted"],
-      rows,
-    ),
-  );
   Deno.exit();
 }
 
