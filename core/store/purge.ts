@@ -118,33 +118,33 @@ class BatchSize {
   /** The smallest statement, which the others are compared with. */
   #smallest: Sample | undefined;
   #last: Sample | undefined;
-  /** Milliseconds that the database works for one row. */
-  #cost = 0;
+  /** Milliseconds that the database works for one row, as the last two statements have shown it. */
+  #costs: number[] = [];
 
   /** Takes in how long the statement took. */
   note(ms: number): void {
     const rows = this.limit;
     const isSmallest = this.#smallest === undefined || rows <= this.#smallest.rows;
     const other = isSmallest ? this.#last : this.#smallest;
-    if (other === undefined || other.rows === rows) {
-      // Nothing new is learnt. What was learnt wears off, so that a batch does not stay small for good.
-      this.#cost /= 2;
-    } else {
-      this.#cost = Math.max(0, (ms - other.ms) / (rows - other.rows));
-    }
-    // A row cannot have taken more than this.
-    this.#cost = Math.min(this.#cost, ms / rows);
+    let seen = this.#costs[0] ?? Infinity;
+    if (other !== undefined && other.rows !== rows) seen = Math.max(0, (ms - other.ms) / (rows - other.rows));
+    // Nothing new is learnt, and what was learnt wears off: a batch must not stay small for good.
+    else if (rows <= SMALLEST_BATCH) seen /= 2;
+    // A row cannot have taken more than the whole statement.
+    this.#costs = [Math.min(seen, ms / rows), ...this.#costs.slice(0, 1)];
     if (isSmallest) this.#smallest = { rows, ms };
     // The first statement of a connection takes longer.
     else if (ms < this.#smallest!.ms) this.#smallest!.ms = ms;
     this.#last = { rows, ms };
 
-    const work = this.#cost * rows;
-    const way = ms - work;
+    // The lesser of the two: one statement may have waited for something else.
+    const cost = Math.min(...this.#costs);
+    const work = cost * rows;
+    const way = Math.max(0, this.#smallest!.ms - cost * this.#smallest!.rows);
     const target = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, way));
-    this.restMs = other === undefined ? ms : Math.max(0, work - way);
+    this.restMs = Math.max(0, work - way);
     // Long, and nobody knows why: a small statement tells.
-    const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / this.#cost;
+    const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / cost;
     this.limit = Math.round(Math.min(LARGEST_BATCH, 2 * rows, Math.max(SMALLEST_BATCH, fitting)));
   }
 }

@@ -175,9 +175,10 @@ Deno.test("A purge sizes its batches towards 25 ms a statement", async () => {
   assertEquals(usual.limits, [100, 200, 200, 200, 200, 200]);
   const slow = await purgeTimed(() => 2.5, { rows: 125 });
   assertEquals(slow.limits, [100, 10, 10, 20]);
-  // One that waited for others makes the next one small, and they grow again.
-  const stalled = await purgeTimed((statement) => statement === 1 ? 5 : 0.125, { rows: 420 });
-  assertEquals(stalled.limits, [100, 200, 10, 20, 40, 80]);
+  // Two that waited for others make the next one small, and they grow again.
+  const stalls = (statement: number) => statement === 1 || statement === 2 ? 5 : 0.125;
+  const stalled = await purgeTimed(stalls, { rows: 600 });
+  assertEquals(stalled.limits, [100, 200, 200, 10, 20, 40, 80]);
 });
 
 Deno.test("A purge rests for as long as it worked", async () => {
