@@ -77,8 +77,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /**
    * @param client A `Client` of `@planetscale/database`, 1.20.2 or later: earlier ones can be injected into under
-   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but not while a transaction is open on it: nobody else would
-   * see what the store writes there, and a ROLLBACK would undo logins and logouts.
+   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but while a transaction is open on it the store's calls fail:
+   * nobody else would see what the store writes there, and a ROLLBACK would undo logins and logouts.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
@@ -100,9 +100,13 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     ];
   }
 
-  /** Makes the table and its indexes where there is none. A table made by SCS serves as it is. */
+  /**
+   * Makes the table and its indexes where there is none. A table made by SCS serves as it is; one of another program is
+   * refused.
+   */
   async createTable(): Promise<void> {
     for (const statement of this.schema()) await this.#table.write("createTable", statement, []);
+    await this.#table.check();
   }
 
   /** Gives a live row. */
