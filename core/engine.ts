@@ -25,6 +25,7 @@ const claims = new WeakMap<object, Map<string, string>>();
 
 /** Throws where another manager has the same table under another cookie name: each would take the other's tokens. */
 function claim(store: SessionStore, cookie: string): void {
+  for (const part of store.parts ?? []) claim(part, cookie);
   const { of, name } = store.place ?? { of: store, name: "" };
   const names = claims.get(of) ?? new Map<string, string>();
   claims.set(of, names);

@@ -92,6 +92,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "SqlStoreOptions",
     ],
   },
+  "./stores/sharded": { values: ["ShardedStore"], types: ["Shard", "ShardedStoreOptions"] },
   "./stores/planetscale-sharded": {
     values: ["ShardedPlanetScaleStore", "fetchWithTimeout"],
     types: [
@@ -139,6 +140,7 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./stores/memory": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
   "./stores/libsql": { packages: [], stores: ["libsql.ts"] },
   "./stores/planetscale": { packages: [], stores: ["planetscale.ts"] },
+  "./stores/sharded": { packages: [], stores: ["sharded.ts"] },
   "./stores/planetscale-sharded": { packages: [], stores: ["planetscale_sharded.ts", "planetscale.ts"] },
   "./stores/d1": { packages: [], stores: ["d1.ts"] },
   "./stores/sqlite": { packages: [], stores: ["sqlite.ts"] },

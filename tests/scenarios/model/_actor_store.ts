@@ -6,6 +6,7 @@
 import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../../mod.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -107,7 +108,7 @@ export class ActorStore implements FullStore {
 
   delete(
     token: string,
-    options: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    options: DeleteOptions = {},
   ): Promise<boolean> {
     const { expected } = options;
     const send = () => this.#store.delete(token, options);
