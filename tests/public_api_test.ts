@@ -34,6 +34,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "CookieOptions",
       "DecodedSession",
       "DeleteExpiredOptions",
+      "DeleteOptions",
       "Duration",
       "FindOptions",
       "IterableStore",
