@@ -44,7 +44,7 @@ const NO_STORE = "no store";
 const NO_SUCH_CALL = 501;
 
 /** How often two writes meet: a library that reads again late may be lucky. */
-const ROUNDS = 5;
+const ROUNDS = 10;
 
 let gates = 0;
 
@@ -125,18 +125,18 @@ export const SITUATIONS: readonly Situation[] = [
     id: "two-keys",
     section: "Requests at the same time",
     title: "two requests write different keys",
-    steps: "Both have read the session before either saves it. Five times.",
+    steps: "Both have read the session before either saves it. Ten times.",
     why:
       "A save that finds the row changed reads again and puts this request's keys on top. better-auth has a column for each declared value, to the same effect.",
     async run(peer) {
+      const browser = await signedIn(peer);
       let bothSaved = 0;
-      for (let round = 0; round < ROUNDS; round++) {
-        const browser = await signedIn(peer);
+      for (let round = 1; round <= ROUNDS; round++) {
         const write = (key: string) => (gate: string) =>
-          browser.send("POST", `/write?key=${key}&value=yes&${gate}`);
+          browser.send("POST", `/write?key=${key}&value=round${round}&${gate}`);
         await together(peer, [write("a"), write("b")]);
         const { values } = await browser.look();
-        if (values.a === "yes" && values.b === "yes") bothSaved++;
+        if (values.a === `round${round}` && values.b === `round${round}`) bothSaved++;
       }
       if (bothSaved === ROUNDS) return good("both saved");
       return bad(bothSaved === 0 ? "one is lost" : `one is lost in ${ROUNDS - bothSaved} of ${ROUNDS}`);
