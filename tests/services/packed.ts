@@ -64,6 +64,43 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
 }
 
 /**
+ * Copies an example into a new directory and installs the package and what the example needs there, as its README says.
+ * Nothing of this repository is above that directory.
+ *
+ * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
+ */
+export async function installExample(example: URL, installer = NPM): Promise<PackedApp> {
+  const dir = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
+  const app: PackedApp = {
+    dir,
+    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+  };
+  try {
+    await copyInto(dir, decodeURIComponent(example.pathname));
+    const tarball = `${dir}/sessions.tgz`;
+    await pack(tarball);
+    const { name, command, args } = installer;
+    await run(name, dir, command, [...args, "--omit=dev", tarball]);
+    return app;
+  } catch (error) {
+    await app[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Copies what is in a directory into another one. */
+export async function copyInto(dir: string, source: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(source)) {
+    if (!isDirectory) {
+      await Deno.copyFile(`${source}/${name}`, `${dir}/${name}`);
+      continue;
+    }
+    await Deno.mkdir(`${dir}/${name}`);
+    await copyInto(`${dir}/${name}`, `${source}/${name}`);
+  }
+}
+
+/**
  * Bundles a module of the tests as JavaScript that imports packages by their names, so that it runs where they are
  * installed.
  *
