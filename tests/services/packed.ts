@@ -69,7 +69,7 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
  *
  * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
  */
-export async function installExample(example: URL): Promise<PackedApp> {
+export async function installExample(example: URL, installer = NPM): Promise<PackedApp> {
   const dir = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
   const app: PackedApp = {
     dir,
@@ -78,9 +78,9 @@ export async function installExample(example: URL): Promise<PackedApp> {
   try {
     await copyInto(dir, decodeURIComponent(example.pathname));
     const tarball = `${dir}/sessions.tgz`;
-    await run("deno pack", ROOT, Deno.execPath(), ["pack", "--allow-dirty", "--output", tarball]);
-    const args = [...NPM.args, "--omit=dev", tarball];
-    await run(NPM.name, dir, NPM.command, args);
+    await pack(tarball);
+    const { name, command, args } = installer;
+    await run(name, dir, command, [...args, "--omit=dev", tarball]);
     return app;
   } catch (error) {
     await app[Symbol.asyncDispose]();
@@ -88,7 +88,8 @@ export async function installExample(example: URL): Promise<PackedApp> {
   }
 }
 
-async function copyInto(dir: string, source: string): Promise<void> {
+/** Copies what is in a directory into another one. */
+export async function copyInto(dir: string, source: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(source)) {
     if (!isDirectory) {
       await Deno.copyFile(`${source}/${name}`, `${dir}/${name}`);
