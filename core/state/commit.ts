@@ -27,7 +27,7 @@ import type { SessionState } from "./session_state.ts";
 const MOST_ATTEMPTS = 15;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
 const SPREAD = 8;
-const SPREAD_GROWTH = 8;
+const SPREAD_GROWTH = 16;
 const WIDEST_SPREAD = 2_500;
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with it is on its way. */
