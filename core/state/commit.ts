@@ -28,7 +28,7 @@ import type { SessionState } from "./session_state.ts";
 const MOST_ATTEMPTS = 15;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
 const SPREAD = 8;
-const SPREAD_GROWTH = 8;
+const SPREAD_GROWTH = 16;
 const WIDEST_SPREAD = 2_500;
 /** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten. */
 const SPREAD_TURNS = 64;
