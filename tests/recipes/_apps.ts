@@ -102,7 +102,14 @@ export async function startApp(
   const port = freePort();
   const process = spawnGuarded(RUNNERS[runner](), args, {
     cwd,
-    env: { NO_COLOR: "1", NODE_ENV: "production", PORT: `${port}`, HOST: "127.0.0.1", ...env },
+    env: {
+      NO_COLOR: "1",
+      NODE_ENV: "production",
+      PORT: `${port}`,
+      HOST: "127.0.0.1",
+      ORIGIN: `http://127.0.0.1:${port}`,
+      ...env,
+    },
   });
   const deadline = performance.now() + START_TIMEOUT;
   while (!await listens(port)) {

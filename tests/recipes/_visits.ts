@@ -14,30 +14,27 @@ export interface Expectations {
   /** Where forms are sent that a framework takes at a path of its own. */
   login?: string;
   logout?: string;
-  /** Sent with each form. */
-  headers?: Record<string, string>;
+  /** What the framework takes for its own address. */
+  origin?: (port: number) => string;
+  /** What is sent with each form. */
   body?: string;
 }
 
 /** A browser of an application. */
-export function visitorOf({ port }: Pick<RunningApp, "port">, headers: Record<string, string> = {}): Visitor {
-  return new Visitor((path, init) => {
-    const all = new Headers(init.headers);
-    for (const [name, value] of Object.entries(headers)) all.set(name, value);
-    return fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers: all });
-  });
+export function visitorOf({ port }: Pick<RunningApp, "port">): Visitor {
+  return new Visitor((path, init) => fetch(`http://127.0.0.1:${port}${path}`, init));
 }
 
 /** Goes through what the page promises. `/plain`, `/fail` and `/throw-redirect` are the test's own routes. */
 export async function visitAll(app: RunningApp, expected: Expectations = {}): Promise<void> {
-  const { login = "/login", logout = "/logout", failure = 500, headers = {}, body = "" } = expected;
-  const origin = `http://127.0.0.1:${app.port}`;
+  const { login = "/login", logout = "/logout", failure = 500, body = "" } = expected;
+  const origin = (expected.origin ?? ((port) => `http://127.0.0.1:${port}`))(app.port);
   const visitor = visitorOf(app);
   const post = async (path: string) => {
     const response = await visitor.visit(path, {
       method: "POST",
       body,
-      headers: { Origin: origin, "Content-Type": "application/x-www-form-urlencoded", ...headers },
+      headers: { Accept: "text/html", Origin: origin, "Content-Type": "application/x-www-form-urlencoded" },
     });
     await response.body?.cancel();
     return response;
@@ -80,11 +77,11 @@ export async function visitAll(app: RunningApp, expected: Expectations = {}): Pr
   assertEquals([fourth.count, fourth.user], [4, "zoe"], "what a handler that threw had changed was saved");
 
   // A logout ends it in the browser and in the store.
-  const stolen = visitor.token!;
+  const [[name, stolen]] = [...visitor.cookies] as [[string, string]];
   const loggedOut = await post(logout);
   assert(loggedOut.status >= 300 && loggedOut.status < 400, `logout: ${loggedOut.status}`);
   assertEquals(visitor.token, undefined, "the browser still has a cookie");
-  visitor.cookies.set("session", stolen);
+  visitor.cookies.set(name, stolen);
   const last = await page();
   assertEquals([last.count, last.user], [1, "nobody"], "the old token still works");
 }
