@@ -245,10 +245,10 @@ Deno.test("The demo can be read: on a wide screen, on a phone and in the dark, w
     await logIn(window.page, name);
   }
   for (
-    const [kind, options] of [
-      ["wide", { viewport: { width: 1200, height: 800 } }],
-      ["dark", { viewport: { width: 1200, height: 800 }, colorScheme: "dark" }],
-      ["phone", { viewport: { width: 360, height: 740 }, isMobile: true, deviceScaleFactor: 2 }],
+    const [kind, races, options] of [
+      ["wide", ["basket", "logout", "login"], { viewport: { width: 1200, height: 800 } }],
+      ["dark", ["logout"], { viewport: { width: 1200, height: 800 }, colorScheme: "dark" }],
+      ["phone", ["login"], { viewport: { width: 360, height: 740 }, isMobile: true, deviceScaleFactor: 2 }],
     ] as const
   ) {
     await using window = await openWindow({ ...options, locale: "en-GB", reducedMotion: "reduce" });
@@ -271,9 +271,8 @@ Deno.test("The demo can be read: on a wide screen, on a phone and in the dark, w
     await show("three-devices");
     await press(page, "Sign out");
     await page.goto(`${demo.url}/races`);
-    await show("races");
-    for (const [race, button] of Object.entries(RACES)) {
-      await press(page, button);
+    for (const race of races) {
+      await press(page, RACES[race]);
       await show(`race-${race}`);
     }
     await logIn(page, longest);

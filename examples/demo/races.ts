@@ -156,17 +156,20 @@ async function login(app: App): Promise<Outcome> {
   const left = after.filter(({ user }) => user !== "nobody").length;
   return {
     calls,
-    answers: [...answers, { ...everywhere, by: "then" }],
+    answers: [...answers, { ...everywhere, by: "C" }],
     after: [
-      `Before the sign-out the two new cookies let in ${before.map(({ user }) => user).join(" and ")}, ` +
-      `the old one ${old.user}.`,
-      `After it they let in ${after.map(({ user }) => user).join(" and ")}.`,
+      `Before C each new cookie let in ${usersIn(before)}, and the old one ${old.user}.`,
+      `After C each new cookie lets in ${usersIn(after)}.`,
     ],
     isGood: left === 0,
     verdict: left === 0
       ? "Both logins work, and both can be ended"
       : `${left} sessions live on, and nothing can end them`,
   };
+}
+
+function usersIn(states: { user: string }[]): string {
+  return [...new Set(states.map(({ user }) => user))].join(" or ");
 }
 
 /** Sends two requests; the first one's writes wait until the second one is done. */
