@@ -233,6 +233,19 @@ Deno.test("A browser shows session events of the demo as they come", async () =>
   await logIn(acting.page, "tess");
   const events = watching.page.getByRole("log").getByRole("listitem");
   await events.filter({ hasText: "created" }).filter({ hasText: "subject tess" }).waitFor();
+
+  // A tab that nobody sees does not listen, and catches up when it is seen again.
+  const turn = (hidden: boolean) =>
+    watching.page.evaluate(`
+      Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    `);
+  await turn(true);
+  await press(acting.page, "Sign out");
+  assertEquals(await events.filter({ hasText: "subject tess" }).count(), 1);
+  await turn(false);
+  await events.filter({ hasText: "destroyed" }).filter({ hasText: "subject tess" }).waitFor();
+  assertEquals(await events.filter({ hasText: "subject tess" }).count(), 2);
 });
 
 Deno.test("The demo can be read: on a wide screen, on a phone and in the dark, with nothing in the way", async () => {
@@ -241,8 +254,8 @@ Deno.test("The demo can be read: on a wide screen, on a phone and in the dark, w
   const name = "ann";
   const longest = "w".repeat(60);
   for (const userAgent of [IPHONE, FIREFOX]) {
-    await using window = await openWindow({ userAgent });
-    await logIn(window.page, name);
+    await using other = await openWindow({ userAgent });
+    await logIn(other.page, name);
   }
   for (
     const [kind, races, options] of [

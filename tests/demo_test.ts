@@ -290,7 +290,7 @@ for (
     [
       "basket",
       /^good: .* B update written A update refused A find found A update written .* tea is in the basket .* bread, milk, tea\. .* Both changes are kept/,
-      /^bad: .* B commit written A commit written .* 200 milk is in the basket .* holds bread, tea\. .* Lost: milk/,
+      /^bad: .* B commit written A commit written .* 200 milk is in the basket .* holds bread, tea\. .* Lost: milk, after answers of 200 and 200/,
     ],
     [
       "logout",

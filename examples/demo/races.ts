@@ -121,13 +121,16 @@ async function basket(app: App): Promise<Outcome> {
   const { cookie } = await post(app, "/basket/bread");
   const { calls, answers } = await atOnce(app, cookie, "/basket/tea", "/basket/milk");
   const state = await look(app, cookie);
+  const statuses = answers.map(({ status }) => status).join(" and ");
   const lost = ["bread", "tea", "milk"].filter((item) => !state.basket.includes(item));
   return {
     calls,
     answers,
     after: [`The basket holds ${state.basket.join(", ")}.`],
     isGood: lost.length === 0,
-    verdict: lost.length === 0 ? "Both changes are kept" : `Lost: ${lost.join(", ")}, after “200 OK”`,
+    verdict: lost.length === 0
+      ? "Both changes are kept"
+      : `Lost: ${lost.join(", ")}, after answers of ${statuses}`,
   };
 }
 
