@@ -121,13 +121,16 @@ async function basket(app: App): Promise<Outcome> {
   const { cookie } = await post(app, "/basket/bread");
   const { calls, answers } = await atOnce(app, cookie, "/basket/tea", "/basket/milk");
   const state = await look(app, cookie);
+  const statuses = answers.map(({ status }) => status).join(" and ");
   const lost = ["bread", "tea", "milk"].filter((item) => !state.basket.includes(item));
   return {
     calls,
     answers,
     after: [`The basket holds ${state.basket.join(", ")}.`],
     isGood: lost.length === 0,
-    verdict: lost.length === 0 ? "Both changes are kept" : `Lost: ${lost.join(", ")}, after “200 OK”`,
+    verdict: lost.length === 0
+      ? "Both changes are kept"
+      : `Lost: ${lost.join(", ")}, after answers of ${statuses}`,
   };
 }
 
@@ -156,17 +159,20 @@ async function login(app: App): Promise<Outcome> {
   const left = after.filter(({ user }) => user !== "nobody").length;
   return {
     calls,
-    answers: [...answers, { ...everywhere, by: "then" }],
+    answers: [...answers, { ...everywhere, by: "C" }],
     after: [
-      `Before the sign-out the two new cookies let in ${before.map(({ user }) => user).join(" and ")}, ` +
-      `the old one ${old.user}.`,
-      `After it they let in ${after.map(({ user }) => user).join(" and ")}.`,
+      `Before C each new cookie let in ${usersIn(before)}, and the old one ${old.user}.`,
+      `After C each new cookie lets in ${usersIn(after)}.`,
     ],
     isGood: left === 0,
     verdict: left === 0
       ? "Both logins work, and both can be ended"
       : `${left} sessions live on, and nothing can end them`,
   };
+}
+
+function usersIn(states: { user: string }[]): string {
+  return [...new Set(states.map(({ user }) => user))].join(" or ");
 }
 
 /** Sends two requests; the first one's writes wait until the second one is done. */

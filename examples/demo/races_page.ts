@@ -24,7 +24,8 @@ const RACES: { name: RaceName; title: string; button: string; story: string }[] 
     name: "login",
     title: "Two logins at once",
     button: "Log in twice",
-    story: "Somebody with bread in the basket presses “Sign in” twice. Then Ann signs out everywhere.",
+    story:
+      "Somebody with bread in the basket presses “Sign in” twice, as Ann. Then request C signs Ann out everywhere.",
   },
 ];
 
@@ -35,8 +36,8 @@ export function racesPage(shown?: { race: RaceName; result: Result }) {
     <p class="lede">Watch the last line on each side: the same two requests, sent for real, end differently.</p>
     <p class="hint">
       Each button runs the same handlers twice, on two fresh databases. On the left the store has every method. On the
-      right it has only the three that an SCS store has: find, commit and delete. Request A is held back just
-      before its first write, until B has its answer.
+      right it has only the three that an SCS store has: find, commit and delete. Even there this package looks
+      once more before it writes. Request A is held back just before its first write, until B has its answer.
     </p>
     ${RACES.map(({ name, title, button, story }) =>
       html`
