@@ -5,7 +5,7 @@
  */
 
 import { column, OURS } from "../bench/compare/_column.ts";
-import { PAGE, page, RESULTS, type Results } from "../bench/compare/_page.ts";
+import { PAGE, page, README, readmeWith, RESULTS, type Results } from "../bench/compare/_page.ts";
 import { assert, assertEquals } from "./assert.ts";
 
 Deno.test("docs/comparison.md says of this library what is seen of it now", async () => {
@@ -18,5 +18,11 @@ Deno.test("docs/comparison.md says of this library what is seen of it now", asyn
     await Deno.readTextFile(PAGE),
     await page({ ...results, columns: [fresh, ...others] }),
     "the page is not what deno task compare writes",
+  );
+  const readme = await Deno.readTextFile(README);
+  assertEquals(
+    readme,
+    await readmeWith(results, readme),
+    "the README's table is not what deno task compare writes",
   );
 });

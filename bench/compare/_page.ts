@@ -19,6 +19,9 @@ export interface Results {
 
 const ROOT = new URL("../../", import.meta.url);
 
+/** Where the short table is. */
+export const README = new URL("README.md", ROOT);
+
 /** Where the page is. */
 export const PAGE = new URL("docs/comparison.md", ROOT);
 
@@ -35,6 +38,16 @@ const RANKS: Record<Mark, number> = { good: 3, part: 2, bad: 1, none: 0 };
 /** The page, as the formatter leaves it. */
 export async function page(results: Results): Promise<string> {
   return await formatted(markdown(results), "md");
+}
+
+/** The README with the short table in it. */
+export async function readmeWith({ columns, date }: Results, readme: string): Promise<string> {
+  const [start, end] = ["<!-- comparison -->", "<!-- /comparison -->"];
+  const [before, rest = ""] = readme.split(start);
+  const [, after] = rest.split(end);
+  if (after === undefined) throw new Error(`README.md has no ${start} and ${end}`);
+  const legend = `✓ yes, ~ in part, ✗ no, – no such thing; seen on ${date}.`;
+  return await formatted(`${before}${start}\n\n${shortTable(columns)}\n\n${legend}\n\n${end}${after}`, "md");
 }
 
 /** A text as the project's formatter leaves it. */

@@ -9,7 +9,7 @@
  */
 
 import { type Column, column, OURS, PEERS } from "./_column.ts";
-import { formatted, PAGE, page, RESPONSES, RESULTS, type Results } from "./_page.ts";
+import { formatted, PAGE, page, README, readmeWith, RESPONSES, RESULTS, type Results } from "./_page.ts";
 import type { Exchange, Program } from "./_peer.ts";
 
 /** Headers that say nothing of a session. */
@@ -70,4 +70,7 @@ await Deno.writeTextFile(
 );
 await Deno.writeTextFile(RESULTS, await formatted(JSON.stringify(results), "json"));
 await Deno.writeTextFile(PAGE, await page(results));
-console.log("Written: docs/comparison.md, bench/compare/results.json, bench/compare/responses.txt");
+await Deno.writeTextFile(README, await readmeWith(results, await Deno.readTextFile(README)));
+console.log(
+  "Written: README.md, docs/comparison.md, bench/compare/results.json, bench/compare/responses.txt",
+);
