@@ -193,7 +193,9 @@ function eventsOf(symbol: Symbol): string {
 }
 
 function functionOf(symbol: Symbol): string {
-  const signature = `\`\`\`ts ignore\n${signatureOf(symbol).replace(/^export (declare )?(async )?/, "")};\n\`\`\``;
+  const signature = `\`\`\`ts ignore\n${
+    signatureOf(symbol).replace(/^export (declare )?(async )?/, "")
+  };\n\`\`\``;
   return `${headingOf(symbol)}\n\n${signature}\n\n${paragraphsOf(symbol)}${tagsOf(symbol)}`;
 }
 
