@@ -160,6 +160,9 @@ export class ActorRun {
     if (setCookies.length > 1) world.fail("a response sets two cookies");
     const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
     if (value === undefined) return;
+    if (value !== (session.token ?? "")) {
+      world.fail("the browser is told of another token than the session has");
+    }
     this.#compareCookie(jar, cookie, value, isLogin || view.offeredIsOver);
     jar.current = value === "" ? undefined : value;
     jar.loginFrom = isLogin && value !== "" ? cookie : undefined;
