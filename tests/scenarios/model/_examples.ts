@@ -88,6 +88,8 @@ export const examples: readonly [Program, Turns][] = [
       "refused",
     ),
   ]),
+  // The same with a renewal, whose mark was deleted.
+  example([actor([request(0, RENEW, { do: "merge", slot: 0 })], "stale")]),
   // A login beside a poll, which began before it, and which reads the mark.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [0, 0, 1]),
