@@ -322,7 +322,8 @@ export class ActorRun {
     const world = this.#world;
     const state = stateOf(session);
     const { adopted, sent } = attempt;
-    if (adopted !== undefined && view.token === undefined) view.rebase(adopted);
+    // Where the reply came too late for its request, the session is as new as before.
+    if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
     const { pending } = view;
     // A creation is made anew with all that was changed since.
     const isFolded = sent?.from === undefined && sent !== undefined;
