@@ -25,6 +25,7 @@ const claims = new WeakMap<object, Map<string, string>>();
 
 /** Throws where another manager has the same table under another cookie name: each would take the other's tokens. */
 function claim(store: SessionStore, cookie: string): void {
+  for (const part of store.parts ?? []) claim(part, cookie);
   const { of, name } = store.place ?? { of: store, name: "" };
   const names = claims.get(of) ?? new Map<string, string>();
   claims.set(of, names);
@@ -90,10 +91,10 @@ export class Engine {
   }
 
   /** Saves what was changed, or writes down that the session was used. Makes a session that was never saved. */
-  async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (!state.hasChanges() && state.row !== undefined) return await this.#touch(state, context);
+  commit(state: SessionState, context: SessionContext): Promise<void> {
+    if (!state.hasChanges() && state.row !== undefined) return this.#touch(state, context);
     // What cannot be told to the browser any more is not written either.
-    await new Commit(this.settings, this.store, this.operation(context), state).run();
+    return new Commit(this.settings, this.store, this.operation(context), state).run();
   }
 
   /** Ends a session in the store, whatever becomes of a write that is still on its way. */
@@ -152,10 +153,15 @@ export class Engine {
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (token === state.token || token === state.announced?.token) return;
-    if (token === "") return state.destroyed(this.newRecord());
+    if (token === "") {
+      // What was changed in the session that ended goes with it. Where it was gone before, the changes make a new one.
+      if (state.row !== undefined) return state.destroyed(this.newRecord());
+      return state.stray();
+    }
     if (!isToken(token) || state.changes === undefined) return;
     const found = await this.#find(this.#storedToken(token), context);
     if (typeof found !== "object") return;
+    state.stray();
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
     state.giveBack(changes);
@@ -204,7 +210,7 @@ export class Engine {
   }
 
   newRecord(): SessionRecord {
-    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: "" };
   }
 
   newDeadline(): number {

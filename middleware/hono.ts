@@ -90,7 +90,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
       if (c.error !== undefined && (c.error instanceof SessionError || responseOf(c.error) === undefined)) {
         request.fail(c.error);
       }
-      return request.session();
+      return request.session(c.finalized ? c.res : undefined);
     };
     c.set(key, session as SessionVariables<Data, Key>[Key]);
     try {

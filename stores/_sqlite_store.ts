@@ -1,8 +1,9 @@
-import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
+import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,
@@ -15,7 +16,7 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
-import { GaveUp, waitFor } from "../core/store/wait.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
 import { whenUnlocked } from "./_locks.ts";
 import { batchSize, PAGE_SIZE, readSqlOptions, toStoreError } from "./_sql.ts";
 import { classifySQLiteError } from "./_sqlite_errors.ts";
@@ -211,7 +212,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
   async delete(
     token: string,
-    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    { expected }: DeleteOptions = {},
   ): Promise<boolean> {
     const args: SQLiteValue[] = [token, token];
     if (expected !== undefined) args.push(expected);
@@ -250,6 +251,21 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (!subject.isWellFormed()) return 0;
     const args = [subject, subject, options.except ?? null];
     return await this.#write("deleteBySubject", { sql: this.#sql.deleteBySubject, args });
+  }
+
+  /** Whose session a row is, for a store that stands on this one. */
+  async subjectOf(token: string): Promise<string | undefined> {
+    const statement = { sql: this.#sql.subjectOf, args: [token, token] };
+    try {
+      // Within a renewal: never from a replica that lags.
+      const kind = this.#driver.isLocal ? "read" : "transaction";
+      const [row] = (await this.#send("find", kind, [statement]))[0]!.rows;
+      return row && (Object.values(row)[0] as string | null ?? undefined);
+    } catch (error) {
+      // A table of SCS's has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */
@@ -414,6 +430,7 @@ function statements(name: string, isLocal: boolean) {
     // too, and with it from walking over every expired row.
     deleteExpired: `DELETE FROM ${table} WHERE +expiry <= ${julianDay} AND token IN` +
       ` (SELECT token FROM ${table} WHERE expiry <= ${julianDay} ORDER BY expiry LIMIT ?)${returning}`,
+    subjectOf: `SELECT CAST(subject AS TEXT) FROM ${table} WHERE token ${IS_TEXT}`,
     indexes: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
   };
 }

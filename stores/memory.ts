@@ -19,6 +19,7 @@ import { equalBytes } from "../core/bytes/equal.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,
@@ -157,7 +158,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   // deno-lint-ignore require-await
   async delete(
     token: string,
-    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    { expected }: DeleteOptions = {},
   ): Promise<boolean> {
     const entry = this.#entries.get(token);
     if (entry === undefined || (expected !== undefined && !equalBytes(entry.data, expected))) return false;
@@ -205,6 +206,12 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
       deleted++;
     }
     return deleted;
+  }
+
+  /** Whose session a row is, for a store that stands on this one. */
+  // deno-lint-ignore require-await
+  async subjectOf(token: string): Promise<string | undefined> {
+    return this.#entries.get(token)?.subject;
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */

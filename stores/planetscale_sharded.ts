@@ -20,6 +20,7 @@ import { SessionStoreError } from "../core/errors.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -63,7 +64,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     super(client, options);
     this.#table = new MySQLTable(client, options);
-    this.#renewal = new ShardedRenewal({
+    this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => super.find(token, { now, primary: true }),
       lookAt: (token) => this.#lookAt(token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
@@ -100,7 +101,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
    */
   override async delete(
     token: string,
-    { expected }: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    { expected }: DeleteOptions = {},
   ): Promise<boolean> {
     if (!isAscii(token)) return false;
     const { sql, args } = rowWith(token, expected);

@@ -222,7 +222,8 @@ export class SessionState {
 
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
-    for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
+    // It was looked for when the session was closed, and nothing that was given out can be changed since.
+    if (!this.closed) { for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key); }
     return this.changes !== undefined || this.pending !== undefined;
   }
 
@@ -258,6 +259,12 @@ export class SessionState {
     if (this.changes === undefined) return;
     taken.append(this.changes, this.record.values);
     this.changes = undefined;
+  }
+
+  /** Has nothing to do any more with what the browser offered. */
+  stray(): void {
+    this.gone = undefined;
+    this.offered = NONE;
   }
 
   /** There was a session after all: this request's changes are done on it. */

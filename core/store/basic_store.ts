@@ -1,6 +1,7 @@
 import { equalBytes } from "../bytes/equal.ts";
 import type {
   AtomicStore,
+  DeleteOptions,
   FindOptions,
   NextRow,
   SessionStore,
@@ -33,7 +34,7 @@ export class BasicStoreAdapter implements AtomicStore {
 
   async delete(
     token: string,
-    options: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    options: DeleteOptions = {},
   ): Promise<boolean> {
     const { expected } = options;
     if (expected !== undefined) {

@@ -11,6 +11,11 @@ const BINARY = decodeURIComponent(
   new URL("bin/bun", import.meta.resolve("@oven/bun-linux-x64/package.json")).pathname,
 );
 
+/** The program, for what is no server that tells its port. */
+export function bunBinary(): string {
+  return BINARY;
+}
+
 /** What `installPacked` runs to install by `bun install`. */
 export const BUN_INSTALLER = { name: "bun install", command: BINARY, args: ["install", "--ignore-scripts"] };
 

@@ -6,6 +6,7 @@
 import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../../mod.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -63,8 +64,8 @@ const FAILURES: Partial<Record<Fault, StoreErrorDetails>> = {
 };
 
 export class ActorStore implements FullStore {
-  /** A turn may be long in coming. */
-  readonly timeout: number = Infinity;
+  /** A turn may be long in coming. Not `Infinity`: the pauses of a store in this process are no turns of the model. */
+  readonly timeout: number = 60_000;
   readonly #store: FullStore;
   readonly #actor: Surroundings;
 
@@ -107,7 +108,7 @@ export class ActorStore implements FullStore {
 
   delete(
     token: string,
-    options: StoreOptions & { expected?: Uint8Array | undefined } = {},
+    options: DeleteOptions = {},
   ): Promise<boolean> {
     const { expected } = options;
     const send = () => this.#store.delete(token, options);
@@ -213,7 +214,7 @@ export class ActorStore implements FullStore {
 
 /** The nonce of the write that made these bytes. */
 function nonceOf(data: Uint8Array): string {
-  return String((jsonCodec.decode(data).values.__nonces as string[]).at(-1));
+  return (jsonCodec.decode(data).values.__nonces as string).slice(-12);
 }
 
 function label(operation: StoreOperation, fault: Fault): string {
