@@ -397,8 +397,6 @@ export class Commit {
   /** The session is saved by now: where this fails, no change is given back to be made once more. */
   async #deleteMerged(tokens: readonly string[]): Promise<void> {
     for (const [index, token] of tokens.entries()) {
-      // A replica that lagged did not know it when it was merged.
-      if (token === this.#state.row?.token) continue;
       try {
         await this.#operation.run("delete", "repeatable", (options) => this.#store.delete(token, options));
         this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(token) }));

@@ -270,8 +270,12 @@ export class SessionState {
   /** There was a session after all: this request's changes are done on it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
-    changes.replay(record);
-    this.changes?.replay(record);
+    for (const log of [changes, this.changes]) {
+      if (log === undefined) continue;
+      log.replay(record);
+      // It was not known to be this one when it was merged.
+      log.merged = log.merged.filter((merged) => merged !== row.token);
+    }
     this.record = record;
     this.row = row;
     this.token = token;

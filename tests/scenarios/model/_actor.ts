@@ -160,6 +160,9 @@ export class ActorRun {
     if (setCookies.length > 1) world.fail("a response sets two cookies");
     const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
     if (value === undefined) return;
+    if (value !== (session.token ?? "")) {
+      world.fail("the browser is told of another token than the session has");
+    }
     this.#compareCookie(jar, cookie, value, isLogin || view.offeredIsOver);
     jar.current = value === "" ? undefined : value;
     jar.loginFrom = isLogin && value !== "" ? cookie : undefined;
@@ -319,7 +322,8 @@ export class ActorRun {
     const world = this.#world;
     const state = stateOf(session);
     const { adopted, sent } = attempt;
-    if (adopted !== undefined && view.token === undefined) view.rebase(adopted);
+    // Where the reply came too late for its request, the session is as new as before.
+    if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
     const { pending } = view;
     // A creation is made anew with all that was changed since.
     const isFolded = sent?.from === undefined && sent !== undefined;

@@ -88,6 +88,8 @@ export const examples: readonly [Program, Turns][] = [
       "refused",
     ),
   ]),
+  // The same with a renewal, whose mark was deleted.
+  example([actor([request(0, RENEW, { do: "merge", slot: 0 })], "stale")]),
   // A login beside a poll, which began before it, and which reads the mark.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [0, 0, 1]),
@@ -103,6 +105,8 @@ export const examples: readonly [Program, Turns][] = [
     [actor([request(0, RENEW)]), actor([request(0, DESTROY)]), actor([request(0, COUNT)])],
     [1, 2, 2, 1, 0, 0, 1, 1],
   ),
+  // A request that ends the session which it has renewed.
+  example([actor([request(0, RENEW, COMMIT, DESTROY), request(0, COUNT)])]),
   // Two tabs of one login form, both at once and one after the other.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 1, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 0, 1]),

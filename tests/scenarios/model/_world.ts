@@ -183,6 +183,9 @@ export class World {
         const { expected, token, done } = effect;
         if (expected !== undefined && !done) return await this.#compareSpared(token, expected);
         attempt.deletions++;
+        if (token === attempt.view?.token || attempt.sent?.results.has(token)) {
+          throw new Violation(`a save deletes ${name(token)}, which is its own`);
+        }
         if (expected !== undefined && reference.liveMark(token, this.now)) {
           throw new Violation(`a logout ends the mark under ${name(token)}`);
         }
