@@ -55,21 +55,29 @@ export interface NodeResponse {
   readonly headersSent: boolean;
   /** Whether `end()` was called. */
   readonly writableEnded: boolean;
-  // deno-lint-ignore no-explicit-any -- the overloads of Node
-  writeHead(...given: any[]): unknown;
-  // deno-lint-ignore no-explicit-any
-  write(...given: any[]): boolean;
-  // deno-lint-ignore no-explicit-any
-  end(...given: any[]): unknown;
+  /** Sends the head. */
+  writeHead(...given: Given): unknown;
+  /** Sends a part of the body, and the head before it. */
+  write(...given: Given): boolean;
+  /** Sends the rest. */
+  end(...given: Given): unknown;
+  /** Sends the head now. */
   flushHeaders(): void;
+  /** The headers so far. */
   getHeaders(): object;
-  // deno-lint-ignore no-explicit-any
-  setHeader(name: string, value: any): unknown;
+  /** Sets a header. */
+  setHeader(name: string, value: Given[0]): unknown;
+  /** Takes a header away. */
   removeHeader(name: string): void;
-  // deno-lint-ignore no-explicit-any
-  emit(event: string, ...given: any[]): unknown;
+  /** Tells those who listen. */
+  emit(event: string, ...given: Given): unknown;
+  /** Breaks the connection off. */
   destroy(error?: Error): unknown;
 }
+
+/** Whatever the overloads of Node take. */
+// deno-lint-ignore no-explicit-any
+type Given = any[];
 
 /** What {@linkcode nodeSessions} gives: a middleware, with what handlers call. Its functions may be taken off it. */
 export interface NodeSessions<Data extends object> {

@@ -11,6 +11,8 @@ import type { RunningApp } from "./_apps.ts";
 export interface Expectations {
   /** The status of a handler that throws. */
   failure?: number;
+  /** Where visits are counted. */
+  page?: string;
   /** Where forms are sent that a framework takes at a path of its own. */
   login?: string;
   logout?: string;
@@ -39,8 +41,8 @@ export async function visitAll(app: RunningApp, expected: Expectations = {}): Pr
     await response.body?.cancel();
     return response;
   };
-  const page = async (path = "/") => {
-    const response = await visitor.visit(path);
+  const page = async () => {
+    const response = await visitor.visit(expected.page ?? "/");
     const text = (await response.text()).replaceAll(/<!--.*?-->/g, "");
     const count = /Visit (\d+) of (\w+)/.exec(text);
     assert(count !== null, `${response.status}: ${text.slice(0, 2_000)}\n${app.process.output()}`);

@@ -5,7 +5,8 @@
 
 import { openWorkshop, run, RUNNERS, type RunningApp, startApp } from "./_apps.ts";
 import { recipe, withRoutes } from "./_page.ts";
-import { type Expectations, visitAll } from "./_visits.ts";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
+import { type Expectations, visitAll, visitorOf } from "./_visits.ts";
 
 interface Recipe extends Expectations {
   section: string;
@@ -75,22 +76,100 @@ const RECIPES: Recipe[] = [
   {
     section: "Astro",
     files: {
-      "astro.config.mjs": `
-        import node from "@astrojs/node";
-        import { defineConfig } from "astro/config";
-        export default defineConfig({ output: "server", adapter: node({ mode: "standalone" }) });`,
       "src/pages/plain.ts": `export const GET = () => new Response("plain");`,
       "src/pages/fail.astro": `---
 (await Astro.locals.session()).put("user", "eve");
 throw new Error("on purpose");
 ---
 <p>never</p>`,
+      "src/pages/own.ts": `
+        export const GET = async ({ session }) => {
+          const n = (await session.get("n") ?? 0) + 1;
+          session.set("n", n);
+          return new Response("Own " + n);
+        };
+        export const DELETE = async ({ session }) => {
+          session.destroy();
+          return new Response("gone");
+        };`,
     },
     build: [bin("astro/bin/astro.mjs"), "build"],
     start: ["dist/server/entry.mjs"],
     env: { ASTRO_TELEMETRY_DISABLED: "1" },
+    more: visitAstroSession,
+  },
+  {
+    section: "Next",
+    files: {
+      "next.config.mjs":
+        `export default { turbopack: { root: new URL("../..", import.meta.url).pathname } };`,
+      "tsconfig.json": JSON.stringify({
+        compilerOptions: {
+          target: "ES2022",
+          lib: ["dom", "esnext"],
+          strict: true,
+          noEmit: true,
+          module: "esnext",
+          moduleResolution: "bundler",
+          jsx: "react-jsx",
+          isolatedModules: true,
+          skipLibCheck: true,
+          plugins: [{ name: "next" }],
+        },
+        include: ["**/*.ts", "**/*.tsx"],
+        exclude: ["node_modules"],
+      }),
+      "app/plain/route.ts": `export const GET = () => new Response("plain");`,
+      "app/fail/route.ts": `
+        import { withSessions } from "@x/sessions/middleware/fetch";
+        import { manager } from "../../lib/sessions";
+        export const GET = withSessions(manager, async (_request, getSession) => {
+          (await getSession()).put("user", "eve");
+          throw new Error("on purpose");
+        });`,
+    },
+    build: [bin("next/dist/bin/next"), "build"],
+    start: [bin("next/dist/bin/next"), "start"],
+    // Over plain http, which a browser takes for safe on this machine alone.
+    env: { NEXT_TELEMETRY_DISABLED: "1", COOKIE_SECURE: "false" },
+    page: "/visits",
+    more: visitServerComponents,
   },
 ];
+
+/** Astro's own session lies in a store of this package. */
+async function visitAstroSession(app: RunningApp): Promise<void> {
+  const visitor = visitorOf(app);
+  assertEquals(await visitor.text("/own"), "Own 1");
+  assertEquals(await visitor.text("/own"), "Own 2");
+  const headers = { Origin: `http://127.0.0.1:${app.port}` };
+  assertEquals(await (await visitor.visit("/own", { method: "DELETE", headers })).text(), "gone");
+  assertEquals(await visitor.text("/own"), "Own 1");
+}
+
+/** A server component reads what a route handler has written, and an action signs somebody else in. */
+async function visitServerComponents(app: RunningApp): Promise<void> {
+  const visitor = visitorOf(app);
+  await (await visitor.post("/login")).body?.cancel();
+  const page = await visitor.visit("/");
+  const html = await page.text();
+  assertMatch(html, /Hello zoe/);
+  assertEquals(page.headers.getSetCookie(), []);
+  assertMatch(page.headers.get("Cache-Control") ?? "", /private|no-store/);
+
+  const action = /name="(\$ACTION_ID_\w+|\$ACTION_REF_\d+)"/.exec(html);
+  assert(action !== null, html);
+  const form = new FormData();
+  for (const [, name, value] of html.matchAll(/<input type="hidden" name="([^"]+)"(?: value="([^"]*)")?/g)) {
+    form.append(name!, (value ?? "").replaceAll("&quot;", '"'));
+  }
+  const before = visitor.token;
+  const renamed = await visitor.visit("/", { method: "POST", body: form });
+  await renamed.body?.cancel();
+  assertEquals([renamed.status, renamed.headers.getSetCookie().length], [303, 1], app.process.output());
+  assertNotEquals(visitor.token, before);
+  assertMatch(await visitor.text("/"), /Hello ann/);
+}
 
 Deno.test("The recipes of docs/frameworks.md that need a build", async (t) => {
   await using workshop = await openWorkshop("builds");
