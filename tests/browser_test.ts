@@ -248,7 +248,7 @@ Deno.test("A browser shows session events of the demo as they come", async () =>
   assertEquals(await events.filter({ hasText: "subject tess" }).count(), 2);
 });
 
-Deno.test("The demo can be read: on a wide screen, on a phone and in the dark, with nothing in the way", async () => {
+Deno.test("Every page of the demo is readable on a wide screen, in the dark and on a phone", async () => {
   const screenshots = new URL("../screenshots/", import.meta.url);
   await Deno.mkdir(screenshots, { recursive: true });
   const name = "ann";

@@ -364,7 +364,7 @@ Deno.test("The demo names devices by browser and system, and each by its place",
   assertStringIncludes(page, 'aria-label="End session 5, Firefox on Linux"');
 });
 
-Deno.test("The demo streams session events as they come, and lists them for who has no script", async () => {
+Deno.test("The demo streams session events as they come, and lists them for a browser without script", async () => {
   const { text } = await new Visitor(demo).get("/");
   const last = /data-last="(\d+)"/.exec(text)![1]!;
   const stream = await fetch(`${demo.url}/log?after=${last}`);

@@ -155,9 +155,9 @@ function loginForm() {
           <input id="name" name="name" required maxlength="60" autocomplete="username">
           <button class="primary">Sign in</button>
         </div>
-        <p
-          class="hint">There is no password. Sign in by the same name in another browser, or in a private window, to see
-          two devices.</p>
+        <p class="hint">
+          There is no password. Sign in by the same name in another browser, or in a private window, to see two devices.
+        </p>
       </form>
     </section>
   `;
@@ -191,9 +191,9 @@ function devices(subject: string, all: SubjectSession<Data>[]) {
           <p>${others === 0 ? "This is your only device." : `You are signed in on ${all.length} devices.`}</p>
           <div class="row">
             <form method="post" action="/logout-everywhere">
-              <button class="danger">${others === 0
-                ? "Yes, sign out"
-                : `Yes, all ${all.length}, this one too`}</button>
+              <button class="danger">
+                ${others === 0 ? "Yes, sign out" : `Yes, all ${all.length}, this one too`}
+              </button>
             </form>
             ${others === 0 ? "" : html`
               <form method="post" action="/logout-others">
@@ -210,7 +210,7 @@ function devices(subject: string, all: SubjectSession<Data>[]) {
 function device(entry: SubjectSession<Data>, index: number) {
   const name = entry.get("device") ?? "Unknown browser";
   return html`
-    <li class="${entry.current ? "current" : ""}">
+    <li>
       ${picture(name)}
       <div>
         <h3>${index + 1}. ${name} ${entry.current ? html`<span class="badge">this device</span>` : ""}</h3>
