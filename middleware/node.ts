@@ -62,7 +62,7 @@ export interface NodeResponse {
   /** Sends the rest. */
   end(...given: Given): unknown;
   /** Sends the head now. */
-  flushHeaders(): void;
+  flushHeaders?(): void;
   /** The headers so far. */
   getHeaders(): object;
   /** Sets a header. */
@@ -192,7 +192,7 @@ class Exchange<Data extends object> {
     this.#response = response;
     // Another middleware may have put its own in their place: these are called in turn.
     const { writeHead, write, end, flushHeaders } = response;
-    this.#send = { writeHead, write, end, flushHeaders };
+    this.#send = { writeHead, write, end, flushHeaders: flushHeaders ?? (() => {}) };
     response.writeHead = (...given) => this.#on("writeHead", given);
     response.write = (...given) => this.#on("write", given) as boolean;
     response.end = (...given) => this.#on("end", given);

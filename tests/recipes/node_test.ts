@@ -5,7 +5,7 @@
 import { assertEquals, assertMatch } from "../assert.ts";
 import { compare, COOKIE, type Expected, tokenIn } from "../runtimes/_compare.ts";
 import { latin1, RawClient } from "../runtimes/_raw_client.ts";
-import { type NodeVersion, startNode } from "../services/node.ts";
+import { nodeBinary, type NodeVersion, startNode } from "../services/node.ts";
 import { openWorkshop } from "./_apps.ts";
 
 const SCRIPT = await Deno.readTextFile(new URL("_node_server.mjs", import.meta.url));
@@ -104,3 +104,52 @@ for (const version of [20, 26] as NodeVersion[]) {
     assertEquals(server.process.exitCode(), undefined, server.process.output());
   });
 }
+
+Deno.test("nodeSessions() serves HTTP/2 as well", async () => {
+  await using workshop = await openWorkshop("fast");
+  const dir = await workshop.make("http2", {
+    "server.mjs": `
+      import { connect, createServer } from "node:http2";
+      import { sessions } from "@x/sessions";
+      import { nodeSessions } from "@x/sessions/middleware/node";
+
+      const session = nodeSessions(sessions());
+      const server = createServer((req, res) =>
+        session(req, res, async () => {
+          const current = await session.of(req);
+          current.update("n", (n = 0) => n + 1);
+          res.writeHead(201, { "x-own": "1" });
+          res.write("Visit ");
+          res.end(String(current.get("n")));
+        })
+      );
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const client = connect("http://127.0.0.1:" + server.address().port);
+      async function visit(headers) {
+        const stream = client.request({ ":path": "/", ...headers });
+        const head = await new Promise((resolve) => stream.on("response", resolve));
+        let text = "";
+        for await (const chunk of stream) text += chunk;
+        return { head, text };
+      }
+      const first = await visit({});
+      const second = await visit({ cookie: first.head["set-cookie"][0].split(";")[0] });
+      console.log(JSON.stringify({
+        statuses: [first.head[":status"], second.head[":status"]],
+        own: first.head["x-own"],
+        marked: [first.head.vary, first.head["cache-control"], second.head["set-cookie"] ?? null],
+        texts: [first.text, second.text],
+      }));
+      client.close();
+      server.close();`,
+  });
+  const command = new Deno.Command(nodeBinary(26), { args: ["server.mjs"], cwd: dir });
+  const { stdout, stderr } = await command.output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
+    statuses: [201, 201],
+    own: "1",
+    marked: ["Cookie", 'private, no-cache="Set-Cookie"', null],
+    texts: ["Visit 1", "Visit 2"],
+  });
+});
