@@ -56,28 +56,24 @@ export interface NodeResponse {
   /** Whether `end()` was called. */
   readonly writableEnded: boolean;
   /** Sends the head. */
-  writeHead(...given: Given): unknown;
+  writeHead(...given: unknown[]): unknown;
   /** Sends a part of the body, and the head before it. */
-  write(...given: Given): boolean;
+  write(...given: unknown[]): boolean;
   /** Sends the rest. */
-  end(...given: Given): unknown;
+  end(...given: unknown[]): unknown;
   /** Sends the head now. */
   flushHeaders?(): void;
   /** The headers so far. */
   getHeaders(): object;
   /** Sets a header. */
-  setHeader(name: string, value: Given[0]): unknown;
+  setHeader(name: string, value: unknown): unknown;
   /** Takes a header away. */
   removeHeader(name: string): void;
   /** Tells those who listen. */
-  emit(event: string, ...given: Given): unknown;
+  emit(event: string, ...given: unknown[]): unknown;
   /** Breaks the connection off. */
   destroy(error?: Error): unknown;
 }
-
-/** Whatever the overloads of Node take. */
-// deno-lint-ignore no-explicit-any
-type Given = any[];
 
 /** What {@linkcode nodeSessions} gives: a middleware, with what handlers call. Its functions may be taken off it. */
 export interface NodeSessions<Data extends object> {
