@@ -63,7 +63,7 @@ interface Database extends AsyncDisposable {
 async function openFile(): Promise<Database> {
   const directory = await Deno.makeTempDir({ prefix: "sessions_bench_" });
   const url = `file:${directory}/sessions.db`;
-  // As libsql-server has it: who reads and who writes do not wait for one another.
+  // As in libsql-server: readers and writers do not wait for one another.
   await runSQL({ kind: "libsql", url, table: "" }, "PRAGMA journal_mode = WAL");
   return openSQLite("SQLite file", url, () => Deno.remove(directory, { recursive: true }));
 }

@@ -102,7 +102,7 @@ export interface SessionStore {
   readonly parts?: readonly SessionStore[] | undefined;
   /**
    * The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. `Infinity` is for a store in
-   * this process, of which no call waits for anything.
+   * this process whose calls wait for nothing.
    */
   readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */

@@ -33,7 +33,7 @@ export interface OpenStore extends AsyncDisposable {
   requests(): number | undefined;
 }
 
-/** How a store is to be reached, where a test asks more of its server than an application does. */
+/** How a test reaches a store where it needs more from the server than an application does. */
 export interface Reach {
   /** How long the store and its client wait, in milliseconds. */
   timeout?: number;

@@ -163,7 +163,7 @@ Deno.test("The other methods of Session take the keys of the data and give one t
   });
 });
 
-Deno.test("Session shows its state, of which only the subject may be set", () => {
+Deno.test("Session shows its state, and only the subject may be set", () => {
   compiled(async () => {
     const session = await manager.load();
     pin<Same<typeof session.status, SessionStatus>>();

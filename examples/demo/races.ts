@@ -68,7 +68,7 @@ async function inDatabase<T>(work: (store: LibSQLStore) => Promise<T>): Promise<
   }
 }
 
-/** SCS's three calls, none of which says what it expects to find: the last write wins. */
+/** SCS's three calls. None says what it expects to find, so the last write wins. */
 function threeCallsOf(store: LibSQLStore): SessionStore {
   return {
     find: (token, options) => store.find(token, options),

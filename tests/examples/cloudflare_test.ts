@@ -190,7 +190,7 @@ async function insist(send: () => Promise<Response>, onRefusal = () => {}): Prom
 const homeOf = async (visitor: Visitor) => JSON.parse(await (await insist(() => visitor.visit("/"))).text());
 
 Deno.test("examples/cloudflare serves 100 requests at once on one instance", async (t) => {
-  await t.step("of 100 users, none of whom waits for another", async () => {
+  await t.step("of 100 users who do not wait for each other", async () => {
     await using gate = startGate();
     await using instance = await startExample(gate);
     // A slow machine may not bring as many together at the first time.

@@ -12,7 +12,7 @@ import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 export interface D1Server extends AsyncDisposable {
   /** A database that is asked over HTTP, and counts. Every one has the same tables. */
   database(): CountingD1;
-  /** The cases of the contract, each of which runs inside the Worker. */
+  /** The cases of the contract. Each runs inside the Worker. */
   contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
 }
 

@@ -19,7 +19,7 @@ interface Opened {
   close?: () => unknown;
 }
 
-/** Twenty calls at once take a busy machine longer than a store waits by itself; none is to wait in vain. */
+/** Twenty calls at once take a busy machine longer than a store waits by itself; no call may run out of time. */
 const PATIENCE = 30_000;
 
 type Limits = Pick<StoreContractOptions, "maxBytes" | "maxExpiry" | "without">;

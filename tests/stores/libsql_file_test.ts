@@ -115,7 +115,7 @@ for (const journal of JOURNALS) {
   });
 
   Deno.test(`LibSQLStore on a file sends nothing to a connection that was refused [${journal}]`, async () => {
-    // A long time, of which it needs nothing unless the machine stands still between two attempts.
+    // A long time. It needs none of it unless the machine stands still between two attempts.
     await using bench = await open(journal, { timeout: "20s" });
     const { store, other, client } = bench;
     await meetLock(bench);
@@ -246,7 +246,7 @@ Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () =
   client.close();
 });
 
-Deno.test("LibSQLStore in memory waits for a transaction of its client, and says busy where it waits in vain", async () => {
+Deno.test("LibSQLStore in memory waits for a transaction of its client, and says busy where that does not end", async () => {
   const client = createClient({ url: ":memory:" });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: "20s" });
   await store.createTable();

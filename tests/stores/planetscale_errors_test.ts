@@ -341,7 +341,7 @@ Deno.test("PlanetScaleStore takes an answer without a result for none", async ()
   for (const call of writes.filter(isUpdate)) assert(!(await call.run(store)));
 });
 
-Deno.test("PlanetScaleStore makes sure of an ending of which it was told nothing", async () => {
+Deno.test("PlanetScaleStore ends a transaction again when the reply to the first attempt was lost", async () => {
   await using bench = await openPlanetScale();
   const { store, gateway } = bench;
   const [token, now] = [CANARY.token, { now: NOW }];

@@ -123,7 +123,7 @@ Deno.test("ChangeLog.replay() takes the subject away where it was set to null", 
   assertEquals([record.deadline, record.subject], [1_000, undefined]);
 });
 
-/** The changes `first`, and those of `second` that were made while `first` was being committed in vain. */
+/** The changes `first`, and those of `second` made while the commit of `first` was failing. */
 function appended(
   first: (log: ChangeLog) => void,
   second: (log: ChangeLog) => void,

@@ -7,7 +7,7 @@ import { problemsOf } from "../options/_problems.ts";
 
 /** A purge in a world where nothing takes time but what the test says. */
 interface World {
-  /** Rows that are to be deleted. */
+  /** Rows to delete. */
   rows: number;
   /** How long a statement takes, by the number of rows that it may delete and its own number, from 1. */
   cost?: (limit: number, number: number) => number;

@@ -16,10 +16,10 @@ import { type Gateway, type Interceptor, startGateway } from "../../services/pla
 /** What the tests take for now. Not a whole second, so that what rounds shows. */
 export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
 
-/** Longer than several purges at once take on a busy machine; no test here waits in vain. */
+/** Longer than several purges at once take on a busy machine; no test here waits for the timeout. */
 const PATIENCE = 30_000;
 
-/** How many rows of which kind. */
+/** How many rows of each kind. */
 export interface RowCounts {
   expired: number;
   live: number;

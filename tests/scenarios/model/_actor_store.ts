@@ -52,7 +52,7 @@ export interface Surroundings {
   stale(token: string, now: number): StoredSession | undefined;
   /** The fate of a row that was being written is open. */
   doubts(): void;
-  /** Who is to be told of what the actor does now. */
+  /** Hears what the actor does now. */
   witness(): Witness;
 }
 

@@ -44,7 +44,7 @@ export interface Sent {
   saved: number;
   /** Whether a reply said that nothing was written, and nothing will be. */
   failed: boolean;
-  /** The session as it left it, by token: of a new one there may be several, of which one is given out. */
+  /** The session as it left it, by token: a new one may have several, and gives out one of them. */
   readonly results: Map<string, Row>;
 }
 
