@@ -101,7 +101,7 @@ if (setting("PEERS") !== undefined) {
 
 for (const [name] of entries) {
   if (UNCHECKED.includes(name)) continue;
-  const code = withoutComments(await bundle(all(urlOf.get(name)!), false));
+  const code = withoutWords(await bundle(all(urlOf.get(name)!), false));
   for (const [owner, names] of Object.entries(NAMES)) {
     if (!urlOf.has(owner)) continue;
     for (const word of names) {
@@ -160,8 +160,10 @@ async function bundle(source: string, minify: boolean): Promise<string> {
   }
 }
 
-function withoutComments(code: string): string {
-  return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
+/** Without comments and messages: both may name what is not there. */
+function withoutWords(code: string): string {
+  return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "")
+    .replaceAll(/(["'`])[^"'`\n]* [^"'`\n]*\1/g, '""');
 }
 
 /** What is listed may have yet to be written. */

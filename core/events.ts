@@ -1,5 +1,5 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
-import { waitFor } from "./store/wait.ts";
+import { waitFor } from "./wait.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that

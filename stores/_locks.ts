@@ -1,4 +1,4 @@
-import { backoff, GaveUp, pause } from "../core/store/wait.ts";
+import { backoff, GaveUp, pause } from "../core/wait.ts";
 import { isBusy } from "./_sqlite_errors.ts";
 
 /**

@@ -34,6 +34,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "CookieOptions",
       "DecodedSession",
       "DeleteExpiredOptions",
+      "DeleteOptions",
       "Duration",
       "FindOptions",
       "IterableStore",
@@ -92,6 +93,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "SqlStoreOptions",
     ],
   },
+  "./stores/sharded": { values: ["ShardedStore"], types: ["Shard", "ShardedStoreOptions"] },
   "./stores/planetscale-sharded": {
     values: ["ShardedPlanetScaleStore", "fetchWithTimeout"],
     types: [
@@ -121,6 +123,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
   },
   "./middleware/hono": { values: ["honoSessions"], types: ["HonoSessionsOptions", "SessionVariables"] },
   "./middleware/fetch": { values: ["withSessions"], types: ["FetchHandler", "SessionHandler"] },
+  "./middleware/node": { values: ["nodeSessions"], types: ["NodeRequest", "NodeResponse", "NodeSessions"] },
   "./middleware/scheduled": { values: ["scheduledPurge"], types: ["PurgeHandler"] },
   "./codecs/gob": { values: ["gobCodec"], types: [] },
   "./testing": {
@@ -138,11 +141,13 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./stores/memory": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
   "./stores/libsql": { packages: [], stores: ["libsql.ts"] },
   "./stores/planetscale": { packages: [], stores: ["planetscale.ts"] },
+  "./stores/sharded": { packages: [], stores: ["sharded.ts"] },
   "./stores/planetscale-sharded": { packages: [], stores: ["planetscale_sharded.ts", "planetscale.ts"] },
   "./stores/d1": { packages: [], stores: ["d1.ts"] },
   "./stores/sqlite": { packages: [], stores: ["sqlite.ts"] },
   "./middleware/hono": { packages: [], stores: [] },
   "./middleware/fetch": { packages: [], stores: [] },
+  "./middleware/node": { packages: [], stores: [] },
   "./middleware/scheduled": { packages: [], stores: [] },
   "./codecs/gob": { packages: [], stores: [] },
   "./testing": { packages: [], stores: [] },

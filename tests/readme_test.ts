@@ -111,7 +111,7 @@ Deno.test("Every name that docs/scs.md gives for one of SCS's exists, and every 
 
 Deno.test("The README or a guide says what each entry of exports is for", () => {
   const text = README +
-    ["stores", "cleanup", "scs", "custom-store", "middleware", "testing"].map((name) =>
+    ["stores", "cleanup", "scs", "custom-store", "middleware", "frameworks", "testing"].map((name) =>
       readRepoFile(`docs/${name}.md`)
     ).join();
   for (const entry of Object.keys(config.exports)) {

@@ -213,7 +213,7 @@ Deno.test("SessionManager gives sessions of its data by every way", () => {
 });
 
 Deno.test("RequestSession is what a middleware of anyone's needs", () => {
-  pin<Same<RequestSession<Data>["session"], () => Promise<Session<Data>>>>();
+  pin<Same<RequestSession<Data>["session"], (response?: Response) => Promise<Session<Data>>>>();
   compiled(async () => {
     const request = new Request("https://example.com/");
     const current = manager.begin(request, { token: "t", signal: request.signal, waitUntil: () => {} });

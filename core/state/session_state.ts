@@ -222,7 +222,8 @@ export class SessionState {
 
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
-    for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
+    // It was looked for when the session was closed, and nothing that was given out can be changed since.
+    if (!this.closed) { for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key); }
     return this.changes !== undefined || this.pending !== undefined;
   }
 
@@ -260,11 +261,21 @@ export class SessionState {
     this.changes = undefined;
   }
 
+  /** Has nothing to do any more with what the browser offered. */
+  stray(): void {
+    this.gone = undefined;
+    this.offered = NONE;
+  }
+
   /** There was a session after all: this request's changes are done on it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
-    changes.replay(record);
-    this.changes?.replay(record);
+    for (const log of [changes, this.changes]) {
+      if (log === undefined) continue;
+      log.replay(record);
+      // It was not known to be this one when it was merged.
+      log.merged = log.merged.filter((merged) => merged !== row.token);
+    }
     this.record = record;
     this.row = row;
     this.token = token;
@@ -309,7 +320,7 @@ export class SessionState {
     this.pending = undefined;
     this.offered = NONE;
     this.untried = NO_TOKENS;
-    this.gone = undefined;
+    if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
     this.announced = undefined;

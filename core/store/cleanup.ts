@@ -4,7 +4,7 @@ import type { OptionsReader } from "../options/reader.ts";
 import { purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
 import { isBusy, toSessionError } from "./failure.ts";
-import { pauseInBackground } from "./wait.ts";
+import { pauseInBackground } from "../wait.ts";
 
 /**
  * When a store deletes what has expired by itself.

@@ -2,7 +2,7 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "../er
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
 import { inDoubt, isBusy, toSessionError } from "./failure.ts";
-import { backoff, pause, waitFor } from "./wait.ts";
+import { backoff, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -47,8 +47,8 @@ export class Operation {
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
-  /** Whether a call may hang. */
-  readonly #mayHang: boolean;
+  /** Whether a call may hang; `false` where the store answers in this process. */
+  readonly mayHang: boolean;
   /** When the time is up, by the clock that is never set back. */
   #until = Infinity;
   /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
@@ -59,8 +59,8 @@ export class Operation {
     this.#hooks = hooks;
     this.#now = now;
     const { timeout = DEFAULT_TIMEOUT } = store;
-    this.#mayHang = timeout !== Infinity;
-    if (this.#mayHang) this.#until = performance.now() + timeout;
+    this.mayHang = timeout !== Infinity;
+    if (this.mayHang) this.#until = performance.now() + timeout;
   }
 
   /** Sends a call, and again as its mode allows. */
@@ -102,7 +102,7 @@ export class Operation {
     return !signal?.aborted;
   }
 
-  async #send<T>(
+  #send<T>(
     name: StoreOperation,
     mode: SendMode,
     call: (options: CallOptions) => Promise<T>,
@@ -112,10 +112,15 @@ export class Operation {
     // The store gets no signal for a write: one that was sent is not called back.
     const given = mode === "read" ? signal : undefined;
     const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
-    if (!this.#mayHang && signal === undefined) return await call(options);
+    if (!this.mayHang && signal === undefined) return call(options);
+    return this.#watch(() => call(options), signal);
+  }
+
+  /** Waits for a call until the time is up. */
+  async #watch<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const started = performance.now();
     try {
-      return await waitFor(call(options), this.#until - started, signal);
+      return await waitFor(call(), this.#until - started, signal);
     } catch (error) {
       if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
       throw error;
@@ -138,6 +143,7 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly onError: SessionErrorHook;
   primary?: boolean;
   subject?: string | undefined;
+  expected?: Uint8Array | undefined;
   readonly #context: SessionContext;
 
   constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {

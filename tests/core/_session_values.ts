@@ -3,7 +3,7 @@
  * @module
  */
 
-import fc from "fast-check";
+import fc from "../fast_check.ts";
 
 /** Any text, halves of surrogate pairs included. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(

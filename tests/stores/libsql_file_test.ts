@@ -177,7 +177,15 @@ Deno.test("LibSQLStore on a file gives up a connection that somebody else was re
   const lock = await other.transaction("write");
   await assertRejects(() => client.execute("CREATE TABLE notes (text TEXT)"));
   await lock.rollback();
+  const ask = client.executeMultiple.bind(client);
+  let asked = 0;
+  client.executeMultiple = async (sql) => {
+    asked++;
+    await ask(sql);
+  };
   assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
+  // It does not wait until the statement of the other is collected as garbage.
+  assertEquals(asked, 2);
   assertEquals(await tokensIn(bench), [A]);
 });
 

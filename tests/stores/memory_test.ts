@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
+import fc from "../fast_check.ts";
 import TinyQueue from "tinyqueue";
 import { publicId } from "../../core/bytes/token.ts";
 import type { SessionEvent } from "../../mod.ts";

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 import { isDeepStrictEqual } from "node:util";
 import { jsonCodec } from "../../../mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "../../assert.ts";

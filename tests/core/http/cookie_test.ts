@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 import { SessionCookie } from "../../../core/http/cookie.ts";
 import { readCookieOptions } from "../../../core/options/cookie_options.ts";
 import { OptionsReader } from "../../../core/options/reader.ts";

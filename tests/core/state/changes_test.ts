@@ -4,7 +4,7 @@ import { assertEquals } from "../../assert.ts";
 
 /** What another request left behind. */
 function fresh(values: Record<string, unknown> = {}): SessionRecord {
-  return { deadline: 1_000, subject: "zoe", values: { ...values }, createdAt: undefined, nonces: ["n"] };
+  return { deadline: 1_000, subject: "zoe", values: { ...values }, createdAt: undefined, nonces: "n" };
 }
 
 function replay(log: ChangeLog, values: Record<string, unknown> = {}): Record<string, unknown> {

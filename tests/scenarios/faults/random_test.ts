@@ -6,7 +6,7 @@
  * @module
  */
 
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 import { backends } from "../../backends.ts";
 import { faultIn, LIFETIME, programOf } from "../model/_program.ts";
 import { runProgram } from "../model/_run.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 import { type Codec, jsonCodec, MemoryStore, type SessionEvent, sessions } from "../../../mod.ts";
 import { gobCodec } from "../../../codecs/gob.ts";
 import { SessionCookie } from "../../../core/http/cookie.ts";

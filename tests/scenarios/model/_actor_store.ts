@@ -6,6 +6,7 @@
 import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../../mod.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -25,7 +26,7 @@ export type Effect =
   | { method: "create"; token: string; done: boolean }
   | { method: "update"; token: string; next: string; now: number; done: boolean }
   | { method: "touch"; token: string; now: number }
-  | { method: "delete"; token: string; done: boolean }
+  | { method: "delete"; token: string; expected: Uint8Array | undefined; done: boolean }
   | { method: "deleteBySubject"; subject: string; except?: string; count: number }
   | { method: "deleteExpired"; now: number; count: number }
   | { method: "list"; subject?: string };
@@ -63,8 +64,8 @@ const FAILURES: Partial<Record<Fault, StoreErrorDetails>> = {
 };
 
 export class ActorStore implements FullStore {
-  /** A turn may be long in coming. */
-  readonly timeout: number = Infinity;
+  /** A turn may be long in coming. Not `Infinity`: the pauses of a store in this process are no turns of the model. */
+  readonly timeout: number = 60_000;
   readonly #store: FullStore;
   readonly #actor: Surroundings;
 
@@ -105,9 +106,13 @@ export class ActorStore implements FullStore {
     return this.#write("touch", send, () => ({ method: "touch", token, now }));
   }
 
-  delete(token: string, options?: StoreOptions): Promise<boolean> {
+  delete(
+    token: string,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    const { expected } = options;
     const send = () => this.#store.delete(token, options);
-    return this.#write("delete", send, (done) => ({ method: "delete", token, done }));
+    return this.#write("delete", send, (done) => ({ method: "delete", token, expected, done }));
   }
 
   deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
@@ -209,7 +214,7 @@ export class ActorStore implements FullStore {
 
 /** The nonce of the write that made these bytes. */
 function nonceOf(data: Uint8Array): string {
-  return String((jsonCodec.decode(data).values.__nonces as string[]).at(-1));
+  return (jsonCodec.decode(data).values.__nonces as string).slice(-12);
 }
 
 function label(operation: StoreOperation, fault: Fault): string {

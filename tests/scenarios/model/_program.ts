@@ -4,7 +4,7 @@
  * @module
  */
 
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 
 /** The browsers' cookie jars: actors that serve the same one share its session. */
 export const SLOTS = 3;

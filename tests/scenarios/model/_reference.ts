@@ -60,6 +60,8 @@ export class View implements Contents {
   readonly merged = new Set<string>();
   /** The cookie of the request, where no session was found under it. */
   offered: string | undefined;
+  /** Whether the primary had neither a session nor a mark under it when this request asked. */
+  offeredIsOver = false;
   /** A write that may have happened, with changes that came before those above. */
   pending: Sent | undefined;
   /** How it went away, once the request was told. */
@@ -80,6 +82,7 @@ export class View implements Contents {
     Object.assign(this, copyOf(row));
     this.token = row.token;
     this.owner = row.subject;
+    this.merged.delete(row.token);
   }
 
   /** An earlier write is known to have happened: what was changed since goes on top of what it left. */

@@ -4,7 +4,7 @@
  */
 
 import { mock } from "node:test";
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 
 /** Runs one thing at a time, in an order of its own. */
 export interface Turns {

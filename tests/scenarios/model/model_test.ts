@@ -2,11 +2,11 @@
  * The manager against a reference model: programs that fast-check makes up, on every store, with the actors' store
  * calls interleaved and failing as it likes.
  *
- * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often; `MODEL_SEED` repeats.
+ * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often, `SEED` what is made up.
  * @module
  */
 
-import fc from "fast-check";
+import fc from "../../fast_check.ts";
 import { assert } from "../../assert.ts";
 import { type Backend, backends, type FullStore } from "../../backends.ts";
 import { brokenStores } from "./_broken_stores.ts";
@@ -16,7 +16,6 @@ import { runProgram } from "./_run.ts";
 import { type Turns, turns } from "./_turns.ts";
 
 const chosen = Deno.env.get("MODEL_STORE")?.toLowerCase();
-const seed = Deno.env.get("MODEL_SEED");
 
 for (const backend of backends) {
   Deno.test({
@@ -34,7 +33,6 @@ async function checkModel({ name, open }: Backend): Promise<void> {
   await fc.assert(modelOf(opened.store), {
     examples: [...examples],
     numRuns: Number(Deno.env.get("MODEL_RUNS") ?? (name === "MemoryStore" ? 1_000 : 50)),
-    seed: seed === undefined ? undefined : Number(seed),
   });
 }
 

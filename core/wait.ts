@@ -50,6 +50,11 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal).catch(() => {});
 }
 
+/** A pause without a timer: lets others in this process go first, as often as `count` says. */
+export async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await undefined;
+}
+
 /** A pause that does not keep a process alive which has nothing else to do. */
 export async function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal, unref).catch(() => {});

@@ -1,0 +1,69 @@
+/** What `trustProxy` believes of what a proxy says of the scheme, and what it does not. */
+import { MemoryStore, sessions } from "../../../mod.ts";
+import { assertEquals } from "../../assert.ts";
+
+async function isSecure(headers: [string, string][], trustProxy?: { header: string; value: string }) {
+  const manager = sessions<{ n: number }>({ store: new MemoryStore(), trustProxy, onEvent() {} });
+  const current = manager.begin(new Request("http://shop.example/", { headers }));
+  (await current.session()).put("n", 1);
+  const cookie = (await current.finish(new Response())).headers.getSetCookie()[0]!;
+  const secure = cookie.includes("; Secure");
+  assertEquals(cookie.startsWith("__Host-session="), secure, cookie);
+  return secure;
+}
+
+const PROTO = { header: "X-Forwarded-Proto", value: "https" };
+const ROWS: [
+  what: string,
+  headers: [string, string][],
+  trusted: { header: string; value: string },
+  boolean,
+][] = [
+  ["the word", [["X-Forwarded-Proto", "https"]], PROTO, true],
+  ["in upper case", [["X-Forwarded-Proto", "HTTPS"]], PROTO, true],
+  ["the option in upper case", [["X-Forwarded-Proto", "https"]], { ...PROTO, value: "HTTPS" }, true],
+  ["the header's name in another case", [["X-FORWARDED-PROTO", "https"]], PROTO, true],
+  ["blanks around it", [["X-Forwarded-Proto", " \t https  "]], PROTO, true],
+  ["http", [["X-Forwarded-Proto", "http"]], PROTO, false],
+  ["nothing", [], PROTO, false],
+  ["an empty value", [["X-Forwarded-Proto", ""]], PROTO, false],
+  ["another header", [["X-Forwarded-Scheme", "https"]], PROTO, false],
+  // Which of a list is the proxy's own nobody knows: a client may have sent the first one.
+  ["a list that begins with it", [["X-Forwarded-Proto", "https, http"]], PROTO, false],
+  ["a list that ends with it", [["X-Forwarded-Proto", "http, https"]], PROTO, false],
+  ["a list of nothing else", [["X-Forwarded-Proto", "https,https"]], PROTO, false],
+  ["the header twice", [["X-Forwarded-Proto", "https"], ["X-Forwarded-Proto", "https"]], PROTO, false],
+  ["a word that begins with it", [["X-Forwarded-Proto", "https1"]], PROTO, false],
+  ["the word in quotes", [["X-Forwarded-Proto", '"https"']], PROTO, false],
+  ["wss", [["X-Forwarded-Proto", "wss"]], PROTO, false],
+  ["a flag", [["X-Forwarded-Ssl", "on"]], { header: "X-Forwarded-Ssl", value: "on" }, true],
+  ["a port", [["X-Forwarded-Port", "443"]], { header: "X-Forwarded-Port", value: "443" }, true],
+  ["RFC 7239", [["Forwarded", "proto=https"]], { header: "Forwarded", value: "proto=https" }, true],
+  [
+    "RFC 7239 with more",
+    [["Forwarded", "for=1.2.3.4;proto=https"]],
+    { header: "Forwarded", value: "proto=https" },
+    false,
+  ],
+  ["a JSON header", [["CF-Visitor", '{"scheme":"https"}']], {
+    header: "CF-Visitor",
+    value: '{"scheme":"https"}',
+  }, true],
+];
+
+for (const [what, headers, trusted, secure] of ROWS) {
+  Deno.test(`trustProxy: ${what} ${secure ? "means" : "does not mean"} https`, async () => {
+    assertEquals(await isSecure(headers, trusted), secure);
+    // Without the option nothing is believed.
+    assertEquals(await isSecure(headers), false);
+  });
+}
+
+Deno.test("trustProxy believes nothing of a request over https, which needs no word of a proxy", async () => {
+  const manager = sessions<{ n: number }>({ store: new MemoryStore(), trustProxy: PROTO });
+  const headers = { "X-Forwarded-Proto": "http" };
+  const current = manager.begin(new Request("https://shop.example/", { headers }));
+  (await current.session()).put("n", 1);
+  const response = await current.finish(new Response());
+  assertEquals(response.headers.getSetCookie()[0]!.startsWith("__Host-session="), true);
+});
