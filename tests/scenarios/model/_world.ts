@@ -181,6 +181,8 @@ export class World {
       }
       case "delete": {
         const { expected, token, done } = effect;
+        // A store may spare a mark by itself.
+        if (!done && reference.marks.has(token)) return await this.#compareAbsent(token);
         if (expected !== undefined && !done) return await this.#compareSpared(token, expected);
         attempt.deletions++;
         if (token === attempt.view?.token || attempt.sent?.results.has(token)) {
