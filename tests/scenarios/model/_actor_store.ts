@@ -22,7 +22,7 @@ import type { Sent } from "./_reference.ts";
 
 /** A store call as it takes effect, with its reply. */
 export type Effect =
-  | { method: "find"; token: string; stale: boolean }
+  | { method: "find"; token: string; now: number; stale: boolean }
   | { method: "create"; token: string; done: boolean }
   | { method: "update"; token: string; next: string; now: number; done: boolean }
   | { method: "touch"; token: string; now: number }
@@ -79,7 +79,7 @@ export class ActorStore implements FullStore {
     this.#actor.reads(primary);
     const stale = primary ? undefined : () => this.#actor.stale(token, now);
     const send = () => this.#store.find(token, options);
-    return this.#read("find", send, { method: "find", token, stale: false }, stale);
+    return this.#read("find", send, { method: "find", token, now, stale: false }, stale);
   }
 
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {

@@ -90,6 +90,11 @@ export const examples: readonly [Program, Turns][] = [
   ]),
   // The same with a renewal, whose mark was deleted.
   example([actor([request(0, RENEW, { do: "merge", slot: 0 })], "stale")]),
+  // A session that was too long idle when the primary's answer came, and whose request went on.
+  example(
+    [actor([request(0, COMMIT, { do: "pop", key: "n" })], "stale"), actor([advance(IDLE_TIMEOUT)])],
+    [0, 1, 0, 0, 0],
+  ),
   // A login beside a poll, which began before it, and which reads the mark.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [0, 0, 1]),

@@ -144,7 +144,11 @@ export class World {
         }
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
-        if (effect.token === attempt.view?.offered) attempt.adopted ??= attempt.found;
+        // Whoever looks for a session on the primary goes by the time at which that was asked.
+        const asked = reference.live(effect.token, effect.now);
+        if (effect.token === attempt.view?.offered && asked !== undefined && this.now < asked.deadline) {
+          attempt.adopted ??= structuredClone(asked);
+        }
         attempt.foundMark = reference.liveMark(effect.token, this.now) !== undefined;
         if (row === undefined) attempt.missed = true;
         const { view } = attempt;
@@ -181,6 +185,8 @@ export class World {
       }
       case "delete": {
         const { expected, token, done } = effect;
+        // A store may spare a mark by itself.
+        if (!done && reference.marks.has(token)) return await this.#compareAbsent(token);
         if (expected !== undefined && !done) return await this.#compareSpared(token, expected);
         attempt.deletions++;
         if (token === attempt.view?.token || attempt.sent?.results.has(token)) {
