@@ -18,7 +18,8 @@ if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 }
 
 const client = createClient({ url: `file:${file}` });
-const store = new LibSQLStore(countedClient(client), { cleanup: "lazy" });
+// By a timer, as suits a server that runs for long: a lazy clean-up would count as the cost of some page.
+const store = new LibSQLStore(countedClient(client), { cleanup: "timer" });
 const log = new EventLog();
 
 const manager = sessions<Data>({
@@ -32,6 +33,7 @@ const manager = sessions<Data>({
 await store.createTable();
 const server = listen();
 await server.finished;
+store.stopCleanup();
 client.close();
 
 function listen(): Deno.HttpServer {
