@@ -72,7 +72,7 @@ const IS_TEXT = "IN (?, CAST(? AS BLOB))";
 const IS_EXPECTED = " AND CAST(data AS BLOB) = ?";
 
 /** How long a purge waits for a lock, in milliseconds. Another writer goes first: the rows are left for the next purge. */
-const PURGE_PATIENCE = 10;
+const PURGE_LOCK_WAIT = 10;
 /** How many tokens that were found as BLOBs are remembered. */
 const MOST_BLOBS = 1_000;
 
@@ -326,10 +326,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const { timeout } = this;
     const { isLocal } = driver;
     // Less than the timeout: after giving up before it, it is certain that nothing was written.
-    const patience = operation === "deleteExpired" ? PURGE_PATIENCE : 0.8 * timeout;
+    const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
     try {
       if (signal?.aborted) throw new GaveUp("aborted");
-      const work = whenUnlocked(() => driver.send(statements, kind), patience, isLocal ? 8 : 100, signal);
+      const work = whenUnlocked(() => driver.send(statements, kind), lockWait, isLocal ? 8 : 100, signal);
       return await (isLocal ? work : waitFor(work, timeout, signal));
     } catch (error) {
       const classify = () =>

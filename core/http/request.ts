@@ -167,7 +167,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (state === undefined || shared.users > 0) return this.#mark(response);
     const isDue = this.#isDue(shared, state, response);
     const given = state.close();
-    if (isDue || state.isBusy) response = await this.#save(shared, state, response);
+    if (isDue || state.hasWork) response = await this.#save(shared, state, response);
     if (given !== undefined) refuseChanges(given);
     return this.#tellBrowser(state, response);
   };

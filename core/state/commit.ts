@@ -108,7 +108,7 @@ export class Commit {
   }
 
   /** Pauses before the next attempt; `false` where there is none. Those who collided spread wider than after a failure. */
-  async #pause({ failure }: PendingWrite, attempt: number, took: number): Promise<boolean> {
+  async #pause({ failure }: PendingWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure !== undefined) return await this.#operation.pause(attempt);
     if (!this.#operation.mayHang) {
@@ -116,7 +116,7 @@ export class Commit {
       await turns(backoff(attempt, SPREAD_TURNS, MOST_TURNS, TURNS_GROWTH));
       return true;
     }
-    const base = Math.max(10, SPREAD * took);
+    const base = Math.max(10, SPREAD * duration);
     return await this.#operation.pause(attempt, { base, growth: SPREAD_GROWTH, cap: WIDEST_SPREAD });
   }
 

@@ -217,18 +217,19 @@ export class SessionState {
     this.#exposed.clear();
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.ended && this.row === undefined ? "destroyed" : "unmodified";
-    this.#isForgotten = this.isBusy;
+    this.#isForgotten = this.hasWork;
   }
 
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
     // It was looked for when the session was closed, and nothing that was given out can be changed since.
-    if (!this.closed) { for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key); }
+    const keys = this.closed ? [] : this.#exposed.keys();
+    for (const key of keys) this.#noticeInPlaceChange(key);
     return this.changes !== undefined || this.pending !== undefined;
   }
 
   /** Whether something was asked of the store that may still be under way. */
-  get isBusy(): boolean {
+  get hasWork(): boolean {
     return this.#tail !== undefined;
   }
 

@@ -2,7 +2,7 @@ import { ReducedError, SessionError, SessionStoreError, type StoreOperation } fr
 import { GaveUp } from "../wait.ts";
 
 /** Whether others held the lock that was needed. Nothing was done then. */
-export function isBusy(error: unknown): boolean {
+export function isBusyFailure(error: unknown): boolean {
   return error instanceof SessionStoreError && error.reason === "busy";
 }
 

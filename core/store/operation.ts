@@ -1,7 +1,7 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
-import { inDoubt, isBusy, toSessionError } from "./failure.ts";
+import { inDoubt, isBusyFailure, toSessionError } from "./failure.ts";
 import { backoff, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
@@ -122,7 +122,7 @@ export class Operation {
     try {
       return await waitFor(call(), this.#until - started, signal);
     } catch (error) {
-      if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
+      if (isBusyFailure(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
       throw error;
     }
   }
@@ -130,7 +130,7 @@ export class Operation {
 
 /** Whether a call is sent again after a failure. */
 function mayPass(failure: SessionError, mode: SendMode): boolean {
-  if (mode === "touch") return isBusy(failure);
+  if (mode === "touch") return isBusyFailure(failure);
   if (mode === "once" || mode === "page") return false;
   return failure instanceof SessionStoreError && failure.retryable;
 }

@@ -3,7 +3,7 @@ import type { Duration } from "../options/duration.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
 import type { PurgingStore, SessionStore } from "../store.ts";
-import { isBusy } from "./failure.ts";
+import { isBusyFailure } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "../wait.ts";
 
@@ -181,7 +181,7 @@ export async function purge(
       if (outcome.status === "fulfilled") continue;
       const failure = toError(outcome.reason);
       // It is for whoever holds the lock then, or for the next purge.
-      if (!isBusy(failure)) throw failure;
+      if (!isBusyFailure(failure)) throw failure;
     }
     result.done = outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
   } finally {
