@@ -364,6 +364,8 @@ export class ActorRun {
     // Of one that was made anew, and refused, the earlier attempt is still in doubt, with all changes.
     if (open !== sent) open.changes = sent.changes;
     view.pending = open;
+    // It is a session of this request's own, in place of the one that was renewed elsewhere.
+    if (open.from === undefined) view.gone = undefined;
     view.changes = [];
     view.renew = false;
   }

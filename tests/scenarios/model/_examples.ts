@@ -115,6 +115,11 @@ export const examples: readonly [Program, Turns][] = [
   // Two tabs of one login form, both at once and one after the other.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 1, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 0, 1]),
+  // The later tab goes on after the creation of its own session was in doubt.
+  example([
+    actor([request(0, RENEW)]),
+    actor([request(0, RENEW, COMMIT, COUNT)], "none", "lost", "refused"),
+  ], [0, 0, 1, 1]),
   // A replica that lags: it lacks the session, or the login that has renewed it, or the logout that has ended it.
   example([actor([request(0, COUNT)], "stale")]),
   example([actor([request(0, DESTROY)], "stale")]),
