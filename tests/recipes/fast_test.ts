@@ -1,5 +1,5 @@
 /** The recipes of frameworks that need no build, as docs/frameworks.md has them. */
-import { openWorkshop, startApp, type Workshop } from "./_apps.ts";
+import { openWorkshop, run, RUNNERS, startApp } from "./_apps.ts";
 import { recipe, withRoutes } from "./_page.ts";
 import { type Expectations, visitAll } from "./_visits.ts";
 
@@ -39,7 +39,7 @@ const RECIPES: Recipe[] = [
       }`,
   },
   {
-    section: "h3 (Nitro, Nuxt)",
+    section: "h3",
     runner: "node",
     routes: `app.get("/plain", () => "plain");
       app.get("/fail", async (event) => {
@@ -58,14 +58,35 @@ const RECIPES: Recipe[] = [
   },
 ];
 
+const TSCONFIG = JSON.stringify({
+  compilerOptions: {
+    target: "es2024",
+    lib: ["esnext", "dom", "dom.iterable"],
+    strict: true,
+    noEmit: true,
+    module: "nodenext",
+    allowImportingTsExtensions: true,
+    skipLibCheck: true,
+    types: ["node", "bun"],
+  },
+  include: ["../*/*.ts"],
+});
+
 Deno.test("The recipes of docs/frameworks.md that need no build", async (t) => {
-  await using workshop: Workshop = await openWorkshop("fast");
-  for (const { section, runner, routes, ...expected } of RECIPES) {
+  await using workshop = await openWorkshop("fast");
+  const dirs = new Map<string, string>();
+  for (const { section, routes } of RECIPES) {
+    const files = recipe(section);
+    files["server.ts"] = withRoutes(files["server.ts"]!, routes);
+    dirs.set(section, await workshop.make(section.replaceAll(/\W+/g, "-").toLowerCase(), files));
+  }
+  await t.step("all of them, for TypeScript", async () => {
+    const dir = await workshop.make("types", { "tsconfig.json": TSCONFIG });
+    await run("tsc", dir, RUNNERS.node(), ["../../node_modules/typescript/bin/tsc", "-p", "."]);
+  });
+  for (const { section, runner, routes: _, ...expected } of RECIPES) {
     await t.step(section, async () => {
-      const files = recipe(section);
-      files["server.ts"] = withRoutes(files["server.ts"]!, routes);
-      const dir = await workshop.make(section.replaceAll(/\W+/g, "-").toLowerCase(), files);
-      await using app = await startApp(runner, dir, ["server.ts"]);
+      await using app = await startApp(runner, dirs.get(section)!, ["server.ts"]);
       await visitAll(app, expected);
     });
   }
