@@ -420,8 +420,14 @@ function makeRequest(request: NodeRequest): Request {
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
   // In Express `url` is what is left of it where a router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  let url = `${scheme}://${host}${path}`;
-  if (!path.startsWith("/") || !URL.canParse(url)) url = `${scheme}://localhost/`;
+  const url = isAddress(`${scheme}://${host}`, path) ? `${scheme}://${host}${path}` : `${scheme}://localhost/`;
   const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
   return new Request(url, { method, headers });
+}
+
+/** Whether a `Request` takes it: none takes a name and a password, which anyone may write into the header `Host`. */
+function isAddress(origin: string, path: string): boolean {
+  if (!path.startsWith("/") || !URL.canParse(origin + path)) return false;
+  const { username, password } = new URL(origin + path);
+  return username + password === "";
 }

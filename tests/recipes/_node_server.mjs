@@ -152,7 +152,7 @@ const USES = {
 };
 
 const server = createServer((req, res) => {
-  const [, kind, use, name] = new URL(req.url, "http://localhost").pathname.split("/");
+  const [, kind, use, name] = (req.headers["x-test"] ?? req.url).split("?")[0].split("/");
   if (kind === "session") {
     return void manager.load().then(async (made) => {
       made.put("n", 1);

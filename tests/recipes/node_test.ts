@@ -40,6 +40,13 @@ class Client implements Disposable {
   }
 }
 
+/** Sends what no client of HTTP would. */
+async function exchangeRaw(port: number, lines: string[]): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+  return await new Response(connection.readable).text();
+}
+
 for (const version of [20, 26] as NodeVersion[]) {
   Deno.test(`nodeSessions() on Node ${version}`, async (t) => {
     await using workshop = await openWorkshop("fast");
@@ -95,6 +102,13 @@ for (const version of [20, 26] as NodeVersion[]) {
       const seen = await client.exchange("/fails/written/throws-in-the-middle", token);
       assertEquals([seen.status, latin1(seen.body), seen.end], [200, "half", "cut off"]);
       assertMatch(await client.text("/logged"), /on purpose/);
+    });
+
+    await t.step("a name and a password in the header Host bring down nothing", async () => {
+      for (const [host, path] of [["me:secret@host", "/"], ["me@host", "/"], ["", "/me:secret@host/"]]) {
+        const lines = [`GET ${path} HTTP/1.1`, `Host: ${host}`, "X-Test: /with/written/text", "Connection: close"];
+        assertMatch(await exchangeRaw(server.port, lines), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\ntext$/);
+      }
     });
 
     await t.step("a session that is first asked for after the head is an error", async () => {
