@@ -33,6 +33,7 @@ const NAMES: Record<string, readonly string[]> = {
   "./stores/planetscale": ["PlanetScaleStore"],
   "./stores/d1": ["D1Store"],
   "./stores/sqlite": ["SQLiteStore"],
+  "./stores/sharded": ["ShardedStore"],
   "./middleware/hono": ["honoSessions"],
   "./middleware/fetch": ["withSessions"],
   "./middleware/scheduled": ["scheduledPurge"],
