@@ -297,7 +297,12 @@ export class Engine {
       .catch((error) => this.settings.hooks.error(error, { phase: "commit" }))
       .finally(() => state.touching = undefined);
     try {
-      if (context.waitUntil !== undefined) return context.waitUntil(touched);
+      if (context.waitUntil !== undefined) {
+        const given: unknown = context.waitUntil(touched);
+        // An asynchronous one is not waited for, and cannot make the request fail.
+        if (given instanceof Promise) given.catch(() => {});
+        return;
+      }
     } catch {
       // It was taken from its object, or the request is over.
     }

@@ -240,9 +240,10 @@ class Exchange<Data extends object> {
       this.#isOver = true;
       return this.#send[method].apply(response, given);
     } else {
+      // It throws, as Node does, for headers that cannot be sent: then nothing is on its way.
+      if (method === "writeHead") this.#takeHead(given);
       this.#isOver = true;
       this.#held = [{ method, given }];
-      if (method === "writeHead") this.#takeHead(given);
       // As far as the handler can tell it is done.
       Object.defineProperty(response, "headersSent", { configurable: true, get: () => true });
       void this.#save();
@@ -274,7 +275,18 @@ class Exchange<Data extends object> {
       if (value === null) response.removeHeader(name);
       else response.setHeader(NAMES[name] ?? name, value);
     }
-    this.#release();
+    try {
+      this.#release();
+    } catch (thrown) {
+      await this.#failLate(thrown);
+    }
+  }
+
+  /** Node refuses what the handler has sent, a chunk that is no text say. The session is saved by now. */
+  async #failLate(error: unknown): Promise<void> {
+    console.error(error);
+    if (this.#response.headersSent) return void this.#response.destroy();
+    await this.#replaceBy(await this.#finish(internalServerError(), error));
   }
 
   /** Never rejects: what goes wrong is answered. */
@@ -317,6 +329,8 @@ class Exchange<Data extends object> {
     }
     const cookies = answer.headers.getSetCookie();
     if (cookies.length > 0) response.setHeader("Set-Cookie", cookies);
+    // Node may remember the length of what it has refused.
+    if (answer.status !== 204 && answer.status !== 304) response.setHeader("Content-Length", body.length);
     // Otherwise Node would say the handler's.
     if ("statusMessage" in response) response.statusMessage = answer.statusText || undefined;
     // Not left to end(), which would send it by the method that is on the response now.
@@ -420,7 +434,9 @@ function makeRequest(request: NodeRequest): Request {
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
   // In Express `url` is what is left of it where a router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  const url = isAddress(`${scheme}://${host}`, path) ? `${scheme}://${host}${path}` : `${scheme}://localhost/`;
+  const url = isAddress(`${scheme}://${host}`, path)
+    ? `${scheme}://${host}${path}`
+    : `${scheme}://localhost/`;
   const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
   return new Request(url, { method, headers });
 }

@@ -83,6 +83,8 @@ const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\b
 export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
+  /** The client and the table. */
+  readonly place: { readonly of: object; readonly name: string };
   readonly #driver: SQLiteDriver;
   readonly #name: string;
   readonly #cleanup: Cleanup;
@@ -91,10 +93,15 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #blobs = new Set<string>();
   #indexChecked = false;
 
-  /** @param reader The options. The caller has read those of its own already. */
-  constructor(driver: SQLiteDriver, reader: OptionsReader) {
+  /**
+   * @param client Where the tables are.
+   * @param reader The options. The caller has read those of its own already.
+   */
+  constructor(client: object, driver: SQLiteDriver, reader: OptionsReader) {
     const { table, timeout, mode, interval } = readSqlOptions(reader);
     reader.finish();
+    // SQLite does not tell "Sessions" from "sessions".
+    this.place = { of: client, name: table.toLowerCase() };
     this.#driver = driver;
     this.#name = table;
     this.timeout = timeout;

@@ -112,6 +112,9 @@ const FAILURES = {
       getResponse: () => new Response("short and stout", { status: 418 }),
     });
   },
+  "head-refused": (res) => void res.writeHead(303, { Location: "/a\nb" }).end(),
+  "chunk-refused": (res) => void res.end(["a list"]),
+  "status-refused": (res) => void Object.assign(res, { statusCode: 9999 }).end("text"),
   "throws-after-end": (res) => {
     res.end("whole");
     throw new Error("on purpose");
