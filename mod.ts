@@ -90,6 +90,7 @@ export {
 export type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,

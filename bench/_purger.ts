@@ -11,8 +11,8 @@ import { deleteOfSCS, openStore, type Place, runSQL } from "./_stores.ts";
 /** What to do. */
 export interface PurgerTask {
   place: Place;
-  /** By `manager.purge()`, or in one statement as SCS does. */
-  how: "batches" | "one statement";
+  /** By `manager.purge()` until nothing is left, in one turn of it, or in one statement as SCS does. */
+  how: "batches" | "one turn" | "one statement";
 }
 
 /** What a purger did. */
@@ -69,7 +69,7 @@ async function work({ place, how }: PurgerTask): Promise<PurgerReport> {
     while (true) {
       const { deleted, done, elapsedMs } = await manager.purge({ budget: TURN.budget });
       report.deleted += deleted;
-      if (done) return report;
+      if (done || how === "one turn") return report;
       if (elapsedMs >= 25_000) continue;
       report.busyTurns++;
       await new Promise((resolve) => setTimeout(resolve, TURN.pause));

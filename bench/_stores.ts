@@ -13,25 +13,38 @@ import { connect, type MySQLAddress } from "../tests/services/_mysql_connection.
 
 /** Where a database is; it can be sent to a thread. */
 export type Place =
-  | { kind: "libsql"; url: string; table: string }
-  | { kind: "mysql"; url: string; table: string; direct: MySQLAddress };
+  & {
+    url: string;
+    table: string;
+    /** How long a store's request and its answer are under way beside, in milliseconds. */
+    way?: number;
+  }
+  & ({ kind: "libsql" } | { kind: "mysql"; direct: MySQLAddress });
 
 /** Nothing is given up before this: a stall shows in full. */
 const PATIENCE = "20m";
 
-function openLibSQL(url: string): LibSQLClient {
+function openLibSQL(url: string, way = 0): LibSQLClient {
   return url.startsWith("file:")
     ? createNativeClient({ url }) as LibSQLClient
-    : createClient({ url, concurrency: Infinity });
+    : createClient({ url, concurrency: Infinity, fetch: farFetch(way) });
+}
+
+/** A `fetch` whose server is so many milliseconds away. */
+function farFetch(way: number): (...request: Parameters<typeof fetch>) => Promise<Response> {
+  return async (...request) => {
+    if (way > 0) await new Promise((resolve) => setTimeout(resolve, way));
+    return await fetch(...request);
+  };
 }
 
 /** A store of one's own, as another instance of the application has it. */
 export function openStore(place: Place): FullStore {
-  const { url, table } = place;
+  const { url, table, way = 0 } = place;
   const options = { table, cleanup: "off", timeout: PATIENCE } as const;
   return place.kind === "libsql"
-    ? new LibSQLStore(openLibSQL(url), options)
-    : new PlanetScaleStore(new Client({ url }), options);
+    ? new LibSQLStore(openLibSQL(url, way), options)
+    : new PlanetScaleStore(new Client({ url, fetch: farFetch(way) }), options);
 }
 
 /** Runs SQL on the database itself. */

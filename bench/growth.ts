@@ -32,7 +32,7 @@ const bytes = (index: number) =>
     count: 7,
     __subject: user(index),
     __createdAt: LIVE,
-    __nonces: ["abcdefghijkl"],
+    __nonces: "abcdefghijkl",
   });
 
 /** Microseconds at the median. */

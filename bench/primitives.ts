@@ -48,7 +48,7 @@ const VALUES = {
   cart: [1001, 1002, 1003, 1004],
   count: 7,
   __createdAt: 1_790_000_000_000,
-  __nonces: ["abcdefghijkl"],
+  __nonces: "abcdefghijkl",
 };
 const TEXT = JSON.stringify({ deadline: 1_790_000_000_000, values: VALUES });
 const encoder = new TextEncoder();

@@ -12,6 +12,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import { pack } from "../tools/pack.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -54,7 +55,7 @@ async function install(directory: string, entry: URL): Promise<string> {
   }
 
   const tarball = `${directory}/package.tgz`;
-  await run(Deno.execPath(), ["pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", tarball]);
+  await pack(tarball);
   packages.set(config.name, `file:${tarball}`);
 
   await run(Deno.execPath(), [
@@ -99,7 +100,7 @@ async function install(directory: string, entry: URL): Promise<string> {
     if (name === config.name) return;
     const target = specifier.startsWith("npm:")
       ? specifier
-      : (config.imports as Record<string, string>)[name!];
+      : ({ ...config.imports, ...config.scopes["./"] } as Record<string, string>)[name!];
     const version = target === undefined ? undefined : /^npm:(?:@[^/]+\/)?[^/@]+@([^/]+)/.exec(target)?.[1];
     if (version === undefined) throw new Error(`Cannot tell the version of ${specifier}`);
     packages.set(name!, version);

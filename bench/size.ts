@@ -33,6 +33,7 @@ const NAMES: Record<string, readonly string[]> = {
   "./stores/planetscale": ["PlanetScaleStore"],
   "./stores/d1": ["D1Store"],
   "./stores/sqlite": ["SQLiteStore"],
+  "./stores/sharded": ["ShardedStore"],
   "./middleware/hono": ["honoSessions"],
   "./middleware/fetch": ["withSessions"],
   "./middleware/scheduled": ["scheduledPurge"],
@@ -101,7 +102,7 @@ if (setting("PEERS") !== undefined) {
 
 for (const [name] of entries) {
   if (UNCHECKED.includes(name)) continue;
-  const code = withoutComments(await bundle(all(urlOf.get(name)!), false));
+  const code = withoutWords(await bundle(all(urlOf.get(name)!), false));
   for (const [owner, names] of Object.entries(NAMES)) {
     if (!urlOf.has(owner)) continue;
     for (const word of names) {
@@ -160,8 +161,10 @@ async function bundle(source: string, minify: boolean): Promise<string> {
   }
 }
 
-function withoutComments(code: string): string {
-  return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
+/** Without comments and messages: both may name what is not there. */
+function withoutWords(code: string): string {
+  return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "")
+    .replaceAll(/(["'`])[^"'`\n]* [^"'`\n]*\1/g, '""');
 }
 
 /** What is listed may have yet to be written. */

@@ -2,7 +2,11 @@ import type { DecodedSession } from "../core/bytes/json_codec.ts";
 
 /** Deeper than this no one nests a session, and reading it would exhaust the stack. */
 const MAX_DEPTH = 200;
-/** A few bytes can stand for many fields that Go left out; this many is far beyond any session. */
+/**
+ * A byte can stand for a whole struct whose fields Go left out. So many of them, by the bytes of a stream and altogether,
+ * are far beyond any session; what is read takes memory in proportion to the bytes.
+ */
+const ZERO_FIELDS_PER_BYTE = 16;
 const MAX_ZERO_FIELDS = 100_000;
 /** Ids below are Go's own types. */
 const FIRST_DEFINED_ID = 64;
@@ -40,10 +44,12 @@ class GobReader {
   readonly #types = new Map<number, GobType>();
   #position = 0;
   #depth = 0;
-  #zeroFields = 0;
+  /** How many more fields may have been left out. */
+  #zeroFields: number;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#zeroFields = Math.min(MAX_ZERO_FIELDS, ZERO_FIELDS_PER_BYTE * bytes.length);
   }
 
   /** The struct that the stream holds. */
@@ -130,7 +136,7 @@ class GobReader {
     for (const field of this.#readFieldNumbers(3)) {
       if (field === 0) name = this.#readNameAndId().name;
       else if (kind === "struct") {
-        fields = Array.from({ length: this.#readLength() }, () => this.#readNameAndId());
+        fields = this.#readList(() => this.#readNameAndId());
       } else ids[field - 1] = Number(this.#readInt());
     }
     const [first, second] = ids as [number, number];
@@ -157,16 +163,23 @@ class GobReader {
 
   #readItems(elem: number): unknown[] {
     const type = this.#typeOf(elem);
-    return Array.from({ length: this.#readLength() }, () => this.#readValue(type));
+    return this.#readList(() => this.#readValue(type));
+  }
+
+  /** Takes room for each item when it comes: many lists may claim more than the stream goes on to hold. */
+  #readList<Item>(readItem: () => Item): Item[] {
+    const items: Item[] = [];
+    for (let left = this.#readLength(); left > 0; left--) items.push(readItem());
+    return items;
   }
 
   #readMap(key: number, elem: number): Record<string, unknown> | Map<unknown, unknown> {
     const keyType = this.#typeOf(key);
     const elemType = this.#typeOf(elem);
-    const entries = Array.from(
-      { length: this.#readLength() },
-      (): [unknown, unknown] => [this.#readValue(keyType), this.#readValue(elemType)],
-    );
+    const entries = this.#readList((): [unknown, unknown] => [
+      this.#readValue(keyType),
+      this.#readValue(elemType),
+    ]);
     return key === STRING_ID ? Object.fromEntries(entries) : new Map(entries);
   }
 
@@ -197,7 +210,7 @@ class GobReader {
 
   /** What a field holds that Go left out. Structs and arrays are always sent: there it was a nil pointer. */
   #zeroOf(id: number): unknown {
-    if (++this.#zeroFields > MAX_ZERO_FIELDS) fail("too many fields are left out");
+    if (this.#zeroFields-- === 0) fail("too many fields are left out");
     const type = this.#typeOf(id);
     switch (type.kind) {
       case "bool":

@@ -8,6 +8,7 @@ import { decodeRecord, isMark, REMEMBER_ME, type SessionRecord } from "./state/r
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
+import { inDoubt } from "./store/failure.ts";
 import { Operation, type SessionContext } from "./store/operation.ts";
 
 /** What a session is used within: a request, or a call to the manager. */
@@ -16,11 +17,15 @@ export interface Surroundings extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
+/** How often a logout deletes while others write: the last time whatever it finds. */
+const MOST_ENDINGS = 4;
+
 /** Under which cookie name each table is used: by what holds it, and by its name. */
 const claims = new WeakMap<object, Map<string, string>>();
 
 /** Throws where another manager has the same table under another cookie name: each would take the other's tokens. */
 function claim(store: SessionStore, cookie: string): void {
+  for (const part of store.parts ?? []) claim(part, cookie);
   const { of, name } = store.place ?? { of: store, name: "" };
   const names = claims.get(of) ?? new Map<string, string>();
   claims.set(of, names);
@@ -86,37 +91,60 @@ export class Engine {
   }
 
   /** Saves what was changed, or writes down that the session was used. Makes a session that was never saved. */
-  async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (!state.hasChanges() && state.row !== undefined) return await this.#touch(state, context);
+  commit(state: SessionState, context: SessionContext): Promise<void> {
+    if (!state.hasChanges() && state.row !== undefined) return this.#touch(state, context);
     // What cannot be told to the browser any more is not written either.
-    await new Commit(this.settings, this.store, this.operation(context), state).run();
+    return new Commit(this.settings, this.store, this.operation(context), state).run();
   }
 
   /** Ends a session in the store, whatever becomes of a write that is still on its way. */
   async destroy(state: SessionState, context: SessionContext): Promise<void> {
     const { pending, row, record: { subject } } = state;
     const operation = this.operation(context);
+    let [isEnded, isRenewed] = [false, state.gone === "renewed"];
     // The old token first: a renewal that arrives late then finds nothing to carry on.
-    const tokens = new Set([pending?.base?.token, pending?.storedToken, row?.token]);
-    for (const { storedToken } of state.offered) tokens.add(storedToken);
+    const rows = new Map<string, StoredRow>();
+    for (const read of isRenewed ? [] : [pending?.base, row]) if (read) rows.set(read.token, read);
+    for (const read of rows.values()) {
+      if (await this.end(read, operation) === "renewed") isRenewed = true;
+      else isEnded = this.#ended(read.token, subject);
+    }
+    for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
+      if (rows.has(token) || !(await this.#delete(token, operation))) continue;
+      isEnded = this.#ended(token, subject);
+      // It was this request that had renewed it.
+      isRenewed = false;
+    }
+    const others = new Set(state.offered.map(({ storedToken }) => storedToken));
     // The browser would go on sending it, and it might be a session of the same visitor.
-    for (const token of state.untried) tokens.add(this.#storedToken(token));
-    tokens.delete(undefined);
-    let ended = row?.token;
-    for (const token of tokens as Set<string>) {
-      const isDeleted = await operation.run(
-        "delete",
-        "repeatable",
-        (options) => this.store.delete(token, options),
-      );
-      if (isDeleted) ended ??= token;
+    for (const token of state.untried) others.add(this.#storedToken(token));
+    for (const token of others) {
+      if (!rows.has(token) && await this.#delete(token, operation)) isEnded = this.#ended(token);
     }
-    if (ended !== undefined) {
-      const id = ended;
-      this.settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(id), subject }));
-      state.ended = true;
-    }
+    // The browser keeps the cookie of a login that was first, also where this request goes on.
+    if (isRenewed) state.gone = "renewed";
+    else if (isEnded) state.ended = true;
     state.destroyed(this.newRecord());
+  }
+
+  /** Deletes a row as it was read or as others have written it since, but not the mark of a renewal that came first. */
+  async end({ token, data }: StoredRow, operation: Operation): Promise<"ended" | "gone" | "renewed"> {
+    for (let attempt = 1, expected = data;; attempt++) {
+      const isLast = attempt === MOST_ENDINGS;
+      if (await this.#delete(token, operation, isLast ? undefined : expected)) return "ended";
+      if (isLast) return "gone";
+      const found = await operation.run(
+        "find",
+        "repeatable",
+        (options) => this.store.find(token, Object.assign(options, { primary: true })),
+      ).catch((error) => {
+        // The deletion may have been delivered twice, and answered the second time.
+        throw inDoubt(error);
+      });
+      if (!found) return "gone";
+      if (this.#isLiveMark(found.data)) return "renewed";
+      expected = found.data;
+    }
   }
 
   /**
@@ -182,7 +210,7 @@ export class Engine {
   }
 
   newRecord(): SessionRecord {
-    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: "" };
   }
 
   newDeadline(): number {
@@ -220,6 +248,28 @@ export class Engine {
     return isMark(record) ? "renewed" : record;
   }
 
+  #delete(token: string, operation: Operation, expected?: Uint8Array): Promise<boolean> {
+    return operation.run(
+      "delete",
+      "repeatable",
+      (options) => this.store.delete(token, Object.assign(options, { expected })),
+    );
+  }
+
+  #ended(storedToken: string, subject?: string): true {
+    this.settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
+    return true;
+  }
+
+  #isLiveMark(data: Uint8Array): boolean {
+    try {
+      const record = decodeRecord(this.settings.codec, data);
+      return isMark(record) && this.settings.now() < record.deadline;
+    } catch {
+      return false;
+    }
+  }
+
   #storedToken(token: string): string {
     return this.settings.hashTokenInStore ? hashToken(token) : token;
   }
@@ -247,7 +297,12 @@ export class Engine {
       .catch((error) => this.settings.hooks.error(error, { phase: "commit" }))
       .finally(() => state.touching = undefined);
     try {
-      if (context.waitUntil !== undefined) return context.waitUntil(touched);
+      if (context.waitUntil !== undefined) {
+        const given: unknown = context.waitUntil(touched);
+        // An asynchronous one is not waited for, and cannot make the request fail.
+        if (given instanceof Promise) given.catch(() => {});
+        return;
+      }
     } catch {
       // It was taken from its object, or the request is over.
     }

@@ -1,16 +1,21 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
-import { waitFor } from "./store/wait.ts";
+import { waitFor } from "./wait.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that
  * `sessionsOf` gives.
  *
- * - `created`, `renewed` (a new token, `previousId` is dead), `destroyed`, `revoked` (by subject).
- * - `unknown`: a well-formed token that no live session has. `undecodable`: a row that the codec cannot read.
+ * - `created`: a session was stored for the first time.
+ * - `renewed`: it got a new token; `previousId` is dead.
+ * - `destroyed`: it was ended by its token, such as by a logout.
+ * - `revoked`: one session or all of a subject were ended; `count` says how many.
+ * - `unknown`: a well-formed token was offered that no live session has.
+ * - `undecodable`: the codec cannot read a row, which counts as no session and is left as it is.
  * - `conflict`: another request changed the session first; this one tries again.
- * - `purged`: expired rows were deleted. `evicted`: a full memory store dropped a live session.
+ * - `purged`: expired rows were deleted.
+ * - `evicted`: a full memory store dropped a live session.
  * - `forwarded-proto`: an `http:` request says that it was `https:` in front of a proxy; set `secure: true`.
- * - `missing-index`: purging would read the whole table; `statement` adds the index.
+ * - `missing-index`: a purge would read the whole table; `statement` adds the index.
  */
 export type SessionEvent =
   | { kind: "created"; id: string; subject?: string }

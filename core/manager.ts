@@ -131,18 +131,13 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    */
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
     assertText(subject);
-    for await (const { token } of this.#rowsOf(subject, context)) {
-      if (publicId(token) !== id) continue;
+    for await (const row of this.#rowsOf(subject, context)) {
+      if (publicId(row.token) !== id) continue;
       const operation = this.#engine.operation(context);
-      const { store, settings } = this.#engine;
-      const isDeleted = await operation.run(
-        "delete",
-        "repeatable",
-        (options) => store.delete(token, options),
-      );
+      const how = await this.#engine.end(row, operation);
       // An earlier attempt may have deleted it, and its answer was lost.
-      if (!isDeleted && !operation.inDoubt) return false;
-      settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
+      if (how === "renewed" || (how === "gone" && !operation.inDoubt)) return false;
+      this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;
     }
     return false;

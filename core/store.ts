@@ -12,6 +12,15 @@ export interface StoreOptions {
   onError?: SessionErrorHook | undefined;
 }
 
+/** Options of {@linkcode SessionStore.delete}. */
+export interface DeleteOptions extends StoreOptions {
+  /**
+   * Deletes only a row that still holds these bytes, so that a logout leaves the mark of a login that was first. A store may
+   * pay no heed to it: then such a logout ends the mark as well, and the browser forgets the cookie of the login.
+   */
+  expected?: Uint8Array | undefined;
+}
+
 /** Options of a call that depends on the time. */
 export interface TimedOptions extends StoreOptions {
   /** The time that decides what has expired, in milliseconds since the epoch. */
@@ -89,9 +98,11 @@ export interface NextRow {
 export interface SessionStore {
   /** Where it keeps its sessions: two stores with the same client and table share them. Absent: nowhere else. */
   readonly place?: { readonly of: object; readonly name: string } | undefined;
+  /** The stores that this one stands on, where it does: no other manager may use them, and each is purged by itself. */
+  readonly parts?: readonly SessionStore[] | undefined;
   /**
    * The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. `Infinity` is for a store in
-   * this process, of which no call waits for anything.
+   * this process whose calls wait for nothing.
    */
   readonly timeout?: number | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */
@@ -99,7 +110,7 @@ export interface SessionStore {
   /** Inserts or overwrites. */
   commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void>;
   /** Deletes, and tells whether a row went. A missing row is not an error. */
-  delete(token: string, options?: StoreOptions): Promise<boolean>;
+  delete(token: string, options?: DeleteOptions): Promise<boolean>;
 }
 
 /** A store whose writes say what they expect, so that no update is lost and no ended session comes back. */

@@ -25,7 +25,7 @@
 
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { SessionError } from "../core/errors.ts";
-import { OptionsReader } from "../core/options/reader.ts";
+import { OptionNames } from "../core/options/reader.ts";
 import { markPersonal } from "../core/http/response.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { RequestSession } from "../core/http/request.ts";
@@ -77,7 +77,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
   const managerOf = perEnvironment(manager);
-  const reader = new OptionsReader(options);
+  const reader = new OptionNames(options);
   const key = (reader.read("key") ?? "session") as Key;
   reader.finish();
   return async function sessionMiddleware(c, next) {

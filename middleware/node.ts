@@ -56,28 +56,24 @@ export interface NodeResponse {
   /** Whether `end()` was called. */
   readonly writableEnded: boolean;
   /** Sends the head. */
-  writeHead(...given: Given): unknown;
+  writeHead(...given: unknown[]): unknown;
   /** Sends a part of the body, and the head before it. */
-  write(...given: Given): boolean;
+  write(...given: unknown[]): boolean;
   /** Sends the rest. */
-  end(...given: Given): unknown;
+  end(...given: unknown[]): unknown;
   /** Sends the head now. */
   flushHeaders?(): void;
   /** The headers so far. */
   getHeaders(): object;
   /** Sets a header. */
-  setHeader(name: string, value: Given[0]): unknown;
+  setHeader(name: string, value: unknown): unknown;
   /** Takes a header away. */
   removeHeader(name: string): void;
   /** Tells those who listen. */
-  emit(event: string, ...given: Given): unknown;
+  emit(event: string, ...given: unknown[]): unknown;
   /** Breaks the connection off. */
   destroy(error?: Error): unknown;
 }
-
-/** Whatever the overloads of Node take. */
-// deno-lint-ignore no-explicit-any
-type Given = any[];
 
 /** What {@linkcode nodeSessions} gives: a middleware, with what handlers call. Its functions may be taken off it. */
 export interface NodeSessions<Data extends object> {
@@ -244,9 +240,10 @@ class Exchange<Data extends object> {
       this.#isOver = true;
       return this.#send[method].apply(response, given);
     } else {
+      // It throws, as Node does, for headers that cannot be sent: then nothing is on its way.
+      if (method === "writeHead") this.#takeHead(given);
       this.#isOver = true;
       this.#held = [{ method, given }];
-      if (method === "writeHead") this.#takeHead(given);
       // As far as the handler can tell it is done.
       Object.defineProperty(response, "headersSent", { configurable: true, get: () => true });
       void this.#save();
@@ -278,7 +275,18 @@ class Exchange<Data extends object> {
       if (value === null) response.removeHeader(name);
       else response.setHeader(NAMES[name] ?? name, value);
     }
-    this.#release();
+    try {
+      this.#release();
+    } catch (thrown) {
+      await this.#failLate(thrown);
+    }
+  }
+
+  /** Node refuses what the handler has sent, a chunk that is no text say. The session is saved by now. */
+  async #failLate(error: unknown): Promise<void> {
+    console.error(error);
+    if (this.#response.headersSent) return void this.#response.destroy();
+    await this.#replaceBy(await this.#finish(internalServerError(), error));
   }
 
   /** Never rejects: what goes wrong is answered. */
@@ -321,6 +329,8 @@ class Exchange<Data extends object> {
     }
     const cookies = answer.headers.getSetCookie();
     if (cookies.length > 0) response.setHeader("Set-Cookie", cookies);
+    // Node may remember the length of what it has refused.
+    if (answer.status !== 204 && answer.status !== 304) response.setHeader("Content-Length", body.length);
     // Otherwise Node would say the handler's.
     if ("statusMessage" in response) response.statusMessage = answer.statusText || undefined;
     // Not left to end(), which would send it by the method that is on the response now.
@@ -424,8 +434,16 @@ function makeRequest(request: NodeRequest): Request {
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
   // In Express `url` is what is left of it where a router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  let url = `${scheme}://${host}${path}`;
-  if (!path.startsWith("/") || !URL.canParse(url)) url = `${scheme}://localhost/`;
+  const url = isAddress(`${scheme}://${host}`, path)
+    ? `${scheme}://${host}${path}`
+    : `${scheme}://localhost/`;
   const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
   return new Request(url, { method, headers });
+}
+
+/** Whether a `Request` takes it: none takes a name and a password, which anyone may write into the header `Host`. */
+function isAddress(origin: string, path: string): boolean {
+  if (!path.startsWith("/") || !URL.canParse(origin + path)) return false;
+  const { username, password } = new URL(origin + path);
+  return username + password === "";
 }

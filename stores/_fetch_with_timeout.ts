@@ -1,4 +1,4 @@
-import { LONGEST_TIMER } from "../core/store/wait.ts";
+import { LONGEST_TIMER } from "../core/wait.ts";
 
 /**
  * A `fetch` that gives up for good: it aborts the request after `ms` milliseconds, the reading of the answer

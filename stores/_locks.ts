@@ -1,15 +1,15 @@
-import { backoff, GaveUp, pause } from "../core/store/wait.ts";
-import { isBusy } from "./_sqlite_errors.ts";
+import { backoff, GaveUp, pause } from "../core/wait.ts";
+import { isSQLiteBusy } from "./_sqlite_errors.ts";
 
 /**
  * Sends a statement, and again while another connection holds the lock.
  *
- * @param patience For how long, in milliseconds.
+ * @param lockWait For how long, in milliseconds.
  * @param longest The longest pause before the next attempt, in milliseconds.
  */
 export async function whenUnlocked<T>(
   send: () => T | Promise<T>,
-  patience: number,
+  lockWait: number,
   longest: number,
   signal: AbortSignal | undefined,
 ): Promise<T> {
@@ -19,7 +19,7 @@ export async function whenUnlocked<T>(
       return await send();
     } catch (error) {
       const ms = backoff(attempt, 2, longest);
-      if (!isBusy(error) || performance.now() + ms - started > patience) throw error;
+      if (!isSQLiteBusy(error) || performance.now() + ms - started > lockWait) throw error;
       await pause(ms, signal);
       if (signal?.aborted) throw new GaveUp("aborted");
     }

@@ -68,12 +68,19 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
       return refused("rejected", DUPLICATE);
     case 1146:
       return refused("schema", `there is no table ${table}; run createTable() of the store once`);
-    case 1054:
-      if (!/column '[^']{0,64}subject'/i.test(message)) return refused("schema", "the table lacks a column");
+    case 1054: {
+      // Only names that are in the store's own statements are shown.
+      const column = /column '(?:[^']{0,64}\.)?`?(token|data|expiry|subject)/i.exec(message)?.[1];
+      return column === undefined
+        ? refused("schema", `the table ${table} lacks a column; ${useOther()}`)
+        : lacks(table, column);
+    }
+    // Of a column of another type: a value was cut, is out of range or is none.
+    case 1264:
+    case 1265:
       return refused(
         "schema",
-        "the table has no column for subjects; " +
-          run(`ADD COLUMN subject VARBINARY(255), ADD INDEX \`${indexName(table, "subject")}\` (subject)`),
+        `a column of the table ${table} has another type than createTable() gives it; ${useOther()}`,
       );
     case 1406:
     // Asked for by `assignments`, where the server is not in strict mode.
@@ -86,6 +93,50 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
       );
   }
   return classifyKind(`${number}`) ?? refused("rejected", `MySQL error ${number}`);
+}
+
+/** What to do about a table that lacks a column. */
+export function lacks(table: string, column: string): StoreErrorDetails {
+  if (column !== "subject") {
+    return refused(
+      "schema",
+      `the table ${table} has no column ${column}, so it is another program's; ${useOther()}`,
+    );
+  }
+  const change = `ADD COLUMN subject VARBINARY(255), ADD INDEX \`${indexName(table, "subject")}\` (subject)`;
+  return refused(
+    "schema",
+    `the table ${table} has no column for subjects; run ALTER TABLE \`${table}\` ${change}`,
+  );
+}
+
+/** What to do about a table in which no token, or no time, can be found again. */
+export function misfits(
+  table: string,
+  type: string,
+  column: "token" | "expiry" = "token",
+): StoreErrorDetails {
+  const change = column === "expiry"
+    ? TO_DATETIME
+    : "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
+  return refused(
+    "schema",
+    `the column ${column} of the table ${table} is ${type}, which holds none as it is; ` +
+      `run ALTER TABLE \`${table}\` ${change}, or ${useOther()}`,
+  );
+}
+
+/** What to do about a table whose tokens may repeat. */
+export function repeats(table: string): StoreErrorDetails {
+  return refused(
+    "schema",
+    `the column token of the table ${table} is not unique; ` +
+      `run ALTER TABLE \`${table}\` ADD PRIMARY KEY (token), or ${useOther()}`,
+  );
+}
+
+function useOther(): string {
+  return 'name another table in the option "table" and run createTable()';
 }
 
 /** By the number of MySQL's error, or by the name that Vitess has for the kind. */

@@ -1,8 +1,22 @@
-import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
+import {
+  SessionStoreError,
+  SessionTooLargeError,
+  type StoreErrorDetails,
+  type StoreOperation,
+} from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
-import { classifyMySQLError, indexName, isDuplicate, isTooLong, TO_DATETIME } from "./_mysql_errors.ts";
+import {
+  classifyMySQLError,
+  indexName,
+  isDuplicate,
+  isTooLong,
+  lacks,
+  misfits,
+  repeats,
+  TO_DATETIME,
+} from "./_mysql_errors.ts";
 import { readSqlOptions, type SqlSettings, type SqlStoreOptions, StatementRunner } from "./_sql.ts";
 
 /** What goes into a statement. Of all types only these two are sure to arrive as they are. */
@@ -21,7 +35,11 @@ export interface PlanetScaleResult {
   /** Its rows. */
   readonly rows: readonly (readonly (string | null)[])[];
   /** The columns. None at all means that the answer was none. */
-  readonly fields: readonly { readonly type: string }[];
+  readonly fields: readonly {
+    readonly type: string;
+    readonly columnLength?: number | null;
+    readonly charset?: number | null;
+  }[];
   /** Rows written. */
   readonly rowsAffected: number;
   /** How long the server took, in milliseconds. Absent or 0: the answer did not say, and may have been none. */
@@ -54,6 +72,11 @@ export interface Statement {
 export const TOKEN_IS = "token = ? AND CAST(token AS BINARY) = CAST(? AS BINARY)";
 /** Deletions that a user's renewals may outrun, each missing one, before `deleteBySubject` says so. */
 export const MOST_PASSES = 20;
+
+/** What MySQL calls no character set. */
+const BINARY_CHARSET = 63;
+/** How many characters a token has. */
+const TOKEN_LENGTH = 43;
 
 const RAW: PlanetScaleExecuteOptions = { as: "array", cast: (_field, value) => value };
 
@@ -114,6 +137,11 @@ export class MySQLTable {
     const isUtc = this.#zoneChecked ? "1" : IS_UTC;
     const sql = `SELECT token, ${data}, expiry, ${isUtc} FROM ${this.name} WHERE ${condition}`;
     const { rows, fields } = await this.read(operation, sql, args, signal);
+    const { type, columnLength, charset } = fields[0]!;
+    // It fills up with zeros, so that what was written is not found again. A CHAR that compares bytes has another charset.
+    if (type === "BINARY" && charset === BINARY_CHARSET && columnLength !== TOKEN_LENGTH) {
+      throw new SessionStoreError(operation, misfits(this.settings.table, `BINARY(${columnLength})`));
+    }
     if (fields[2]?.type === "TIMESTAMP" && !this.#zoneChecked) {
       // No row, and so nothing to see the zone by: a live session may have been taken for an expired one.
       const [row] = rows.length > 0 ? rows : (await this.read(operation, `SELECT 0, 0, 0, ${isUtc}`)).rows;
@@ -139,7 +167,7 @@ export class MySQLTable {
     args: PlanetScaleValue[] = [],
     signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    const result = await this.#runner.read(operation, signal, () => this.#client.execute(sql, args, RAW));
+    const result = await this.#runner.read(operation, signal, () => this.#execute(operation, sql, args));
     // An answer without columns is no answer, though the driver gives it as an empty one.
     if (result.fields.length === 0) throw noAnswer(operation, false);
     return result;
@@ -153,13 +181,29 @@ export class MySQLTable {
     data: Uint8Array = new Uint8Array(),
   ): Promise<PlanetScaleResult> {
     try {
-      return await this.#runner.write(operation, () => this.#client.execute(sql, args, RAW));
+      return await this.#runner.write(operation, () => this.#execute(operation, sql, args));
     } catch (error) {
       if (data.length > BLOB_BYTES && isTooLong(error)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
       throw error;
     }
+  }
+
+  /** Sends a statement, unless the application has a transaction open on the same `Connection`: it would be part of it. */
+  async #execute(
+    operation: StoreOperation,
+    sql: string,
+    args: PlanetScaleValue[],
+  ): Promise<PlanetScaleResult> {
+    // Not among the driver's types. Of a `Client` and of what `transaction()` gives there is none.
+    const { session } = this.#client as { session?: { vitessSession?: { inTransaction?: boolean } } | null };
+    if (!session?.vitessSession?.inTransaction) return await this.#client.execute(sql, args, RAW);
+    throw new SessionStoreError(operation, {
+      reason: "busy",
+      retryable: true,
+      advice: "a transaction is open on the Connection; give the store a Client",
+    });
   }
 
   /** As {@linkcode write}; gives the number of rows, or -1 where another row has the token. */
@@ -196,6 +240,26 @@ export class MySQLTable {
     } catch (error) {
       throw error instanceof SessionStoreError && error.reason === "schema" ? error : inDoubt(error);
     }
+  }
+
+  /** Throws where the table is another program's, or holds no token as it is. A table of SCS's is right. */
+  async check(): Promise<void> {
+    const { table } = this.settings;
+    const fail = (details: StoreErrorDetails) => {
+      throw new SessionStoreError("createTable", details);
+    };
+    const { rows } = await this.read("createTable", `SHOW COLUMNS FROM ${this.name}`);
+    // Name, type, whether it may be NULL, and which kind of index it begins.
+    const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type, key }]));
+    for (const name of ["token", "data", "expiry"]) if (!columns.has(name)) fail(lacks(table, name));
+    const { type, key } = columns.get("token")!;
+    const [, isVariable, kind, length] = /^(var)?(char|binary)\((\d+)\)/i.exec(String(type)) ?? [];
+    const size = Number(length);
+    const fits = kind === "binary" && !isVariable ? size === TOKEN_LENGTH : size >= TOKEN_LENGTH;
+    if (!fits) fail(misfits(table, String(type).toUpperCase()));
+    const time = String(columns.get("expiry")!.type).toUpperCase();
+    if (!/^(DATETIME|TIMESTAMP)/.test(time)) fail(misfits(table, time, "expiry"));
+    if (key !== "PRI" && key !== "UNI") fail(repeats(table));
   }
 
   /** Tells once of an index that a purge needs and the table lacks. */
@@ -241,6 +305,13 @@ export function assignments({ token, data, subject, expiry }: NextRow): Statemen
   args.push(`${size}`);
   if (expiry !== undefined) args.push(toDateTime(expiry));
   return { sql: columns.join(), args };
+}
+
+/** The condition for a row by its token, and by its data where these are given. */
+export function rowWith(token: string, data: Uint8Array | undefined): Statement {
+  const args: PlanetScaleValue[] = [token, token];
+  if (data === undefined) return { sql: TOKEN_IS, args };
+  return { sql: `${TOKEN_IS} AND data = ?`, args: [...args, data] };
 }
 
 /** Whether the session's zone is UTC, in winter and in summer: some zones are for half of the year. */

@@ -7,14 +7,17 @@ export interface RenewalStatements {
   /** A live row as it is. */
   find(token: string, now: number): Promise<StoredSession | undefined>;
   /** What a row says beside its data. */
-  lookAt(token: string): Promise<{ expiry: number; subject: string | undefined } | undefined>;
+  lookAt(token: string, now: number): Promise<{ expiry: number; subject: string | undefined } | undefined>;
   /** `false` where the token exists, which is then left alone. */
   insert(row: StoredRow, subject: string | undefined, now: number): Promise<boolean>;
   /** Replaces data and expiry of a live row that holds the expected data. */
   replace(token: string, expected: Uint8Array, next: StoredSession, now: number): Promise<boolean>;
   /** Deletes a row that holds the expected data. */
-  remove(token: string, expected: Uint8Array): Promise<void>;
+  remove(token: string, expected: Uint8Array, now: number): Promise<void>;
 }
+
+/** The stores whose rows may say that a session has moved. */
+const sharded = new WeakSet<object>();
 
 /** No codec starts its bytes with a zero. */
 const TAG = new TextEncoder().encode("\0x-sessions:");
@@ -44,8 +47,15 @@ export const MOVED_TAG: Uint8Array = new Uint8Array([...TAG, MOVED]);
 export class ShardedRenewal {
   readonly #statements: RenewalStatements;
 
-  constructor(statements: RenewalStatements) {
+  /** @param store Whose renewals these are. */
+  constructor(store: object, statements: RenewalStatements) {
+    sharded.add(store);
     this.#statements = statements;
+  }
+
+  /** Whether a store has renewals of this kind. No other such store can stand on it: each would read the rows its way. */
+  static isOf(store: object): boolean {
+    return sharded.has(store);
   }
 
   /** As `AtomicStore.update` with a new token. */
@@ -57,7 +67,7 @@ export class ShardedRenewal {
   ): Promise<boolean> {
     const { find, lookAt, insert, replace, remove } = this.#statements;
     const isWhole = next.expiry !== undefined && next.subject !== undefined;
-    const old = isWhole ? undefined : await lookAt(token);
+    const old = isWhole ? undefined : await lookAt(token, now);
     const expiry = next.expiry ?? old?.expiry;
     if (expiry === undefined) return false;
     const pending = { token: next.token, data: tagged(PENDING, token, next.data), expiry };
@@ -69,7 +79,7 @@ export class ShardedRenewal {
     const switched = await replace(token, expected, { data: moved, expiry }, now);
     // No row may have been hit because an earlier delivery of the same statement did it.
     if (!switched && !sameBytes(await find(token, now).catch(throwInDoubt), moved)) {
-      await remove(next.token, pending.data);
+      await remove(next.token, pending.data, now);
       return false;
     }
     // From here on the new token works; what follows is made up for by whoever reads it.
@@ -91,10 +101,21 @@ export class ShardedRenewal {
     if (!(await replace(token, pending.data, { data, expiry }, now))) return false;
     const mark = markIn(moved);
     const last = mark === undefined
-      ? remove(old, moved)
+      ? remove(old, moved, now)
       : replace(old, moved, { data: moved, expiry: mark.expiry }, now);
     await last.catch(() => {});
     return true;
+  }
+
+  /** Makes up for what is left of the renewal that a moved row proves; `false` where it still has to prove it. */
+  async settle(moved: Uint8Array, now: number): Promise<boolean> {
+    const { token } = parse(moved)!;
+    const { find } = this.#statements;
+    const row = await find(token, now);
+    if (row === undefined || !isPending(row)) return true;
+    await this.resolve({ token, ...row }, now);
+    const seen = await find(token, now);
+    return seen === undefined || !isPending(seen);
   }
 
   /** The session in a row, or the mark; `undefined` where the row does not count. */
@@ -157,6 +178,11 @@ function markIn(moved: Uint8Array): StoredSession | undefined {
   const rest = parse(moved)?.rest;
   if (rest === undefined || rest.length < EXPIRY_BYTES) return undefined;
   return { data: rest.slice(EXPIRY_BYTES), expiry: new DataView(rest.buffer).getFloat64(0) };
+}
+
+/** Whether a row waits for the switch, or for what comes after it. */
+export function isPending(row: { data: Uint8Array }): boolean {
+  return parse(row.data)?.kind === PENDING;
 }
 
 function sameBytes(row: StoredSession | undefined, data: Uint8Array): boolean {

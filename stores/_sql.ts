@@ -7,8 +7,8 @@ import {
   type StoreOperation,
 } from "../core/errors.ts";
 import type { DeleteExpiredOptions } from "../core/store.ts";
-import { toSessionError } from "../core/store/failure.ts";
-import { GaveUp, waitFor } from "../core/store/wait.ts";
+import { isOutOfRequests, toSessionError } from "../core/store/failure.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import { readCleanupOptions } from "../core/store/cleanup.ts";
 
@@ -110,7 +110,7 @@ export function toStoreError(
   writes: boolean,
   classify: ErrorClassifier,
 ): SessionError {
-  const isForeign = !(error instanceof SessionError || error instanceof GaveUp);
+  const isForeign = !(error instanceof SessionError || error instanceof GaveUp || isOutOfRequests(error));
   const details = isForeign ? classify(error) ?? classifyFetchError(error) : undefined;
   if (details === undefined) return toSessionError(operation, error, writes);
   return new SessionStoreError(operation, {

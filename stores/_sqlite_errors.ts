@@ -21,7 +21,7 @@ export function isMoved(error: unknown): boolean {
  * Whether a statement may be sent later: another has the lock, the application's transactions all connections, or the
  * connection was one to a file that is no more.
  */
-export function isBusy(error: unknown): boolean {
+export function isSQLiteBusy(error: unknown): boolean {
   return isLocked(error) || /TRANSACTION_ACTIVE|DBMOVED|overloaded/.test(describe(error));
 }
 
@@ -46,7 +46,7 @@ export function classifySQLiteError(
     ...(advice && { advice }),
   });
   const useOther = 'name another table in the option "table" and run createTable()';
-  if (isBusy(error)) return { reason: "busy", retryable: true };
+  if (isSQLiteBusy(error)) return { reason: "busy", retryable: true };
   if (/no such table/i.test(text)) {
     return final("schema", `there is no table ${table}; run createTable() of the store once`);
   }

@@ -1,8 +1,9 @@
-import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
+import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,
@@ -15,7 +16,7 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
-import { GaveUp, waitFor } from "../core/store/wait.ts";
+import { GaveUp, waitFor } from "../core/wait.ts";
 import { whenUnlocked } from "./_locks.ts";
 import { batchSize, PAGE_SIZE, readSqlOptions, toStoreError } from "./_sql.ts";
 import { classifySQLiteError } from "./_sqlite_errors.ts";
@@ -67,9 +68,11 @@ const JULIAN_OFFSET = 210_866_760_000_000;
 const DAY = 86_400_000;
 /** A column with text, which another program may have turned into a BLOB: the two are never equal. */
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
+/** The same for data, which may be text. */
+const IS_EXPECTED = " AND CAST(data AS BLOB) = ?";
 
 /** How long a purge waits for a lock, in milliseconds. Another writer goes first: the rows are left for the next purge. */
-const PURGE_PATIENCE = 10;
+const PURGE_LOCK_WAIT = 10;
 /** How many tokens that were found as BLOBs are remembered. */
 const MOST_BLOBS = 1_000;
 
@@ -80,6 +83,8 @@ const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\b
 export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
+  /** The client and the table. */
+  readonly place: { readonly of: object; readonly name: string };
   readonly #driver: SQLiteDriver;
   readonly #name: string;
   readonly #cleanup: Cleanup;
@@ -88,10 +93,15 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #blobs = new Set<string>();
   #indexChecked = false;
 
-  /** @param reader The options. The caller has read those of its own already. */
-  constructor(driver: SQLiteDriver, reader: OptionsReader) {
+  /**
+   * @param client Where the tables are.
+   * @param reader The options. The caller has read those of its own already.
+   */
+  constructor(client: object, driver: SQLiteDriver, reader: OptionsReader) {
     const { table, timeout, mode, interval } = readSqlOptions(reader);
     reader.finish();
+    // SQLite does not tell "Sessions" from "sessions".
+    this.place = { of: client, name: table.toLowerCase() };
     this.#driver = driver;
     this.#name = table;
     this.timeout = timeout;
@@ -206,9 +216,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     await this.#write("touch", { sql: this.#sql.touch, args: [day, token, this.#day(options.now), day] });
   }
 
-  /** Deletes, and tells whether a row went. */
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
-    return await this.#write("delete", { sql: this.#sql.delete, args: [token, token] }) > 0;
+  /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
+  async delete(
+    token: string,
+    { expected }: DeleteOptions = {},
+  ): Promise<boolean> {
+    const args: SQLiteValue[] = [token, token];
+    if (expected !== undefined) args.push(expected);
+    return await this.#write("delete", { sql: this.#sql.delete(expected !== undefined), args }) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -243,6 +258,21 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (!subject.isWellFormed()) return 0;
     const args = [subject, subject, options.except ?? null];
     return await this.#write("deleteBySubject", { sql: this.#sql.deleteBySubject, args });
+  }
+
+  /** Whose session a row is, for a store that stands on this one. */
+  async subjectOf(token: string): Promise<string | undefined> {
+    const statement = { sql: this.#sql.subjectOf, args: [token, token] };
+    try {
+      // Within a renewal: never from a replica that lags.
+      const kind = this.#driver.isLocal ? "read" : "transaction";
+      const [row] = (await this.#send("find", kind, [statement]))[0]!.rows;
+      return row && (Object.values(row)[0] as string | null ?? undefined);
+    } catch (error) {
+      // A table of SCS's has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */
@@ -303,10 +333,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const { timeout } = this;
     const { isLocal } = driver;
     // Less than the timeout: after giving up before it, it is certain that nothing was written.
-    const patience = operation === "deleteExpired" ? PURGE_PATIENCE : 0.8 * timeout;
+    const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
     try {
       if (signal?.aborted) throw new GaveUp("aborted");
-      const work = whenUnlocked(() => driver.send(statements, kind), patience, isLocal ? 8 : 100, signal);
+      const work = whenUnlocked(() => driver.send(statements, kind), lockWait, isLocal ? 8 : 100, signal);
       return await (isLocal ? work : waitFor(work, timeout, signal));
     } catch (error) {
       const classify = () =>
@@ -363,7 +393,7 @@ function statements(name: string, isLocal: boolean) {
   const page = (condition = "") =>
     `SELECT token, ${columns} FROM ${table} WHERE token > ? AND ${isLive}${condition} ORDER BY token LIMIT ?`;
   const set = `${table} SET data = ?`;
-  const where = ` WHERE token = ? AND CAST(data AS BLOB) = ? AND ${isLive}`;
+  const where = ` WHERE token = ?${IS_EXPECTED} AND ${isLive}`;
   const save = `UPDATE ${set}${where}${returning}`;
   return {
     julianDay,
@@ -397,7 +427,8 @@ function statements(name: string, isLocal: boolean) {
     touch:
       `UPDATE ${table} SET expiry = ${julianDay} WHERE token = ? AND ${isLive} AND expiry < ${julianDay}`,
     mend: `UPDATE OR IGNORE ${table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`,
-    delete: `DELETE FROM ${table} WHERE token ${IS_TEXT}${returning}`,
+    delete: (compares: boolean) =>
+      `DELETE FROM ${table} WHERE token ${IS_TEXT}${compares ? IS_EXPECTED : ""}${returning}`,
     all: page(),
     findBySubject: page(` AND subject ${IS_TEXT}`),
     deleteBySubject:
@@ -406,6 +437,7 @@ function statements(name: string, isLocal: boolean) {
     // too, and with it from walking over every expired row.
     deleteExpired: `DELETE FROM ${table} WHERE +expiry <= ${julianDay} AND token IN` +
       ` (SELECT token FROM ${table} WHERE expiry <= ${julianDay} ORDER BY expiry LIMIT ?)${returning}`,
+    subjectOf: `SELECT CAST(subject AS TEXT) FROM ${table} WHERE token ${IS_TEXT}`,
     indexes: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
   };
 }

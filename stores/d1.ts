@@ -87,7 +87,7 @@ export class D1Store extends SQLiteTableStore {
     if (typeof database?.prepare !== "function" || typeof database.batch !== "function") {
       reader.problems.push('"database" must be a D1 database: the binding of a Worker');
     }
-    super(d1Driver(database), reader);
+    super(database, d1Driver(database), reader);
   }
 }
 

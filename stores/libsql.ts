@@ -104,7 +104,7 @@ export class LibSQLStore extends SQLiteTableStore {
     if (typeof client?.batch !== "function") {
       reader.problems.push('"client" must be a client of @libsql/client or of Turso');
     }
-    super(isFile(client) ? fileDriver(client) : clientDriver(client), reader);
+    super(client, isFile(client) ? fileDriver(client) : clientDriver(client), reader);
   }
 }
 

@@ -19,6 +19,7 @@ import { equalBytes } from "../core/bytes/equal.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,
@@ -153,12 +154,16 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (entry !== undefined && entry.expiry < expiry) entry.expiry = expiry;
   }
 
-  /** Deletes, and tells whether a session went. */
+  /** Deletes, and tells whether a session went; with `expected` only one that still holds these bytes. */
   // deno-lint-ignore require-await
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+  async delete(
+    token: string,
+    { expected }: DeleteOptions = {},
+  ): Promise<boolean> {
     const entry = this.#entries.get(token);
-    if (entry !== undefined) this.#remove(token, entry);
-    return entry !== undefined;
+    if (entry === undefined || (expected !== undefined && !equalBytes(entry.data, expected))) return false;
+    this.#remove(token, entry);
+    return true;
   }
 
   /** Every live session. Those that come or go meanwhile may be among them or not. */
@@ -201,6 +206,12 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
       deleted++;
     }
     return deleted;
+  }
+
+  /** Whose session a row is, for a store that stands on this one. */
+  // deno-lint-ignore require-await
+  async subjectOf(token: string): Promise<string | undefined> {
+    return this.#entries.get(token)?.subject;
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */

@@ -21,6 +21,7 @@ import { Cleanup } from "../core/store/cleanup.ts";
 import type {
   AtomicStore,
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   IterableStore,
   NextRow,
@@ -40,6 +41,7 @@ import {
   noAnswer,
   type PlanetScaleClient,
   type PlanetScaleValue,
+  rowWith,
   toBytes,
   toDateTime,
   TOKEN_IS,
@@ -77,8 +79,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /**
    * @param client A `Client` of `@planetscale/database`, 1.20.2 or later: earlier ones can be injected into under
-   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but not while a transaction is open on it: nobody else would
-   * see what the store writes there, and a ROLLBACK would undo logins and logouts.
+   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but while a transaction is open on it the store's calls fail:
+   * nobody else would see what the store writes there, and a ROLLBACK would undo logins and logouts.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
@@ -100,9 +102,13 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     ];
   }
 
-  /** Makes the table and its indexes where there is none. A table made by SCS serves as it is. */
+  /**
+   * Makes the table and its indexes where there is none. A table made by SCS serves as it is; one of another program is
+   * refused.
+   */
   async createTable(): Promise<void> {
     for (const statement of this.schema()) await this.#table.write("createTable", statement, []);
+    await this.#table.check();
   }
 
   /** Gives a live row. */
@@ -167,10 +173,14 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     await this.#table.write("touch", sql, [until, token, token, toDateTime(options.now), until]);
   }
 
-  /** Deletes, and tells whether a row went. */
-  async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+  /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
+  async delete(
+    token: string,
+    { expected }: DeleteOptions = {},
+  ): Promise<boolean> {
     if (!isAscii(token)) return false;
-    return await this.#table.delete("delete", TOKEN_IS, [token, token]) > 0;
+    const { sql, args } = rowWith(token, expected);
+    return await this.#table.delete("delete", sql, args) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
@@ -216,6 +226,20 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       if (!(await table.hasAny("deleteBySubject", condition, args))) return deleted;
     }
     throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
+  }
+
+  /** Whose session a row is, for a store that stands on this one. */
+  async subjectOf(token: string): Promise<string | undefined> {
+    if (!isAscii(token)) return undefined;
+    try {
+      const subject = "COALESCE(subject, '')";
+      const [row] = await this.#table.select("find", TOKEN_IS, [token, token], undefined, subject);
+      return row && (new TextDecoder().decode(row.data) || undefined);
+    } catch (error) {
+      // A table of SCS's has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
+      throw error;
+    }
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */

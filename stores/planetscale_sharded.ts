@@ -20,6 +20,7 @@ import { SessionStoreError } from "../core/errors.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -27,7 +28,7 @@ import type {
   StoreOptions,
   TimedOptions,
 } from "../core/store.ts";
-import { isAscii, MOST_PASSES, MySQLTable, toBytes, toDateTime, TOKEN_IS } from "./_mysql_table.ts";
+import { isAscii, MOST_PASSES, MySQLTable, rowWith, toBytes, toDateTime, TOKEN_IS } from "./_mysql_table.ts";
 import { hasMoved, MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
 import { batchSize } from "./_sql.ts";
 import { type PlanetScaleClient, PlanetScaleStore, type PlanetScaleStoreOptions } from "./planetscale.ts";
@@ -63,13 +64,14 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     super(client, options);
     this.#table = new MySQLTable(client, options);
-    this.#renewal = new ShardedRenewal({
+    this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => super.find(token, { now, primary: true }),
       lookAt: (token) => this.#lookAt(token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
       replace: (token, expected, next, now) => super.update(token, expected, next, { now }),
       remove: async (token, expected) => {
-        await this.#table.delete("update", `${TOKEN_IS} AND data = ?`, [token, token, expected]);
+        const { sql, args } = rowWith(token, expected);
+        await this.#table.delete("update", sql, args);
       },
     });
   }
@@ -93,11 +95,17 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
       await this.#renewal.renew(token, expected, { ...next, token: newToken }, options.now);
   }
 
-  /** Deletes, and tells whether a row went. A mark stays, since the session may still stand on it. */
-  override async delete(token: string, _options?: StoreOptions): Promise<boolean> {
+  /**
+   * Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. A mark stays, since the
+   * session may still stand on it.
+   */
+  override async delete(
+    token: string,
+    { expected }: DeleteOptions = {},
+  ): Promise<boolean> {
     if (!isAscii(token)) return false;
-    const args = [token, token, MOVED_TAG];
-    return await this.#table.delete("delete", `${TOKEN_IS} AND NOT ${HAS_MOVED}`, args) > 0;
+    const { sql, args } = rowWith(token, expected);
+    return await this.#table.delete("delete", `${sql} AND NOT ${HAS_MOVED}`, [...args, MOVED_TAG]) > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */

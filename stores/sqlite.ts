@@ -82,7 +82,7 @@ export class SQLiteStore extends SQLiteTableStore {
     if (typeof database?.prepare !== "function" || typeof database.exec !== "function") {
       reader.problems.push('"database" must be a database of node:sqlite, bun:sqlite or better-sqlite3');
     }
-    super(syncDriver(database), reader);
+    super(database, syncDriver(database), reader);
   }
 }
 

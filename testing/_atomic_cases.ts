@@ -1,4 +1,5 @@
 import {
+  type Bench,
   bytesOf,
   type Case,
   countTrue,
@@ -383,6 +384,54 @@ export const touchCases: Case[] = [
       const expiries = [3, 9, 1, 7, 10, 2, 8, 4, 6, 5].map((minutes) => later + minutes * 60_000);
       await race(expiries.map((expiry) => () => store.touch(A, expiry, { now })));
       await bench.expectFound("the session", A, { data: DATA, expiry: Math.max(...expiries) });
+    },
+  },
+];
+
+/** Whether the store heeds the bytes that a deletion expects, which it need not. Leaves the session A there. */
+async function comparesOnDelete(bench: Bench): Promise<boolean> {
+  const { store } = bench;
+  await bench.put(A);
+  if (!await store.delete(A, { expected: OTHER })) {
+    await bench.expectIntact("the session after delete() of other bytes", A);
+    return true;
+  }
+  await bench.expectFound("the session after delete()", A, undefined);
+  return false;
+}
+
+/** Deletions that say what they expect. */
+export const deleteCases: Case[] = [
+  {
+    name: "delete() with expected bytes deletes only a session that still holds them",
+    needs: ["atomic"],
+    async check(bench) {
+      if (!await comparesOnDelete(bench)) return;
+      const { store } = bench;
+      const none = { expected: new Uint8Array() };
+      expect("delete() of no bytes", await store.delete(A, none), false);
+      await bench.expectIntact("the session after that", A);
+      expect("delete() of its bytes", await store.delete(A, { expected: DATA }), true);
+      await bench.expectFound("the session", A, undefined);
+      expect("delete() once more", await store.delete(A, { expected: DATA }), false);
+    },
+  },
+  {
+    name:
+      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+    needs: ["atomic", "races"],
+    async check(bench) {
+      if (!await comparesOnDelete(bench)) return;
+      const { store, now } = bench;
+      for (let round = 0; round < ROUNDS; round++) {
+        await bench.put(A);
+        const update = () => store.update(A, DATA, { data: OTHER }, { now });
+        const end = () => store.delete(A, { expected: DATA });
+        const [deleted, updated] = await inBothOrders(round, end, update);
+        expectThat(deleted !== updated, "one of the two must have been first");
+        await bench.expectOnly("the tokens that live", updated ? [A] : [], [A]);
+        await store.delete(A);
+      }
     },
   },
 ];

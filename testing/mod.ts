@@ -16,7 +16,7 @@
  */
 
 import type { SessionStore } from "../core/store.ts";
-import { atomicCases, raceCases, touchCases } from "./_atomic_cases.ts";
+import { atomicCases, deleteCases, raceCases, touchCases } from "./_atomic_cases.ts";
 import { basicCases, cleanupCases, dataCases, timeCases, tokenCases } from "./_basic_cases.ts";
 import { ABILITY_METHODS, Bench, type Case, type StoreAbility } from "./_bench.ts";
 import { ContractError } from "./_checks.ts";
@@ -73,6 +73,7 @@ const CASES: readonly Case[] = [
   ...atomicCases,
   ...markCases,
   ...touchCases,
+  ...deleteCases,
   ...raceCases,
   ...listingCases,
   ...purgingCases,

@@ -14,6 +14,7 @@ import { D1Store } from "../stores/d1.ts";
 import { fetchWithTimeout, LibSQLStore, type LibSQLStoreOptions } from "../stores/libsql.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { PlanetScaleStore } from "../stores/planetscale.ts";
+import { ShardedStore } from "../stores/sharded.ts";
 import { SQLiteStore } from "../stores/sqlite.ts";
 import { type D1Server, startD1 } from "./services/d1.ts";
 import { type MySQLServer, startMySQL } from "./services/mysql.ts";
@@ -32,7 +33,7 @@ export interface OpenStore extends AsyncDisposable {
   requests(): number | undefined;
 }
 
-/** How a store is to be reached, where a test asks more of its server than an application does. */
+/** How a test reaches a store where it needs more from the server than an application does. */
 export interface Reach {
   /** How long the store and its client wait, in milliseconds. */
   timeout?: number;
@@ -200,6 +201,34 @@ const sqlite: Backend = {
   },
 };
 
+const shardedMemory: Backend = {
+  name: "ShardedStore on three MemoryStores",
+  open() {
+    const shards = Array.from({ length: 3 }, () => new MemoryStore(OPTIONS));
+    return Promise.resolve({
+      store: new ShardedStore(shards),
+      another: () => new ShardedStore(shards),
+      requests: () => undefined,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    });
+  },
+};
+
+const shardedFiles: Backend = {
+  name: "ShardedStore on three SQLite files",
+  async open(reach) {
+    const opened = await Promise.all([1, 2, 3].map(() => sqlite.open(reach)));
+    return {
+      store: new ShardedStore(opened.map(({ store }) => store)),
+      another: () => new ShardedStore(opened.map(({ another }) => another())),
+      requests: () => undefined,
+      async [Symbol.asyncDispose]() {
+        for (const shard of opened) await shard[Symbol.asyncDispose]();
+      },
+    };
+  },
+};
+
 const tursoHttp: Backend = {
   name: "LibSQLStore on @tursodatabase/serverless",
   async open({ timeout } = {}) {
@@ -262,6 +291,8 @@ export const backends: readonly Backend[] = [
   planetScale,
   d1Database,
   sqlite,
+  shardedMemory,
+  shardedFiles,
   tursoHttp,
   tursoFile,
 ];

@@ -23,7 +23,7 @@ const METHODS = [
 export type StoreMethod = typeof METHODS[number];
 
 /**
- * A store each call of which goes through `around`.
+ * A store whose calls all go through `around`.
  *
  * @param around Gets the method's name, the call as it was meant and its arguments, and gives what the caller is to
  * get.

@@ -25,9 +25,18 @@ class Visitor {
 
   /** Sends a form and follows to the page after it. */
   async submit(path: string, fields: Record<string, string> = {}): Promise<string> {
-    const { status } = await this.send(path, fields, { Origin: this.#demo.url });
+    const { status, headers } = await this.send(path, fields, { Origin: this.#demo.url });
     assertEquals(status, 303, path);
-    return (await this.get("/")).text;
+    return (await this.get(headers.get("Location")!)).text;
+  }
+
+  /** Runs a race, and gives what each of the two sides says. */
+  async race(race: string): Promise<string[]> {
+    const { status, text } = await this.send("/races", { race }, { Origin: this.#demo.url });
+    assertEquals(status, 200);
+    return text.split(/(?=<section class="(?:good|bad)")/).slice(1).map((side) =>
+      `${/class="(good|bad)"/.exec(side)![1]}: ${textOf(side.split("</section>")[0]!)}`
+    );
   }
 
   async send(path: string, fields: Record<string, string>, headers: Record<string, string>) {
@@ -48,9 +57,31 @@ class Visitor {
   }
 }
 
+/** What a page says, without its tags. */
+function textOf(page: string): string {
+  return page.replaceAll(/<[^>]+>/g, " ").replaceAll(/\s+/g, " ");
+}
+
+/** What the foot of a page says of its requests, one after the other. */
+function costsIn(page: string): string[] {
+  const [, list] = /<ol class="costs">([\s\S]*?)<\/ol>/.exec(page)!;
+  return textOf(list!).trim().split(/ (?=(?:GET|POST) \/)/);
+}
+
 function lastLine(output: string): string | undefined {
   return output.trimEnd().split("\n").at(-1);
 }
+
+const FORMS = [
+  "/count",
+  "/flash",
+  "/login",
+  "/logout",
+  "/revoke",
+  "/logout-others",
+  "/logout-everywhere",
+  "/races",
+];
 
 let directory: string;
 let demo: Demo;
@@ -105,7 +136,7 @@ Deno.test("Logging in to the demo renews the token, keeps the values and ends th
 
   const thief = new Visitor(demo);
   thief.cookies.set("session", before.get("session")!);
-  assertStringIncludes((await thief.get("/")).text, "You have none");
+  assertStringIncludes((await thief.get("/")).text, "It has ended");
 });
 
 Deno.test("Logging in to the demo as someone else takes no value along", async () => {
@@ -119,7 +150,7 @@ Deno.test("Logging in to the demo as someone else takes no value along", async (
 
 Deno.test("The demo asks for a name where none was given", async () => {
   const page = await new Visitor(demo).submit("/login", { name: "  " });
-  assertStringIncludes(page, "Enter a name to log in.");
+  assertStringIncludes(page, "Enter a name to sign in.");
   assertEquals(page.includes("Sessions of"), false);
 });
 
@@ -132,21 +163,27 @@ Deno.test("Logging out of the demo ends the session for whoever kept its cookie 
 
   assertStringIncludes(await visitor.submit("/logout"), "You have none");
   assertEquals(visitor.cookies.size, 0);
-  assertStringIncludes((await kept.get("/")).text, "You have none");
+  const { text, headers } = await kept.get("/");
+  assertStringIncludes(text, "It has ended");
+  assertEquals(text.includes("no cookie was set"), false, "it sent one");
+  assertEquals(headers.get("Set-Cookie"), null);
 });
 
 Deno.test("The demo lists a user's sessions, and revoking one ends that one alone", async () => {
   const [laptop, phone] = [new Visitor(demo, "Laptop"), new Visitor(demo, "Phone")];
   await phone.submit("/login", { name: "bea" });
   const page = await laptop.submit("/login", { name: "bea" });
-  assertStringIncludes(page, "<td>Laptop</td>");
-  assertStringIncludes(page, "<td>Phone</td>");
+  assertStringIncludes(textOf(page), "1. Phone Signed in");
+  assertStringIncludes(textOf(page), "2. Laptop this device");
   const ids = [...page.matchAll(/name="id" value="([\w-]+)"/g)].map(([, id]) => id!);
   assertEquals(ids.length, 1, "its own session has no button");
 
-  assertStringIncludes(await laptop.submit("/revoke", { id: ids[0]! }), "That session has ended.");
-  assertStringIncludes((await phone.get("/")).text, "You have none");
-  assertStringIncludes(await laptop.submit("/revoke", { id: ids[0]! }), "That session had already ended.");
+  assertStringIncludes(await laptop.submit("/revoke", { id: ids[0]! }), "That device is signed out.");
+  assertStringIncludes((await phone.get("/")).text, "It has ended");
+  assertStringIncludes(
+    await laptop.submit("/revoke", { id: ids[0]! }),
+    "That device had signed out already.",
+  );
 });
 
 Deno.test("A user of the demo cannot revoke the session of another", async () => {
@@ -155,7 +192,7 @@ Deno.test("A user of the demo cannot revoke the session of another", async () =>
   const page = await own.submit("/login", { name: "victim" });
   const id = /name="id" value="([\w-]+)"/.exec(page)![1]!;
   await attacker.submit("/login", { name: "attacker" });
-  assertStringIncludes(await attacker.submit("/revoke", { id }), "That session had already ended.");
+  assertStringIncludes(await attacker.submit("/revoke", { id }), "That device had signed out already.");
   assertStringIncludes((await victim.get("/")).text, "Sessions of victim");
 });
 
@@ -165,9 +202,10 @@ Deno.test("Signing out everywhere ends every session of the user and of nobody e
   const other = new Visitor(demo);
   await other.submit("/login", { name: "dan" });
 
-  await visitors[0]!.submit("/logout-everywhere");
-  for (const visitor of visitors) assertStringIncludes((await visitor.get("/")).text, "You have none");
-  assertEquals(visitors[0]!.cookies.size, 0);
+  const [first, ...rest] = visitors;
+  assertStringIncludes(await first!.submit("/logout-everywhere"), "You have none");
+  for (const visitor of rest) assertStringIncludes((await visitor.get("/")).text, "It has ended");
+  assertEquals(first!.cookies.size, 0);
   assertStringIncludes((await other.get("/")).text, "Sessions of dan");
 });
 
@@ -182,7 +220,7 @@ for (
   Deno.test(`The demo refuses a form sent by ${sender}`, async () => {
     const visitor = new Visitor(demo);
     await visitor.submit("/login", { name: "eve" });
-    for (const path of ["/count", "/flash", "/login", "/logout", "/revoke", "/logout-everywhere"]) {
+    for (const path of FORMS) {
       assertEquals((await visitor.send(path, { name: "x", text: "x" }, { ...headers })).status, 403, path);
     }
     const { text } = await visitor.get("/");
@@ -196,22 +234,161 @@ Deno.test("The demo shows what its users type as text, never as HTML", async () 
   const name = "<script>2</script>";
   assertStringIncludes(await visitor.submit("/login", { name }), "&lt;script&gt;2&lt;/script&gt;");
   const second = new Visitor(demo, `"><script>3</script>`);
-  const page = await second.submit("/login", { name }) + await second.submit("/flash", { text: "<b>" });
-  assertEquals(/<script|<b>/.exec(page), null);
+  const page = await second.submit("/login", { name }) + await second.submit("/flash", { text: "<u>" });
+  assertStringIncludes(page, "&lt;u&gt;");
+  assertEquals(/<script>|<u>/.exec(page), null);
 });
 
-Deno.test("The demo prints where to look, and no token", async () => {
+Deno.test("The demo prints where to look and nothing of its users, and shows no token", async () => {
   const visitor = new Visitor(demo);
-  await visitor.submit("/count");
+  let pages = await visitor.submit("/count");
   const before = visitor.cookies.get("session")!;
-  await visitor.submit("/login", { name: "finn" });
+  pages += await visitor.submit("/login", { name: "finn" });
   const after = visitor.cookies.get("session")!;
-  await until(30_000, () => demo.output().includes("finn"));
+  pages += (await visitor.get("/races")).text;
+  await visitor.race("logout");
   assertStringIncludes(
     demo.output(),
     `The demo is on ${demo.url}, its sessions are in ${directory}/shared.db.`,
   );
-  for (const token of [before, after]) assertEquals(demo.output().includes(token), false);
+  assertMatch(demo.output(), /Ctrl\+C stops it; the sessions are still there at the next start\.\s*$/);
+  for (const token of [before, after]) assertEquals((demo.output() + pages).includes(token), false);
+});
+
+Deno.test("Each page of the demo shows what it and the form before it cost", async () => {
+  const visitor = new Visitor(demo);
+  assertEquals(costsIn((await visitor.get("/")).text), [
+    "GET / 200 0 store calls, 0 rows read, 0 changed Cache-Control: private Vary: Cookie",
+  ]);
+  const counted = costsIn(await visitor.submit("/count"));
+  assertMatch(
+    counted[0]!,
+    /^POST \/count 303 1 store call, 0 rows read, 1 changed create written .*Set-Cookie: session=/,
+  );
+  assertEquals(
+    counted[1],
+    "GET / 200 1 store call, 1 row read, 0 changed find found Cache-Control: private Vary: Cookie",
+  );
+
+  const [login, page] = costsIn(await visitor.submit("/login", { name: "hal" }));
+  // The session's row gets a new token, and a row that lets nobody in is left under the old one.
+  assertMatch(login!, /^POST \/login 303 2 store calls, 1 row read, 2 changed find found update written /);
+  assertMatch(login!, /Set-Cookie: session=.{4}…; Expires=/);
+  assertStringIncludes(
+    page!,
+    "3 store calls, 2 rows read, 1 changed find found findBySubject listed update written",
+  );
+  // A reload shows its own cost alone.
+  assertEquals(costsIn((await visitor.get("/")).text).length, 1);
+  assertEquals(costsIn((await visitor.get("/races")).text), [
+    "GET /races 200 0 store calls, 0 rows read, 0 changed no header from a session",
+  ]);
+});
+
+for (
+  const [race, safe, overwriting] of [
+    [
+      "basket",
+      /^good: .* B update written A update refused A find found A update written .* tea is in the basket .* bread, milk, tea\. .* Both changes are kept/,
+      /^bad: .* B commit written A commit written .* 200 milk is in the basket .* holds bread, tea\. .* Lost: milk, after answers of 200 and 200/,
+    ],
+    [
+      "logout",
+      /^good: .* A POST \/basket\/tea 409 .* Set-Cookie: no .* lets in nobody\. .* Signed out stays signed out/,
+      /^bad: .* Set-Cookie: yes, deletes it A POST \/basket\/tea 200 .* lets in ann\. .* The session is back/,
+    ],
+    [
+      "login",
+      /^good: .* Set-Cookie: yes A POST \/login 200 signed in Set-Cookie: yes .* 200 2 sessions ended .* let in ann, and the old one nobody\. After C each new cookie lets in nobody\./,
+      /^bad: .* 503 .* let in ann, and the old one nobody\. After C each new cookie lets in ann\./,
+    ],
+  ] as const
+) {
+  Deno.test(`The race ${race} of the demo ends well, and otherwise where sessions overwrite each other`, async () => {
+    const visitor = new Visitor(demo);
+    const sides = await visitor.race(race);
+    assertEquals(sides.length, 2);
+    assertMatch(sides[0]!, safe);
+    assertMatch(sides[1]!, overwriting);
+    assertEquals(visitor.cookies.size, 0, "it was not about the visitor's own session");
+  });
+}
+
+Deno.test("Two visitors run races of the demo at once, and neither meets the other", async () => {
+  const results = await Promise.all(
+    ["login", "login", "basket", "logout"].map((race) => new Visitor(demo).race(race)),
+  );
+  for (const [safe, overwriting] of results) {
+    assertMatch(safe!, /^good: /);
+    assertMatch(overwriting!, /^bad: /);
+  }
+  assertStringIncludes(results[0]![0]!, "2 sessions ended");
+});
+
+Deno.test("The demo leads back to its races where there is none of a name", async () => {
+  const headers = { Origin: demo.url };
+  for (const race of ["toString", ""]) {
+    assertEquals((await new Visitor(demo).send("/races", { race }, headers)).status, 303);
+  }
+});
+
+Deno.test("The demo signs out a user's other devices, and this one stays", async () => {
+  const [here, there] = [new Visitor(demo), new Visitor(demo)];
+  await there.submit("/login", { name: "ida" });
+  assertStringIncludes(await here.submit("/login", { name: "ida" }), "You are signed in on 2 devices.");
+  const page = await here.submit("/logout-others");
+  assertStringIncludes(page, "Signed out elsewhere: 1 device.");
+  assertStringIncludes(page, "This is your only device.");
+  assertStringIncludes((await there.get("/")).text, "It has ended");
+});
+
+Deno.test("The demo names devices by browser and system, and each by its place", async () => {
+  const names = {
+    "1. Chrome on Windows":
+      "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    "2. Edge on Windows":
+      "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
+    "3. Safari on iPhone":
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+    "4. Chrome on Android":
+      "Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+    "5. Firefox on Linux": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "6. Firefox on Linux this device":
+      "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+  };
+  let page = "";
+  for (const userAgent of Object.values(names)) {
+    page = await new Visitor(demo, userAgent).submit("/login", { name: "jo" });
+  }
+  for (const name of Object.keys(names)) assertStringIncludes(textOf(page), ` ${name} `);
+  assertStringIncludes(page, 'aria-label="End session 5, Firefox on Linux"');
+});
+
+Deno.test("The demo streams session events as they come, and lists them for a browser without script", async () => {
+  const { text } = await new Visitor(demo).get("/");
+  const last = /data-last="(\d+)"/.exec(text)![1]!;
+  const stream = await fetch(`${demo.url}/log?after=${last}`);
+  assertEquals(stream.headers.get("Content-Type"), "text/event-stream");
+  const page = await new Visitor(demo).submit("/login", { name: "<i>kim</i>" });
+  let received = "";
+  for await (const part of stream.body!.pipeThrough(new TextDecoderStream())) {
+    received += part;
+    if (received.includes("kim")) break;
+  }
+  assertMatch(received, /id: \d+\ndata: <li>.*created.*subject &lt;i&gt;kim&lt;\/i&gt;.*<\/li>\n\n/);
+  assertMatch(textOf(page), /created id .{6}…, subject &lt;i&gt;kim/);
+});
+
+Deno.test("The demo has its style, its script and an icon, which cost no session", async () => {
+  const visitor = new Visitor(demo);
+  const { text } = await visitor.submit("/count").then(() => visitor.get("/"));
+  const paths = [...text.matchAll(/(?:href|src)="(\/[^"]*)"/g)].map(([, path]) => path!);
+  assertEquals([...new Set(paths)], ["/icon.svg", "/style.css", "/script.js", "/", "/races"]);
+  for (const path of ["/icon.svg", "/style.css", "/script.js", "/favicon.ico"]) {
+    const { status, text, headers } = await visitor.get(path);
+    assertEquals([status, headers.get("Vary"), headers.get("Set-Cookie")], [200, null, null], path);
+    assert(text.length > 100, path);
+  }
 });
 
 Deno.test("The demo's database holds a hash of the token and not the token", async () => {
@@ -233,7 +410,10 @@ Deno.test("The demo keeps its sessions over a restart, after Ctrl+C and after a 
   {
     await using first = await startDemo(options);
     await visitorOf(first).submit("/login", { name: "gus" });
+    // A page that is open somewhere does not keep it from ending.
+    const log = await fetch(`${first.url}/log`);
     assertEquals(await first.stop("SIGINT"), 0);
+    await log.text();
   }
   {
     await using second = await startDemo(options);

@@ -34,6 +34,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "CookieOptions",
       "DecodedSession",
       "DeleteExpiredOptions",
+      "DeleteOptions",
       "Duration",
       "FindOptions",
       "IterableStore",
@@ -92,6 +93,7 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
       "SqlStoreOptions",
     ],
   },
+  "./stores/sharded": { values: ["ShardedStore"], types: ["Shard", "ShardedStoreOptions"] },
   "./stores/planetscale-sharded": {
     values: ["ShardedPlanetScaleStore", "fetchWithTimeout"],
     types: [
@@ -139,6 +141,7 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./stores/memory": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
   "./stores/libsql": { packages: [], stores: ["libsql.ts"] },
   "./stores/planetscale": { packages: [], stores: ["planetscale.ts"] },
+  "./stores/sharded": { packages: [], stores: ["sharded.ts"] },
   "./stores/planetscale-sharded": { packages: [], stores: ["planetscale_sharded.ts", "planetscale.ts"] },
   "./stores/d1": { packages: [], stores: ["d1.ts"] },
   "./stores/sqlite": { packages: [], stores: ["sqlite.ts"] },
@@ -262,6 +265,13 @@ for (const [folder, below] of Object.entries(LAYERS)) {
     }
   });
 }
+
+Deno.test("The import map that applications get has the packages of the modules, and no other", () => {
+  const names = Object.values(PACKAGES).flat().map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)![0]);
+  assertEquals(Object.keys(config.imports).sort(), [...new Set(names)].sort());
+  // `deno task` downloads what a lock file names, and this one names the servers of the tests.
+  assertEquals(config.lock, false);
+});
 
 Deno.test("The module hono.ts imports Hono as types alone", async () => {
   const hono = (await importsOf("middleware/hono.ts")).filter(({ specifier }) => specifier === "hono");

@@ -44,7 +44,7 @@ Deno.test("The README's curl lines, run by a shell against the demo, print what 
 
 Deno.test("The README's commands are tasks of this package", () => {
   const commands = [...README.matchAll(/npx -y deno@2 task (\w+)/g)].map(([, task]) => task!);
-  assertEquals(commands, ["demo", "test"]);
+  assertEquals(commands, ["demo", "test", "pack"]);
   assertArrayIncludes(Object.keys(config.tasks), commands);
 });
 
@@ -68,7 +68,7 @@ Deno.test("The README's example is at most twenty lines long", () => {
   assert(example!.text.trimEnd().split("\n").length <= 20);
 });
 
-Deno.test("Every name that the README gives for one of SCS's exists", () => {
+Deno.test("Every name that docs/scs.md gives for one of SCS's exists, and every method that the README names", () => {
   const names = new Set([
     ...Object.getOwnPropertyNames(Session.prototype),
     ...Object.getOwnPropertyNames(SessionManager.prototype),
@@ -100,7 +100,7 @@ Deno.test("Every name that the README gives for one of SCS's exists", () => {
     ],
     ...["MemoryStore", "LibSQLStore", "PlanetScaleStore", "gobCodec"],
   ]);
-  const cells = tableIn(README, "SCS", "here").flatMap(([, here]) => codeIn(here!));
+  const cells = tableIn(readRepoFile("docs/scs.md"), "SCS", "here").flatMap(([, here]) => codeIn(here!));
   const used = cells.filter((code) => !code.startsWith("@x/sessions")).flatMap((code) =>
     code.match(/[A-Za-z]\w*/g)!
   );
@@ -111,8 +111,9 @@ Deno.test("Every name that the README gives for one of SCS's exists", () => {
 
 Deno.test("The README or a guide says what each entry of exports is for", () => {
   const text = README +
-    ["stores", "cleanup", "scs", "custom-store", "frameworks"].map((name) => readRepoFile(`docs/${name}.md`))
-      .join();
+    ["stores", "cleanup", "scs", "custom-store", "middleware", "frameworks", "testing"].map((name) =>
+      readRepoFile(`docs/${name}.md`)
+    ).join();
   for (const entry of Object.keys(config.exports)) {
     assertMatch(text, new RegExp(`${entry.replace(".", "@x/sessions")}["\`]`));
   }

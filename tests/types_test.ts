@@ -163,7 +163,7 @@ Deno.test("The other methods of Session take the keys of the data and give one t
   });
 });
 
-Deno.test("Session shows its state, of which only the subject may be set", () => {
+Deno.test("Session shows its state, and only the subject may be set", () => {
   compiled(async () => {
     const session = await manager.load();
     pin<Same<typeof session.status, SessionStatus>>();
@@ -213,7 +213,7 @@ Deno.test("SessionManager gives sessions of its data by every way", () => {
 });
 
 Deno.test("RequestSession is what a middleware of anyone's needs", () => {
-  pin<Same<RequestSession<Data>["session"], () => Promise<Session<Data>>>>();
+  pin<Same<RequestSession<Data>["session"], (response?: Response) => Promise<Session<Data>>>>();
   compiled(async () => {
     const request = new Request("https://example.com/");
     const current = manager.begin(request, { token: "t", signal: request.signal, waitUntil: () => {} });

@@ -4,3 +4,16 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
+
+/** Whether two values of plain objects and arrays hold the same. `false` also for what only a codec can tell, as a `Date`. */
+export function equalPlain(one: unknown, other: unknown): boolean {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
+    return Object.is(one, other);
+  }
+  const prototype: unknown = Object.getPrototypeOf(one);
+  if (prototype !== Object.prototype && prototype !== Array.prototype) return false;
+  if (prototype !== Object.getPrototypeOf(other)) return false;
+  const keys = Reflect.ownKeys(one) as (keyof typeof one)[];
+  return keys.length === Reflect.ownKeys(other).length &&
+    keys.every((key) => Object.hasOwn(other, key) && equalPlain(one[key], other[key]));
+}

@@ -175,10 +175,18 @@ function dateToPlain(date: Date): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
+/** A multiple of 3, so that base64 needs no padding in the middle. */
+const BYTES_AT_ONCE = 3 * 4096;
+
 function bytesToBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
+  // Byte by byte a megabyte would take seconds. All at once they would be more arguments than a call may have.
+  const parts: string[] = [];
+  for (let start = 0; start < bytes.length; start += BYTES_AT_ONCE) {
+    const some = bytes.subarray(start, start + BYTES_AT_ONCE);
+    // Spread into the call they would take eight times as long.
+    parts.push(btoa(String.fromCharCode.apply(null, some as unknown as number[])));
+  }
+  return parts.join("");
 }
 
 // Of the prototype: the value's own `constructor` would be data.

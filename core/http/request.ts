@@ -9,7 +9,7 @@ import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
 import { responseOf } from "./thrown.ts";
 import { forgetOthers, isToldWithin, remember, type Visit } from "./told.ts";
-import { isSameCookie, markPersonal, replaceResponse, withCookie } from "./response.ts";
+import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
@@ -46,38 +46,46 @@ export interface RequestSession<Data extends object> {
 const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
 
 /** The session of one manager in one request, however often its middlewares are mounted. */
-interface SharedSession {
+class SharedSession {
   readonly engine: Engine;
   /** The token that was given in place of a cookie. */
   readonly token: string | undefined;
-  session: Promise<unknown>;
+  /** How the cookie is called and guarded; `undefined` where a token was given. */
+  readonly cookie: SessionCookie | undefined;
+  /** The session that another manager has loaded before in this request. */
+  readonly earlier: SharedSession | undefined;
+  session: Promise<unknown> | undefined;
   /** What the session stands on, once it is loaded. */
   state: SessionState | undefined;
-  /** How the cookie is called and guarded; `undefined` where a token was given. */
-  cookie: SessionCookie | undefined;
   /** How many that have asked for it are not finished yet. The last of them saves it. */
-  users: number;
+  users = 0;
   /** Whether a handler has thrown, and what it changed is there still: nothing is saved then. */
-  hasFailed: boolean;
+  hasFailed = false;
   /** What it threw. */
   failure: unknown;
-}
+  /** The cookie that was set: where another manager fails, the browser must still be told. */
+  setCookie: string | undefined;
 
-/** What managers have done for a request. */
-class RequestNotes {
-  /** The sessions that were asked for. */
-  sessions: readonly SharedSession[] = [];
-  /** The cookies that were set: where another manager fails, they must still be told. */
-  cookies: readonly string[] = [];
+  constructor(
+    engine: Engine,
+    token: string | undefined,
+    cookie: SessionCookie | undefined,
+    earlier: SharedSession | undefined,
+  ) {
+    this.engine = engine;
+    this.token = token;
+    this.cookie = cookie;
+    this.earlier = earlier;
+  }
 
   /** Shows nothing: a request that is logged gives no session away. */
   [Symbol.for("Deno.customInspect")](): string {
-    return "RequestNotes {}";
+    return "SharedSession {}";
   }
 
   /** As above, for Node's and Bun's `console.log`. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return "RequestNotes {}";
+    return "SharedSession {}";
   }
 }
 
@@ -87,17 +95,21 @@ const ASKED_LATE =
 
 let visits = 0;
 
-/** Under this symbol a request carries its notes. A WeakMap would double what a request costs the garbage collector. */
-const NOTES = Symbol("@x/sessions");
+/**
+ * Under this symbol a request carries the session that was loaded last. A WeakMap would double what a request costs the
+ * garbage collector.
+ */
+const LATEST = Symbol("@x/sessions");
 
-function notesOf(request: Request & { [NOTES]?: RequestNotes }): RequestNotes {
-  return request[NOTES] ??= new RequestNotes();
+/** A request, in which every manager finds what it has loaded before. */
+interface SharedRequest extends Request {
+  [LATEST]?: SharedSession | undefined;
 }
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
   readonly #engine: Engine;
-  readonly #request: Request;
+  readonly #request: SharedRequest;
   readonly #context: SessionContext & { token?: string | undefined };
   readonly #began: number;
   #shared: SharedSession | undefined;
@@ -155,7 +167,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (state === undefined || shared.users > 0) return this.#mark(response);
     const isDue = this.#isDue(shared, state, response);
     const given = state.close();
-    if (isDue || state.isBusy) response = await this.#save(shared, state, response);
+    if (isDue || state.hasWork) response = await this.#save(shared, state, response);
     if (given !== undefined) refuseChanges(given);
     return this.#tellBrowser(state, response);
   };
@@ -179,12 +191,9 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   /** The session that was asked for before in this request, or else a new load. */
   #ask(response: Response | undefined): SharedSession {
     const { token } = this.#context;
-    const notes = notesOf(this.#request);
-    let own = notes.sessions.find((one) => one.engine === this.#engine && one.token === token);
-    if (own === undefined) {
-      own = this.#load(token, response);
-      notes.sessions = [...notes.sessions, own];
-    }
+    let own = this.#request[LATEST];
+    while (own !== undefined && (own.engine !== this.#engine || own.token !== token)) own = own.earlier;
+    own ??= this.#load(token, response);
     if (!this.#isFinished) {
       own.users++;
       if (own.hasFailed) this.#forget(own, own.failure);
@@ -192,6 +201,13 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
     if (this.#failure !== undefined) own.failure = this.#failure;
     return own;
+  }
+
+  /** What managers have loaded in this request, the first one first. */
+  #sharedSessions(): SharedSession[] {
+    const sessions: SharedSession[] = [];
+    for (let one = this.#request[LATEST]; one !== undefined; one = one.earlier) sessions.unshift(one);
+    return sessions;
   }
 
   /** Forgets what a handler that has failed has changed; what follows is saved again. */
@@ -207,7 +223,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     // An upgrade is kept by nobody, nor is the answer to what is no GET.
     if (status === 101 || !/^(?:GET|HEAD)$/.test(this.#request.method)) return false;
     return !/(?:^|[\s,])(?:private|no-store|no-cache)(?:$|[\s,])/i.test(headers.get("Cache-Control") ?? "") &&
-      !notesOf(this.#request).sessions.some((one) => one.engine === this.#engine);
+      !this.#sharedSessions().some((one) => one.engine === this.#engine);
   }
 
   /** A session that no cache has heard of. */
@@ -220,21 +236,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #load(token: string | undefined, response: Response | undefined): SharedSession {
     const cookie = token === undefined ? this.#newCookie() : undefined;
-    const own: SharedSession = {
-      engine: this.#engine,
-      token,
-      session: Promise.resolve(),
-      state: undefined,
-      cookie,
-      users: 0,
-      hasFailed: false,
-      failure: undefined,
-    };
+    const own = new SharedSession(this.#engine, token, cookie, this.#request[LATEST]);
+    this.#request[LATEST] = own;
     const told = response && this.#toldWithin(response, cookie);
     const read = () => told === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [told];
     own.session = this.#open(own, token === undefined ? read() : [token]);
-    // A handler that never awaits it must not bring the process down; finish() looks at it again.
-    own.session.catch(() => {});
     return own;
   }
 
@@ -244,6 +250,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     try {
       own.state = await this.#engine.load(tokens, this);
     } catch (error) {
+      // A handler that never awaits it must not bring the process down; finish() looks at it again.
+      own.session?.catch(() => {});
       if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }
@@ -338,9 +346,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #setCookie(response: Response, setCookie: string): Response {
-    const notes = notesOf(this.#request);
-    const others = notes.cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
-    notes.cookies = [...others, setCookie];
+    this.#shared!.setCookie = setCookie;
     const before = new Headers(response.headers);
     const answer = withCookie(response, setCookie);
     remember(answer, this.#visit, answer === response ? before : undefined);
@@ -348,13 +354,16 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #replace(replaced: Response | undefined, error: Response): Response {
-    return notesOf(this.#request).cookies.reduce(withCookie, replaceResponse(replaced, error));
+    const cookies = this.#sharedSessions().map(({ setCookie }) => setCookie).filter((one) =>
+      one !== undefined
+    );
+    return cookies.reduce(withCookie, replaceResponse(replaced, error));
   }
 }
 
 /** The session of a request that is over, after a load that is still under way; `undefined` where that failed. */
 async function loaded(shared: SharedSession): Promise<SessionState | undefined> {
-  await shared.session.catch(() => {});
+  await shared.session?.catch(() => {});
   return shared.state;
 }
 

@@ -168,7 +168,7 @@ interface GlobalWithRuntimes {
 }
 
 /** Whether two `Set-Cookie` are of one name. */
-export function isSameCookie(one: string, other: string): boolean {
+function isSameCookie(one: string, other: string): boolean {
   return one.startsWith(other.slice(0, other.indexOf("=") + 1));
 }
 

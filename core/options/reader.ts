@@ -2,33 +2,61 @@ import { SessionConfigError } from "../errors.ts";
 import { parseDuration } from "./duration.ts";
 
 /**
- * Reads options one by one and collects what is wrong with them. An option exists once it was read:
- * {@linkcode OptionsReader.finish} reports every other name, since a misspelt option would be ignored in silence.
+ * Takes options one by one and collects what is wrong with them. An option exists once it was read:
+ * {@linkcode OptionNames.finish} reports every other name, since a misspelt option would be ignored in silence.
  */
-export class OptionsReader {
+export class OptionNames {
   /** One sentence for each mistake: unknown names first, then in the order in which the options are read. */
   readonly problems: string[];
-  readonly #options: Record<string, unknown>;
-  readonly #prefix: string;
+  protected readonly options: Record<string, unknown>;
+  protected readonly prefix: string;
   readonly #names: string[] = [];
   /** Where unknown names are reported. */
   readonly #start: number;
 
   constructor(options: unknown, prefix = "", problems: string[] = []) {
-    this.#prefix = prefix;
+    this.prefix = prefix;
     this.problems = problems;
     this.#start = problems.length;
     const isObject = typeof options === "object" && options !== null;
     if (!isObject) problems.push(`the options must be an object: got ${show(options)}`);
-    this.#options = isObject ? options as Record<string, unknown> : {};
+    this.options = isObject ? options as Record<string, unknown> : {};
   }
 
   /** The option as it was given. */
   read(name: string): unknown {
     this.#names.push(name);
-    return this.#options[name];
+    return this.options[name];
   }
 
+  /** Adds a problem with an option. */
+  refuse(name: string, rule: string, got: string = show(this.options[name])): void {
+    this.problems.push(`"${this.prefix}${name}" ${rule}: got ${got}`);
+  }
+
+  /** Reports the names that are no option. */
+  reportUnknown(): void {
+    const unknown = Object.keys(this.options).filter((name) => !this.#names.includes(name));
+    this.problems.splice(this.#start, 0, ...unknown.map((name) => this.#unknown(name)));
+  }
+
+  /** Throws one `SessionConfigError` for all that is wrong. */
+  finish(): void {
+    this.reportUnknown();
+    if (this.problems.length > 0) throw new SessionConfigError(this.problems);
+  }
+
+  #unknown(name: string): string {
+    const meant = this.#names.find((known) => looksLike(name, known));
+    const advice = meant === undefined
+      ? `the options are ${this.#names.join(", ")}`
+      : `did you mean "${this.prefix}${meant}"?`;
+    return `"${this.prefix}${name}" is no option; ${advice}`;
+  }
+}
+
+/** Reads options of several types. Apart, since the middleware has a name to read and no more. */
+export class OptionsReader extends OptionNames {
   /** A length of time in milliseconds; `NaN` after a problem. */
   duration(name: string, byDefault: number): number {
     const given = this.read(name);
@@ -71,28 +99,11 @@ export class OptionsReader {
   /** The options within an option. */
   nested(name: string): OptionsReader {
     const given = this.read(name) ?? {};
-    if (typeof given === "object" && this.#options[name] !== null) {
-      return new OptionsReader(given, `${this.#prefix}${name}.`, this.problems);
+    if (typeof given === "object" && this.options[name] !== null) {
+      return new OptionsReader(given, `${this.prefix}${name}.`, this.problems);
     }
     this.refuse(name, "must be an object");
-    return new OptionsReader({}, `${this.#prefix}${name}.`, this.problems);
-  }
-
-  /** Adds a problem with an option. */
-  refuse(name: string, rule: string, got: string = show(this.#options[name])): void {
-    this.problems.push(`"${this.#prefix}${name}" ${rule}: got ${got}`);
-  }
-
-  /** Reports the names that are no option. */
-  reportUnknown(): void {
-    const unknown = Object.keys(this.#options).filter((name) => !this.#names.includes(name));
-    this.problems.splice(this.#start, 0, ...unknown.map((name) => this.#unknown(name)));
-  }
-
-  /** Throws one `SessionConfigError` for all that is wrong. */
-  finish(): void {
-    this.reportUnknown();
-    if (this.problems.length > 0) throw new SessionConfigError(this.problems);
+    return new OptionsReader({}, `${this.prefix}${name}.`, this.problems);
   }
 
   #typed<T>(name: string, byDefault: T, isRight: (given: unknown) => boolean, rule: string): T {
@@ -100,14 +111,6 @@ export class OptionsReader {
     if (given === undefined) return byDefault;
     if (!isRight(given)) this.refuse(name, rule);
     return given as T;
-  }
-
-  #unknown(name: string): string {
-    const meant = this.#names.find((known) => looksLike(name, known));
-    const advice = meant === undefined
-      ? `the options are ${this.#names.join(", ")}`
-      : `did you mean "${this.#prefix}${meant}"?`;
-    return `"${this.#prefix}${name}" is no option; ${advice}`;
   }
 }
 

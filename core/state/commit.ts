@@ -5,7 +5,7 @@ import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, NextRow, StoredRow, StoredSession } from "../store.ts";
 import { inDoubt } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
-import { backoff, turns } from "../store/wait.ts";
+import { backoff, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import {
   decodeRecord,
@@ -21,13 +21,14 @@ import type { PendingWrite } from "./pending_write.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
- * How often a change is tried where other requests win: with two calls for each, within the 50 requests that Workers allow
- * to one of theirs. The time limit ends most earlier: 500 writers at once make some 9 calls each (`bench/conflicts.ts`).
+ * How often a change is tried where other requests win: with a look and at most two statements for each, within the 50
+ * requests that Workers allow to one of theirs. The time limit ends most earlier: 500 writers at once make some 9 calls
+ * each (`bench/conflicts.ts`).
  */
-const MOST_ATTEMPTS = 20;
+const MOST_ATTEMPTS = 15;
 /** Over how many times a call's own time those who collided spread, how that grows, and up to how many milliseconds. */
 const SPREAD = 8;
-const SPREAD_GROWTH = 8;
+const SPREAD_GROWTH = 16;
 const WIDEST_SPREAD = 2_500;
 /** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten. */
 const SPREAD_TURNS = 64;
@@ -78,7 +79,7 @@ export class Commit {
       state.giveBack(changes);
       throw error;
     }
-    await this.#deleteMerged(changes.merged);
+    if (changes.merged.length > 0) await this.#deleteMerged(changes.merged);
   }
 
   /** Changes a session: write; done, or look, replay, again. */
@@ -87,12 +88,12 @@ export class Commit {
     let write = pending ?? this.#change(changes, state.row!, state.storedDeadline, state.record);
     let isSent = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      const started = performance.now();
+      const started = Date.now();
       if (!isSent && await this.#send(write)) return this.#updated(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look: what is read must be fresh when it is written.
       const again = isSent ||
-        (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
+        (failures < ATTEMPTS && await this.#pause(write, attempt, Date.now() - started));
       isSent = false;
       const seen = await this.#look(write);
       if (seen.kind === "done") return this.#updated(write);
@@ -107,7 +108,7 @@ export class Commit {
   }
 
   /** Pauses before the next attempt; `false` where there is none. Those who collided spread wider than after a failure. */
-  async #pause({ failure }: PendingWrite, attempt: number, took: number): Promise<boolean> {
+  async #pause({ failure }: PendingWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure !== undefined) return await this.#operation.pause(attempt);
     if (!this.#operation.mayHang) {
@@ -115,7 +116,7 @@ export class Commit {
       await turns(backoff(attempt, SPREAD_TURNS, MOST_TURNS, TURNS_GROWTH));
       return true;
     }
-    const base = Math.max(10, SPREAD * took);
+    const base = Math.max(10, SPREAD * duration);
     return await this.#operation.pause(attempt, { base, growth: SPREAD_GROWTH, cap: WIDEST_SPREAD });
   }
 
@@ -130,7 +131,7 @@ export class Commit {
       const again = isSent || (failures < ATTEMPTS && await this.#operation.pause(attempt));
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       isSent = false;
-      write = this.#creation(changes);
+      write = this.#creation(changes, write);
     }
   }
 
@@ -287,7 +288,7 @@ export class Commit {
     const isSomeones = state.row !== undefined &&
       decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
     if (isSomeones) {
-      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: [] };
+      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }
@@ -301,17 +302,20 @@ export class Commit {
    */
   async #adoptOffered(changes: ChangeLog): Promise<void> {
     const state = this.#state;
+    let isRenewed = false;
     for (const { token, storedToken } of state.offered) {
       const found = await this.#find(storedToken);
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
-      state.offered = [];
-      if (isMark(found.record)) {
-        state.gone = "renewed";
-        return this.#makeOwn(changes);
+      if (isMark(found.record)) isRenewed = true;
+      else {
+        state.offered = [];
+        return state.adopt(changes, found.row, token, found.record);
       }
-      return state.adopt(changes, found.row, token, found.record);
     }
     state.offered = [];
+    if (!isRenewed) return;
+    state.gone = "renewed";
+    this.#makeOwn(changes);
   }
 
   /** A write, fixed now: what the request changes from here on is for its next commit. */
@@ -327,6 +331,7 @@ export class Commit {
       changes,
       nonce,
       base,
+      earlier: [],
       baseDeadline,
       record,
       data: encodeRecord(codec, record, maxBytes),
@@ -338,17 +343,19 @@ export class Commit {
     };
   }
 
-  #creation(changes: ChangeLog): PendingWrite {
+  /** @param after The attempt before this one, which may still arrive. */
+  #creation(changes: ChangeLog, after?: PendingWrite): PendingWrite {
     const { codec, maxBytes, hashTokenInStore, now } = this.#settings;
     // What was changed since the log was taken away is in the record, and must not be done once more.
     this.#state.appendTo(changes);
     const nonce = newNonce();
-    const record = { ...this.#state.record, createdAt: now(), nonces: [nonce] };
+    const record = { ...this.#state.record, createdAt: now(), nonces: nonce };
     const token = newToken();
     return {
       changes,
       nonce,
       base: undefined,
+      earlier: after === undefined ? [] : [...after.earlier, after.storedToken],
       baseDeadline: Infinity,
       record,
       data: encodeRecord(codec, record, maxBytes),

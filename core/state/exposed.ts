@@ -1,4 +1,4 @@
-import { equalBytes } from "../bytes/equal.ts";
+import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
 import { readValue, type Values } from "../bytes/values.ts";
@@ -99,8 +99,13 @@ export class ExposedValues {
   changed(key: string): object | undefined {
     const exposed = this.#objects?.get(key);
     if (exposed === undefined) return undefined;
-    const { value, row, bytes } = exposed;
-    const before = row === undefined ? bytes : this.#bytesOf(key, this.#valueIn(row, key));
+    const { value, row } = exposed;
+    let before = exposed.bytes;
+    if (row !== undefined) {
+      const stored = this.#valueIn(row, key);
+      if (equalPlain(value, stored)) return undefined;
+      before = this.#bytesOf(key, stored);
+    }
     // What no codec can write no commit can save, so no change of it can get lost in silence.
     if (before === undefined) return undefined;
     const now = this.#bytesOf(key, value);

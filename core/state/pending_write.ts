@@ -10,6 +10,8 @@ export interface PendingWrite {
   readonly nonce: string;
   /** The row that must still be there as it was read; `undefined` for a new session. */
   readonly base: StoredRow | undefined;
+  /** What earlier attempts to make it were tried under, which may have arrived. */
+  readonly earlier: readonly string[];
   /** When the session in that row ends for good. */
   readonly baseDeadline: number;
   /** What is written. */

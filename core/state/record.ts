@@ -13,8 +13,8 @@ export interface SessionRecord {
   subject: string | undefined;
   /** Milliseconds since the epoch. Unknown for a session that another service made. */
   createdAt: number | undefined;
-  /** One for each of the last writes, the latest last. */
-  nonces: readonly string[];
+  /** One for each of the last writes, of 12 characters each, the latest last. */
+  nonces: string;
 }
 
 /** The keys that the manager keeps something under. */
@@ -28,7 +28,8 @@ const RESERVED: readonly string[] = [SUBJECT, CREATED_AT, NONCES, RENEWED];
 /** Under this key SCS keeps whether the browser keeps the cookie when it is closed. */
 export const REMEMBER_ME = "__rememberMe";
 
-/** Enough that a writer finds its own after a few others came in between, at 12 characters each. */
+const NONCE_LENGTH = 12;
+/** Enough that a writer finds its own after a few others came in between. */
 const KEPT_NONCES = 8;
 
 /** Whether the manager keeps something of its own under the key. */
@@ -53,7 +54,7 @@ export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
     values,
     subject: typeof subject === "string" ? subject : undefined,
     createdAt: typeof createdAt === "number" ? createdAt : undefined,
-    nonces: Array.isArray(nonces) ? nonces.filter((nonce) => typeof nonce === "string") : [],
+    nonces: typeof nonces === "string" ? nonces : "",
   };
 }
 
@@ -63,12 +64,12 @@ export function isMark({ values }: SessionRecord): boolean {
 }
 
 /** The nonces after one more write. */
-export function withNonce(nonces: readonly string[], nonce: string): string[] {
-  return [...nonces.slice(1 - KEPT_NONCES), nonce];
+export function withNonce(nonces: string, nonce: string): string {
+  return nonces.slice(NONCE_LENGTH * (1 - KEPT_NONCES)) + nonce;
 }
 
 /** The bytes of a mark. The nonces tell whose writes have moved on with the session. */
-export function encodeMark(codec: Codec, deadline: number, nonces: readonly string[]): Uint8Array {
+export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint8Array {
   return codec.encode(deadline, { [RENEWED]: true, [NONCES]: nonces });
 }
 
@@ -81,12 +82,12 @@ export function encodeMark(codec: Codec, deadline: number, nonces: readonly stri
  */
 export function encodeRecord(codec: Codec, record: SessionRecord, maxBytes: number): Uint8Array {
   let data = encodeValues(codec, record, record.nonces);
-  if (data.length > maxBytes) data = encodeValues(codec, record, record.nonces.slice(-1));
+  if (data.length > maxBytes) data = encodeValues(codec, record, record.nonces.slice(-NONCE_LENGTH));
   if (data.length <= maxBytes) return data;
   throw new SessionTooLargeError(data.length, maxBytes, largestKey(codec, record));
 }
 
-function encodeValues(codec: Codec, record: SessionRecord, nonces: readonly string[]): Uint8Array {
+function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint8Array {
   const { deadline, subject, createdAt } = record;
   const values = { ...record.values, [NONCES]: nonces };
   writeOrRemove(values, SUBJECT, subject);

@@ -217,17 +217,19 @@ export class SessionState {
     this.#exposed.clear();
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.ended && this.row === undefined ? "destroyed" : "unmodified";
-    this.#isForgotten = this.isBusy;
+    this.#isForgotten = this.hasWork;
   }
 
   /** Whether a commit has anything to write, what was changed in place included. */
   hasChanges(): boolean {
-    for (const key of this.#exposed.keys()) this.#noticeInPlaceChange(key);
+    // It was looked for when the session was closed, and nothing that was given out can be changed since.
+    const keys = this.closed ? [] : this.#exposed.keys();
+    for (const key of keys) this.#noticeInPlaceChange(key);
     return this.changes !== undefined || this.pending !== undefined;
   }
 
   /** Whether something was asked of the store that may still be under way. */
-  get isBusy(): boolean {
+  get hasWork(): boolean {
     return this.#tail !== undefined;
   }
 
@@ -269,8 +271,12 @@ export class SessionState {
   /** There was a session after all: this request's changes are done on it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
-    changes.replay(record);
-    this.changes?.replay(record);
+    for (const log of [changes, this.changes]) {
+      if (log === undefined) continue;
+      log.replay(record);
+      // It was not known to be this one when it was merged.
+      log.merged = log.merged.filter((merged) => merged !== row.token);
+    }
     this.record = record;
     this.row = row;
     this.token = token;
@@ -315,7 +321,7 @@ export class SessionState {
     this.pending = undefined;
     this.offered = NONE;
     this.untried = NO_TOKENS;
-    this.gone = undefined;
+    if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
     this.announced = undefined;

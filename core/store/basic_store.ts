@@ -1,11 +1,11 @@
 import { equalBytes } from "../bytes/equal.ts";
 import type {
   AtomicStore,
+  DeleteOptions,
   FindOptions,
   NextRow,
   SessionStore,
   StoredSession,
-  StoreOptions,
   TimedOptions,
   WriteOptions,
 } from "../store.ts";
@@ -31,7 +31,15 @@ export class BasicStoreAdapter implements AtomicStore {
     await this.#store.commit(token, data, expiry, options);
   }
 
-  async delete(token: string, options?: StoreOptions): Promise<boolean> {
+  async delete(
+    token: string,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    const { expected } = options;
+    if (expected !== undefined) {
+      const found = await this.#store.find(token, { now: 0, ...options });
+      if (!found || !equalBytes(found.data, expected)) return false;
+    }
     return await this.#store.delete(token, options);
   }
 

@@ -3,8 +3,8 @@ import type { SessionErrorHook } from "../events.ts";
 import type { OptionsReader } from "../options/reader.ts";
 import { purge } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
-import { isBusy, toSessionError } from "./failure.ts";
-import { pauseInBackground } from "./wait.ts";
+import { isBusyFailure, toSessionError } from "./failure.ts";
+import { pauseInBackground } from "../wait.ts";
 
 /**
  * When a store deletes what has expired by itself.
@@ -192,6 +192,6 @@ function toPurgeError(error: unknown): SessionError {
 
 /** Tells of a failure, unless another process is just at work. Neither waits for the hook nor fails with it. */
 function report(error: SessionError, onError: SessionErrorHook | undefined): void {
-  if (isBusy(error) || onError === undefined) return;
+  if (isBusyFailure(error) || onError === undefined) return;
   (async () => await onError(error as AnySessionError, { phase: "cleanup" }))().catch(() => {});
 }

@@ -1,9 +1,18 @@
 import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
-import { GaveUp } from "./wait.ts";
+import { GaveUp } from "../wait.ts";
 
 /** Whether others held the lock that was needed. Nothing was done then. */
-export function isBusy(error: unknown): boolean {
+export function isBusyFailure(error: unknown): boolean {
   return error instanceof SessionStoreError && error.reason === "busy";
+}
+
+/**
+ * Whether the platform allows this invocation no further request, as Workers do after 50 or 1,000. The one that failed
+ * was not sent.
+ */
+export function isOutOfRequests(error: unknown): boolean {
+  const { message, cause } = (error ?? {}) as { message?: unknown; cause?: { message?: unknown } };
+  return /too many (?:sub|api )requests/i.test(`${message} ${cause?.message}`);
 }
 
 /** A store's own error as it is; anything else without what it might give away. */
@@ -11,6 +20,14 @@ export function toSessionError(operation: StoreOperation, error: unknown, writes
   if (error instanceof SessionError) return error;
   if (error instanceof GaveUp) {
     return new SessionStoreError(operation, { reason: error.reason, retryable: true, ambiguous: writes });
+  }
+  if (isOutOfRequests(error)) {
+    return new SessionStoreError(operation, {
+      reason: "busy",
+      retryable: true,
+      cause: new ReducedError(error),
+      advice: "the platform allows this invocation no further request",
+    });
   }
   return new SessionStoreError(operation, {
     reason: "unknown",

@@ -1,8 +1,8 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
-import { inDoubt, isBusy, toSessionError } from "./failure.ts";
-import { backoff, pause, waitFor } from "./wait.ts";
+import { inDoubt, isBusyFailure, toSessionError } from "./failure.ts";
+import { backoff, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -102,7 +102,7 @@ export class Operation {
     return !signal?.aborted;
   }
 
-  async #send<T>(
+  #send<T>(
     name: StoreOperation,
     mode: SendMode,
     call: (options: CallOptions) => Promise<T>,
@@ -112,12 +112,17 @@ export class Operation {
     // The store gets no signal for a write: one that was sent is not called back.
     const given = mode === "read" ? signal : undefined;
     const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
-    if (!this.mayHang && signal === undefined) return await call(options);
+    if (!this.mayHang && signal === undefined) return call(options);
+    return this.#watch(() => call(options), signal);
+  }
+
+  /** Waits for a call until the time is up. */
+  async #watch<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const started = performance.now();
     try {
-      return await waitFor(call(options), this.#until - started, signal);
+      return await waitFor(call(), this.#until - started, signal);
     } catch (error) {
-      if (isBusy(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
+      if (isBusyFailure(error)) this.#lockWait = Math.max(this.#lockWait, performance.now() - started);
       throw error;
     }
   }
@@ -125,7 +130,7 @@ export class Operation {
 
 /** Whether a call is sent again after a failure. */
 function mayPass(failure: SessionError, mode: SendMode): boolean {
-  if (mode === "touch") return isBusy(failure);
+  if (mode === "touch") return isBusyFailure(failure);
   if (mode === "once" || mode === "page") return false;
   return failure instanceof SessionStoreError && failure.retryable;
 }
@@ -138,6 +143,7 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly onError: SessionErrorHook;
   primary?: boolean;
   subject?: string | undefined;
+  expected?: Uint8Array | undefined;
   readonly #context: SessionContext;
 
   constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {

@@ -2,10 +2,10 @@ import type { SessionError } from "../errors.ts";
 import type { Duration } from "../options/duration.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
-import type { PurgingStore } from "../store.ts";
-import { isBusy } from "./failure.ts";
+import type { PurgingStore, SessionStore } from "../store.ts";
+import { isBusyFailure } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
-import { pause, waitFor } from "./wait.ts";
+import { pause, waitFor } from "../wait.ts";
 
 /** Options of a purge. */
 export interface PurgeOptions {
@@ -22,6 +22,13 @@ export interface PurgeOptions {
    * @default {0}
    */
   grace?: Duration | undefined;
+  /**
+   * How many statements to send at the most, a whole number above 0. For platforms that count an invocation's requests:
+   * Workers allow 50 on the free plan. Stores that need more than one request for a statement say so in their guide.
+   *
+   * @default {Infinity}
+   */
+  maxStatements?: number | undefined;
   /** Ends the purge after the statement that is under way, without an error. */
   signal?: AbortSignal | undefined;
 }
@@ -42,6 +49,7 @@ export interface PurgeResult {
 export interface PurgeSettings {
   readonly budget: number;
   readonly grace: number;
+  readonly maxStatements: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -59,12 +67,15 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
     ? reader.read("budget") as number
     : reader.duration("budget", BUDGET);
   const grace = reader.duration("grace", 0);
+  const maxStatements = options.maxStatements === Infinity
+    ? reader.read("maxStatements") as number
+    : reader.count("maxStatements", Infinity);
   const signal = reader.read("signal") as AbortSignal | undefined;
   if (signal !== undefined && typeof signal?.aborted !== "boolean") {
     reader.refuse("signal", "must be an AbortSignal");
   }
   reader.finish();
-  return { budget, grace, signal };
+  return { budget, grace, maxStatements, signal };
 }
 
 /** What a purge needs of its surroundings. */
@@ -76,52 +87,138 @@ export interface PurgeEnvironment {
   rest?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** What a statement should take, so that writers who wait behind it hardly notice. */
-const TARGET_MS = 25;
+/**
+ * What a statement should take of the database, so that writers who wait behind it hardly notice: at least this, and as
+ * long as the way there and back, up to `LONGEST_WORK_MS`. While an answer is under way the database rests.
+ */
+const SHORTEST_WORK_MS = 25;
+const LONGEST_WORK_MS = 100;
 const SMALLEST_BATCH = 10;
 const FIRST_BATCH = 100;
 /** More rows than this are never deleted by one statement. */
 const LARGEST_BATCH = 1_000;
 
+/** A statement that was sent and answered. */
+interface Sample {
+  /** How many rows it might delete. */
+  rows: number;
+  /** How long it took, the way included. */
+  ms: number;
+}
+
 /**
- * Deletes expired rows in small batches until none is left. After each statement it rests for as long as the
- * statement took, and sizes the next one towards 25 ms. A busy database ends the purge without an error: someone
- * else is at work, perhaps another purge. What it deleted is told as one `purged` event, also where it fails.
+ * Sizes the batches of a purge. Two statements of different size tell what a row costs the database. What is left of
+ * their time is the way, which a smaller batch would not make shorter.
+ */
+class BatchSize {
+  /** How many rows the next statement is to delete. */
+  limit = FIRST_BATCH;
+  /** How long the database is to rest after the last statement. */
+  restMs = 0;
+  /** The smallest statement, which the others are compared with. */
+  #smallest: Sample | undefined;
+  #last: Sample | undefined;
+  /** Milliseconds that the database works for one row, as the last two statements have shown it. */
+  #costs: number[] = [];
+
+  /** Takes in how long the statement took. */
+  note(ms: number): void {
+    const rows = this.limit;
+    const isSmallest = this.#smallest === undefined || rows <= this.#smallest.rows;
+    const other = isSmallest ? this.#last : this.#smallest;
+    let seen = this.#costs[0] ?? Infinity;
+    if (other !== undefined && other.rows !== rows) seen = Math.max(0, (ms - other.ms) / (rows - other.rows));
+    // Nothing new is learnt, and what was learnt wears off: a batch must not stay small for good.
+    else if (rows <= SMALLEST_BATCH) seen /= 2;
+    // A row cannot have taken more than the whole statement.
+    this.#costs = [Math.min(seen, ms / rows), ...this.#costs.slice(0, 1)];
+    if (isSmallest) this.#smallest = { rows, ms };
+    // The first statement of a connection takes longer.
+    else if (ms < this.#smallest!.ms) this.#smallest!.ms = ms;
+    this.#last = { rows, ms };
+
+    // The lesser of the two: one statement may have waited for something else.
+    const cost = Math.min(...this.#costs);
+    const work = cost * rows;
+    const way = Math.max(0, this.#smallest!.ms - cost * this.#smallest!.rows);
+    const target = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, way));
+    this.restMs = Math.max(0, work - way);
+    // Long, and nobody knows why: a small statement tells.
+    const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / cost;
+    this.limit = Math.round(Math.min(LARGEST_BATCH, 2 * rows, Math.max(SMALLEST_BATCH, fitting)));
+  }
+}
+
+/** What a purge calls of a store. */
+type Purged = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
+
+/**
+ * Deletes expired rows in small batches until none is left. Batches are sized by what the database takes for them, not
+ * by the way there, and after each one the database rests for as long as it worked. A busy database ends the purge
+ * without an error: someone else is at work, perhaps another purge. So does a platform that allows no further request.
+ * Where a store stands on others each is purged so, all at once.
+ * What was deleted is told as one `purged` event, also where it fails.
  *
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
 export async function purge(
-  store: Pick<PurgingStore, "deleteExpired" | "timeout">,
+  store: Purged,
   options: PurgeOptions,
-  { now, onEvent, rest = pause }: PurgeEnvironment,
+  environment: PurgeEnvironment,
   toError: (error: unknown) => SessionError,
 ): Promise<PurgeResult> {
-  const { budget, grace, signal } = readPurgeOptions(options);
+  const settings = readPurgeOptions(options);
+  const started = performance.now();
+  const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
+  const stores = (store.parts ?? [store]).filter(canPurge);
+  // Whichever maxStatements leaves out is not the same one every time.
+  const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
+  const permits = { left: settings.maxStatements };
+  const work = order.map(({ part }) => purgeOne(part, settings, environment, permits, result));
+  try {
+    const outcomes = await Promise.allSettled(work);
+    for (const outcome of outcomes) {
+      if (outcome.status === "fulfilled") continue;
+      const failure = toError(outcome.reason);
+      // It is for whoever holds the lock then, or for the next purge.
+      if (!isBusyFailure(failure)) throw failure;
+    }
+    result.done = outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
+  } finally {
+    const { deleted } = result;
+    if (deleted > 0) environment.onEvent?.({ kind: "purged", deleted });
+  }
+  result.elapsedMs = Math.round(performance.now() - started);
+  return result;
+}
+
+function canPurge(store: SessionStore | Purged): store is PurgingStore {
+  return "deleteExpired" in store;
+}
+
+/** Purges one store, and tells whether nothing was left. */
+async function purgeOne(
+  store: Purged,
+  { budget, grace, signal }: PurgeSettings,
+  { now, onEvent, rest = pause }: PurgeEnvironment,
+  permits: { left: number },
+  result: PurgeResult,
+): Promise<boolean> {
   const { timeout = DEFAULT_TIMEOUT } = store;
   const started = performance.now();
   const elapsed = () => performance.now() - started;
-  const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
-  let limit = FIRST_BATCH;
-  try {
-    while (!result.done && !signal?.aborted && (result.batches === 0 || elapsed() < budget)) {
-      const before = elapsed();
-      const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
-      result.batches++;
-      result.deleted += deleted;
-      result.done = deleted < limit;
-      const took = elapsed() - before;
-      // Workers stop the clock between I/O, so that a statement may seem to take no time at all.
-      const fitting = limit * Math.min(2, TARGET_MS / Math.max(took, 1));
-      limit = Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, fitting)));
-      if (!result.done) await rest(Math.min(took, Math.max(0, budget - elapsed())), signal);
-    }
-  } catch (error) {
-    const failure = toError(error);
-    // It is for whoever holds the lock then, or for the next purge.
-    if (!isBusy(failure)) throw failure;
-  } finally {
-    if (result.deleted > 0) onEvent?.({ kind: "purged", deleted: result.deleted });
+  const size = new BatchSize();
+  for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
+    if (permits.left < 1) break;
+    permits.left--;
+    const before = elapsed();
+    const { limit } = size;
+    const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
+    result.batches++;
+    result.deleted += deleted;
+    if (deleted < limit) return true;
+    size.note(elapsed() - before);
+    if (permits.left > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
   }
-  result.elapsedMs = Math.round(elapsed());
-  return result;
+  return false;
 }

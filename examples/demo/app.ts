@@ -1,13 +1,25 @@
 /**
- * What the demo does with a session: values, a flash message, log in and out, the user's other sessions.
+ * What the demo does with a session: values, a flash message, signing in and out, the user's other devices.
  * @module
  */
 
 import { Hono } from "hono";
+import { getCookie } from "hono/cookie";
 import { csrf } from "hono/csrf";
+import { secureHeaders } from "hono/secure-headers";
 import type { SessionManager } from "@x/sessions";
 import { honoSessions } from "@x/sessions/middleware/hono";
-import { page } from "./page.ts";
+import { showCosts } from "./costs.ts";
+import { deviceOf } from "./devices.ts";
+import type { EventLog } from "./log.ts";
+import { accountPage, layout } from "./pages.ts";
+import { isRace, run } from "./races.ts";
+import { racesPage } from "./races_page.ts";
+import base from "./assets/base.css" with { type: "text" };
+import content from "./assets/content.css" with { type: "text" };
+import foot from "./assets/foot.css" with { type: "text" };
+import icon from "./assets/icon.svg" with { type: "text" };
+import script from "./assets/script.js" with { type: "text" };
 
 /** What the demo keeps in a session. */
 export type Data = {
@@ -16,13 +28,21 @@ export type Data = {
   flash: string;
   /** What `/put` stores for `/get`. */
   message: string;
-  /** The browser that logged in. */
+  /** The browser that signed in, and its system. */
   device: string;
 };
 
 /** The demo, as one application on one session manager. */
-export function demoApp(manager: SessionManager<Data>) {
+export function demoApp(manager: SessionManager<Data>, log: EventLog) {
   return new Hono()
+    // None of these asks for the session: they cost no store call and get no header of it.
+    .get("/style.css", (c) => c.body(base + content + foot, 200, { "Content-Type": "text/css" }))
+    .get("/script.js", (c) => c.body(script, 200, { "Content-Type": "text/javascript" }))
+    .on("GET", ["/icon.svg", "/favicon.ico"], (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }))
+    .get("/log", (c) => log.stream(Number(c.req.header("Last-Event-ID") ?? c.req.query("after") ?? 0)))
+    // Outside of the sessions, so that it sees what they cost up to the last header.
+    .use(showCosts())
+    .use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'self'"] } }))
     // SameSite=Lax alone lets other sites of the same domain send forms: this checks where a form comes from.
     .use(csrf())
     .use(honoSessions(manager))
@@ -31,7 +51,8 @@ export function demoApp(manager: SessionManager<Data>) {
       const flash = session.pop("flash");
       const { subject } = session;
       const all = subject === undefined ? [] : await manager.sessionsOf(subject, { current: session });
-      return c.html(page(session, flash, all));
+      const hasCookie = (getCookie(c, "session") ?? getCookie(c, "__Host-session")) !== undefined;
+      return c.html(layout({ here: "/", log, main: accountPage({ session, flash, all, hasCookie }) }));
     })
     .post("/count", async (c) => {
       const session = await c.var.session();
@@ -50,14 +71,14 @@ export function demoApp(manager: SessionManager<Data>) {
       const { name } = await c.req.parseBody();
       const subject = typeof name === "string" ? name.trim().slice(0, 60).toWellFormed() : "";
       if (subject === "") {
-        session.put("flash", "Enter a name to log in.");
+        session.put("flash", "Enter a name to sign in.");
         return c.redirect("/", 303);
       }
-      // Another user's values must not follow whoever logs in over a session that is still open.
+      // Another user's values must not follow whoever signs in over a session that is still open.
       if (session.subject !== undefined && session.subject !== subject) session.clear();
       session.renewToken();
       session.subject = subject;
-      session.put("device", browserOf(c.req.header("User-Agent") ?? "unknown"));
+      session.put("device", deviceOf(c.req.header("User-Agent")));
       session.put("flash", `Welcome, ${subject}. Your session has a new token.`);
       return c.redirect("/", 303);
     })
@@ -71,7 +92,15 @@ export function demoApp(manager: SessionManager<Data>) {
       const { id } = await c.req.parseBody();
       if (session.subject !== undefined && typeof id === "string") {
         const ended = await manager.destroySession(session.subject, id);
-        session.put("flash", ended ? "That session has ended." : "That session had already ended.");
+        session.put("flash", ended ? "That device is signed out." : "That device had signed out already.");
+      }
+      return c.redirect("/", 303);
+    })
+    .post("/logout-others", async (c) => {
+      const session = await c.var.session();
+      if (session.subject !== undefined) {
+        const count = await manager.destroyAll(session.subject, { except: session });
+        session.put("flash", `Signed out elsewhere: ${count === 1 ? "1 device" : `${count} devices`}.`);
       }
       return c.redirect("/", 303);
     })
@@ -80,6 +109,14 @@ export function demoApp(manager: SessionManager<Data>) {
       if (session.subject !== undefined) await manager.destroyAll(session.subject);
       await session.destroy();
       return c.redirect("/", 303);
+    })
+    // These two never ask for the session either.
+    .get("/races", (c) => c.html(layout({ here: "/races", log, main: racesPage() })))
+    .post("/races", async (c) => {
+      const { race } = await c.req.parseBody();
+      if (typeof race !== "string" || !isRace(race)) return c.redirect("/races", 303);
+      const result = await run(race, (event) => log.add("race", event));
+      return c.html(layout({ here: "/races", log, main: racesPage({ race, result }) }));
     })
     // The two handlers of the example in SCS's README.
     .get("/put", async (c) => {
@@ -91,10 +128,4 @@ export function demoApp(manager: SessionManager<Data>) {
       const session = await c.var.session();
       return c.text(session.getString("message"));
     });
-}
-
-/** What people call the browser. Most claim to be several. */
-function browserOf(userAgent: string): string {
-  const name = ["Edg", "OPR", "Firefox", "Chrome", "Safari"].find((known) => userAgent.includes(`${known}/`));
-  return { Edg: "Edge", OPR: "Opera" }[name ?? ""] ?? name ?? userAgent.slice(0, 60);
 }

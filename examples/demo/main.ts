@@ -8,6 +8,8 @@ import { createClient } from "@libsql/client";
 import { sessions } from "@x/sessions";
 import { LibSQLStore } from "@x/sessions/stores/libsql";
 import { type Data, demoApp } from "./app.ts";
+import { EventLog } from "./log.ts";
+import { countedClient, tracedStore } from "./trace.ts";
 
 const file = Deno.env.get("DEMO_DB") || "demo.db";
 const port = Number(Deno.env.get("PORT") || 8000);
@@ -16,29 +18,35 @@ if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 }
 
 const client = createClient({ url: `file:${file}` });
-const store = new LibSQLStore(client, { cleanup: "lazy" });
+// By a timer, as suits a server that runs for long: a lazy clean-up would count as the cost of some page.
+const store = new LibSQLStore(countedClient(client), { cleanup: "timer" });
+const log = new EventLog();
 
 const manager = sessions<Data>({
-  store,
+  store: tracedStore(store),
   lifetime: "24h",
   idleTimeout: "20m",
   onError: (error, { phase }) => console.error(`Failed to ${phase}:`, error),
-  onEvent: (event) => console.log("Session event:", event),
+  onEvent: (event) => log.add("account", event),
 });
 
 await store.createTable();
 const server = listen();
 await server.finished;
+store.stopCleanup();
 client.close();
 
 function listen(): Deno.HttpServer {
-  const handler = demoApp(manager).fetch;
+  const handler = demoApp(manager, log).fetch;
   try {
     // Signing in takes no password here: nobody but this machine may reach it.
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: announce }, handler);
     const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
     for (const signal of signals) {
-      Deno.addSignalListener(signal, () => void server.shutdown());
+      Deno.addSignalListener(signal, () => {
+        log.close();
+        void server.shutdown();
+      });
     }
     return server;
   } catch (error) {

@@ -38,11 +38,17 @@ const app = new Hono()
     // Check a password here.
     const session = await c.var.session();
     session.renewToken();
+    session.subject = user;
     session.put("user", user);
     return c.redirect("/", 303);
   })
   .post("/logout", async (c) => {
     await (await c.var.session()).destroy();
+    return c.redirect("/", 303);
+  })
+  .post("/logout-everywhere", async (c) => {
+    const { subject } = await c.var.session();
+    if (subject !== undefined) await manager.destroyAll(subject);
     return c.redirect("/", 303);
   })
   .post("/count", async (c) => {

@@ -23,6 +23,8 @@ interface Fixture {
   hex: string;
 }
 
+const fixture = (name: string) => new URL(name, import.meta.url).pathname;
+
 const DEADLINE = Date.UTC(2030, 0, 2, 3, 4, 5, 678);
 
 for (const { name, go, deadline, values, hex } of basic) {
@@ -266,6 +268,19 @@ for (const [name, hex, problem] of malformed) {
     assertEquals(message, `Cannot decode session: ${problem}`);
   });
 }
+
+Deno.test("gobCodec.decode() takes memory in proportion to the bytes, whatever they claim to hold", async () => {
+  // A reader that takes room for what is claimed needs 600 MB for the first of them.
+  const args = ["run", "--no-check", "--v8-flags=--max-old-space-size=256", fixture("_fixture_bombs.ts")];
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
+  assertEquals(code, 0, "it ran out of memory");
+  assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
+    "lists in lists: Cannot decode session: it is cut off",
+    "maps in maps: Cannot decode session: it is cut off",
+    "fields of a type: Cannot decode session: a value is of a type that is not defined",
+    "structs without fields: Cannot decode session: too many fields are left out",
+  ]);
+});
 
 Deno.test("gobCodec.decode() refuses every session that is cut off, wherever it is", () => {
   for (const { hex } of [...basic, ...more]) {

@@ -13,7 +13,7 @@ import {
   type StoreOperation,
 } from "../../mod.ts";
 import { toSessionError } from "../../core/store/failure.ts";
-import { GaveUp } from "../../core/store/wait.ts";
+import { GaveUp } from "../../core/wait.ts";
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "../assert.ts";
 import { sourceOf } from "./options/_documented_defaults.ts";
 

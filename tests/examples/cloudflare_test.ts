@@ -1,5 +1,5 @@
 /**
- * `examples/cloudflare` as its author deploys it: bundled, in Cloudflare's own runtime, on a libSQL server.
+ * `examples/cloudflare` copied into an empty directory and bundled there, in Cloudflare's own runtime, on a libSQL server.
  */
 
 import { createClient } from "@libsql/client/web";
@@ -7,7 +7,9 @@ import { LibSQLStore } from "../../stores/libsql.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
+import { visitExample } from "./_visit.ts";
 import { type LibSQLServer, startLibSQL } from "../services/libsql.ts";
+import { installExample, type PackedApp } from "../services/packed.ts";
 import { type ScheduledResult, startWorker, type WorkerdServer } from "../services/workerd.ts";
 
 const EXAMPLE = new URL("../../examples/cloudflare/", import.meta.url);
@@ -15,9 +17,11 @@ const EXAMPLE = new URL("../../examples/cloudflare/", import.meta.url);
 const NOW = "julianday('now')";
 
 let server: LibSQLServer;
+let app: PackedApp;
 let worker: WorkerdServer;
 
 Deno.test.beforeAll(async () => {
+  app = await installExample(EXAMPLE);
   server = await startLibSQL({ auth: true });
   // As the example's README says.
   const statements = readmeSql(await Deno.readTextFile(new URL("README.md", EXAMPLE)));
@@ -27,6 +31,7 @@ Deno.test.beforeAll(async () => {
 Deno.test.afterAll(async () => {
   await worker?.stop();
   await server?.stop();
+  await app?.[Symbol.asyncDispose]();
 });
 
 async function client() {
@@ -36,7 +41,7 @@ async function client() {
 /** Another instance of the Worker, on the same database. */
 async function startExample({ url }: { url: string } = server): Promise<WorkerdServer> {
   const bindings = { LIBSQL_URL: url, LIBSQL_AUTH_TOKEN: await server.token() };
-  return await startWorker({ entry: new URL("src/index.ts", EXAMPLE), bindings });
+  return await startWorker({ entry: `${app.dir}/src/index.ts`, packages: app.dir, bindings });
 }
 
 function readmeSql(readme: string): string[] {
@@ -109,6 +114,8 @@ Deno.test("examples/cloudflare logs in with a new token, counts, and logs out", 
   thief.cookies.set("session", token!);
   assertEquals(JSON.parse(await thief.text("/")), { user: null, count: 0 });
 });
+
+Deno.test("examples/cloudflare ends all sessions of a user", () => visitExample(worker.url));
 
 Deno.test("examples/cloudflare refuses a login without a name, and a form of another site", async () => {
   const visitor = visitorOf(worker);
@@ -183,7 +190,7 @@ async function insist(send: () => Promise<Response>, onRefusal = () => {}): Prom
 const homeOf = async (visitor: Visitor) => JSON.parse(await (await insist(() => visitor.visit("/"))).text());
 
 Deno.test("examples/cloudflare serves 100 requests at once on one instance", async (t) => {
-  await t.step("of 100 users, none of whom waits for another", async () => {
+  await t.step("of 100 users who do not wait for each other", async () => {
     await using gate = startGate();
     await using instance = await startExample(gate);
     // A slow machine may not bring as many together at the first time.

@@ -1,14 +1,16 @@
 /**
- * `examples/deno` as its README starts it.
+ * `examples/deno` as its README starts it, copied into an empty directory.
  */
 
 import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { until } from "../services/demo.ts";
+import { copyInto } from "../services/packed.ts";
 import { startLibSQL } from "../services/libsql.ts";
 import { freePort } from "../services/_port.ts";
 import { spawnGuarded } from "../services/_process.ts";
+import { visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/deno/", import.meta.url);
 // At its first start it may have to download the database's driver.
@@ -16,22 +18,35 @@ const START_TIMEOUT = 60_000;
 const START_ATTEMPTS = 3;
 
 interface RunningExample extends AsyncDisposable {
+  url: string;
   visitor(): Visitor;
   /** Sends a form, as a page of the example's own would. */
   submit(visitor: Visitor, path: string, fields?: Record<string, string>): Promise<Response>;
 }
 
-/** Starts the example by the command of its README. */
+let directory: string;
+
+Deno.test.beforeAll(async () => {
+  directory = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
+  await copyInto(directory, decodeURIComponent(EXAMPLE.pathname));
+  // Not published yet: as the README says.
+  const config = JSON.parse(await Deno.readTextFile(`${directory}/deno.json`));
+  config.links = [decodeURIComponent(new URL("../../", import.meta.url).pathname)];
+  await Deno.writeTextFile(`${directory}/deno.json`, JSON.stringify(config));
+});
+Deno.test.afterAll(() => Deno.remove(directory, { recursive: true }));
+
+/** Starts the example by the command of its task. */
 async function start(env: Record<string, string>, ...flags: string[]): Promise<RunningExample> {
-  const readme = await Deno.readTextFile(new URL("README.md", EXAMPLE));
-  const [, options = ""] = /^deno serve (.*) main\.ts$/m.exec(readme) ?? [];
-  const main = decodeURIComponent(new URL("main.ts", EXAMPLE).pathname);
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${directory}/deno.json`));
+  const [command, ...options] = tasks.start.split(" ");
+  assertEquals([command, options[0], options.at(-1)], ["deno", "serve", "main.ts"]);
   let url = "";
   const spawn = () => {
     const port = freePort();
     url = `http://127.0.0.1:${port}`;
-    const args = ["serve", ...options.split(" "), ...flags, "--host=127.0.0.1", `--port=${port}`, main];
-    return spawnGuarded(Deno.execPath(), args, { env: { NO_COLOR: "1", ...env } });
+    const args = [...options.slice(0, -1), ...flags, "--host=127.0.0.1", `--port=${port}`, "main.ts"];
+    return spawnGuarded(Deno.execPath(), args, { cwd: directory, env: { NO_COLOR: "1", ...env } });
   };
   let process = spawn();
   const listens = () => process.output().includes("Listening on");
@@ -47,6 +62,7 @@ async function start(env: Record<string, string>, ...flags: string[]): Promise<R
     process = spawn();
   }
   return {
+    url,
     visitor: () => new Visitor((path, init) => fetch(url + path, init)),
     async submit(visitor, path, fields = {}) {
       const body = new URLSearchParams(fields);
@@ -93,6 +109,7 @@ Deno.test("examples/deno keeps sessions in memory without a database", async () 
   await example.submit(visitor, "/login", { user: "max" });
   assertEquals(JSON.parse(await visitor.text("/")), { user: "max", count: 0 });
   assertMatch(visitor.token!, /^[\w-]{43}$/);
+  await visitExample(example.url);
   const refused = await example.submit(example.visitor(), "/login");
   assertEquals([refused.status, setCookies(refused)], [400, []]);
 });

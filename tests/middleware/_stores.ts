@@ -7,7 +7,7 @@ import { createClient } from "@libsql/client/web";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { CLOSED_PORT } from "../services/_port.ts";
 
-/** Nothing here waits in vain: what is not there is refused at once. */
+/** Nothing here waits for a timeout: a closed port refuses at once. */
 const PATIENCE = 20_000;
 
 /** A store on the libSQL server at an address. */
@@ -16,7 +16,7 @@ export function libSQLStoreAt(url: string, table?: string): LibSQLStore {
   return new LibSQLStore(client, { cleanup: "off", timeout: PATIENCE, ...(table && { table }) });
 }
 
-/** A store of which every call fails. */
+/** A store whose calls all fail. */
 export function storeWithoutServer(): LibSQLStore {
   return libSQLStoreAt(`http://127.0.0.1:${CLOSED_PORT}`);
 }

@@ -12,7 +12,7 @@ interface Data {
   count: number;
 }
 
-/** A store of which a call may hang, as one behind a network. */
+/** A store whose calls may hang, as one behind a network. */
 class FarStore extends MemoryStore {
   override readonly timeout: number = 5_000;
 }

@@ -214,7 +214,7 @@ Deno.test("What is thrown and is no Error passes through, and saves nothing", as
   }
 });
 
-Deno.test("An error of app.notFound(), of which Hono tells a middleware by throwing", async (t) => {
+Deno.test("An error of app.notFound(), which Hono throws through the middleware", async (t) => {
   const manager = sessions<Data>();
   const app = new Hono()
     .use(honoSessions(manager))

@@ -4,14 +4,13 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
+import { pack } from "../../tools/pack.ts";
 import { bunBinary } from "../services/bun.ts";
 import { nodeBinary } from "../services/node.ts";
 import { freePort } from "../services/_port.ts";
 import { type GuardedProcess, spawnGuarded } from "../services/_process.ts";
 import { MANAGER } from "./_page.ts";
 import packages from "./packages.json" with { type: "json" };
-
-const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
 const HOUR = 3_600_000;
 
@@ -43,7 +42,7 @@ export async function openWorkshop(set: keyof typeof packages): Promise<Workshop
   await install(installed, manifest);
   await removeLeftovers(installed);
   const dir = await Deno.makeTempDir({ dir: installed, prefix: "run-" });
-  await run("deno pack", ROOT, Deno.execPath(), ["pack", "--allow-dirty", "--output", `${dir}/sessions.tgz`]);
+  await pack(`${dir}/sessions.tgz`);
   const home = `${dir}/node_modules/${config.name}`;
   await Deno.mkdir(home, { recursive: true });
   await run("tar", dir, "tar", ["xzf", "sessions.tgz", "--strip-components=1", "-C", home]);

@@ -120,6 +120,9 @@ const FAILURES = {
       getResponse: () => new Response("short and stout", { status: 418 }),
     });
   },
+  "head-refused": (res) => void res.writeHead(303, { Location: "/a\nb" }).end(),
+  "chunk-refused": (res) => void res.end(["a list"]),
+  "status-refused": (res) => void Object.assign(res, { statusCode: 9999 }).end("text"),
   "throws-after-end": (res) => {
     res.end("whole");
     throw new Error("on purpose");
@@ -164,7 +167,7 @@ const USES = {
 };
 
 const server = createServer((req, res) => {
-  const [, kind, use, name] = new URL(req.url, "http://localhost").pathname.split("/");
+  const [, kind, use, name] = (req.headers["x-test"] ?? req.url).split("?")[0].split("/");
   if (kind === "session") {
     return void manager.load().then(async (made) => {
       made.put("n", 1);

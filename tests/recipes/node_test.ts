@@ -40,6 +40,13 @@ class Client implements Disposable {
   }
 }
 
+/** Sends what no client of HTTP would. */
+async function exchangeRaw(port: number, lines: string[]): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+  return await new Response(connection.readable).text();
+}
+
 for (const version of [20, 26] as NodeVersion[]) {
   Deno.test(`nodeSessions() on Node ${version}`, async (t) => {
     await using workshop = await openWorkshop("fast");
@@ -73,6 +80,16 @@ for (const version of [20, 26] as NodeVersion[]) {
       "throws": { status: 500, body: /^Internal Server Error\n$/, holds: "1", logged: /on purpose/ },
       "rejects": { status: 500, body: /^Internal Server Error\n$/, holds: "1", logged: /on purpose/ },
       "throws-response": { status: 418, body: /^short and stout$/, holds: "7", logged: /^\[\]$/ },
+      // Node says it at once, before anything is saved.
+      "head-refused": {
+        status: 500,
+        body: /^Internal Server Error\n$/,
+        holds: "1",
+        logged: /ERR_INVALID_CHAR|Invalid character/,
+      },
+      // Node says it when the session is saved.
+      "chunk-refused": { status: 500, body: /^Internal Server Error\n$/, holds: "7", logged: /chunk/ },
+      "status-refused": { status: 500, body: /^Internal Server Error\n$/, holds: "7", logged: /9999/ },
       "throws-after-end": { status: 200, body: /^whole$/, holds: "7", logged: /on purpose/ },
       "store-fails": { status: 503, body: /^x+$/, holds: "1", logged: /ERR_SESSION_STORE/ },
       "update-throws": { status: 500, body: /^Internal Server Error\n$/, holds: "1", logged: /toFixed/ },
@@ -90,11 +107,30 @@ for (const version of [20, 26] as NodeVersion[]) {
       });
     }
 
+    await t.step("a response that Node refuses still tells of the new token", async () => {
+      const seen = await client.exchange("/fails/renewed/chunk-refused", await client.text("/session"));
+      assertEquals(seen.status, 500);
+      assertEquals(await client.text(`/value/${tokenIn(seen)}`), "7");
+      await client.text("/logged");
+    });
+
     await t.step("a stream that fails in the middle is cut off", async () => {
       const token = await client.text("/session");
       const seen = await client.exchange("/fails/written/throws-in-the-middle", token);
       assertEquals([seen.status, latin1(seen.body), seen.end], [200, "half", "cut off"]);
       assertMatch(await client.text("/logged"), /on purpose/);
+    });
+
+    await t.step("a name and a password in the header Host bring down nothing", async () => {
+      for (const [host, path] of [["me:secret@host", "/"], ["me@host", "/"], ["", "/me:secret@host/"]]) {
+        const lines = [
+          `GET ${path} HTTP/1.1`,
+          `Host: ${host}`,
+          "X-Test: /with/written/text",
+          "Connection: close",
+        ];
+        assertMatch(await exchangeRaw(server.port, lines), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\ntext$/);
+      }
     });
 
     await t.step("a session that is first asked for after the head is an error", async () => {

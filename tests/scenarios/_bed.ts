@@ -39,7 +39,7 @@ export class Bed {
   readonly events: SessionEvent[] = [];
   /** What the managers told `onError`. */
   readonly errors: SessionError[] = [];
-  /** The store itself, of which no call is counted. */
+  /** The store itself. Its calls are not counted. */
   readonly store: FullStore;
   readonly #opened: OpenStore;
   readonly #counting;

@@ -224,6 +224,12 @@ onEachStore("A session of exactly the limit is saved", async (bed) => {
   session.put("fill", "x".repeat(32 * 1024 - data.length));
   const { token } = await session.commit();
   assertEquals((await bed.manager().load(token)).getString("fill").length, 32 * 1024 - data.length);
+  // What the manager keeps of the last saves takes no room from the user.
+  for (let i = 0; i < 10; i++) {
+    const again = await bed.manager().load(token);
+    again.put("fill", `${i}`.repeat(32 * 1024 - data.length));
+    await again.commit();
+  }
 });
 
 class Account {

@@ -232,7 +232,7 @@ Deno.test("Credentials that libSQL refuses", async (t) => {
     assertEquals(await tableOf(store), rows);
   });
 
-  await t.step("the session is as it was for who has the right token", async () => {
+  await t.step("the session is as it was for the holder of the right token", async () => {
     await browser.visit((session) => assertEquals(session.get("user"), SECRET));
   });
 });

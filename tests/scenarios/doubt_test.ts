@@ -128,6 +128,26 @@ onEachStore("destroy() after a new session in doubt leaves none", async (bed) =>
   assertEquals(await bed.rows(), []);
 });
 
+onEachStore("destroy() after several attempts to make a session ends each that has arrived", async (bed) => {
+  const late: (() => Promise<unknown>)[] = [];
+  let isDown = false;
+  const store = aroundCalls(bed.store, (method, call) => {
+    if (isDown) throw new SessionStoreError("find", { reason: "unreachable", retryable: true });
+    if (method !== "create") return call();
+    late.push(call as () => Promise<unknown>);
+    isDown = late.length === 2;
+    throw new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
+  }) as FullStore;
+  const session = await bed.manager<Data>({ store }).load();
+  session.put("n", 1);
+  await failsInDoubt(session);
+  for (const arrive of late) await arrive();
+  assertEquals((await bed.rows()).length, 2);
+  isDown = false;
+  await session.destroy();
+  assertEquals(await bed.rows(), []);
+});
+
 onEachStore("A new session in doubt that was saved is given out by the next commit", async (bed) => {
   const { store, loseReply, restore } = losing(bed.store);
   const session = await bed.manager<Data>({ store }).load();

@@ -1,4 +1,4 @@
-/** Writes of which nobody knows whether they happened: read back, never counted twice, never taken for done. */
+/** Writes whose reply was lost: read back, never counted twice, never taken for done. */
 import { type Session, SessionGoneError, SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
 import { aroundCalls } from "../counting_store.ts";

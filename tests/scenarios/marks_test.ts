@@ -3,12 +3,15 @@
  * @module
  */
 
-import { SessionConfigError, SessionGoneError, sessions } from "../../mod.ts";
+import { type Session, SessionConfigError, SessionGoneError, sessions } from "../../mod.ts";
+import { publicId } from "../../core/bytes/token.ts";
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import type { FullStore } from "../backends.ts";
+import { aroundCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "./_bed.ts";
+import { before } from "./_interleaving.ts";
 import { setCookies } from "./_visits.ts";
 
 interface Data {
@@ -154,6 +157,153 @@ onEachStore(
   },
 );
 
+/** What the browser hears of a handler that logs out, and then perhaps goes on. */
+async function logout(
+  bed: Bed,
+  token: string,
+  { first, then, store = bed.store }: {
+    first?: () => Promise<unknown>;
+    then?: (session: Session<Data>) => void;
+    store?: FullStore;
+  },
+): Promise<{ status: number; cookies: string[] }> {
+  const answer = withSessions(bed.manager<Data>({ store }), async (_request, getSession) => {
+    const session = await getSession();
+    await first?.();
+    await session.destroy();
+    then?.(session);
+    return new Response("bye");
+  });
+  const response = await answer(withCookie("logout", token));
+  return { status: response.status, cookies: setCookies(response).map(({ value }) => value) };
+}
+
+onEachStore("A logout with the old token of a login leaves the login its cookie", async (bed) => {
+  for (const isBegun of [true, false]) {
+    for (const goesOn of [true, false]) {
+      const old = await visitor(bed);
+      let token = "";
+      const signIn = async () => void (token = await login(bed, old));
+      if (!isBegun) await signIn();
+      const { status, cookies } = await logout(bed, old, {
+        first: isBegun ? signIn : undefined,
+        then: goesOn ? (session) => session.put("visits", 9) : undefined,
+      });
+      assertEquals([status, cookies], [goesOn ? 409 : 200, []]);
+      assertEquals((await bed.manager<Data>().load(token)).get("user"), "ann");
+      // The mark is still there for those who come later.
+      assertEquals((await handler(bed)(withCookie("write", old))).status, 409);
+    }
+  }
+});
+
+onEachStore("A logout with the old token of a login may log in anew", async (bed) => {
+  const old = await visitor(bed);
+  await login(bed, old);
+  const { status, cookies: [cookie] } = await logout(bed, old, {
+    then(session) {
+      session.renewToken();
+      session.put("user", "bob");
+    },
+  });
+  assertEquals(status, 200);
+  assertEquals((await bed.manager<Data>().load(cookie)).get("user"), "bob");
+});
+
+onEachStore("A logout ends a session that others keep writing, also if they never stop", async (bed) => {
+  for (const writes of [1, 2, 100]) {
+    const token = await visitor(bed);
+    let left = writes;
+    const busy = aroundCalls(bed.store, async (method, call) => {
+      if (method === "delete" && left-- > 0) await handler(bed)(withCookie("write", token));
+      return await call();
+    }) as FullStore;
+    const { status, cookies } = await logout(bed, token, { store: busy });
+    assertEquals([status, cookies], [200, [""]]);
+    assertEquals(await bed.rows(), []);
+    assert(left >= writes - 4, "it ends in 4 deletions");
+  }
+});
+
+onEachStore(
+  "destroySession() of a session that is renewed at that moment says that there is none",
+  async (bed) => {
+    const old = await login(bed, await visitor(bed));
+    const [entry] = await bed.manager<Data>().sessionsOf("ann");
+    let token = "";
+    const renewing = bed.interleaved<Data>({
+      delete: [before(async () => {
+        const session = await bed.manager<Data>().load(old);
+        session.renewToken();
+        token = (await session.commit()).token;
+      })],
+    });
+    assertEquals(await renewing.destroySession("ann", entry!.id), false);
+    assertEquals((await bed.manager<Data>().load(token)).get("user"), "ann");
+  },
+);
+
+onEachStore(
+  "Of two cookies the one with a session on the primary is found, though the other has a mark",
+  async (bed) => {
+    const [renewed, live] = [await visitor(bed), await visitor(bed)];
+    await login(bed, renewed);
+    const lagging = aroundCalls(bed.store, (method, call, [, options]) => {
+      const isStale = method === "find" && !(options as { primary?: boolean }).primary;
+      return isStale ? Promise.resolve(undefined) : call();
+    }) as FullStore;
+    for (const tokens of [[renewed, live], [live, renewed]]) {
+      const Cookie = tokens.map((token) => `__Host-session=${token}`).join("; ");
+      const response = await handler(bed, lagging)(new Request(`${URL}write`, { headers: { Cookie } }));
+      assertEquals([response.status, setCookies(response)], [200, []]);
+    }
+    assertEquals((await bed.manager<Data>().load(live)).get("visits"), 3);
+  },
+);
+
+onEachStore(
+  "A session is not merged into itself, though the replica that was asked first did not know it",
+  async (bed) => {
+    const token = await visitor(bed);
+    let isStale = true;
+    const lagging = aroundCalls(bed.store, (method, call) => {
+      if (method !== "find" || !isStale) return call();
+      isStale = false;
+      return Promise.resolve(undefined);
+    }) as FullStore;
+    const session = await bed.manager<Data>({ store: lagging }).load(token);
+    await session.mergeSession(token);
+    session.put("user", "ann");
+    await session.commit();
+    const found = await bed.manager<Data>().load(token);
+    assertEquals([found.get("user"), found.get("visits")], ["ann", 1]);
+  },
+);
+
+onEachStore("A session of iterate(), whose token is not known, is not merged into itself", async (bed) => {
+  const token = await visitor(bed);
+  for await (const session of bed.manager<Data>().iterate()) {
+    await session.mergeSession(token);
+    session.put("user", "ann");
+    await session.commit();
+  }
+  const found = await bed.manager<Data>().load(token);
+  assertEquals([found.get("user"), found.get("visits")], ["ann", 1]);
+});
+
+onEachStore("A token that a request got and ended again is not given to the browser", async (bed) => {
+  const old = await visitor(bed);
+  const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
+    const session = await getSession();
+    session.renewToken();
+    await session.commit();
+    await session.destroy();
+    return new Response("bye");
+  });
+  assertEquals(setCookies(await answer(withCookie("", old))).map(({ value }) => value), [""]);
+  assertEquals(await bed.rows(), []);
+});
+
 onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
   const tokens = [await visitor(bed), await visitor(bed)];
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
@@ -161,8 +311,11 @@ onEachStore("A logout ends both sessions of a browser that sends two cookies", a
     return new Response("bye");
   });
   const Cookie = tokens.map((token) => `__Host-session=${token}`).join("; ");
+  const ids = (await bed.rows()).map((row) => publicId(row.token)).sort();
   await answer(new Request(URL, { headers: { Cookie } }));
   assertEquals(await bed.rows(), []);
+  const destroyed = bed.events.filter((event) => event.kind === "destroyed");
+  assertEquals(destroyed.map(({ id }) => id).sort(), ids);
 });
 
 Deno.test("One store under two cookie names is refused, and served under one", () => {

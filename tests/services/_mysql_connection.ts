@@ -6,7 +6,7 @@ import type { Buffer } from "node:buffer";
 import { createConnection as createSocket } from "node:net";
 import mysql, { type FieldPacket, type ResultSetHeader, type RowDataPacket } from "mysql2/promise";
 
-/** Where and as whom to connect. */
+/** The address and the account to connect with. */
 export interface MySQLAddress {
   host: string;
   port: number;

@@ -1,6 +1,6 @@
 /**
  * Below those that the system gives to connections: one of those may be taken by any request that is sent before the
- * server listens, or while it is down and is to be started again on its port.
+ * server listens, or while it is down, until it is started again on its port.
  */
 const [LOWEST, HIGHEST] = [20_000, 32_000];
 

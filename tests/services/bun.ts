@@ -11,7 +11,7 @@ const BINARY = decodeURIComponent(
   new URL("bin/bun", import.meta.resolve("@oven/bun-linux-x64/package.json")).pathname,
 );
 
-/** The program, for what is started otherwise. */
+/** The program, for what is no server that tells its port. */
 export function bunBinary(): string {
   return BINARY;
 }

@@ -6,13 +6,13 @@
  */
 import type { D1Database, D1Result, D1Statement, D1Value } from "../../stores/d1.ts";
 import type { D1Query, D1Reply } from "./_d1_worker.ts";
-import { spawnGuarded } from "./_process.ts";
+import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
 /** A running D1 database. */
 export interface D1Server extends AsyncDisposable {
   /** A database that is asked over HTTP, and counts. Every one has the same tables. */
   database(): CountingD1;
-  /** The cases of the contract, each of which runs inside the Worker. */
+  /** The cases of the contract. Each runs inside the Worker. */
   contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
 }
 
@@ -28,29 +28,8 @@ const START_TIMEOUT = 120_000;
 export async function startD1(): Promise<D1Server> {
   const directory = await Deno.makeTempDir({ prefix: "x-sessions-d1-" });
   const code = `${directory}/worker.js`;
-  const path = (name: string) => decodeURIComponent(new URL(name, import.meta.url).pathname);
-  const config = path("../../deno.json");
-  const bundling = new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--config", config, "--platform=browser", path("_d1_worker.ts"), "-o", code],
-    stderr: "piped",
-  });
-  const { success, stderr } = await bundling.output();
-  if (!success) throw new Error(`Cannot bundle the Worker of D1:\n${new TextDecoder().decode(stderr)}`);
-  // A shell that stays: it is what is killed, see there.
-  const command = '"$0" run -A --quiet --no-check --no-lock --config "$1" "$2" "$3"; exit $?';
-  const args = ["-c", command, Deno.execPath(), config, path("_d1_server.ts"), code];
-  const server = spawnGuarded("sh", args, { scratch: directory });
-  const deadline = performance.now() + START_TIMEOUT;
-  let url: string | undefined;
-  while (url === undefined) {
-    url = /listening on (\S+)/.exec(server.output())?.[1];
-    if (server.exitCode() !== undefined || performance.now() > deadline) {
-      await server.kill();
-      throw new Error(`Cannot start D1:\n${server.output()}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const origin = url;
+  await bundleWorker({ entry: pathOf("_d1_worker.ts"), output: code, args: ["--config", CONFIG] });
+  const { origin, server } = await startMiniflare([code], directory);
   const ask = async (path: string, init?: RequestInit) => await (await fetch(origin + path, init)).text();
   return {
     database: () =>
@@ -72,6 +51,71 @@ export async function startD1(): Promise<D1Server> {
       await Deno.remove(directory, { recursive: true });
     },
   };
+}
+
+/** A Worker that was copied into an application's directory, with a D1 database of its own. */
+export interface D1Worker extends AsyncDisposable {
+  /** Such as `"http://127.0.0.1:8787"`. */
+  readonly url: string;
+  /** Sends it a cron event, and tells how that ended. */
+  scheduled(): Promise<string>;
+}
+
+/**
+ * Bundles the Worker of an application and starts it in workerd.
+ *
+ * @param dir The application's directory, with its packages in `node_modules`.
+ * @param files Its entry, and the migration that makes its table.
+ */
+export async function startD1Worker(
+  dir: string,
+  files: { entry: string; migration: string },
+): Promise<D1Worker> {
+  const code = `${dir}/worker.js`;
+  const args = ["--no-config", "--no-lock", "--node-modules-dir=manual"];
+  await bundleWorker({ entry: `${dir}/${files.entry}`, output: code, args, cwd: dir });
+  const { origin, server } = await startMiniflare([code, `${dir}/${files.migration}`]);
+  return {
+    url: origin,
+    scheduled: async () => await (await fetch(`${origin}/cdn-cgi/handler/scheduled`)).text(),
+    [Symbol.asyncDispose]: () => server.kill(),
+  };
+}
+
+const pathOf = (name: string) => decodeURIComponent(new URL(name, import.meta.url).pathname);
+const CONFIG = pathOf("../../deno.json");
+
+async function bundleWorker(
+  { entry, output, args, cwd }: { entry: string; output: string; args: string[]; cwd?: string },
+): Promise<void> {
+  const bundling = new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", ...args, "--platform=browser", entry, "-o", output],
+    cwd,
+    stderr: "piped",
+  });
+  const { success, stderr } = await bundling.output();
+  if (!success) throw new Error(`Cannot bundle the Worker of D1:\n${new TextDecoder().decode(stderr)}`);
+}
+
+/** @param scratch A directory to remove if the test process dies. */
+async function startMiniflare(
+  files: string[],
+  scratch?: string,
+): Promise<{ origin: string; server: GuardedProcess }> {
+  // A shell that stays: it is what is killed, see there.
+  const command = '"$0" run -A --quiet --no-check --no-lock --config "$@"; exit $?';
+  const args = ["-c", command, Deno.execPath(), CONFIG, pathOf("_d1_server.ts"), ...files];
+  const server = spawnGuarded("sh", args, { scratch });
+  const deadline = performance.now() + START_TIMEOUT;
+  while (true) {
+    const origin = /listening on (\S+)/.exec(server.output())?.[1];
+    if (origin !== undefined) return { origin, server };
+    if (server.exitCode() !== undefined || performance.now() > deadline) {
+      await server.kill();
+      throw new Error(`Cannot start D1:\n${server.output()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 type Prepared = D1Statement & { query: D1Query["statements"][number] };

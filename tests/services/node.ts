@@ -16,6 +16,11 @@ const BINARIES = {
 /** The versions there are. */
 export type NodeVersion = keyof typeof BINARIES;
 
+/** The whole version, such as `"20.19.0"`. */
+export function nodeVersion(version: NodeVersion): string {
+  return BINARIES[version].version.replace("v", "");
+}
+
 /** The program of a version, for what runs to its end. */
 export function nodeBinary(version: NodeVersion): string {
   return decodeURIComponent(BINARIES[version].url.pathname);

@@ -9,6 +9,7 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
+import { pack } from "../../tools/pack.ts";
 
 /** An application in a temporary directory. */
 export interface PackedApp extends AsyncDisposable {
@@ -27,10 +28,12 @@ export interface PackedAppOptions {
 }
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+/** Every package that this repository imports: the package's own, and those of its tests, examples and documents. */
+const IMPORTS: Record<string, string> = { ...config.imports, ...config.scopes["./"] };
 const NPM = { name: "npm", command: "npm", args: ["install", "--no-audit", "--no-fund", "--ignore-scripts"] };
 
 /**
- * Packs the working tree by `deno pack` and installs it into a new directory.
+ * Packs the working tree as `deno task pack` does and installs it into a new directory.
  *
  * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
  */
@@ -41,12 +44,7 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
   try {
-    await run("deno pack", ROOT, Deno.execPath(), [
-      "pack",
-      "--allow-dirty",
-      "--output",
-      `${dir}/sessions.tgz`,
-    ]);
+    await pack(`${dir}/sessions.tgz`);
     const own = { [config.name]: "file:./sessions.tgz" };
     const copy = options.secondCopy ? { [options.secondCopy]: "file:./sessions.tgz" } : {};
     const others = (options.dependencies ?? []).map((entry) =>
@@ -66,6 +64,43 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
 }
 
 /**
+ * Copies an example into a new directory and installs the package and what the example needs there, as its README says.
+ * Nothing of this repository is above that directory.
+ *
+ * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
+ */
+export async function installExample(example: URL, installer = NPM): Promise<PackedApp> {
+  const dir = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
+  const app: PackedApp = {
+    dir,
+    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+  };
+  try {
+    await copyInto(dir, decodeURIComponent(example.pathname));
+    const tarball = `${dir}/sessions.tgz`;
+    await pack(tarball);
+    const { name, command, args } = installer;
+    await run(name, dir, command, [...args, "--omit=dev", tarball]);
+    return app;
+  } catch (error) {
+    await app[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Copies what is in a directory into another one. */
+export async function copyInto(dir: string, source: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(source)) {
+    if (!isDirectory) {
+      await Deno.copyFile(`${source}/${name}`, `${dir}/${name}`);
+      continue;
+    }
+    await Deno.mkdir(`${dir}/${name}`);
+    await copyInto(`${dir}/${name}`, `${source}/${name}`);
+  }
+}
+
+/**
  * Bundles a module of the tests as JavaScript that imports packages by their names, so that it runs where they are
  * installed.
  *
@@ -73,7 +108,7 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
  */
 export async function bundleFor(app: PackedApp, entry: URL): Promise<string> {
   const name = entry.pathname.split("/").at(-1)!.replace(/\.ts$/, ".js");
-  const packages = [config.name, ...Object.keys(config.imports)];
+  const packages = [config.name, ...Object.keys(IMPORTS)];
   const external = packages.flatMap((specifier) => [`--external=${specifier}`, `--external=${specifier}/*`]);
   const args = [
     "bundle",
@@ -89,7 +124,7 @@ export async function bundleFor(app: PackedApp, entry: URL): Promise<string> {
 
 /** What the import map of this repository says, as a manifest says it: another name for a package is an alias there. */
 function versionOf(name: string): string {
-  const target = (config.imports as Record<string, string>)[name];
+  const target = IMPORTS[name];
   if (!target?.startsWith("npm:")) throw new Error(`The import map has no package ${name}: ${target}`);
   return target.startsWith(`npm:${name}@`) ? target.slice(`npm:${name}@`.length) : target;
 }

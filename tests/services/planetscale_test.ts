@@ -311,7 +311,7 @@ Deno.test("gateway is served by any form of the driver's configuration, and by n
   }
 });
 
-/** A table on two shards with rows on each, the tokens of which are given by shard. */
+/** A table on two shards with rows on each, and their tokens by shard. */
 async function openShards(): Promise<
   { gateway: Gateway; client: Client; tokens: string[][] } & AsyncDisposable
 > {

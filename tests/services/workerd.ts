@@ -22,6 +22,8 @@ import { spawnGuarded } from "./_process.ts";
 export interface WorkerOptions {
   /** TypeScript module, path or file URL, whose default export has `fetch` and perhaps `scheduled`. */
   entry: string | URL;
+  /** The directory of an application, with `node_modules`, where the entry finds its packages. This repository unless given. */
+  packages?: string;
   /** Variables and secrets of the Worker: its `env`. */
   bindings?: Record<string, string>;
   /**
@@ -75,7 +77,7 @@ const START_TIMEOUT = 60_000;
  */
 export async function startWorker(options: WorkerOptions): Promise<WorkerdServer> {
   const binary = new URL("bin/workerd", import.meta.resolve("@cloudflare/workerd-linux-64/package.json"));
-  const code = await bundle(options.entry);
+  const code = await bundle(options.entry, options.packages);
   const dir = await Deno.makeTempDir({ prefix: "x-sessions-workerd-" });
   await Deno.writeTextFile(`${dir}/worker.js`, code);
   await Deno.writeTextFile(`${dir}/harness.js`, HARNESS);
@@ -212,22 +214,26 @@ function quote(text: string): string {
 const bundles = new Map<string, Promise<string>>();
 
 /** Bundles an entry once, however many Workers are started from it. */
-function bundle(entry: string | URL): Promise<string> {
+function bundle(entry: string | URL, packages?: string): Promise<string> {
   const path = entry instanceof URL ? decodeURIComponent(entry.pathname) : Deno.realPathSync(entry);
   let code = bundles.get(path);
   if (code === undefined) {
-    code = runBundler(path);
+    code = runBundler(path, packages);
     bundles.set(path, code);
     code.catch(() => bundles.delete(path));
   }
   return code;
 }
 
-async function runBundler(path: string): Promise<string> {
+async function runBundler(path: string, packages: string | undefined): Promise<string> {
   // Given, not looked for: the entry may lie in a temporary directory.
   const configFile = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
+  const resolution = packages === undefined
+    ? ["--config", configFile]
+    : ["--no-config", "--no-lock", "--node-modules-dir=manual"];
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--config", configFile, "--platform=browser", path],
+    args: ["bundle", "--quiet", ...resolution, "--platform=browser", path],
+    cwd: packages,
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",

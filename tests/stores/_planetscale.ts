@@ -30,7 +30,7 @@ export interface PlanetScaleBenchOptions {
   table?: string[];
 }
 
-/** Longer than a busy machine takes for an operation of several requests; no test here waits in vain. */
+/** Longer than a busy machine takes for an operation of several requests; no test here waits for the timeout. */
 const PATIENCE = 30_000;
 
 /** A gateway with an empty table. */

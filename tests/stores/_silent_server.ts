@@ -93,7 +93,7 @@ class Turnstile {
     else {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#waiting.push(resolve);
-      const timer = setTimeout(() => reject(new Error("The server waited in vain")), PATIENCE);
+      const timer = setTimeout(() => reject(new Error("No request came")), PATIENCE);
       await promise.finally(() => clearTimeout(timer));
     }
   }

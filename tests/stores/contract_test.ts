@@ -7,6 +7,7 @@ import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { PlanetScaleStore } from "../../stores/planetscale.ts";
 import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
+import { ShardedStore } from "../../stores/sharded.ts";
 import { storeContract, type StoreContractOptions } from "../../testing/mod.ts";
 import { backends, sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
@@ -18,7 +19,7 @@ interface Opened {
   close?: () => unknown;
 }
 
-/** Twenty calls at once take a busy machine longer than a store waits by itself; none is to wait in vain. */
+/** Twenty calls at once take a busy machine longer than a store waits by itself; no call may run out of time. */
 const PATIENCE = 30_000;
 
 type Limits = Pick<StoreContractOptions, "maxBytes" | "maxExpiry" | "without">;
@@ -117,6 +118,17 @@ passes(
   "ShardedPlanetScaleStore",
   () => onGateway(undefined, ShardedPlanetScaleStore, { sharded: true }),
 );
+
+const memory = () => new MemoryStore({ cleanup: "off" });
+passes(
+  "ShardedStore on five MemoryStores",
+  () => ({ store: new ShardedStore(Array.from({ length: 5 }, memory)) }),
+);
+
+passes("ShardedStore on five MemoryStores, two of them new", () => {
+  const shards = Array.from({ length: 5 }, memory);
+  return { store: new ShardedStore(shards, { also: shards.slice(0, 3) }) };
+});
 
 passes("A store with three methods", () => {
   const store = new MemoryStore({ cleanup: "off" });

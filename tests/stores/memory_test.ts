@@ -10,7 +10,7 @@ import { documentedDefaults, sourceOf } from "../core/options/_documented_defaul
 const AT_0 = { now: 0 };
 const data = (byte: number) => Uint8Array.of(byte);
 
-/** A store that cleans up nothing by itself, and whom it evicted. */
+/** A store without a clean-up of its own, and the sessions that it evicted. */
 function newStore(options: MemoryStoreOptions = {}) {
   const events: SessionEvent[] = [];
   const store = new MemoryStore({ cleanup: "off", ...options });

@@ -40,14 +40,86 @@ Deno.test("PlanetScaleStore without a column for subjects says what to run, and 
   assertEquals(indexes.length, 1);
 });
 
-Deno.test("PlanetScaleStore without another column says so", async () => {
-  await using bench = await openPlanetScale({
-    table: ["CREATE TABLE sessions (token CHAR(43) PRIMARY KEY)"],
-  });
-  const advice = /the table lacks a column/;
-  for (const call of reads.slice(0, 2)) {
-    await assertFails(bench.store, call, { reason: "schema", retryable: false, advice });
+/** What to do about a table that is somebody else's. */
+const USE_OTHER = 'name another table in the option "table" and run createTable()';
+
+Deno.test("A table of another program is refused by PlanetScaleStore by name, by createTable() too, with what to do", async () => {
+  const tables: [columns: string, missing: string][] = [
+    ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "token"],
+    ["session_id VARCHAR(128) PRIMARY KEY, expires INTEGER NOT NULL, data TEXT", "token"],
+    ["token CHAR(43) PRIMARY KEY, expiry DATETIME NOT NULL", "data"],
+    ["token CHAR(43) PRIMARY KEY, data BLOB NOT NULL", "expiry"],
+  ];
+  for (const [columns, missing] of tables) {
+    await using bench = await openPlanetScale({ table: [`CREATE TABLE sessions (${columns})`] });
+    const advice = `the table sessions has no column ${missing}, so it is another program's; ${USE_OTHER}`;
+    const found = await assertRejects(() => bench.store.find("a", { now: 1 }), SessionStoreError);
+    assertEquals(found.message, `Session store failed to find a session (schema): ${advice}`);
+    const made = await assertRejects(() => bench.store.createTable(), SessionStoreError);
+    assertEquals(made.message, `Session store failed to create the table (schema): ${advice}`);
   }
+});
+
+Deno.test("A table whose columns are of another type is refused by createTable(), with the statement to run", async () => {
+  const to43 = "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
+  const tables: [columns: string, advice: string, change: string][] = [
+    ["token BINARY(64) PRIMARY KEY, data BLOB, expiry DATETIME", "token", to43],
+    ["token CHAR(32) PRIMARY KEY, data BLOB, expiry DATETIME", "token", to43],
+    ["token VARCHAR(43), data BLOB, expiry DATETIME", "token", "ADD PRIMARY KEY (token)"],
+    ["token CHAR(43) PRIMARY KEY, data BLOB, expiry DOUBLE", "expiry", "MODIFY expiry DATETIME(6) NOT NULL"],
+  ];
+  for (const [columns, column, change] of tables) {
+    await using bench = await openPlanetScale({ table: [`CREATE TABLE sessions (${columns})`] });
+    const { store } = bench;
+    const error = await assertRejects(() => store.createTable(), SessionStoreError);
+    assertEquals([error.reason, error.retryable], ["schema", false]);
+    assertStringIncludes(error.message, `the column ${column} of the table sessions is `);
+    assertStringIncludes(error.message, `; run ALTER TABLE \`sessions\` ${change}, or ${USE_OTHER}`);
+    await bench.query(`ALTER TABLE sessions ${change}`);
+    await store.createTable();
+    const token = "t".repeat(43);
+    assertEquals(await store.create(token, new Uint8Array(3), NOW + 60_000, { now: NOW }), true);
+    assert(await store.find(token, { now: NOW }) !== undefined, columns);
+  }
+});
+
+Deno.test("A table whose tokens are padded is refused by a read, and one that takes no time by a write", async () => {
+  await using padded = await openPlanetScale({
+    table: ["CREATE TABLE sessions (token BINARY(64) PRIMARY KEY, data BLOB, expiry DATETIME)"],
+  });
+  const found = await assertRejects(() => padded.store.find("a", { now: NOW }), SessionStoreError);
+  assertStringIncludes(found.message, "(schema): the column token of the table sessions is BINARY(64)");
+  await using timeless = await openPlanetScale({
+    table: ["CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB, expiry DOUBLE)"],
+  });
+  const create = () => timeless.store.create("a", new Uint8Array(3), NOW + 60_000, { now: NOW });
+  const created = await assertRejects(create, SessionStoreError);
+  assertStringIncludes(created.message, "(schema): a column of the table sessions has another type than");
+});
+
+Deno.test("A table of SCS's, and one with a token of 43 bytes, is right for createTable()", async () => {
+  const binary = "CREATE TABLE sessions (token BINARY(43) PRIMARY KEY, data BLOB, expiry DATETIME(6))";
+  for (const table of [SCS_MYSQL_TABLE, [binary]]) {
+    await using bench = await openPlanetScale({ table });
+    await bench.store.createTable();
+    const token = "t".repeat(43);
+    assertEquals(await bench.store.create(token, new Uint8Array(3), NOW + 60_000, { now: NOW }), true);
+    assertEquals((await bench.store.find(token, { now: NOW }))?.data.length, 3);
+  }
+});
+
+Deno.test("PlanetScaleStore sends nothing on a Connection with an open transaction", async () => {
+  await using bench = await openPlanetScale();
+  const connection = new Client({ ...bench.gateway.config(), fetch: fetchWithTimeout(10_000) }).connection();
+  const store = new PlanetScaleStore(connection, { cleanup: "off" });
+  await connection.execute("BEGIN");
+  bench.gateway.reset();
+  for (const call of calls) {
+    await assertFails(store, call, { reason: "busy", retryable: true, advice: /give the store a Client$/ });
+  }
+  assertEquals(bench.gateway.requests(), 0);
+  await connection.execute("COMMIT");
+  for (const call of calls) await call.run(store);
 });
 
 Deno.test("PlanetScaleStore with a wrong password fails for good, and shows it to nobody", async () => {
@@ -269,7 +341,7 @@ Deno.test("PlanetScaleStore takes an answer without a result for none", async ()
   for (const call of writes.filter(isUpdate)) assert(!(await call.run(store)));
 });
 
-Deno.test("PlanetScaleStore makes sure of an ending of which it was told nothing", async () => {
+Deno.test("PlanetScaleStore ends a transaction again when the reply to the first attempt was lost", async () => {
   await using bench = await openPlanetScale();
   const { store, gateway } = bench;
   const [token, now] = [CANARY.token, { now: NOW }];

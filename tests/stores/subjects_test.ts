@@ -86,7 +86,7 @@ onEachStore(
     bed.clock.advance(1);
     assertEquals(await namesOf(manager, "zoe"), ["used"]);
     await change(manager, used, (session) => session.setDeadline(bed.clock.time + MINUTE));
-    // A use that is written down by who has not heard of the deadline does not move it.
+    // A touch by a request that does not know the new deadline does not move it.
     await bed.store.touch(await sha256(used), bed.clock.time + HOUR, { now: bed.clock.time });
     bed.clock.advance(MINUTE);
     assertEquals(await namesOf(manager, "zoe"), []);

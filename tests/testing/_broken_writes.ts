@@ -3,6 +3,34 @@ import { type Broken, EVER, rowsOf, sameBytes, turn, write } from "./_broken.ts"
 
 export const BROKEN_WRITES: Broken[] = [
   {
+    name: "delete() of other bytes than expected says no, and deletes",
+    breakage: (right) => ({
+      async delete(token, { expected }: { expected?: Uint8Array } = {}) {
+        const found = await right.find(token, EVER);
+        const deleted = await right.delete(token);
+        return deleted && (expected === undefined || sameBytes(found!.data, expected));
+      },
+    }),
+    found: [
+      "delete() with expected bytes deletes only a session that still holds them",
+      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+    ],
+  },
+  {
+    name: "delete() with expected bytes looks first and deletes later",
+    breakage: (right) => ({
+      async delete(token, { expected }: { expected?: Uint8Array } = {}) {
+        const found = await right.find(token, EVER);
+        if (found === undefined || (expected && !sameBytes(found.data, expected))) return false;
+        await turn();
+        return await right.delete(token);
+      },
+    }),
+    found: [
+      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+    ],
+  },
+  {
     name: "update() is an upsert",
     breakage: (right) => ({
       async update(token, expected, next, options) {

@@ -37,6 +37,10 @@ Deno.test("storeContract() passes the store that the broken ones stand on", asyn
   for (const run of casesOf(() => ({})).values()) await run();
 });
 
+Deno.test("storeContract() passes a store whose delete() takes a token alone", async () => {
+  for (const run of casesOf((right) => ({ delete: (token) => right.delete(token) })).values()) await run();
+});
+
 Deno.test("storeContract() has no case that none of these broken stores fails", () => {
   const found = new Set(BROKEN.flatMap(({ found }) => found));
   assertEquals([...casesOf(() => ({})).keys()].filter((title) => !found.has(title)), []);

@@ -390,3 +390,15 @@ Deno.test("jsonCodec.decode() leaves Object.prototype alone where there is a __p
   assertEquals(new TextDecoder().decode(stdout), `survived ${HOSTILE.length}\n`);
   assertEquals(code, 0);
 });
+
+Deno.test("bytes of any length come back, and many of them take no longer than text does", () => {
+  for (const length of [0, 1, 2, 3, 12_287, 12_288, 12_289, 12_290, 24_577, 4_000_000]) {
+    const bytes = Uint8Array.from({ length }, (_, index) => index * 7);
+    const start = performance.now();
+    const encoded = jsonCodec.encode(DEADLINE, { bytes });
+    const elapsed = performance.now() - start;
+    assert(elapsed < 4_000, `${length} bytes took ${elapsed} ms`);
+    const { values } = jsonCodec.decode(encoded);
+    assert(isDeepStrictEqual(values.bytes, bytes), `${length} bytes`);
+  }
+});

@@ -4,7 +4,7 @@ import { assertEquals } from "../../assert.ts";
 
 /** What another request left behind. */
 function fresh(values: Record<string, unknown> = {}): SessionRecord {
-  return { deadline: 1_000, subject: "zoe", values: { ...values }, createdAt: undefined, nonces: ["n"] };
+  return { deadline: 1_000, subject: "zoe", values: { ...values }, createdAt: undefined, nonces: "n" };
 }
 
 function replay(log: ChangeLog, values: Record<string, unknown> = {}): Record<string, unknown> {
@@ -123,7 +123,7 @@ Deno.test("ChangeLog.replay() takes the subject away where it was set to null", 
   assertEquals([record.deadline, record.subject], [1_000, undefined]);
 });
 
-/** The changes `first`, and those of `second` that were made while `first` was being committed in vain. */
+/** The changes `first`, and those of `second` made while the commit of `first` was failing. */
 function appended(
   first: (log: ChangeLog) => void,
   second: (log: ChangeLog) => void,

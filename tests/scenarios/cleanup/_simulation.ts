@@ -1,5 +1,5 @@
 /**
- * Lazy clean-up without a database: many instances of an application, none of which knows of the others, on one table.
+ * Lazy clean-up without a database: many instances of an application on one table, and none knows of the others.
  * Only time, traffic and chance are made up; when a purge is due says the rule that is shipped.
  * @module
  */

@@ -16,10 +16,10 @@ import { type Gateway, type Interceptor, startGateway } from "../../services/pla
 /** What the tests take for now. Not a whole second, so that what rounds shows. */
 export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
 
-/** Longer than several purges at once take on a busy machine; no test here waits in vain. */
+/** Longer than several purges at once take on a busy machine; no test here waits for the timeout. */
 const PATIENCE = 30_000;
 
-/** How many rows of which kind. */
+/** How many rows of each kind. */
 export interface RowCounts {
   expired: number;
   live: number;
@@ -46,6 +46,8 @@ export interface ServerTable extends Table {
   name: string;
   /** Where a client finds the database, credentials included. */
   url: string;
+  /** Another store on the table, whose client sends its requests by `send`. */
+  through(send: (...request: Parameters<typeof fetch>) => Promise<Response>): FullStore;
   /** Runs `work` on a store whose statements are one transaction, and commits it. */
   transaction(work: (store: FullStore) => Promise<void>): Promise<void>;
 }
@@ -110,6 +112,11 @@ const libSQL: Kind<ServerTable> = {
       query: async (sql) => (await client.execute(sql)).rows,
       name,
       url,
+      through: (send) =>
+        new LibSQLStore(createClient({ url, concurrency: Infinity, fetch: send }), {
+          cleanup: "off",
+          table: name,
+        }),
       async transaction(work) {
         const transaction = await client.transaction("write");
         await work(new LibSQLStore(transaction, { cleanup: "off", table: name }));
@@ -157,6 +164,8 @@ const planetScale: Kind<ServerTable> = {
       query: (sql) => server.query(sql, gateway.database),
       name: "sessions",
       url: gateway.config().url,
+      through: (send) =>
+        new PlanetScaleStore(new Client({ ...gateway.config(), fetch: send }), { cleanup: "off" }),
       transaction: (work) =>
         new Client(gateway.config()).transaction((transaction) =>
           work(new PlanetScaleStore(transaction, { cleanup: "off" }))

@@ -247,6 +247,28 @@ Deno.test("A lazy purge that died with its request does not stop the clean-up", 
   assertEquals(purges, [0, 60_000]);
 });
 
+Deno.test("Cleanup: a lazy purge that ends after it was given up makes no room beside the one that is under way", async () => {
+  const purges: PromiseWithResolvers<number>[] = [];
+  const cleanup = new Cleanup("lazy", 1, () => {
+    const purge = Promise.withResolvers<number>();
+    purges.push(purge);
+    return purge.promise;
+  });
+  using _ = chance(0);
+  const noticeAfter = async (ms: number) => {
+    cleanup.notice("insert", { now: NOW + ms });
+    await settle();
+    return purges.length;
+  };
+  assertEquals([await noticeAfter(0), await noticeAfter(60_000)], [1, 2]);
+  purges[0]!.resolve(0);
+  await settle();
+  assertEquals(await noticeAfter(60_010), 2, "the second one is still under way");
+  purges[1]!.resolve(0);
+  await settle();
+  assertEquals(await noticeAfter(60_020), 3);
+});
+
 /** Lets everything run that waits for nothing but its turn. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();

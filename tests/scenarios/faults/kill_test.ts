@@ -100,7 +100,7 @@ const WRITES_MEANWHILE = 30;
 interface Known {
   token: string;
   acknowledged: number;
-  /** Writes of which nobody knows. */
+  /** Writes whose reply never came. */
   ambiguous: number;
 }
 

@@ -22,7 +22,7 @@ const PATIENCE = 300_000;
 /** How many of the requests a server gets at once: with many writers libsql-server comes to a standstill. */
 const CONCURRENCY = 4;
 
-/** A store for whom the manager has all the time it takes, also where none of its calls is ever waited for. */
+/** A store that the manager gives all the time it needs, also where no call can hang. */
 function patient(store: FullStore): FullStore {
   return new Proxy(store, {
     get(target, name) {

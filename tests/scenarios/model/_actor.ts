@@ -129,8 +129,7 @@ export class ActorRun {
     if (loaded === undefined) return;
     const { session, view } = loaded;
     for (const step of steps) await this.#step(session, view, step);
-    // A request that logs out may displace a login's cookie, as one that logs in itself.
-    const isLogin = steps.some((step) => step.do === "renew" || step.do === "destroy");
+    const isLogin = steps.some((step) => step.do === "renew");
     await this.#finish(lifecycle, session, view, jar, cookie, isLogin);
   }
 
@@ -161,6 +160,9 @@ export class ActorRun {
     if (setCookies.length > 1) world.fail("a response sets two cookies");
     const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
     if (value === undefined) return;
+    if (value !== (session.token ?? "")) {
+      world.fail("the browser is told of another token than the session has");
+    }
     this.#compareCookie(jar, cookie, value, isLogin || view.offeredIsOver);
     jar.current = value === "" ? undefined : value;
     jar.loginFrom = isLogin && value !== "" ? cookie : undefined;
@@ -168,7 +170,7 @@ export class ActorRun {
   }
 
   /**
-   * The cookie of a login stays whatever is answered to requests that were sent before it. A request that found its
+   * The cookie of a login stays whatever is answered to requests that were sent before it, logouts too. A request that found its
    * session expired may displace it: a write sent before that can still arrive, and let the session live on.
    */
   #compareCookie(jar: Jar, cookie: string | undefined, value: string, mayDisplace: boolean): void {
@@ -176,7 +178,7 @@ export class ActorRun {
     if (mayDisplace || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
     // A new deadline, of a commit that came before the login, goes out with the token that it was sent with. Where the
     // mark is gone nothing tells of the login.
-    if (value === cookie || value === "" || !reference.liveMark(hashToken(cookie), now)) return;
+    if (value === cookie || !reference.liveMark(hashToken(cookie), now)) return;
     if (reference.live(hashToken(jar.current), now)) this.#world.fail("the cookie of a login is displaced");
   }
 
@@ -320,7 +322,8 @@ export class ActorRun {
     const world = this.#world;
     const state = stateOf(session);
     const { adopted, sent } = attempt;
-    if (adopted !== undefined && view.token === undefined) view.rebase(adopted);
+    // Where the reply came too late for its request, the session is as new as before.
+    if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
     const { pending } = view;
     // A creation is made anew with all that was changed since.
     const isFolded = sent?.from === undefined && sent !== undefined;
@@ -361,6 +364,8 @@ export class ActorRun {
     // Of one that was made anew, and refused, the earlier attempt is still in doubt, with all changes.
     if (open !== sent) open.changes = sent.changes;
     view.pending = open;
+    // It is a session of this request's own, in place of the one that was renewed elsewhere.
+    if (open.from === undefined) view.gone = undefined;
     view.changes = [];
     view.renew = false;
   }
@@ -402,7 +407,9 @@ export class ActorRun {
       if (gone === "ended" || (isOthers && !renew)) {
         world.fail("a session is made in place of one that is gone");
       }
-      if (view.offered !== undefined && world.reference.live(view.offered, world.now)) {
+      // Where it was over when the primary was asked, a write that was sent before that may let it live on.
+      const isOver = view.offered === undefined || view.offeredIsOver;
+      if (!isOver && world.reference.live(view.offered!, world.now)) {
         world.fail("a session is made in place of a live one");
       }
     }
@@ -421,8 +428,8 @@ export class ActorRun {
 
   async #destroy(session: Session<Data>, view: View): Promise<void> {
     const world = this.#world;
-    // Of a creation that was tried several times only the last token may be given out.
-    const tokens = [view.token, view.offered, stateOf(session).pending?.storedToken];
+    const { pending } = stateOf(session);
+    const tokens = [view.token, view.offered, pending?.storedToken, ...pending?.earlier ?? []];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");
@@ -438,7 +445,8 @@ export class ActorRun {
       token: undefined,
       offered: undefined,
       pending: undefined,
-      gone: undefined,
+      // A request whose session was renewed elsewhere stays without a cookie.
+      gone: stateOf(session).gone,
       owner: undefined,
       subject: undefined,
     });

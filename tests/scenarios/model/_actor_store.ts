@@ -6,6 +6,7 @@
 import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../../../mod.ts";
 import type {
   DeleteExpiredOptions,
+  DeleteOptions,
   FindOptions,
   NextRow,
   StoredRow,
@@ -21,11 +22,11 @@ import type { Sent } from "./_reference.ts";
 
 /** A store call as it takes effect, with its reply. */
 export type Effect =
-  | { method: "find"; token: string; stale: boolean }
+  | { method: "find"; token: string; now: number; stale: boolean }
   | { method: "create"; token: string; done: boolean }
   | { method: "update"; token: string; next: string; now: number; done: boolean }
   | { method: "touch"; token: string; now: number }
-  | { method: "delete"; token: string; done: boolean }
+  | { method: "delete"; token: string; expected: Uint8Array | undefined; done: boolean }
   | { method: "deleteBySubject"; subject: string; except?: string; count: number }
   | { method: "deleteExpired"; now: number; count: number }
   | { method: "list"; subject?: string };
@@ -51,7 +52,7 @@ export interface Surroundings {
   stale(token: string, now: number): StoredSession | undefined;
   /** The fate of a row that was being written is open. */
   doubts(): void;
-  /** Who is to be told of what the actor does now. */
+  /** Hears what the actor does now. */
   witness(): Witness;
 }
 
@@ -78,7 +79,7 @@ export class ActorStore implements FullStore {
     this.#actor.reads(primary);
     const stale = primary ? undefined : () => this.#actor.stale(token, now);
     const send = () => this.#store.find(token, options);
-    return this.#read("find", send, { method: "find", token, stale: false }, stale);
+    return this.#read("find", send, { method: "find", token, now, stale: false }, stale);
   }
 
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
@@ -105,9 +106,13 @@ export class ActorStore implements FullStore {
     return this.#write("touch", send, () => ({ method: "touch", token, now }));
   }
 
-  delete(token: string, options?: StoreOptions): Promise<boolean> {
+  delete(
+    token: string,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    const { expected } = options;
     const send = () => this.#store.delete(token, options);
-    return this.#write("delete", send, (done) => ({ method: "delete", token, done }));
+    return this.#write("delete", send, (done) => ({ method: "delete", token, expected, done }));
   }
 
   deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
@@ -209,7 +214,7 @@ export class ActorStore implements FullStore {
 
 /** The nonce of the write that made these bytes. */
 function nonceOf(data: Uint8Array): string {
-  return String((jsonCodec.decode(data).values.__nonces as string[]).at(-1));
+  return (jsonCodec.decode(data).values.__nonces as string).slice(-12);
 }
 
 function label(operation: StoreOperation, fault: Fault): string {

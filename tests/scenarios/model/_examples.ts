@@ -16,6 +16,9 @@ import { LATE, PAUSE, type Turns, turnsOf } from "./_turns.ts";
 
 const MINUTE = 60_000;
 const COUNT: Step = { do: "update", key: "n" };
+const COMMIT: Step = { do: "commit" };
+const DESTROY: Step = { do: "destroy" };
+const RENEW: Step = { do: "renew" };
 
 const request = (slot: number, ...steps: Step[]): Action => ({
   do: "request",
@@ -74,4 +77,75 @@ export const examples: readonly [Program, Turns][] = [
     actor([request(0)]),
     actor([advance(10 * MINUTE), advance(15 * MINUTE)]),
   ], [2, 0, 1, 0, 2, PAUSE, 0, 1, 0, LATE]),
+  // A session that a lagging replica did not know was merged into itself, found on the primary, saved and deleted.
+  example([
+    actor(
+      [request(0, { do: "merge", slot: 0 }, COMMIT), request(0)],
+      "stale",
+      "none",
+      "none",
+      "twice",
+      "refused",
+    ),
+  ]),
+  // The same with a renewal, whose mark was deleted.
+  example([actor([request(0, RENEW, { do: "merge", slot: 0 })], "stale")]),
+  // A session that was too long idle when the primary's answer came, and whose request went on.
+  example(
+    [actor([request(0, COMMIT, { do: "pop", key: "n" })], "stale"), actor([advance(IDLE_TIMEOUT)])],
+    [0, 1, 0, 0, 0],
+  ),
+  // A login beside a poll, which began before it, and which reads the mark.
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [1, 0, 0, 1]),
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [0, 0, 1]),
+  // The same, and the poll goes on: it commits again, logs out, or both.
+  example([actor([request(0, RENEW)]), actor([request(0, COUNT, COMMIT, COUNT, COMMIT)])], [1, 0, 0, 1]),
+  example([actor([request(0, RENEW)]), actor([request(0, COUNT, COMMIT, DESTROY, COUNT)])], [1, 0, 0, 1]),
+  // A login beside a logout, which began before it, and which reads the mark; the logout goes on, or logs in itself.
+  example([actor([request(0, RENEW)]), actor([request(0, DESTROY, COUNT)])], [1, 0, 0, 1]),
+  example([actor([request(0, RENEW)]), actor([request(0, DESTROY, COUNT)])], [0, 0, 1]),
+  example([actor([request(0, RENEW)]), actor([request(0, DESTROY, RENEW, COUNT)])], [1, 0, 0, 1]),
+  // The same, with a write that came first: the logout meets other bytes, and looks before it deletes once more.
+  example(
+    [actor([request(0, RENEW)]), actor([request(0, DESTROY)]), actor([request(0, COUNT)])],
+    [1, 2, 2, 1, 0, 0, 1, 1],
+  ),
+  // A request that ends the session which it has renewed.
+  example([actor([request(0, RENEW, COMMIT, DESTROY), request(0, COUNT)])]),
+  // Two tabs of one login form, both at once and one after the other.
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 1, 0, 1]),
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 0, 1]),
+  // The later tab goes on after the creation of its own session was in doubt.
+  example([
+    actor([request(0, RENEW)]),
+    actor([request(0, RENEW, COMMIT, COUNT)], "none", "lost", "refused"),
+  ], [0, 0, 1, 1]),
+  // A replica that lags: it lacks the session, or the login that has renewed it, or the logout that has ended it.
+  example([actor([request(0, COUNT)], "stale")]),
+  example([actor([request(0, DESTROY)], "stale")]),
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)], "stale")], [0, 0, 1, 1]),
+  example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)], "stale")], [0, 0, 1, 1]),
+  example([actor([request(0, DESTROY)]), actor([request(0, COUNT)], "stale")], [0, 0, 1, 1]),
+  // A request that goes on after a commit of unknown fate: it commits again, logs in, or logs out.
+  example([actor([request(0, COUNT, COMMIT, COUNT, COMMIT, COUNT)], "none", "lost", "refused")]),
+  example([actor([request(0, COUNT, COMMIT, COUNT, COMMIT, COUNT)], "none", "late", "refused")], [
+    0,
+    0,
+    PAUSE,
+    0,
+    0,
+    0,
+    LATE,
+  ]),
+  example([actor([request(0, COUNT, COMMIT, RENEW, COUNT)], "none", "lost", "refused")]),
+  example([actor([request(0, RENEW, COMMIT, DESTROY, COUNT)], "none", "lost", "refused")]),
+  example([actor([request(0, RENEW, COMMIT, DESTROY)], "none", "late", "refused")], [
+    0,
+    0,
+    PAUSE,
+    0,
+    0,
+    LATE,
+  ]),
+  example([actor([login(COUNT, COMMIT, COUNT, COMMIT)], "lost", "refused")]),
 ];

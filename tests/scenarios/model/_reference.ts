@@ -44,7 +44,7 @@ export interface Sent {
   saved: number;
   /** Whether a reply said that nothing was written, and nothing will be. */
   failed: boolean;
-  /** The session as it left it, by token: of a new one there may be several, of which one is given out. */
+  /** The session as it left it, by token: a new one may have several, and gives out one of them. */
   readonly results: Map<string, Row>;
 }
 
@@ -82,6 +82,7 @@ export class View implements Contents {
     Object.assign(this, copyOf(row));
     this.token = row.token;
     this.owner = row.subject;
+    this.merged.delete(row.token);
   }
 
   /** An earlier write is known to have happened: what was changed since goes on top of what it left. */

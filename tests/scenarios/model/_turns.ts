@@ -12,7 +12,7 @@ export interface Turns {
   take<T>(who: number, label: string, work: () => Promise<T>): Promise<T>;
   /** Gives turns until the work is done. */
   until(work: Promise<unknown>): Promise<void>;
-  /** Who has had a turn so far, for {@linkcode turnsOf}. */
+  /** The actors in the order of their turns so far, for {@linkcode turnsOf}. */
   taken(): readonly number[];
 }
 
@@ -67,7 +67,7 @@ export const turns: fc.Arbitrary<Turns> = fc.scheduler().map((scheduler) => new 
 
 /**
  * Turns in the order of a run that once failed. Where the code has changed since and somebody has nothing to do, their
- * turn is left out; when the order ends, the one who has waited longest is next.
+ * turn is left out; when the order ends, the actor that has waited longest is next.
  */
 export function turnsOf(order: readonly number[]): Turns {
   return new ReplayedTurns(order);

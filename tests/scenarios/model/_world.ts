@@ -104,7 +104,8 @@ export class World {
 
   /** Compares what an effect should have done with what it did. */
   async witness(attempt: Attempt, effect: Effect, sent?: Sent): Promise<void> {
-    this.trace.push(`  ${attempt.what}: ${JSON.stringify(effect)}`);
+    const shown = JSON.stringify(effect, (key, value) => key === "expected" ? value && true : value);
+    this.trace.push(`  ${attempt.what}: ${shown}`);
     const before = new Set([...this.reference.rows.keys(), ...this.reference.marks.keys()]);
     try {
       await this.#compare(attempt, effect, sent);
@@ -143,7 +144,11 @@ export class World {
         }
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
-        if (effect.token === attempt.view?.offered) attempt.adopted ??= attempt.found;
+        // Whoever looks for a session on the primary goes by the time at which that was asked.
+        const asked = reference.live(effect.token, effect.now);
+        if (effect.token === attempt.view?.offered && asked !== undefined && this.now < asked.deadline) {
+          attempt.adopted ??= structuredClone(asked);
+        }
         attempt.foundMark = reference.liveMark(effect.token, this.now) !== undefined;
         if (row === undefined) attempt.missed = true;
         const { view } = attempt;
@@ -178,13 +183,24 @@ export class World {
         if (row === undefined) return await this.#compareAbsent(effect.token);
         return await this.#compareRow(row);
       }
-      case "delete":
+      case "delete": {
+        const { expected, token, done } = effect;
+        // A store may spare a mark by itself.
+        if (!done && reference.marks.has(token)) return await this.#compareAbsent(token);
+        if (expected !== undefined && !done) return await this.#compareSpared(token, expected);
         attempt.deletions++;
-        if (reference.rows.has(effect.token)) attempt.ended++;
-        if (reference.end(effect.token) !== effect.done) {
-          throw new Violation(`the deletion of ${name(effect.token)} says ${effect.done}`);
+        if (token === attempt.view?.token || attempt.sent?.results.has(token)) {
+          throw new Violation(`a save deletes ${name(token)}, which is its own`);
         }
-        return await this.#compareAbsent(effect.token);
+        if (expected !== undefined && reference.liveMark(token, this.now)) {
+          throw new Violation(`a logout ends the mark under ${name(token)}`);
+        }
+        if (reference.rows.has(token)) attempt.ended++;
+        if (reference.end(token) !== done) {
+          throw new Violation(`the deletion of ${name(token)} says ${done}`);
+        }
+        return await this.#compareAbsent(token);
+      }
       case "deleteBySubject":
         attempt.deletions++;
         attempt.ended += effect.count;
@@ -250,6 +266,14 @@ export class World {
       throw new Violation(`a mark ends at ${deadline} and ${stored.expiry}, and it is ${now}`);
     }
     this.reference.marks.set(token, { deadline, expiry: stored.expiry });
+  }
+
+  /** What is there was not what the deletion expected. */
+  async #compareSpared(token: string, expected: Uint8Array): Promise<void> {
+    const stored = await this.store.find(token, { now: 0 });
+    if (stored !== undefined && equal([...stored.data], [...expected])) {
+      throw new Violation(`the deletion of ${name(token)} spares what it was meant for`);
+    }
   }
 
   async #compareAbsent(token: string): Promise<void> {

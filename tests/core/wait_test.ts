@@ -1,14 +1,7 @@
-import {
-  backoff,
-  GaveUp,
-  LONGEST_TIMER,
-  pause,
-  pauseInBackground,
-  waitFor,
-} from "../../../core/store/wait.ts";
-import { MemoryStore, sessions } from "../../../mod.ts";
-import { fetchWithTimeout } from "../../../stores/libsql.ts";
-import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../../assert.ts";
+import { backoff, GaveUp, LONGEST_TIMER, pause, pauseInBackground, waitFor } from "../../core/wait.ts";
+import { MemoryStore, sessions } from "../../mod.ts";
+import { fetchWithTimeout } from "../../stores/libsql.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../assert.ts";
 
 const never = new Promise<never>(() => {});
 
@@ -121,7 +114,7 @@ for (const [name, rest] of [["pause()", pause], ["pauseInBackground()", pauseInB
 }
 
 Deno.test("pauseInBackground() alone lets a process end that has nothing else to do", async () => {
-  const module = new URL("../../../core/store/wait.ts", import.meta.url);
+  const module = new URL("../../core/wait.ts", import.meta.url);
   const script = `import { pauseInBackground } from "${module}";
     pauseInBackground(600_000).then(() => console.log("waited"));`;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {

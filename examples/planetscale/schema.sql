@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS `sessions` (token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, data MEDIUMBLOB NOT NULL, expiry DATETIME(6) NOT NULL, subject VARBINARY(255), INDEX `sessions_expiry_idx` (expiry), INDEX `sessions_subject_idx` (subject));

@@ -1,0 +1,367 @@
+/**
+ * Sessions on any number of databases, for more than one can hold or write.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MemoryStore, sessions } from "@x/sessions";
+ * import { ShardedStore } from "@x/sessions/stores/sharded";
+ *
+ * const store = new ShardedStore([new MemoryStore(), new MemoryStore(), new MemoryStore()]);
+ * const manager = sessions<{ name: string }>({ store });
+ * const session = await manager.load();
+ * session.put("name", "Zoë");
+ * const { token } = await session.commit();
+ * assertEquals((await manager.load(token)).get("name"), "Zoë");
+ * ```
+ *
+ * @module
+ */
+
+import { SessionConfigError, SessionStoreError } from "../core/errors.ts";
+import {
+  type AtomicStore,
+  type DeleteExpiredOptions,
+  type DeleteOptions,
+  type FindOptions,
+  hasMethods,
+  type IterableStore,
+  type NextRow,
+  type PurgingStore,
+  type StoredRow,
+  type StoredSession,
+  type StoreOptions,
+  type SubjectStore,
+  type TimedOptions,
+  type WriteOptions,
+} from "../core/store.ts";
+import { inDoubt } from "../core/store/failure.ts";
+import { OptionsReader } from "../core/options/reader.ts";
+import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
+
+/** A store that {@linkcode ShardedStore} can stand on: every store of this package but those that are sharded already. */
+export interface Shard extends AtomicStore, IterableStore, PurgingStore, SubjectStore {
+  /**
+   * Whose session a row is. Without it a renewal that crosses to another store and does not name the subject empties
+   * the column; the manager always names it.
+   */
+  subjectOf?(token: string): Promise<string | undefined>;
+  /** Ends the store's own clean-up. */
+  stopCleanup?(): void;
+}
+
+/** Options of {@linkcode ShardedStore}. */
+export interface ShardedStoreOptions {
+  /**
+   * Another list of stores by which sessions may have been placed: the list of before a store was added, or the one
+   * that other instances have already. What is not found where it belongs is looked for there, and stays there.
+   *
+   * @default {[]}
+   */
+  also?: readonly Shard[] | undefined;
+}
+
+/**
+ * Spreads sessions over several stores by the hash of their tokens. A call for one session goes to one store; what is
+ * asked of a subject, or of all sessions, goes to all stores at once.
+ *
+ * A renewal gives a session a new token, and so most of the time another store. It is then four calls, or six where it
+ * names no subject. One of them is the moment of the switch: whatever fails in between, exactly one of the two tokens
+ * works. A logout is two calls. `deleteBySubject` lists the subject's sessions on every store, deletes them one by one,
+ * and looks once more.
+ *
+ * The place of a session follows from the order of the stores. Add a store at the end, and name the old list in `also`
+ * until every session of before has expired.
+ */
+export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
+  /** The longest that one of the stores waits for an operation, in milliseconds. */
+  readonly timeout: number | undefined;
+  /** Every store, once. */
+  readonly parts: readonly Shard[];
+  /** The stores in the order of the list that new sessions are placed by, and then of the other one. */
+  readonly #lists: readonly (readonly Shard[])[];
+  readonly #renewal: ShardedRenewal;
+
+  /**
+   * Makes a store, and calls none of the others yet.
+   *
+   * @param stores Each with a table of its own. The clean-up is theirs.
+   * @throws {SessionConfigError} There is no store, or one that lacks a method or is sharded itself.
+   */
+  constructor(stores: readonly Shard[], options: ShardedStoreOptions = {}) {
+    const reader = new OptionsReader(options);
+    const also = reader.read("also") ?? [];
+    reader.reportUnknown();
+    const problems = [
+      ...problemsWith('"stores"', stores),
+      ...(Array.isArray(also) && also.length === 0 ? [] : problemsWith('"also"', also)),
+      ...reader.problems,
+    ];
+    if (problems.length > 0) throw new SessionConfigError(problems);
+    this.#lists = [[...stores], [...also as Shard[]]].filter(({ length }) => length > 0);
+    this.parts = [...new Set(this.#lists.flat())];
+    const timeouts = this.parts.map(({ timeout }) => timeout).filter((timeout) => timeout !== undefined);
+    this.timeout = timeouts.length > 0 ? Math.max(...timeouts) : undefined;
+    this.#renewal = new ShardedRenewal(this, {
+      find: (token, now) => this.#find(token, { now, primary: true }),
+      lookAt: (token, now) => this.#lookAt(token, now),
+      insert: ({ token, data, expiry }, subject, now) =>
+        this.#homeOf(token).create(token, data, expiry, { now, subject }),
+      replace: (token, expected, next, now) => this.#update(token, expected, next, { now }),
+      remove: async (token, expected) => void await this.#delete(token, { expected }),
+    });
+  }
+
+  /** Gives a live row, or the mark that a renewal has left. */
+  async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    const found = await this.#find(token, options);
+    return found && await this.#renewal.resolve({ token, ...found }, options.now);
+  }
+
+  /** Inserts or overwrites. */
+  async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
+    const [home, other] = this.#placesOf(token);
+    await home!.commit(token, data, expiry, options);
+    // It would come to light again once the row at home is gone.
+    await other?.delete(token, options);
+  }
+
+  /** Inserts; `false` where the token exists. */
+  async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
+    return await this.#homeOf(token).create(token, data, expiry, options);
+  }
+
+  /** Changes a live row that still holds the expected bytes. A mark is left in the same step. */
+  async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    const { token: newToken = token } = next;
+    const places = this.#placesOf(token);
+    if (newToken === token || (places.length === 1 && places[0] === this.#homeOf(newToken))) {
+      return await this.#update(token, expected, next, options);
+    }
+    return await this.#renewal.renew(token, expected, { ...next, token: newToken }, options.now);
+  }
+
+  /** Moves the expiry of a live row forward. */
+  async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+    await Promise.all(this.#placesOf(token).map((shard) => shard.touch(token, expiry, options)));
+  }
+
+  /** Deletes, and tells whether a row went. A mark stays as long as the session stands on it. */
+  async delete(token: string, options?: DeleteOptions): Promise<boolean> {
+    // A row that has expired is not found, proves nothing any more and may go.
+    const now = nowOf(options);
+    const found = await this.#find(token, { ...options, now, primary: true });
+    if (found && hasMoved(found.data) && !(await this.#renewal.settle(found.data, now))) return false;
+    return await this.#delete(token, options);
+  }
+
+  /** Every live row, store by store and page by page. */
+  async *all(options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
+    for (const shard of this.parts) {
+      for await (const row of shard.all(options)) {
+        const found = await this.#renewal.resolve(row, options.now);
+        if (found !== undefined) yield { ...row, ...found };
+      }
+    }
+  }
+
+  /**
+   * Deletes expired rows of all stores at once, as many of each; never more than 1,000 together. `manager.purge()` does
+   * not call this: it purges each store by itself.
+   */
+  async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
+    const { limit = 1_000 } = options;
+    let shards = this.parts;
+    let deleted = 0;
+    while (shards.length > 0 && deleted < limit) {
+      const left = limit - deleted;
+      const asked = shards.slice(0, left);
+      const share = Math.floor(left / asked.length);
+      const counts = await Promise.all(
+        asked.map((shard) => shard.deleteExpired({ ...options, limit: share })),
+      );
+      deleted += counts.reduce((sum, count) => sum + count, 0);
+      shards = asked.filter((_, index) => counts[index]! >= share).concat(shards.slice(left));
+    }
+    return deleted;
+  }
+
+  /** Every live row of the subject. All stores are asked at once. */
+  async *findBySubject(
+    subject: string,
+    options: TimedOptions,
+  ): AsyncGenerator<StoredRow, void, undefined> {
+    for await (const row of this.#rowsOf(subject, options)) {
+      const found = hasMoved(row.data) ? undefined : await this.#renewal.resolve(row, options.now);
+      if (found !== undefined) yield { ...row, ...found };
+    }
+  }
+
+  /** Deletes every row of the subject but one. Marks stay. */
+  async deleteBySubject(
+    subject: string,
+    options: StoreOptions & { except?: string } = {},
+  ): Promise<number> {
+    const now = nowOf(options);
+    let deleted = 0;
+    let isBegun = false;
+    const end = async (row: StoredRow) => {
+      // One whose renewal has failed is nobody's session.
+      const counts = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
+      if (await this.#delete(row.token, options) && counts) deleted++;
+    };
+    let before: string[] = [];
+    try {
+      for (let pass = 1; pass <= MOST_PASSES; pass++) {
+        const rows: StoredRow[] = [];
+        const moved: string[] = [];
+        // Expired ones as well.
+        for await (const row of this.#rowsOf(subject, { ...options, now: 0 })) {
+          if (hasMoved(row.data)) moved.push(row.token);
+          else if (row.token !== options.except) rows.push(row);
+        }
+        // A renewal may carry a session from a store that was not asked yet to one that was. It is seen by what it leaves
+        // there.
+        if (rows.length === 0 && moved.every((token) => before.includes(token))) return deleted;
+        before = moved;
+        isBegun ||= rows.length > 0;
+        await Promise.all(rows.map(end));
+      }
+    } catch (error) {
+      throw isBegun ? inDoubt(error) : error;
+    }
+    throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
+  }
+
+  /** Ends the clean-up of every store for good. May be called at any time and more than once. */
+  stopCleanup(): void {
+    for (const shard of this.parts) shard.stopCleanup?.();
+  }
+
+  /** As {@linkcode ShardedStore.stopCleanup}, for `using`. */
+  [Symbol.dispose](): void {
+    this.stopCleanup();
+  }
+
+  /** Where a session may be: first where it belongs. */
+  #placesOf(token: string): Shard[] {
+    const [home, other] = this.#lists.map((shards) => placeOf(token, shards));
+    return other === undefined || other === home ? [home!] : [home!, other];
+  }
+
+  #homeOf(token: string): Shard {
+    return placeOf(token, this.#lists[0]!);
+  }
+
+  /** A row as it is. No row goes from one place of its token to the other, so that it cannot be missed. */
+  async #find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
+    for (const shard of this.#placesOf(token)) {
+      const found = await shard.find(token, options);
+      if (found !== undefined) return found;
+    }
+  }
+
+  async #update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+    for (const shard of this.#placesOf(token)) {
+      if (await shard.update(token, expected, next, options)) return true;
+    }
+    return false;
+  }
+
+  async #delete(token: string, options?: DeleteOptions): Promise<boolean> {
+    const gone = await Promise.all(this.#placesOf(token).map((shard) => shard.delete(token, options)));
+    return gone.includes(true);
+  }
+
+  async #lookAt(
+    token: string,
+    now: number,
+  ): Promise<{ expiry: number; subject: string | undefined } | undefined> {
+    for (const shard of this.#placesOf(token)) {
+      const [found, subject] = await Promise.all([
+        shard.find(token, { now, primary: true }),
+        shard.subjectOf?.(token),
+      ]);
+      if (found !== undefined) return { expiry: found.expiry, subject };
+    }
+  }
+
+  /** The rows of a subject as they are. */
+  async *#rowsOf(subject: string, options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
+    const listings = this.parts.map((shard) => {
+      const rows = shard.findBySubject(subject, options)[Symbol.asyncIterator]();
+      const first = rows.next();
+      // Another one may fail before it.
+      first.catch(() => {});
+      return { rows, first };
+    });
+    try {
+      for (const { rows, first } of listings) {
+        for (let step = await first; !step.done; step = await rows.next()) yield step.value;
+      }
+    } finally {
+      for (const { rows } of listings) rows.return?.().catch(() => {});
+    }
+  }
+}
+
+/** Listings that a user's renewals may outrun, before `deleteBySubject` says so. */
+const MOST_PASSES = 20;
+
+/** The manager's clock, where it comes with a call that need not have it. */
+function nowOf(options: StoreOptions = {}): number {
+  return (options as Partial<TimedOptions>).now ?? Date.now();
+}
+
+const METHODS = [
+  "find",
+  "commit",
+  "create",
+  "update",
+  "touch",
+  "delete",
+  "all",
+  "deleteExpired",
+  "findBySubject",
+  "deleteBySubject",
+] as const satisfies (keyof Shard)[];
+
+function problemsWith(name: string, stores: unknown): string[] {
+  if (!Array.isArray(stores) || stores.length === 0) return [`${name} must be a list of stores`];
+  if (new Set(stores).size < stores.length) return [`${name} must not have a store twice`];
+  return stores.flatMap((store, index) => {
+    if (!hasMethods<Shard>(store ?? {}, ...METHODS)) {
+      return [`${name} ${index} must be a store with the methods ${METHODS.join(", ")}`];
+    }
+    return ShardedRenewal.isOf(store) ? [`${name} ${index} is sharded itself`] : [];
+  });
+}
+
+/**
+ * The store that a token belongs to: the one that is drawn highest for it. Where a store is added, each token stays where
+ * it was or goes to the new one.
+ */
+function placeOf(token: string, shards: readonly Shard[]): Shard {
+  const hash = hashOf(token);
+  let [place, highest] = [0, -1];
+  for (let index = 0; index < shards.length; index++) {
+    const drawn = mix(hash ^ Math.imul(index + 1, 0x9e3779b1));
+    if (drawn > highest) [place, highest] = [index, drawn];
+  }
+  return shards[place]!;
+}
+
+/** FNV-1a, in 32 bits. */
+function hashOf(token: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < token.length; index++) {
+    hash = Math.imul(hash ^ token.charCodeAt(index), 0x01000193);
+  }
+  return hash;
+}
+
+/** Spreads the bits of a number, as MurmurHash3 does in the end. */
+function mix(bits: number): number {
+  bits = Math.imul(bits ^ bits >>> 16, 0x85ebca6b);
+  bits = Math.imul(bits ^ bits >>> 13, 0xc2b2ae35);
+  return (bits ^ bits >>> 16) >>> 0;
+}

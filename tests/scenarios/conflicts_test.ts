@@ -1,0 +1,109 @@
+/**
+ * What it costs that many requests change one session at once. Time is simulated: a call takes 10 ms, a pause what it says,
+ * and nothing depends on the machine. `bench/conflicts.ts` measures the same for real.
+ * @module
+ */
+
+import { MemoryStore, SessionConflictError, sessions, SessionStoreError } from "../../mod.ts";
+import { assert, assertEquals } from "../assert.ts";
+
+/** How long a call is under way to the store, and back from it. */
+const WAY = 5;
+
+/** Enough for an answer to come through the store and the manager, and for the next timer to be set. */
+async function reactions(): Promise<void> {
+  for (let i = 0; i < 60; i++) await undefined;
+}
+
+interface Timer {
+  at: number;
+  callback: () => void;
+}
+
+/** Runs work whose timers fire in their order at once, while `performance.now()` tells the time that would have passed. */
+async function inSimulatedTime(work: () => Promise<void>): Promise<void> {
+  const timers = new Map<number, Timer>();
+  const { setTimeout: start, clearTimeout: stop } = globalThis;
+  const { now } = performance;
+  let [time, last, isDone] = [0, 0, false];
+  globalThis.setTimeout = ((callback: () => void, ms = 0) => {
+    timers.set(++last, { at: time + ms, callback });
+    return last;
+  }) as unknown as typeof setTimeout;
+  globalThis.clearTimeout = (id) => void timers.delete(Number(id));
+  performance.now = () => time;
+  try {
+    const end = work().finally(() => isDone = true);
+    await reactions();
+    while (!isDone) {
+      let next: [number, Timer] | undefined;
+      for (const timer of timers) if (next === undefined || timer[1].at < next[1].at) next = timer;
+      const [id, timer] = next!;
+      timers.delete(id);
+      time = timer.at;
+      timer.callback();
+      await reactions();
+    }
+    await end;
+  } finally {
+    globalThis.setTimeout = start;
+    globalThis.clearTimeout = stop;
+    performance.now = now;
+  }
+}
+
+/** A store that is 5 ms away. */
+class FarStore extends MemoryStore {
+  override readonly timeout: number = 5_000;
+  calls = 0;
+
+  override find(...given: Parameters<MemoryStore["find"]>): ReturnType<MemoryStore["find"]> {
+    return this.#away(() => super.find(...given));
+  }
+
+  override update(...given: Parameters<MemoryStore["update"]>): ReturnType<MemoryStore["update"]> {
+    return this.#away(() => super.update(...given));
+  }
+
+  async #away<T>(call: () => Promise<T>): Promise<T> {
+    this.calls++;
+    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    const result = await call();
+    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    return result;
+  }
+}
+
+for (
+  const { writers, most } of [{ writers: 2, most: 4 }, { writers: 50, most: 10 }, { writers: 500, most: 10 }]
+) {
+  Deno.test(`${writers} writes of one session at once end, saved or with a clear error, in ${most} calls each`, async () => {
+    const store = new FarStore({ cleanup: "off" });
+    const manager = sessions<{ n: number }>({ store, onError() {} });
+    let [saved, refused, inDoubt, count] = [0, 0, 0, 0];
+    await inSimulatedTime(async () => {
+      const first = await manager.load();
+      first.put("n", 0);
+      const { token } = await first.commit();
+      store.calls = 0;
+      await Promise.all(Array.from({ length: writers }, async () => {
+        const session = await manager.load(token);
+        session.update("n", (n = 0) => n + 1);
+        try {
+          await session.commit();
+          saved++;
+        } catch (error) {
+          if (error instanceof SessionConflictError) refused++;
+          else if (error instanceof SessionStoreError && error.ambiguous) inDoubt++;
+          else throw error;
+        }
+      }));
+      ({ calls: count } = store);
+      const n = (await manager.load(token)).get("n")!;
+      assert(n >= saved && n <= saved + inDoubt, `${n} were counted, and ${saved} said to be saved`);
+    });
+    assertEquals(saved + refused + inDoubt, writers);
+    if (writers <= 50) assertEquals(saved, writers);
+    assert(count / writers <= most, `${count / writers} calls each`);
+  });
+}

@@ -1,0 +1,502 @@
+/**
+ * Sessions spread over several stores: where each is, what is asked of which store, renewals that cross from one to
+ * another, and stores that are added while others are in use.
+ */
+import {
+  MemoryStore,
+  type Session,
+  SessionConfigError,
+  SessionError,
+  SessionGoneError,
+  type SessionManager,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
+import { hashToken } from "../../core/bytes/token.ts";
+import { ShardedStore } from "../../stores/sharded.ts";
+import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../assert.ts";
+import { aroundCalls, countingStore, type StoreMethod } from "../counting_store.ts";
+
+const HOUR = 3_600_000;
+const now = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
+const later = now + HOUR;
+const DATA = new TextEncoder().encode('{"deadline":4102444800000,"values":{}}');
+const OTHER = new TextEncoder().encode('{"deadline":4102444800000,"values":{"a":1}}');
+
+const memory = () => new MemoryStore({ cleanup: "off" });
+const memories = (count: number) => Array.from({ length: count }, memory);
+const randomToken = () =>
+  crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
+
+/** A token that the stores have in this place, by its index. */
+function tokenIn(stores: MemoryStore[], index: number): string {
+  while (true) {
+    const token = randomToken();
+    if (placeOf(stores, token) === stores[index]) return token;
+  }
+}
+
+Deno.test("ShardedStore gives every store its share", async () => {
+  for (const count of [2, 3, 16]) {
+    const shards = memories(count);
+    const store = new ShardedStore(shards);
+    const total = 1_000 * count;
+    for (let i = 0; i < total; i++) await store.create(randomToken(), DATA, later, { now });
+    for (const { size } of shards) {
+      assert(size > 850 && size < 1_150, `${size} of ${total} on one of ${count}`);
+    }
+    // Tokens that look alike as well, should somebody turn hashing off.
+    for (let i = 0; i < total; i++) await store.create(`t${i}`, DATA, later, { now });
+    for (const { size } of shards) assert(size > 1_700 && size < 2_300, `${size} of ${2 * total}`);
+  }
+});
+
+Deno.test("A store that is added takes its share of the tokens and moves no other", async () => {
+  const tokens = Array.from({ length: 4_000 }, randomToken);
+  const placesOn = async (count: number) => {
+    const shards = memories(count);
+    const store = new ShardedStore(shards);
+    const places: number[] = [];
+    for (const token of tokens) {
+      const before = shards.map(({ size }) => size);
+      await store.create(token, DATA, later, { now });
+      places.push(shards.findIndex(({ size }, index) => size > before[index]!));
+    }
+    return places;
+  };
+  const [three, four] = [await placesOn(3), await placesOn(4)];
+  const moved = tokens.filter((_, index) => three[index] !== four[index]);
+  assert(moved.length > 850 && moved.length < 1_150, `${moved.length} of 4,000`);
+  tokens.forEach((_, index) => assert(four[index] === 3 || four[index] === three[index]));
+});
+
+Deno.test("ShardedStore keeps a token where earlier versions have put it", async () => {
+  // Who changes the hash loses every session that there is.
+  const shards = memories(16);
+  const store = new ShardedStore(shards);
+  for (let i = 0; i < 12; i++) await store.create(`token-${i}`, DATA, later, { now });
+  const places: number[] = [];
+  for (let i = 0; i < 12; i++) {
+    for (const [index, shard] of shards.entries()) {
+      if (await shard.find(`token-${i}`, { now })) places.push(index);
+    }
+  }
+  assertEquals(places, PLACES);
+});
+
+const PLACES = [15, 6, 11, 2, 6, 3, 4, 0, 13, 1, 2, 10];
+
+Deno.test("A call for one session goes to one store, but for a logout and a renewal that crosses", async () => {
+  const shards = memories(3);
+  const counting = shards.map((shard) => countingStore(shard));
+  const store = new ShardedStore(counting.map(({ store }) => store));
+  const calls = async (work: () => Promise<unknown>) => {
+    counting.forEach((each) => each.reset());
+    await work();
+    return counting.map((each) => each.count()).sort();
+  };
+  const [a, sameStore, otherStore] = [
+    tokenIn(shards, 0),
+    tokenIn(shards, 0),
+    tokenIn(shards, 2),
+  ];
+  assertEquals(await calls(() => store.create(a, DATA, later, { now, subject: "zoe" })), [0, 0, 1]);
+  assertEquals(await calls(() => store.find(a, { now })), [0, 0, 1]);
+  assertEquals(await calls(() => store.touch(a, later + 1, { now })), [0, 0, 1]);
+  assertEquals(await calls(() => store.update(a, DATA, { token: a, data: OTHER }, { now })), [0, 0, 1]);
+  assertEquals(
+    await calls(() => store.update(a, OTHER, { token: sameStore, data: DATA }, { now })),
+    [0, 0, 1],
+  );
+  const next = { token: otherStore, data: DATA, expiry: later, subject: "zoe" };
+  const mark = { data: OTHER, expiry: now + 60_000 };
+  // On the new store the pending row and the session, on the old one the switch and the mark's own expiry.
+  assertEquals(await calls(() => store.update(sameStore, DATA, { ...next, mark }, { now })), [0, 2, 2]);
+  assertEquals(await calls(() => store.delete(otherStore)), [0, 0, 2]);
+  assertEquals(await calls(() => Array.fromAsync(store.findBySubject("zoe", { now }))), [1, 1, 1]);
+  // A second look, since a session has moved a short time ago. It stays at one where none has.
+  assertEquals(await calls(() => store.deleteBySubject("zoe")), [2, 2, 2]);
+  assertEquals(await calls(() => store.deleteBySubject("max")), [1, 1, 1]);
+  await store.create(a, DATA, later, { now, subject: "max" });
+  assertEquals(await calls(() => store.deleteBySubject("max")), [2, 2, 3]);
+  assertEquals(await calls(() => Array.fromAsync(store.all({ now }))), [1, 1, 1]);
+});
+
+Deno.test("ShardedStore asks all stores for a subject at once", async () => {
+  let [running, most] = [0, 0];
+  const shards = memories(8).map((shard) =>
+    aroundCalls(shard, (method, call) => {
+      if (method !== "findBySubject") return call();
+      const rows = call() as AsyncIterable<unknown>;
+      return (async function* () {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        running--;
+        yield* rows;
+      })();
+    })
+  );
+  const store = new ShardedStore(shards);
+  for (let i = 0; i < 40; i++) await store.create(randomToken(), DATA, later, { now, subject: "zoe" });
+  assertEquals((await Array.fromAsync(store.findBySubject("zoe", { now }))).length, 40);
+  assertEquals(most, 8);
+  assertEquals(await store.deleteBySubject("zoe"), 40);
+});
+
+/** A session on three stores, about to be renewed, with every call of a store under the test's eye. */
+class Scene {
+  readonly shards = memories(3);
+  intercept: ((method: StoreMethod, call: () => unknown, shard: number) => unknown) | undefined;
+  readonly store = new ShardedStore(
+    this.shards.map((shard, index) =>
+      aroundCalls(shard, (method, call) => this.intercept ? this.intercept(method, call, index) : call())
+    ),
+  );
+  readonly manager: SessionManager = sessions({ store: this.store, now: () => now, cookie: { name: "s" } });
+  token = "";
+  renewing!: Session;
+
+  static async open(subject: string | undefined): Promise<Scene> {
+    const scene = new Scene();
+    const session = await scene.manager.load();
+    session.put("a", 1);
+    session.subject = subject;
+    scene.token = (await session.commit()).token;
+    scene.renewing = await scene.manager.load(scene.token);
+    return scene;
+  }
+
+  async works(token: string): Promise<boolean> {
+    return (await this.manager.load(token)).get("a") === 1;
+  }
+
+  async live(): Promise<number> {
+    const found = await Array.fromAsync(this.manager.iterate(), (session) => session.get("a"));
+    return found.filter((value) => value === 1).length;
+  }
+
+  renew(): Promise<{ token: string }> {
+    this.renewing.renewToken();
+    return this.renewing.commit();
+  }
+
+  /** Whether the new token has another store. */
+  crossed(token: string): boolean {
+    return placeOf(this.shards, hashToken(token)) !== placeOf(this.shards, hashToken(this.token));
+  }
+}
+
+/** The store that a token is in, as its calls show it. */
+function placeOf(shards: MemoryStore[], token: string): MemoryStore {
+  let place: MemoryStore | undefined;
+  const probes = shards.map((part) => ({
+    ...Object.fromEntries(
+      [
+        "find",
+        "commit",
+        "update",
+        "touch",
+        "delete",
+        "all",
+        "deleteExpired",
+        "findBySubject",
+        "deleteBySubject",
+      ]
+        .map((name) => [name, () => {}]),
+    ),
+    create: () => {
+      place = part;
+      return Promise.resolve(true);
+    },
+  }));
+  void new ShardedStore(probes as unknown as MemoryStore[]).create(token, DATA, later, { now });
+  return place!;
+}
+
+for (const subject of ["zoe", undefined]) {
+  for (const fate of ["is lost", "loses its answer", "is lost, and all that follow"] as const) {
+    Deno.test(`A renewal that crosses leaves one working token where one of its calls ${fate}, subject ${subject}`, async () => {
+      let crossings = 0;
+      for (let failing = 1; failing <= 9; failing++) {
+        for (let round = 0; round < 4; round++) {
+          const scene = await Scene.open(subject);
+          let calls = 0;
+          scene.intercept = async (_method, call) => {
+            calls++;
+            const fails = fate.endsWith("follow") ? calls >= failing : calls === failing;
+            if (!fails) return await call();
+            if (fate === "loses its answer") await call();
+            throw new SessionStoreError("update", {
+              reason: "unreachable",
+              retryable: true,
+              ambiguous: true,
+            });
+          };
+          const outcome = await scene.renew().catch((error) => error);
+          scene.intercept = undefined;
+          assertEquals(await scene.live(), 1, `call ${failing}`);
+          if (outcome instanceof Error) assertInstanceOf(outcome, SessionError);
+          else {
+            assert(await scene.works(outcome.token), `call ${failing}: the new token does not work`);
+            assert(!(await scene.works(scene.token)), `call ${failing}: the old token works too`);
+            if (scene.crossed(outcome.token)) crossings++;
+            assertEquals((await scene.manager.load(outcome.token)).subject, subject);
+          }
+          assertEquals(await scene.live(), 1, `call ${failing}`);
+          if (subject === undefined) continue;
+          assertEquals((await scene.manager.sessionsOf(subject)).length, 1);
+          assertEquals(await scene.manager.destroyAll(subject), 1);
+          assertEquals(await scene.live(), 0);
+        }
+      }
+      assert(crossings > 0, "none crossed");
+    });
+  }
+}
+
+Deno.test("A logout or destroyAll() at any moment of a renewal that crosses ends the session for good", async () => {
+  for (const how of ["destroyAll", "destroy"] as const) {
+    for (let moment = 1; moment <= 8; moment++) {
+      for (let round = 0; round < 4; round++) {
+        const scene = await Scene.open("zoe");
+        const other = await scene.manager.load(scene.token);
+        let calls = 0;
+        scene.intercept = async (_method, call) => {
+          if (++calls === moment) {
+            scene.intercept = undefined;
+            await (how === "destroy" ? other.destroy() : scene.manager.destroyAll("zoe"));
+          }
+          return await call();
+        };
+        const outcome = await scene.renew().catch((error) => error);
+        scene.intercept = undefined;
+        if (calls < moment) continue;
+        assert(!(await scene.works(scene.token)), `${how}, call ${moment}`);
+        if (how === "destroyAll") assertEquals(await scene.live(), 0, `call ${moment}`);
+        // Who logs out with a token that was renewed meanwhile ends that token alone.
+        else if (!(outcome instanceof Error)) assert(await scene.works(outcome.token), `call ${moment}`);
+        else assertInstanceOf(outcome, SessionGoneError, `call ${moment}`);
+      }
+    }
+  }
+});
+
+Deno.test("A logout with a token that was renewed spares the session, also where that was interrupted", async () => {
+  let interrupted = 0;
+  for (let round = 0; round < 8; round++) {
+    const scene = await Scene.open(undefined);
+    const other = await scene.manager.load(scene.token);
+    let isSwitched = false;
+    scene.intercept = async (method, call) => {
+      if (isSwitched) throw new SessionStoreError("update", { reason: "unreachable", retryable: true });
+      const answer = await call();
+      isSwitched = method === "update";
+      return answer;
+    };
+    const { token } = await scene.renew();
+    scene.intercept = undefined;
+    if (scene.crossed(token)) interrupted++;
+    await other.destroy();
+    assert(await scene.works(token), `round ${round}`);
+  }
+  assert(interrupted > 0, "none crossed");
+});
+
+Deno.test("destroyAll() ends a session that crosses from a store not yet asked to one that was", async () => {
+  let crossings = 0;
+  for (let round = 0; round < 8; round++) {
+    const scene = await Scene.open("zoe");
+    const home = placeOf(scene.shards, hashToken(scene.token));
+    let asked = 0;
+    const { promise: haveAnswered, resolve } = Promise.withResolvers<void>();
+    scene.intercept = (method, call, shard) => {
+      if (method !== "findBySubject" || asked > 2) return call();
+      asked++;
+      return (async function* () {
+        if (scene.shards[shard] !== home) {
+          yield* call() as AsyncIterable<unknown>;
+          if (asked === 3) resolve();
+          return;
+        }
+        await haveAnswered;
+        const { token } = await scene.renew();
+        if (scene.crossed(token)) crossings++;
+        yield* call() as AsyncIterable<unknown>;
+      })();
+    };
+    assertEquals(await scene.manager.destroyAll("zoe"), 1, `round ${round}`);
+    assertEquals(await scene.live(), 0, `round ${round}`);
+  }
+  assert(crossings > 0, "none crossed");
+});
+
+Deno.test("While a store is added, instances of before and after share every session", async () => {
+  const shards = memories(3);
+  const before = shards.slice(0, 2);
+  // As in the guide: first everybody looks in both places, then new sessions go to the new one.
+  const managerOf = (store: ShardedStore) => sessions<{ n: number }>({ store, now: () => now });
+  const first = managerOf(new ShardedStore(before, { also: shards }));
+  const second = managerOf(new ShardedStore(shards, { also: before }));
+  const managers = [first, second];
+  let moved = 0;
+  for (let round = 0; round < 60; round++) {
+    const [one, two] = [managers[round % 2]!, managers[(round + 1) % 2]!];
+    const session = await one.load();
+    session.put("n", 1);
+    session.subject = "zoe";
+    const { token } = await session.commit();
+    // Both change it at once.
+    const [mine, yours] = [await one.load(token), await two.load(token)];
+    for (const each of [mine, yours]) each.update("n", (n = 0) => n + 1);
+    await Promise.all([mine.commit(), yours.commit()]);
+    assertEquals((await one.load(token)).get("n"), 3, `round ${round}`);
+    const login = await two.load(token);
+    login.renewToken();
+    const renewed = (await login.commit()).token;
+    for (const manager of managers) {
+      assertEquals((await manager.load(renewed)).get("n"), 3);
+      assertEquals((await manager.load(token)).get("n"), undefined);
+      assertEquals((await manager.sessionsOf("zoe")).length, 1);
+    }
+    if (await shards[2]!.find(hashToken(renewed), { now })) moved++;
+    if (round % 3 === 0) assertEquals(await one.destroyAll("zoe"), 1);
+    else await (await one.load(renewed)).destroy();
+    for (const manager of managers) {
+      assertEquals((await manager.load(renewed)).get("n"), undefined);
+      assertEquals(await Array.fromAsync(manager.iterate()), []);
+    }
+  }
+  assert(moved > 0, "the new store was never used");
+});
+
+Deno.test("A session of before a store was added stays where it is, and one that begins goes to the new place", async () => {
+  const shards = memories(3);
+  const before = shards.slice(0, 2);
+  const old = new ShardedStore(before);
+  const tokens = Array.from({ length: 100 }, randomToken);
+  for (const token of tokens) await old.create(token, DATA, later, { now });
+  const store = new ShardedStore(shards, { also: before });
+  for (const token of tokens) {
+    assertEquals((await store.find(token, { now }))?.expiry, later);
+    await store.touch(token, later + 1, { now });
+    assertEquals(await store.update(token, DATA, { token, data: OTHER }, { now }), true);
+  }
+  assertEquals(shards[2]!.size, 0);
+  for (const token of tokens) {
+    assertEquals(await store.delete(token), true);
+    assertEquals(await store.find(token, { now: 0 }), undefined);
+  }
+  for (const token of tokens) await store.create(token, DATA, later, { now });
+  assert(shards[2]!.size > 10);
+  // An overwritten one leaves nothing in its old place.
+  for (const token of tokens) await store.delete(token);
+  for (const token of tokens) await old.create(token, DATA, later, { now });
+  for (const token of tokens) await store.commit(token, OTHER, later, { now });
+  assertEquals((await Array.fromAsync(store.all({ now }))).length, 100);
+});
+
+Deno.test("manager.purge() purges every store by itself, and each once that is in both lists", async () => {
+  const shards = memories(4);
+  const limits: number[][] = shards.map(() => []);
+  const counted = shards.map((shard, index) =>
+    aroundCalls(shard, (method, call, [options]) => {
+      if (method === "deleteExpired") limits[index]!.push((options as { limit: number }).limit);
+      return call();
+    })
+  );
+  const store = new ShardedStore(counted, { also: counted.slice(0, 2) });
+  for (const shard of shards) {
+    for (let i = 0; i < 250; i++) await shard.create(randomToken(), DATA, now - i, { now: 0 });
+    await shard.create(randomToken(), DATA, later, { now });
+  }
+  const events: unknown[] = [];
+  const manager = sessions({ store, now: () => now, onEvent: (event) => void events.push(event) });
+  const short = await manager.purge({ maxStatements: 3 });
+  assertEquals([short.batches, short.deleted, short.done], [3, 300, false]);
+  const { deleted, batches, done } = await manager.purge();
+  assertEquals([deleted, done], [700, true]);
+  assertEquals(batches + 3, limits.flat().length);
+  assertEquals(events, [{ kind: "purged", deleted: 300 }, { kind: "purged", deleted: 700 }]);
+  assertEquals(shards.map(({ size }) => size), [1, 1, 1, 1]);
+});
+
+Deno.test("manager.purge() purges the other stores where one fails or is busy, and says so", async () => {
+  for (const reason of ["unreachable", "busy"] as const) {
+    const shards = memories(3);
+    for (const shard of shards) await shard.create(randomToken(), DATA, now, { now: 0 });
+    const broken = aroundCalls(shards[1]!, (method, call) => {
+      if (method !== "deleteExpired") return call();
+      return Promise.reject(new SessionStoreError("deleteExpired", { reason, retryable: true }));
+    });
+    const store = new ShardedStore([shards[0]!, broken, shards[2]!]);
+    const purging = sessions({ store, now: () => now }).purge();
+    if (reason === "busy") assertEquals((await purging).done, false);
+    else assertEquals((await assertRejects(() => purging, SessionStoreError)).reason, reason);
+    assertEquals(shards.map(({ size }) => size), [0, 1, 0]);
+  }
+});
+
+Deno.test("ShardedStore.deleteExpired() shares its limit among the stores, and what one leaves among the others", async () => {
+  const shards = memories(3);
+  for (const [index, count] of [5, 40, 0].entries()) {
+    for (let i = 0; i < count; i++) await shards[index]!.create(randomToken(), DATA, now - i, { now: 0 });
+  }
+  const store = new ShardedStore(shards);
+  assertEquals(await store.deleteExpired({ now, limit: 2 }), 2);
+  assertEquals(await store.deleteExpired({ now, limit: 30 }), 30);
+  assertEquals(await store.deleteExpired({ now, limit: 30 }), 13);
+  assertEquals(await store.deleteExpired({ now }), 0);
+});
+
+Deno.test("The stores of a ShardedStore serve no manager with another cookie", () => {
+  const shards = memories(2);
+  sessions({ store: new ShardedStore(shards), cookie: { name: "one" } });
+  sessions({ store: new ShardedStore(shards), cookie: { name: "one" } });
+  const other = assertThrows(
+    () => sessions({ store: shards[1]!, cookie: { name: "two" } }),
+    SessionConfigError,
+  );
+  assert(other.problems[0]!.includes('"one"'), other.message);
+  assertThrows(
+    () => sessions({ store: new ShardedStore(shards), cookie: { name: "two" } }),
+    SessionConfigError,
+  );
+});
+
+Deno.test("ShardedStore ends the clean-up of every store", () => {
+  const stopped: number[] = [];
+  const shards = memories(3).map((shard, index) =>
+    Object.assign(shard, { stopCleanup: () => void stopped.push(index) })
+  );
+  {
+    using _store = new ShardedStore(shards.slice(0, 2), { also: shards });
+  }
+  assertEquals(stopped, [0, 1, 2]);
+});
+
+Deno.test("ShardedStore waits as long as its most patient store", () => {
+  const of = (...timeouts: (number | undefined)[]) =>
+    new ShardedStore(timeouts.map((timeout) => Object.assign(memory(), { timeout }))).timeout;
+  assertEquals([of(5, 9, 7), of(undefined, 5), of(undefined), of(5, Infinity)], [9, 5, undefined, Infinity]);
+});
+
+Deno.test("ShardedStore refuses what it cannot stand on, all in one error", () => {
+  const problems = (...args: unknown[]) =>
+    assertThrows(
+      () => new ShardedStore(...args as ConstructorParameters<typeof ShardedStore>),
+      SessionConfigError,
+    ).problems;
+  assertEquals(problems([]), ['"stores" must be a list of stores']);
+  assertEquals(problems(memory()), ['"stores" must be a list of stores']);
+  assertEquals(problems([memory()], { also: 2 }), ['"also" must be a list of stores']);
+  const one = memory();
+  assertEquals(problems([one, one]), ['"stores" must not have a store twice']);
+  const basic = { find() {}, commit() {}, delete() {} };
+  const [lacks, unknown] = problems([one, basic], { previous: [one] });
+  assert(lacks!.startsWith('"stores" 1 must be a store with the methods find, commit, create'), lacks);
+  assertEquals(unknown, '"previous" is no option; the options are also');
+  assertEquals(problems([new ShardedStore([memory()])]), ['"stores" 0 is sharded itself']);
+  const planetScale = new ShardedPlanetScaleStore({ execute: () => Promise.reject() });
+  assertEquals(problems([one], { also: [one, planetScale] }), ['"also" 1 is sharded itself']);
+});
