@@ -78,7 +78,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
   const managerOf = perEnvironment(manager);
   const reader = new OptionsReader(options);
-  const key = (reader.read("key") ?? "session") as Key;
+  const key = (reader.text("key", /./s, "must be a name") ?? "session") as Key;
   reader.finish();
   return async function sessionMiddleware(c, next) {
     const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
