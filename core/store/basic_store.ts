@@ -6,7 +6,6 @@ import type {
   NextRow,
   SessionStore,
   StoredSession,
-  StoreOptions,
   TimedOptions,
   WriteOptions,
 } from "../store.ts";
