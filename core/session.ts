@@ -179,6 +179,9 @@ export class Session<Data extends object = Record<string, unknown>> {
   ): void {
     this.#state.assertOpen();
     assertUsable(key);
+    if (typeof fn !== "function") {
+      throw new TypeError("Cannot update: the second argument must be a function");
+    }
     this.#state.update(key, (value) => {
       const result: unknown = fn(value as Data[Key] | undefined);
       if (result instanceof Promise) {

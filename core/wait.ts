@@ -17,13 +17,15 @@ export const LONGEST_TIMER = 2 ** 31 - 1;
  * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
  */
 export async function waitFor<T>(
-  work: T | Promise<T>,
+  work: T | PromiseLike<T>,
   ms: number,
   signal?: AbortSignal,
   onTimer?: (timer: unknown) => void,
 ): Promise<T> {
   // Hooks and stores written in JavaScript may give a value in place of a promise.
-  if ((ms === Infinity && signal === undefined) || !(work instanceof Promise)) return await work;
+  if ((ms === Infinity && signal === undefined) || !isThenable(work)) return await work;
+  // Query builders give what is no Promise and is awaited like one.
+  const promise = Promise.resolve(work);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
   const givenUp = new Promise<never>((_, reject) => {
@@ -36,13 +38,17 @@ export async function waitFor<T>(
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();
   // Whichever of the two loses the race may reject later, when nobody listens.
-  work.catch(() => {});
+  promise.catch(() => {});
   try {
-    return await Promise.race([work, givenUp]);
+    return await Promise.race([promise, givenUp]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }
+}
+
+function isThenable<T>(work: T | PromiseLike<T>): work is PromiseLike<T> {
+  return typeof (work as Partial<PromiseLike<T>> | null | undefined)?.then === "function";
 }
 
 /** A pause that a signal ends early, without an error: the caller looks at the signal next. */

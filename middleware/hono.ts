@@ -79,6 +79,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
   const managerOf = perEnvironment(manager);
   const reader = new OptionNames(options);
   const key = (reader.read("key") ?? "session") as Key;
+  if (typeof key !== "string" || key === "") reader.refuse("key", "must be a name");
   reader.finish();
   return async function sessionMiddleware(c, next) {
     const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
@@ -97,11 +98,17 @@ export function honoSessions<Data extends object, const Key extends string = "se
       await next();
     } catch (error) {
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
-      if (!isAsked) throw error;
+      if (!isAsked) {
+        request.finish(undefined, error).catch(() => {});
+        throw error;
+      }
       return await finishThrown(c, request, error);
     }
-    // A handler that gave no response: Hono has an error for that.
-    if (!c.finalized) return;
+    if (!c.finalized) {
+      // A handler that gave no response: Hono has an error for that.
+      request.finish(undefined).catch(() => {});
+      return;
+    }
     try {
       respond(c, await request.finish(c.res, c.error));
     } catch (error) {

@@ -100,7 +100,11 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
       database.exec("COMMIT");
       return results;
     } catch (error) {
-      database.exec("ROLLBACK");
+      try {
+        database.exec("ROLLBACK");
+      } catch {
+        // Where the disk is full SQLite has done so itself.
+      }
       throw error;
     }
   }

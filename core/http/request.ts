@@ -8,7 +8,7 @@ import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
 import { responseOf } from "./thrown.ts";
-import { forgetOthers, isToldWithin, remember, type Visit } from "./told.ts";
+import { enter, forgetOthers, isAlone, isToldWithin, leave, remember, type Visit } from "./told.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
@@ -123,6 +123,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#request = request;
     this.#context = context;
     this.#began = ++visits;
+    enter();
   }
 
   get #visit(): Visit {
@@ -149,7 +150,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    if (shared !== undefined && !this.#isFinished) shared.users--;
+    if (!this.#isFinished) {
+      if (shared !== undefined) shared.users--;
+      leave();
+    }
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const thrown = error instanceof SessionError ? undefined : responseOf(error);
@@ -348,7 +352,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #setCookie(response: Response, setCookie: string): Response {
     this.#shared!.setCookie = setCookie;
     const before = new Headers(response.headers);
-    const answer = withCookie(response, setCookie);
+    const answer = withCookie(response, setCookie, isAlone());
     remember(answer, this.#visit, answer === response ? before : undefined);
     return answer;
   }
@@ -357,7 +361,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const cookies = this.#sharedSessions().map(({ setCookie }) => setCookie).filter((one) =>
       one !== undefined
     );
-    return cookies.reduce(withCookie, replaceResponse(replaced, error));
+    return cookies.reduce((answer, one) => withCookie(answer, one), replaceResponse(replaced, error));
   }
 }
 

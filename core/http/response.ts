@@ -13,9 +13,11 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
 /**
  * Adds a `Set-Cookie`. No shared cache may keep the response, whatever the handler said (RFC 9111, 7.3). A handler may
  * return one `Response` to many, and a token must not get into it: where that is possible the cookie gets into a copy.
+ *
+ * @param isAlone Whether no other request is under way.
  */
-export function withCookie(response: Response, setCookie: string): Response {
-  return (isShareable(response) ? withNewHeaders : withHeaders)(response, (headers) => {
+export function withCookie(response: Response, setCookie: string, isAlone = true): Response {
+  return (isShareable(response, isAlone) ? withNewHeaders : withHeaders)(response, (headers) => {
     varyByCookie(headers);
     removeCookie(headers, setCookie);
     headers.append("Set-Cookie", setCookie);
@@ -140,25 +142,32 @@ function refuseUpgrade(response: Response): Response {
 
 /**
  * Whether a response may be an application's only one of its kind, for every request. Where one with a body is sent twice
- * runtimes throw, but for `@hono/node-server`: see `forgetOthers()`.
+ * runtimes throw, but for `@hono/node-server`: with others under way it gets a copy, which is sent in chunks; without, see
+ * `forgetOthers()`.
  */
-function isShareable(response: Response): boolean {
-  return response.status === 101 || NULL_BODY.includes(response.status) || !hasBody(response);
+function isShareable(response: Response, isAlone: boolean): boolean {
+  return response.status === 101 || NULL_BODY.includes(response.status) || (isNode() && !isAlone) ||
+    !hasBody(response);
 }
 
 /** Without a look at the body itself, which would turn it into a stream of unknown length and type. */
 function hasBody(response: Response): boolean {
   // A body of text, a form or a Blob comes with a type.
   if (response.headers.has("Content-Type")) return true;
-  const { Bun, Deno, process } = globalThis as GlobalWithRuntimes;
+  const { Bun } = globalThis as GlobalWithRuntimes;
   // On Bun a clone loses the type of a text that is not ASCII.
   if (Bun !== undefined) return !/^Response \(0 KB\)(?!.*ReadableStream)/s.test(Bun.inspect(response));
   // On Node a clone of @hono/node-server's Response loses its type and its length.
-  if (Deno === undefined && process?.versions?.node !== undefined) return true;
+  if (isNode()) return true;
   if (response.bodyUsed) return true;
   const { body } = response.clone();
   body?.cancel().catch(() => {});
   return body !== null;
+}
+
+function isNode(): boolean {
+  const { Bun, Deno, process } = globalThis as GlobalWithRuntimes;
+  return Bun === undefined && Deno === undefined && process?.versions?.node !== undefined;
 }
 
 interface GlobalWithRuntimes {

@@ -14,6 +14,24 @@ interface Told {
 
 const told = new WeakMap<Response, Told>();
 
+/** Visits that began and have no answer yet. */
+let open = 0;
+
+/** A visit begins. */
+export function enter(): void {
+  open++;
+}
+
+/** A visit has its answer. */
+export function leave(): void {
+  open--;
+}
+
+/** Whether every other visit has its answer, so that none can be about to answer with the same object. */
+export function isAlone(): boolean {
+  return open === 0;
+}
+
 /** Notes that a response got a cookie. */
 export function remember(response: Response, visit: Visit, before: Headers | undefined): void {
   told.set(response, { visit, before });
@@ -21,7 +39,8 @@ export function remember(response: Response, visit: Visit, before: Headers | und
 
 /**
  * Whether a response got its cookie within this visit: from the same manager, mounted within on a copy of the request. It
- * began later then, is finished, and came with the same cookies.
+ * began later then, is finished, and came with the same cookies. A response that others may answer with as well gets its
+ * cookie in a copy while they are under way, so to have that copy is to stand around it.
  */
 export function isToldWithin(response: Response, { request, began }: Visit): boolean {
   const visit = told.get(response)?.visit;

@@ -63,6 +63,8 @@ const BUDGET = 25_000;
  */
 export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
   const reader = new OptionsReader(options);
+  // The reader has noted it.
+  options ??= {};
   const budget = options.budget === Infinity
     ? reader.read("budget") as number
     : reader.duration("budget", BUDGET);

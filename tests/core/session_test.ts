@@ -166,6 +166,17 @@ Deno.test("Session.put() and update() refuse a key that is no text", async () =>
   assertEquals(session.status, "unmodified");
 });
 
+Deno.test("Session.update() says that it takes a function", async () => {
+  const session = await sessions<{ n: number }>().load();
+  for (const wrong of [undefined, 7]) {
+    assertThrows(
+      () => session.update("n", wrong as unknown as () => number),
+      TypeError,
+      "Cannot update: the second argument must be a function",
+    );
+  }
+});
+
 Deno.test("Session.update() refuses an asynchronous function, and changes nothing", async () => {
   const session = await savedSession({ n: 1 });
   const error = assertThrows(

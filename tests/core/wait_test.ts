@@ -168,3 +168,10 @@ Deno.test("A manager watches over no call of a store whose timeout is Infinity, 
   // The insert, two pages of each listing, since the last one is known by its end, and the deletion.
   assertEquals(await watches(new WatchedStore({ cleanup: "off" })), 6);
 });
+
+Deno.test("waitFor() limits what is no Promise and is awaited like one, such as a query builder", async () => {
+  const gaveUp = await assertRejects(() => waitFor({ then() {} } as PromiseLike<never>, 5), GaveUp);
+  assertEquals(gaveUp.reason, "timeout");
+  const query: PromiseLike<number> = Promise.resolve(7);
+  assertEquals(await waitFor<number>({ then: query.then.bind(query) }, 1_000), 7);
+});

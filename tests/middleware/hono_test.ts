@@ -278,6 +278,11 @@ Deno.test("honoSessions() refuses an option that it does not know", () => {
   const options: object = { name: "admin" };
   const error = assertThrows(() => honoSessions(sessions(), options), SessionConfigError);
   assertEquals(error.problems, ['"name" is no option; the options are key']);
+  for (const key of ["", 5, null]) {
+    const wrong = { key } as unknown as { key: string };
+    const { problems } = assertThrows(() => honoSessions(sessions(), wrong), SessionConfigError);
+    assertEquals(problems, [`"key" must be a name: got ${JSON.stringify(key)}`]);
+  }
 });
 
 Deno.test("honoSessions() throws where it gets no manager", () => {

@@ -147,6 +147,27 @@ Deno.test("SQLiteStore that fails within a renewal undoes its first half and lea
   assertEquals((await store.find(A, now))?.data, DATA);
 });
 
+Deno.test("SQLiteStore on a full disk says the same within a renewal, which SQLite itself has undone", async () => {
+  using database = new DatabaseSync(":memory:");
+  const store = new SQLiteStore(database, { cleanup: "off" });
+  await store.createTable();
+  const manager = sessions<{ text: string }>({ store, onError() {} });
+  const made = await manager.load();
+  made.put("text", "short");
+  const { token } = await made.commit();
+  const { page_count: pages } = database.prepare("PRAGMA page_count").get() as { page_count: number };
+  database.exec(`PRAGMA max_page_count = ${pages}`);
+
+  for (const renews of [false, true]) {
+    const session = await manager.load(token);
+    if (renews) session.renewToken();
+    session.put("text", "long".repeat(8_000));
+    const { reason, retryable } = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals([reason, retryable], ["unreachable", true], renews ? "renewed" : "written");
+  }
+  assertEquals((await manager.load(token)).get("text"), "short");
+});
+
 Deno.test("SQLiteStore on a closed database says so", async () => {
   await using bench = await open();
   bench.database.close();

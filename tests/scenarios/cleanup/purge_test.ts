@@ -311,6 +311,11 @@ Deno.test("manager.purge() names every wrong option, before it deletes anything"
   const error = await assertRejects(() => sessions().purge(WRONG), SessionConfigError);
   assertEquals(error.problems, PROBLEMS);
   assertEquals(error.code, "ERR_SESSION_CONFIG");
+  const none = await assertRejects(
+    () => sessions().purge(null as unknown as PurgeOptions),
+    SessionConfigError,
+  );
+  assertEquals(none.problems, ["the options must be an object: got null"]);
 });
 
 Deno.test("scheduledPurge() names every wrong option when it is called, not in its first run", () => {
