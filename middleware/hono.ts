@@ -78,7 +78,8 @@ export function honoSessions<Data extends object, const Key extends string = "se
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
   const managerOf = perEnvironment(manager);
   const reader = new OptionNames(options);
-  const key = (reader.read("key") ?? "session") as Key;
+  const given = reader.read("key");
+  const key = (given === undefined ? "session" : given) as Key;
   if (typeof key !== "string" || key === "") reader.refuse("key", "must be a name");
   reader.finish();
   return async function sessionMiddleware(c, next) {
@@ -98,17 +99,11 @@ export function honoSessions<Data extends object, const Key extends string = "se
       await next();
     } catch (error) {
       // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
-      if (!isAsked) {
-        request.finish(undefined, error).catch(() => {});
-        throw error;
-      }
+      if (!isAsked) throw error;
       return await finishThrown(c, request, error);
     }
-    if (!c.finalized) {
-      // A handler that gave no response: Hono has an error for that.
-      request.finish(undefined).catch(() => {});
-      return;
-    }
+    // A handler that gave no response: Hono has an error for that.
+    if (!c.finalized) return;
     try {
       respond(c, await request.finish(c.res, c.error));
     } catch (error) {

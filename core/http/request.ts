@@ -8,7 +8,7 @@ import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
 import { SessionCookie } from "./cookie.ts";
 import { responseOf } from "./thrown.ts";
-import { enter, forgetOthers, isAlone, isToldWithin, leave, remember, type Visit } from "./told.ts";
+import { isToldWithin, remember, type Visit } from "./told.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
@@ -123,7 +123,6 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#request = request;
     this.#context = context;
     this.#began = ++visits;
-    enter();
   }
 
   get #visit(): Visit {
@@ -150,10 +149,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    if (!this.#isFinished) {
-      if (shared !== undefined) shared.users--;
-      leave();
-    }
+    if (shared !== undefined && !this.#isFinished) shared.users--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const thrown = error instanceof SessionError ? undefined : responseOf(error);
@@ -165,7 +161,6 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       else response ??= thrown;
     }
     if (response === undefined) throw noResponse();
-    forgetOthers(response, this.#visit);
     if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await loaded(shared);
     if (state === undefined || shared.users > 0) return this.#mark(response);
@@ -351,9 +346,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #setCookie(response: Response, setCookie: string): Response {
     this.#shared!.setCookie = setCookie;
-    const before = new Headers(response.headers);
-    const answer = withCookie(response, setCookie, isAlone());
-    remember(answer, this.#visit, answer === response ? before : undefined);
+    const answer = withCookie(response, setCookie);
+    remember(answer, this.#visit);
     return answer;
   }
 

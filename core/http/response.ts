@@ -12,12 +12,11 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
 
 /**
  * Adds a `Set-Cookie`. No shared cache may keep the response, whatever the handler said (RFC 9111, 7.3). A handler may
- * return one `Response` to many, and a token must not get into it: where that is possible the cookie gets into a copy.
- *
- * @param isAlone Whether no other request is under way.
+ * return one `Response` to many, and a token must not get into it: where it can be sent more than once, the cookie gets
+ * into a copy.
  */
-export function withCookie(response: Response, setCookie: string, isAlone = true): Response {
-  return (isShareable(response, isAlone) ? withNewHeaders : withHeaders)(response, (headers) => {
+export function withCookie(response: Response, setCookie: string): Response {
+  return (isShareable(response) ? withNewHeaders : withHeaders)(response, (headers) => {
     varyByCookie(headers);
     removeCookie(headers, setCookie);
     headers.append("Set-Cookie", setCookie);
@@ -82,6 +81,9 @@ const NULL_BODY: readonly number[] = [204, 205, 304];
 /** The same response with headers of its own. */
 function withNewHeaders(response: Response, change: (headers: Headers) => void): Response {
   if (response.status === 101) return upgrade(response, change);
+  const light = lightBodyOf(response);
+  // Without a look at anything that would turn it into a response that is sent once.
+  if (light !== undefined) return copyOfLight(response, light, change);
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
   const { body } = response;
@@ -105,6 +107,16 @@ function copyOf(response: Response, body: BodyInit | null, change: (headers: Hea
   const headers = new Headers(response.headers);
   change(headers);
   return new Response(body, { status, statusText, headers });
+}
+
+function copyOfLight(
+  response: Response,
+  body: BodyInit | null,
+  change: (headers: Headers) => void,
+): Response {
+  const headers = new Headers(response.headers);
+  change(headers);
+  return new Response(body, { status: response.status, headers });
 }
 
 /** A WebSocket's answer cannot be made anew, except on Workers, where it carries the socket. */
@@ -141,13 +153,12 @@ function refuseUpgrade(response: Response): Response {
 }
 
 /**
- * Whether a response may be an application's only one of its kind, for every request. Where one with a body is sent twice
- * runtimes throw, but for `@hono/node-server`: with others under way it gets a copy, which is sent in chunks; without, see
- * `forgetOthers()`.
+ * Whether a response may be an application's only one of its kind, for every request: it has no body, or one that can be sent
+ * again.
  */
-function isShareable(response: Response, isAlone: boolean): boolean {
-  return response.status === 101 || NULL_BODY.includes(response.status) || (isNode() && !isAlone) ||
-    !hasBody(response);
+function isShareable(response: Response): boolean {
+  return response.status === 101 || NULL_BODY.includes(response.status) || !hasBody(response) ||
+    lightBodyOf(response) !== undefined;
 }
 
 /** Without a look at the body itself, which would turn it into a stream of unknown length and type. */
@@ -157,23 +168,29 @@ function hasBody(response: Response): boolean {
   const { Bun } = globalThis as GlobalWithRuntimes;
   // On Bun a clone loses the type of a text that is not ASCII.
   if (Bun !== undefined) return !/^Response \(0 KB\)(?!.*ReadableStream)/s.test(Bun.inspect(response));
-  // On Node a clone of @hono/node-server's Response loses its type and its length.
-  if (isNode()) return true;
+  const light = lightBodyOf(response);
+  if (light !== undefined) return light !== null;
   if (response.bodyUsed) return true;
   const { body } = response.clone();
   body?.cancel().catch(() => {});
   return body !== null;
 }
 
-function isNode(): boolean {
-  const { Bun, Deno, process } = globalThis as GlobalWithRuntimes;
-  return Bun === undefined && Deno === undefined && process?.versions?.node !== undefined;
+/**
+ * The body of a light `Response` of `@hono/node-server`, which keeps what it was made of under a symbol until somebody
+ * looks at it, and can be sent again until then; `undefined` for every other response, and for a stream.
+ */
+function lightBodyOf(response: Response): BodyInit | null | undefined {
+  const cache = Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
+  if (cache === undefined) return undefined;
+  const made: unknown = (response as unknown as Record<symbol, unknown>)[cache];
+  const body = Array.isArray(made) ? made[1] as BodyInit | null | undefined : undefined;
+  return body instanceof ReadableStream ? undefined : body;
 }
 
 interface GlobalWithRuntimes {
   Bun?: { inspect(value: unknown): string };
   Deno?: unknown;
-  process?: { versions?: { node?: string } };
 }
 
 /** Whether two `Set-Cookie` are of one name. */

@@ -1,0 +1,74 @@
+// One `Response` for everyone, as an application may keep it, behind `@hono/node-server`, which can send it many times.
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+import { sessions } from "@x/sessions";
+import { withSessions } from "@x/sessions/middleware/fetch";
+import { honoSessions } from "@x/sessions/middleware/hono";
+
+type Data = { user: string; note: string };
+type Asked = () => Promise<{
+  renewToken(): void;
+  put(key: keyof Data, value: string): void;
+  get(key: keyof Data): string | undefined;
+}>;
+
+const MAKE: Record<string, () => Response> = {
+  text: () => new Response("welcome"),
+  redirect: () => new Response(null, { status: 303, headers: { Location: "/" } }),
+};
+const made: Record<string, Response> = {};
+
+/** Made at the first request: until `serve()` was called the platform's `Response` is still in its place. */
+function shared(kind: string): Response {
+  return made[kind] ??= MAKE[kind]!();
+}
+
+let open: () => void;
+let gate: Promise<void>;
+let held = 0;
+
+function close(): void {
+  gate = new Promise((resolve) => open = resolve);
+  held = 0;
+}
+close();
+
+async function handle(request: Request, session: Asked): Promise<Response> {
+  const [, , what, kind] = new URL(request.url).pathname.split("/");
+  if (what === "login") {
+    const current = await session();
+    current.renewToken();
+    current.put("user", "alice");
+    return shared(kind!);
+  }
+  if (what === "whoami") {
+    const current = await session();
+    return Response.json([current.get("user") ?? null, current.get("note") ?? null]);
+  }
+  if (what === "read" || what === "write") await session();
+  held++;
+  await gate;
+  if (what === "write") (await session()).put("note", "bob's");
+  return shared(kind!);
+}
+
+const manager = sessions<Data>({ cookie: { name: "id" } });
+const bare = withSessions(manager, (request, session) => handle(request, session as Asked));
+const app = new Hono()
+  .get("/open", (c) => {
+    open();
+    return c.text("");
+  })
+  .get("/close", (c) => {
+    close();
+    return c.text("");
+  })
+  .get("/held", (c) => c.text(`${held}`))
+  .all("/fetch/*", (c) => bare(c.req.raw))
+  .use("/hono/*", honoSessions(manager))
+  .all("/hono/*", (c) => handle(c.req.raw, c.var.session as Asked));
+
+serve(
+  { fetch: app.fetch, hostname: "127.0.0.1", port: 0 },
+  ({ port }) => console.log(`listening on ${port}`),
+);
