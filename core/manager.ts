@@ -2,6 +2,7 @@ import { Engine } from "./engine.ts";
 import { publicId } from "./bytes/token.ts";
 import type { StoreOperation } from "./errors.ts";
 import { RequestLifecycle, type RequestSession } from "./http/request.ts";
+import { show } from "./options/reader.ts";
 import { readOptions, type SessionOptions, type SessionSettings } from "./options/session_options.ts";
 import { assertText, Session, stateOf } from "./session.ts";
 import type { SessionRecord } from "./state/record.ts";
@@ -73,6 +74,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     request: Request,
     context: SessionContext & { token?: string | undefined } = {},
   ): RequestSession<Data> {
+    if (typeof request !== "object" || request === null) {
+      throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}`);
+    }
     return new RequestLifecycle<Data>(this.#engine, request, context);
   }
 

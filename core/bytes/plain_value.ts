@@ -3,12 +3,19 @@ import { Refusal } from "./refusal.ts";
 /** Nested deeper than this a value is refused: no one means it, and walking it would exhaust the stack. */
 const MAX_DEPTH = 200;
 
+/** A value of more parts than this is refused: one that holds a part many times over has more of them than memory has room. */
+const MAX_PARTS = 1_000_000;
+/** How many parts the value that is being walked may still have. */
+let partsLeft = 0;
+
 /**
  * A value as JSON can hold it: the value itself where JSON holds it as it is, which most are. Throws a {@linkcode Refusal}
  * that says what is wrong, and never shows the value, where JSON would drop or change it: a function, a symbol, a
  * class instance, a cycle.
  */
 export function toPlain(value: unknown, ancestors: object[] = []): unknown {
+  if (ancestors.length === 0) partsLeft = MAX_PARTS;
+  if (partsLeft-- === 0) throw new Refusal("it holds more than a million values");
   if (value === undefined) return { $undefined: true };
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") return numberToPlain(value);

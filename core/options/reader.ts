@@ -25,7 +25,7 @@ export class OptionNames {
 
   /** The option as it was given. */
   read(name: string): unknown {
-    this.#names.push(name);
+    if (!this.#names.includes(name)) this.#names.push(name);
     return this.options[name];
   }
 

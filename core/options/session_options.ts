@@ -189,7 +189,7 @@ function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
   const header = proxy.text("header", /^[\w-]+$/, "must be the name of a header");
   const value = proxy.text("value", /^[^\s]+$/, "must be the value that means https");
   proxy.reportUnknown();
-  if (header === undefined && value === undefined) return undefined;
+  if (reader.read("trustProxy") === undefined) return undefined;
   if (header === undefined) proxy.refuse("header", "must be the name of a header");
   if (value === undefined) proxy.refuse("value", "must be the value that means https");
   return { header: `${header}`, value: `${value}`.toLowerCase() };

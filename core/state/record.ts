@@ -34,7 +34,8 @@ const KEPT_NONCES = 8;
 
 /** Whether the manager keeps something of its own under the key. */
 export function isReserved(key: string): boolean {
-  return key.startsWith("__") && RESERVED.includes(key);
+  // In JavaScript a key may be anything.
+  return `${key}`.startsWith("__") && RESERVED.includes(key);
 }
 
 /** The keys of the user's values. */

@@ -99,6 +99,13 @@ Deno.test("Session.get() and pop() give the value, and undefined where there is 
   assertEquals(session.pop("text"), undefined);
 });
 
+Deno.test("Session.get(), pop() and exists() find nothing under what is no key", async () => {
+  const session = await sessions().load();
+  for (const key of [undefined, null, 5, {}] as unknown as string[]) {
+    assertEquals([session.get(key), session.pop(key), session.exists(key)], [undefined, undefined, false]);
+  }
+});
+
 Deno.test("Session.exists() tells a value of undefined from none", async () => {
   const session = await savedSession({ undefined: undefined });
   assertEquals([session.exists("undefined"), session.exists("missing")], [true, false]);

@@ -3,7 +3,14 @@
  */
 
 import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
-import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 
@@ -158,4 +165,16 @@ Deno.test("begin() tries two cookies of the name, and finish() writes the one th
   assertNotEquals(cookie!.value, token);
   assert(cookie!.attributes.Secure !== undefined);
   assertEquals((await manager.load(cookie!.value)).get("userId"), 1);
+});
+
+Deno.test("SessionManager.begin() says that it takes a request", () => {
+  for (
+    const [given, shown] of [[null, "null"], [undefined, "undefined"], [
+      "https://a.example/",
+      '"https://a.example/"',
+    ]]
+  ) {
+    const error = assertThrows(() => sessions().begin(given as unknown as Request), TypeError);
+    assertEquals(error.message, `Cannot begin a request: begin() takes a Request, and got ${shown}`);
+  }
 });

@@ -134,6 +134,8 @@ class Basket {
   secret = SECRET;
 }
 
+/** Of 31 arrays, and two thousand million values if each is written where it stands. */
+const repeated = Array.from({ length: 30 }).reduce<unknown>((part) => [part, part], [SECRET]);
 const cycle: unknown[] = [SECRET];
 cycle.push({ deep: [cycle] });
 const loop = new Map<unknown, unknown>([[SECRET, 1]]);
@@ -159,6 +161,7 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a symbol as a key", { [Symbol(SECRET)]: SECRET }, "it holds a symbol as a key"],
   ["a list with a key", Object.assign([1], { [SECRET]: SECRET }), "it holds an array with named properties"],
   ["what a match gives", SECRET.match(/h(u)/), "it holds an array with named properties"],
+  ["a list that holds parts many times over", repeated, "it holds more than a million values"],
   ["a list that holds itself", cycle, "it contains itself"],
   ["a map that holds itself", loop, "it contains itself"],
   ["a class instance", new Basket(), "it holds an instance of Basket; store a plain object"],

@@ -1,6 +1,6 @@
 /** What `trustProxy` believes of what a proxy says of the scheme, and what it does not. */
-import { MemoryStore, sessions } from "../../../mod.ts";
-import { assertEquals } from "../../assert.ts";
+import { MemoryStore, SessionConfigError, sessions } from "../../../mod.ts";
+import { assertEquals, assertThrows } from "../../assert.ts";
 
 async function isSecure(headers: [string, string][], trustProxy?: { header: string; value: string }) {
   const manager = sessions<{ n: number }>({ store: new MemoryStore(), trustProxy, onEvent() {} });
@@ -66,4 +66,17 @@ Deno.test("trustProxy believes nothing of a request over https, which needs no w
   (await current.session()).put("n", 1);
   const response = await current.finish(new Response());
   assertEquals(response.headers.getSetCookie()[0]!.startsWith("__Host-session="), true);
+});
+
+Deno.test("trustProxy names what it lacks", () => {
+  for (const [given, missing] of [[{}, ["header", "value"]], [{ header: "X-Scheme" }, ["value"]]] as const) {
+    const { problems } = assertThrows(
+      () => sessions({ trustProxy: given as { header: string; value: string } }),
+      SessionConfigError,
+    );
+    assertEquals(
+      problems.map((problem) => problem.split('"')[1]),
+      missing.map((name) => `trustProxy.${name}`),
+    );
+  }
 });
