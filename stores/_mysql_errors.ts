@@ -67,7 +67,10 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
     case 1062:
       return refused("rejected", DUPLICATE);
     case 1146:
-      return refused("schema", `there is no table ${table}; run createTable() of the store once`);
+      return refused(
+        "schema",
+        `there is no table ${table}; run createTable() of the store once, or your migrations`,
+      );
     case 1054: {
       // Only names that are in the store's own statements are shown.
       const column = /column '(?:[^']{0,64}\.)?`?(token|data|expiry|subject)/i.exec(message)?.[1];

@@ -48,7 +48,10 @@ export function classifySQLiteError(
   const useOther = 'name another table in the option "table" and run createTable()';
   if (isSQLiteBusy(error)) return { reason: "busy", retryable: true };
   if (/no such table/i.test(text)) {
-    return final("schema", `there is no table ${table}; run createTable() of the store once`);
+    return final(
+      "schema",
+      `there is no table ${table}; run createTable() of the store once, or your migrations`,
+    );
   }
   // Only names that are in the store's own statements are shown.
   const column = /no (?:such column|column named):? "?(token|data|expiry|subject)/i.exec(text)?.[1];
