@@ -88,12 +88,12 @@ export class Commit {
     let write = pending ?? this.#change(changes, state.row!, state.storedDeadline, state.record);
     let isSent = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      const started = Date.now();
+      const started = performance.now();
       if (!isSent && await this.#send(write)) return this.#updated(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look: what is read must be fresh when it is written.
       const again = isSent ||
-        (failures < ATTEMPTS && await this.#pause(write, attempt, Date.now() - started));
+        (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
       isSent = false;
       const seen = await this.#look(write);
       if (seen.kind === "done") return this.#updated(write);
