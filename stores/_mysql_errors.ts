@@ -69,7 +69,7 @@ function classifyNumber(number: number, message: string, table: string): StoreEr
     case 1146:
       return refused(
         "schema",
-        `there is no table ${table}; run createTable() of the store once, or your migrations`,
+        `there is no table ${table}; run createTable() of the store once`,
       );
     case 1054: {
       // Only names that are in the store's own statements are shown.

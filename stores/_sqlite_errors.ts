@@ -50,7 +50,7 @@ export function classifySQLiteError(
   if (/no such table/i.test(text)) {
     return final(
       "schema",
-      `there is no table ${table}; run createTable() of the store once, or your migrations`,
+      `there is no table ${table}; run createTable() of the store once`,
     );
   }
   // Only names that are in the store's own statements are shown.
