@@ -104,7 +104,7 @@ export const KINDS: readonly Kind[] = [
   },
   {
     id: "cost-login",
-    title: "login of a visitor who has a session",
+    title: "login with a visitor's session",
     why:
       "One read, and one write that also renews the token and leaves a mark under the old one. The bytes are a new cookie and those for caches, and are meant.",
     run: async (peer) => {

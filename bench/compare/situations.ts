@@ -71,7 +71,7 @@ async function signedIn(peer: Peer, user = "zoe"): Promise<Browser> {
   return browser;
 }
 
-/** A visitor who has a session and is nobody yet, where the library has that. */
+/** A session without a user yet, where the library has such sessions. */
 async function visitor(peer: Peer): Promise<Browser> {
   const browser = new Browser(peer);
   await browser.send("POST", "/write?key=cart&value=tea");

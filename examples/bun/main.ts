@@ -13,7 +13,7 @@ import { SQLiteStore } from "@x/sessions/stores/sqlite";
 type Data = { user: string; count: number };
 
 const database = new Database(process.env.SESSIONS_DB ?? "sessions.db");
-// Who reads does not wait for who writes, in this process or another.
+// Readers and writers do not wait for each other, in this process or another.
 database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
 
 const store = new SQLiteStore(database, { cleanup: "timer", cleanupInterval: "10m" });

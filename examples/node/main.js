@@ -12,7 +12,7 @@ import { honoSessions } from "@x/sessions/middleware/hono";
 import { SQLiteStore } from "@x/sessions/stores/sqlite";
 
 const database = new DatabaseSync(process.env.SESSIONS_DB ?? "sessions.db");
-// Who reads does not wait for who writes, in this process or another.
+// Readers and writers do not wait for each other, in this process or another.
 database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
 
 const store = new SQLiteStore(database, { cleanup: "timer", cleanupInterval: "10m" });

@@ -1,5 +1,5 @@
 /**
- * Sessions spread over several stores: where each is, what is asked of which store, renewals that cross from one to
+ * Sessions on several stores: the place of each, the calls that reach each store, renewals that cross from one to
  * another, and stores that are added while others are in use.
  */
 import {

@@ -25,7 +25,7 @@ const about: About = {
     { url: "https://better-auth.com/docs/concepts/typescript", says: "`additionalFields`, for the values" },
   ],
   notes: [
-    "Its session belongs to a user who has signed in. Values of one's own are columns that are declared, and are written by `updateSession`.",
+    "Only signed-in users have sessions. Your own values are declared columns, and `updateSession` writes them.",
     "Its store calls include those for the user, and at sign-in those for the password.",
     "Its row has a column for each value. For the garbage row all are overwritten but its id, its token and its user. It still says who this is, and no longer until when.",
   ],
