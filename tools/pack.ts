@@ -8,6 +8,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import { run } from "./run.ts";
 
 const ROOT = decodeURIComponent(new URL("../", import.meta.url).pathname);
 const REPOSITORY = "https://github.com/x/sessions";
@@ -76,12 +77,12 @@ export async function pack(output: string): Promise<string> {
     const packed = `${scratch}/deno.tgz`;
     // Source maps would name files that the package does not have. The code in it is readable as it is.
     const args = ["pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", packed];
-    await run("deno pack", Deno.execPath(), args);
-    await run("tar", "tar", ["-xzf", packed, "-C", scratch]);
+    await run("deno pack", ROOT, Deno.execPath(), args);
+    await run("tar", ROOT, "tar", ["-xzf", packed, "-C", scratch]);
     const directory = `${scratch}/package`;
     await completeManifest(`${directory}/package.json`);
     await completeLinks(directory);
-    await run("tar", "tar", ["-czf", output, "-C", scratch, "package"]);
+    await run("tar", ROOT, "tar", ["-czf", output, "-C", scratch, "package"]);
     return output;
   } finally {
     await Deno.remove(scratch, { recursive: true });
@@ -127,18 +128,4 @@ function exists(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-async function run(name: string, command: string, args: string[]): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  if (success) return;
-  const decoder = new TextDecoder();
-  throw new Error(`${name} failed: ${args.join(" ")}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
 }

@@ -7,6 +7,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import { formatted } from "./run.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const PAGE = new URL("docs/reference.md", ROOT);
@@ -97,11 +98,11 @@ A length of time is a \`Duration\`: a number of milliseconds, or text such as \`
       classOf,
     ),
   ];
-  return await formatted(`${page.join("\n\n")}\n`);
+  return await formatted(`${page.join("\n\n")}\n`, "md");
 }
 
 async function publicSymbols(): Promise<Symbol[]> {
-  const { stdout } = await run(["doc", "--json", "--no-check", ...Object.values(config.exports)]);
+  const stdout = await documentation();
   const { nodes } = JSON.parse(stdout) as {
     nodes: Record<string, { symbols: { name: string; declarations: Declaration[] }[] }>;
   };
@@ -288,24 +289,13 @@ function code(text: string): string {
   return text.includes("`") ? `\`\` ${text} \`\`` : `\`${text}\``;
 }
 
-async function formatted(markdown: string): Promise<string> {
-  const { stdout } = await run(["fmt", "--ext", "md", "-"], markdown);
-  return stdout;
-}
-
-async function run(args: string[], input = ""): Promise<{ stdout: string }> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args,
+/** What `deno doc` tells of the entries. */
+async function documentation(): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", "--no-check", ...Object.values(config.exports)],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input));
-  await writer.close();
-  const { success, stdout, stderr } = await child.output();
-  if (!success) throw new Error(`deno ${args[0]} failed:\n${new TextDecoder().decode(stderr)}`);
-  return { stdout: new TextDecoder().decode(stdout) };
+  }).output();
+  if (!success) throw new Error(`deno doc failed:\n${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatted } from "../../tools/run.ts";
 import type { Column } from "./_column.ts";
 import { KINDS } from "./costs.ts";
 import { type Cell, type Mark, type Situation, SITUATIONS } from "./situations.ts";
@@ -48,21 +49,6 @@ export async function readmeWith({ columns, date }: Results, readme: string): Pr
   if (after === undefined) throw new Error(`README.md has no ${start} and ${end}`);
   const legend = `✓ yes, ~ in part, ✗ no, – no such thing; seen on ${date}.`;
   return await formatted(`${before}${start}\n\n${shortTable(columns)}\n\n${legend}\n\n${end}${after}`, "md");
-}
-
-/** A text as the project's formatter leaves it. */
-export async function formatted(text: string, extension: string): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", "--config", new URL("deno.json", ROOT).pathname, "--ext", extension, "-"],
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { success, stdout } = await child.output();
-  if (!success) throw new Error("deno fmt failed");
-  return new TextDecoder().decode(stdout);
 }
 
 function markdown(results: Results): string {

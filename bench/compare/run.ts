@@ -8,8 +8,9 @@
  * @module
  */
 
+import { formatted } from "../../tools/run.ts";
 import { type Column, column, OURS, PEERS } from "./_column.ts";
-import { formatted, PAGE, page, README, readmeWith, RESPONSES, RESULTS, type Results } from "./_page.ts";
+import { PAGE, page, README, readmeWith, RESPONSES, RESULTS, type Results } from "./_page.ts";
 import type { Exchange, Program } from "./_peer.ts";
 
 /** Headers that say nothing of a session. */

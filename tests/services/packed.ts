@@ -10,6 +10,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { pack } from "../../tools/pack.ts";
+import { run } from "../../tools/run.ts";
 
 /** An application in a temporary directory. */
 export interface PackedApp extends AsyncDisposable {
@@ -127,18 +128,4 @@ function versionOf(name: string): string {
   const target = IMPORTS[name];
   if (!target?.startsWith("npm:")) throw new Error(`The import map has no package ${name}: ${target}`);
   return target.startsWith(`npm:${name}@`) ? target.slice(`npm:${name}@`.length) : target;
-}
-
-async function run(name: string, cwd: string, command: string, args: string[]): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  if (success) return;
-  const decoder = new TextDecoder();
-  throw new Error(`${name} failed: ${args.join(" ")}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
 }
