@@ -296,7 +296,9 @@ export class ActorRun {
     const { sent = pending } = attempt;
     const result = sent?.results.get(stateOf(session).row?.token ?? "");
     const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
-    if (result === undefined || !isSettled || (view.changed && attempt.sent === undefined)) {
+    // A session that was merged is deleted with the write in doubt that took its values over.
+    const needsWrite = view.changes.length > 0 || view.renew || (pending === undefined && view.changed);
+    if (result === undefined || !isSettled || (needsWrite && attempt.sent === undefined)) {
       world.fail(`${what} was acknowledged, and not everything was saved`);
       return reply;
     }
