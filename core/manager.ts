@@ -137,10 +137,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     assertText(subject);
     for await (const row of this.#rowsOf(subject, context)) {
       if (publicId(row.token) !== id) continue;
-      const operation = this.#engine.operation(context);
-      const how = await this.#engine.end(row, operation);
+      const ending = this.#engine.ending(context);
+      const how = await ending.end(row);
       // An earlier attempt may have deleted it, and its answer was lost.
-      if (how === "renewed" || (how === "gone" && !operation.inDoubt)) return false;
+      if (how === "renewed" || (how === "gone" && !ending.inDoubt)) return false;
       this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;
     }

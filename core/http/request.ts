@@ -2,120 +2,67 @@ import type { Engine, Surroundings } from "../engine.ts";
 import { refuseChanges } from "../bytes/read_only.ts";
 import { SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
-import type { SessionSettings } from "../options/session_options.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionContext } from "../store/operation.ts";
+import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
+import { markPersonal, replaceResponse, withCookie } from "./response.ts";
+import { isHttps } from "./scheme.ts";
+import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
 import { isToldWithin, remember, type Visit } from "./told.ts";
-import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
   /**
-   * The request's session, loaded at the first call, which is the only store read; the same one afterwards.
+   * The request's session. The first call loads it with the only store read; later calls give the same one.
    *
-   * @param response What the handler has given already. Where the same manager, mounted within on a copy of the request,
-   * has told the browser of another session with it, a login say, that one is loaded.
+   * @param response The handler's response, where there is one. If the same manager, mounted further in on a copy of the
+   * request, has set another session's cookie on it (a login, say), that session is loaded.
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
-   * @throws {SessionClosedError} It was first asked for after `finish()`, in a stream say, and a shared cache may keep the
-   * response for others. Ask before, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
+   * @throws {SessionClosedError} It is first asked for after `finish()` (in a stream, say), and a shared cache may keep the
+   * response for others. Ask earlier, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
    */
   readonly session: (response?: Response) => Promise<Session<Data>>;
   /**
-   * Saves what the handler changed and gives the response to send: with the cookie where it changed, with
-   * `Vary` and `Cache-Control`, or in place of the handler's an error. Afterwards the session is read-only.
+   * Saves what the handler changed and gives the response to send, with `Vary`, `Cache-Control` and, if it changed, the
+   * cookie. If saving fails, an error response takes its place. Afterwards the session is read-only.
    *
-   * @param response What the handler gave, where it gave something.
+   * @param response The handler's response; `undefined` if it threw.
    * @param error What the handler threw. Nothing is saved then, unless it stands for a response: a thrown `Response`,
    * Hono's `HTTPException`, a redirect of SvelteKit or Next. Without a response it is thrown again.
    */
   readonly finish: (response: Response | undefined, error?: unknown) => Promise<Response>;
   /**
-   * Says that the handler has failed: what was changed so far and not committed is forgotten. What is changed from here on,
-   * by an error page say, is saved by `finish()`. For a framework that makes a response of an error before a middleware
-   * around it hears of the error.
+   * Says that the handler has failed. Changes that are not committed are forgotten; later ones, of an error page say, are
+   * saved by `finish()`. For frameworks that turn an error into a response before the middleware hears of it.
    *
-   * @param error What the handler threw. Where `finish()` is given it as well, it is known by then.
+   * @param error What the handler threw. `finish()` may be given it as well.
    */
   readonly fail: (error?: unknown) => void;
-}
-
-/** Which request has told its `onError` of an error, and what that answered: of several managers one reports it. */
-const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
-
-/** The session of one manager in one request, however often its middlewares are mounted. */
-class SharedSession {
-  readonly engine: Engine;
-  /** The token that was given in place of a cookie. */
-  readonly token: string | undefined;
-  /** How the cookie is called and guarded; `undefined` where a token was given. */
-  readonly cookie: SessionCookie | undefined;
-  /** The session that another manager has loaded before in this request. */
-  readonly earlier: SharedSession | undefined;
-  session: Promise<unknown> | undefined;
-  /** What the session stands on, once it is loaded. */
-  state: SessionState | undefined;
-  /** How many that have asked for it are not finished yet. The last of them saves it. */
-  users = 0;
-  /** Whether a handler has thrown, and what it changed is there still: nothing is saved then. */
-  hasFailed = false;
-  /** What it threw. */
-  failure: unknown;
-  /** The cookie that was set: where another manager fails, the browser must still be told. */
-  setCookie: string | undefined;
-
-  constructor(
-    engine: Engine,
-    token: string | undefined,
-    cookie: SessionCookie | undefined,
-    earlier: SharedSession | undefined,
-  ) {
-    this.engine = engine;
-    this.token = token;
-    this.cookie = cookie;
-    this.earlier = earlier;
-  }
-
-  /** Shows nothing: a request that is logged gives no session away. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return "SharedSession {}";
-  }
-
-  /** As above, for Node's and Bun's `console.log`. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return "SharedSession {}";
-  }
 }
 
 const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
+/** What `onError` answered to an error. Of several requests in a request the first one reports it. */
+const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
+
 let visits = 0;
-
-/**
- * Under this symbol a request carries the session that was loaded last. A WeakMap would double what a request costs the
- * garbage collector.
- */
-const LATEST = Symbol("@x/sessions");
-
-/** A request, in which every manager finds what it has loaded before. */
-interface SharedRequest extends Request {
-  [LATEST]?: SharedSession | undefined;
-}
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
 export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
   readonly #engine: Engine;
-  readonly #request: SharedRequest;
+  readonly #request: Request;
   readonly #context: SessionContext & { token?: string | undefined };
   readonly #began: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
+  /** What `fail()` was given before the session was asked for. */
   #failure: unknown;
-  /** What was answered without the session. */
+  /** The response of a request that did not ask for the session. */
   #answer: Response | undefined;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
@@ -125,17 +72,13 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#began = ++visits;
   }
 
-  get #visit(): Visit {
-    return { request: this.#request, began: this.#began };
-  }
-
   get signal(): AbortSignal | undefined {
     return this.#context.signal;
   }
 
   get waitUntil(): SessionContext["waitUntil"] {
     const { waitUntil } = this.#context;
-    // Called on its own object, as that of Workers must be.
+    // Called on its own object: that of Workers throws otherwise.
     return waitUntil && ((work) => waitUntil.call(this.#context, work));
   }
 
@@ -153,30 +96,30 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const thrown = error instanceof SessionError ? undefined : responseOf(error);
-      if (thrown === undefined && (shared === undefined || shared.failure !== error)) {
-        return await this.#finishFailed(response, error);
-      }
-      // Said by fail() before, or by somebody within.
+      const isKnown = shared !== undefined && shared.failure === error;
+      if (thrown === undefined && !isKnown) return await this.#finishFailed(response, error);
       if (thrown === undefined) response = await this.#answerTo(error, response);
       else response ??= thrown;
     }
-    if (response === undefined) throw noResponse();
+    if (response === undefined) {
+      throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
+    }
     if (shared === undefined) return this.#answer = response;
-    const state = shared.state ?? await loaded(shared);
+    const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.users > 0) return this.#mark(response);
     const isDue = this.#isDue(shared, state, response);
-    const given = state.close();
+    const exposed = state.close();
     if (isDue || state.hasWork) response = await this.#save(shared, state, response);
-    if (given !== undefined) refuseChanges(given);
-    return this.#tellBrowser(state, response);
+    if (exposed !== undefined) refuseChanges(exposed);
+    return this.#tellBrowser(shared, state, response);
   };
 
   readonly fail = (error?: unknown): void => {
     this.#failure = error;
-    if (this.#shared !== undefined) this.#forget(this.#shared, error);
+    this.#shared?.forget(error);
   };
 
-  /** Tells `onError` of an error, once, and gives what it answered. */
+  /** Tells `onError` of an error, once, and gives its answer. */
   report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
     let report = reports.get(error);
     if (report === undefined) {
@@ -187,45 +130,55 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return report.by === this ? report.answer : Promise.resolve(undefined);
   }
 
-  /** The session that was asked for before in this request, or else a new load. */
+  /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
-    const { token } = this.#context;
-    let own = this.#request[LATEST];
-    while (own !== undefined && (own.engine !== this.#engine || own.token !== token)) own = own.earlier;
-    own ??= this.#load(token, response);
+    const shared = findShared(this.#request, this.#engine, this.#context.token) ?? this.#load(response);
     if (!this.#isFinished) {
-      own.users++;
-      if (own.hasFailed) this.#forget(own, own.failure);
-      own.state?.reopen();
+      shared.users++;
+      if (shared.hasFailed) shared.forget(shared.failure);
+      shared.state?.reopen();
     }
-    if (this.#failure !== undefined) own.failure = this.#failure;
-    return own;
+    if (this.#failure !== undefined) shared.failure = this.#failure;
+    return shared;
   }
 
-  /** What managers have loaded in this request, the first one first. */
-  #sharedSessions(): SharedSession[] {
-    const sessions: SharedSession[] = [];
-    for (let one = this.#request[LATEST]; one !== undefined; one = one.earlier) sessions.unshift(one);
-    return sessions;
+  #load(response: Response | undefined): SharedSession {
+    const { token } = this.#context;
+    const cookie = token === undefined ? this.#newCookie() : undefined;
+    const shared = new SharedSession(this.#engine, this.#request, token, cookie);
+    const told = response && this.#toldWithin(response, cookie);
+    const given = token ?? told;
+    const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
+    shared.session = this.#open(shared, tokens);
+    return shared;
   }
 
-  /** Forgets what a handler that has failed has changed; what follows is saved again. */
-  #forget(shared: SharedSession, error: unknown): void {
-    if (error !== undefined && shared.failure === error && !shared.hasFailed) return;
-    shared.state?.forget(this.#engine.newRecord());
-    shared.failure = error;
-    shared.hasFailed = false;
+  async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
+    // First asked for after the head was sent, by a stream say.
+    const isReadOnly = this.#isFinished;
+    try {
+      shared.state = await this.#engine.load(tokens, this);
+    } catch (error) {
+      // A handler that does not await the session must not end the process.
+      shared.session?.catch(() => {});
+      if (error instanceof SessionError) await this.report(error, "load");
+      throw error;
+    }
+    if (isReadOnly) shared.state.close();
+    return new Session<Data>(shared.state, this.#engine, this);
   }
 
-  /** Whether the head has gone to a client, or to a cache that may give it to others, without a word of the session. */
-  #isLate({ headers, status }: Response): boolean {
-    // An upgrade is kept by nobody, nor is the answer to what is no GET.
-    if (status === 101 || !/^(?:GET|HEAD)$/.test(this.#request.method)) return false;
-    return !/(?:^|[\s,])(?:private|no-store|no-cache)(?:$|[\s,])/i.test(headers.get("Cache-Control") ?? "") &&
-      !this.#sharedSessions().some((one) => one.engine === this.#engine);
+  #newCookie(): SessionCookie {
+    const { settings } = this.#engine;
+    return new SessionCookie(settings.cookie, isHttps(this.#request, settings));
   }
 
-  /** A session that no cache has heard of. */
+  /** Whether the response has gone out without a word of the session, to where a shared cache may keep it. */
+  #isLate(response: Response): boolean {
+    return isShareable(this.#request, response) &&
+      !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
+  }
+
   #refuse(): Promise<Session<Data>> {
     const error = new SessionClosedError(ASKED_LATE);
     const refused = this.report(error, "load").then(() => Promise.reject<Session<Data>>(error));
@@ -233,43 +186,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return refused;
   }
 
-  #load(token: string | undefined, response: Response | undefined): SharedSession {
-    const cookie = token === undefined ? this.#newCookie() : undefined;
-    const own = new SharedSession(this.#engine, token, cookie, this.#request[LATEST]);
-    this.#request[LATEST] = own;
-    const told = response && this.#toldWithin(response, cookie);
-    const read = () => told === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [told];
-    own.session = this.#open(own, token === undefined ? read() : [token]);
-    return own;
-  }
-
-  async #open(own: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
-    // First asked for when the response has started, in a stream say: it can be read.
-    const isReadOnly = this.#isFinished;
-    try {
-      own.state = await this.#engine.load(tokens, this);
-    } catch (error) {
-      // A handler that never awaits it must not bring the process down; finish() looks at it again.
-      own.session?.catch(() => {});
-      if (error instanceof SessionError) await this.report(error, "load");
-      throw error;
-    }
-    if (isReadOnly) own.state.close();
-    return new Session<Data>(own.state, this.#engine, this);
-  }
-
-  #newCookie(): SessionCookie {
-    const { cookie, trustProxy } = this.#engine.settings;
-    const isHttps = this.#request.url.startsWith("https:") || isForwarded(this.#request.headers, trustProxy);
-    if (!isHttps && cookie.secure === "auto") this.#engine.noticeProxy(this.#request);
-    return new SessionCookie(cookie, isHttps);
-  }
-
   /** Whether there is something to save, or a use to write down. */
   #isDue(shared: SharedSession, state: SessionState, response: Response): boolean {
     const isLost = shared.hasFailed || (response.status >= 500 && !this.#engine.settings.saveOnServerError);
     if (!isLost && shared.failure === undefined) return this.#engine.isDue(state);
-    // Of a failed request only what came after the failure counts. No write in doubt is looked after.
+    // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     const hasChanges = state.hasChanges() && state.changes !== undefined;
     if (isLost) shared.hasFailed = true;
     return hasChanges && !isLost;
@@ -281,7 +202,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       await state.exclusively(async () => {
         if (shared.hasFailed) return;
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
-        // No session comes to be without a change.
+        // Asked again: an explicit commit() may have run before. Without a change no session is created.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
       });
       return response;
@@ -291,86 +212,77 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
   }
 
-  /** The token that the same manager, mounted within on a copy of the request, has told the browser of. */
-  #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
-    return isToldWithin(response, this.#visit) ? cookie?.valueIn(response.headers) : undefined;
-  }
-
-  /** The answer to what a handler threw. Nothing is saved; what the handler itself has saved or ended stands. */
+  /** Answers an error of the handler. Nothing is saved; an explicit commit() or destroy() stands. */
   async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
-    const state = shared === undefined ? undefined : await loaded(shared);
-    if (shared !== undefined && shared.users > 0) this.#forget(shared, error);
+    const state = await shared?.loaded();
+    if (shared !== undefined && shared.users > 0) shared.forget(error);
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
-      // What was changed in place may hold objects of the handler's own: that is found out before all else is frozen.
+      // Changes in place are looked for first: they may hold the handler's own objects, which are not to be frozen.
       state?.hasChanges();
       state?.close();
     }
-    // A commit() or destroy() that is under way: the browser has to hear of it as well.
+    // The browser has to hear of a commit() or destroy() that is still under way.
     await state?.exclusively(() => Promise.resolve());
     response = await this.#answerTo(error, response);
     if (response === undefined) throw error;
     if (shared === undefined) return this.#answer = response;
     return state === undefined || shared.users > 0
       ? this.#mark(response)
-      : this.#tellBrowser(state, response);
+      : this.#tellBrowser(shared, state, response);
   }
 
-  /** What `onError` has to say to an error, or else the response there is. */
+  /** The answer of `onError` to an error, else the response that there is. */
   async #answerTo(error: unknown, response: Response | undefined): Promise<Response | undefined> {
     if (!(error instanceof SessionError)) return response;
     const answer = await this.report(error);
-    // A framework has made a response of the error already, perhaps one of the application's.
+    // A framework has made a response of the error, perhaps the application's own error page.
     if (response !== undefined && answer === undefined) return response;
     return this.#replace(response, answer ?? error.getResponse());
   }
 
-  #tellBrowser(state: SessionState, response: Response): Response {
+  #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
+    const { cookie } = shared;
     const { announced } = state;
-    const cookie = this.#shared!.cookie;
     if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
     if (announced !== undefined) {
       const { token, deadline, remember } = announced;
       const keep = cookie.persists || remember;
-      return this.#setCookie(response, cookie.write(token, deadline, this.#engine.settings.now(), keep));
+      const now = this.#engine.settings.now();
+      return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
     }
     if (state.token !== undefined) return this.#mark(response);
-    return this.#setCookie(response, cookie.delete());
+    return this.#setCookie(shared, response, cookie.delete());
   }
 
   #mark(response: Response): Response {
     return markPersonal(response, this.#context.token === undefined);
   }
 
-  #setCookie(response: Response, setCookie: string): Response {
-    this.#shared!.setCookie = setCookie;
+  #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
+    shared.setCookie = setCookie;
     const answer = withCookie(response, setCookie);
     remember(answer, this.#visit);
     return answer;
   }
 
+  /** The error response in place of the handler's, with the cookies that the request has set. */
   #replace(replaced: Response | undefined, error: Response): Response {
-    const cookies = this.#sharedSessions().map(({ setCookie }) => setCookie).filter((one) =>
-      one !== undefined
-    );
-    return cookies.reduce((answer, one) => withCookie(answer, one), replaceResponse(replaced, error));
+    let answer = replaceResponse(replaced, error);
+    for (const { setCookie } of sharedSessions(this.#request)) {
+      if (setCookie !== undefined) answer = withCookie(answer, setCookie);
+    }
+    return answer;
   }
-}
 
-/** The session of a request that is over, after a load that is still under way; `undefined` where that failed. */
-async function loaded(shared: SharedSession): Promise<SessionState | undefined> {
-  await shared.session?.catch(() => {});
-  return shared.state;
-}
+  /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
+  #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
+    return isToldWithin(response, this.#visit) ? cookie?.valueIn(response.headers) : undefined;
+  }
 
-function noResponse(): TypeError {
-  return new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
-}
-
-/** Whether a proxy that is trusted says that the request came to it by https. */
-function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]): boolean {
-  // The whole value: of a list anyone may have sent the first.
-  return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
+  get #visit(): Visit {
+    return { request: this.#request, began: this.#began };
+  }
 }

@@ -1,4 +1,5 @@
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
+import { hashToken } from "../bytes/token.ts";
 import { SessionConfigError } from "../errors.ts";
 import { Hooks, type SessionErrorHook, type SessionEventHook } from "../events.ts";
 import { hasMethods, type SessionStore } from "../store.ts";
@@ -100,6 +101,8 @@ export interface SessionSettings {
   readonly cookie: CookieSettings;
   readonly codec: Codec;
   readonly hashTokenInStore: boolean;
+  /** What the store knows a token by: its hash, or the token itself. */
+  readonly storedToken: (token: string) => string;
   readonly maxBytes: number;
   readonly saveOnServerError: boolean;
   readonly trustProxy: { readonly header: string; readonly value: string } | undefined;
@@ -141,19 +144,23 @@ export function readOptions(options: SessionOptions & { store: SessionStore }): 
     const given = `${show(options.touchInterval)} and ${show(options.idleTimeout)}`;
     reader.refuse("touchInterval", 'must be at most "idleTimeout"', given);
   }
+  const cookie = readCookieOptions(reader.nested("cookie"));
+  const codec = readCodec(reader);
+  const hashTokenInStore = reader.flag("hashTokenInStore", true);
   const settings: SessionSettings = {
     store,
     lifetime,
     idleTimeout: idle === 0 ? Infinity : idle,
     touchInterval,
-    cookie: readCookieOptions(reader.nested("cookie")),
-    codec: readCodec(reader),
-    hashTokenInStore: reader.flag("hashTokenInStore", true),
+    cookie,
+    codec,
+    hashTokenInStore,
+    storedToken: hashTokenInStore ? hashToken : (token) => token,
     maxBytes: reader.count("maxBytes", MAX_BYTES),
     saveOnServerError: reader.flag("saveOnServerError", true),
     trustProxy: readTrustProxy(reader),
     hooks: readHooks(reader),
-    now: reader.function<() => number>("now") ?? (() => Date.now()),
+    now: readClock(reader),
   };
   reader.finish();
   return Object.freeze(settings);
@@ -193,6 +200,17 @@ function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
   if (header === undefined) proxy.refuse("header", "must be the name of a header");
   if (value === undefined) proxy.refuse("value", "must be the value that means https");
   return { header: `${header}`, value: `${value}`.toLowerCase() };
+}
+
+function readClock(reader: OptionsReader): () => number {
+  const clock = reader.function<() => number>("now");
+  if (clock === undefined) return () => Date.now();
+  return () => {
+    const time: unknown = clock();
+    // With NaN nothing would ever expire.
+    if (Number.isFinite(time)) return time as number;
+    throw new SessionConfigError([`"now" must give milliseconds since the epoch: got ${show(time)}`]);
+  };
 }
 
 function readHooks(reader: OptionsReader): Hooks {

@@ -1,30 +1,117 @@
+import { newNonce, newToken } from "../bytes/token.ts";
 import type { SessionStoreError } from "../errors.ts";
-import type { StoredRow } from "../store.ts";
+import type { SessionSettings } from "../options/session_options.ts";
+import type { NextRow, StoredRow, StoredSession } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
-import type { SessionRecord } from "./record.ts";
+import { expiryOf, isOff } from "./expiry.ts";
+import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
+
+/** How long a mark stays under an old token, in milliseconds: longer than any request with that token is on its way. */
+const MARK_LIFETIME = 60_000;
 
 /** One write of a session. Sent again it is the same write: the same bytes, with the same nonce in them. */
 export interface PendingWrite {
   readonly changes: ChangeLog;
   /** Tells this write from all others. */
   readonly nonce: string;
-  /** The row that must still be there as it was read; `undefined` for a new session. */
+  /** The row that is updated, as it was read; `undefined` for a new session. */
   readonly base: StoredRow | undefined;
-  /** What earlier attempts to make it were tried under, which may have arrived. */
+  /** The tokens of earlier attempts to create the session. Each may have reached the store. */
   readonly earlier: readonly string[];
-  /** When the session in that row ends for good. */
+  /** The deadline of the session in that row. */
   readonly baseDeadline: number;
   /** What is written. */
   readonly record: SessionRecord;
   readonly data: Uint8Array;
-  /** When the row expires afterwards. */
+  /** The expiry of the row after the write. */
   readonly expiry: number;
-  /** What the browser holds afterwards, where that is known. */
+  /** The browser's token after the write; `undefined` where only the browser knows it. */
   readonly token: string | undefined;
-  /** What the row is found under afterwards. */
+  /** The row's token after the write. */
   readonly storedToken: string;
-  /** Whether the store was asked for it at all. */
+  /** Whether it was ever sent to the store. */
   isSent: boolean;
   /** Why the last attempt failed; `undefined` where the store has answered. */
   failure: SessionStoreError | undefined;
+}
+
+/** The write that creates a session. Every attempt has a token of its own: an earlier one may still reach the store. */
+export function newSession(
+  settings: SessionSettings,
+  changes: ChangeLog,
+  from: SessionRecord,
+  earlier: readonly string[] = [],
+): PendingWrite {
+  const nonce = newNonce();
+  const record = { ...from, createdAt: settings.now(), nonces: nonce };
+  const token = newToken();
+  return {
+    changes,
+    nonce,
+    base: undefined,
+    earlier,
+    baseDeadline: Infinity,
+    record,
+    data: encodeRecord(settings.codec, record, settings.maxBytes),
+    expiry: expiryOf(settings, record),
+    token,
+    storedToken: settings.storedToken(token),
+    isSent: false,
+    failure: undefined,
+  };
+}
+
+/**
+ * The write that updates a row. Later changes of the same request are not in it: they belong to the next commit.
+ *
+ * @param token The browser's token, which a renewal replaces.
+ * @param from The record that is in the row, with the changes.
+ */
+export function changedSession(
+  settings: SessionSettings,
+  changes: ChangeLog,
+  token: string | undefined,
+  from: SessionRecord,
+  base: StoredRow,
+  baseDeadline: number,
+): PendingWrite {
+  const nonce = newNonce();
+  const record = { ...from, nonces: withNonce(from.nonces, nonce) };
+  const renewed = changes.renew ? newToken() : undefined;
+  const moves = changes.renew || record.deadline !== baseDeadline || isOff(settings, record, base.expiry);
+  return {
+    changes,
+    nonce,
+    base,
+    earlier: [],
+    baseDeadline,
+    record,
+    data: encodeRecord(settings.codec, record, settings.maxBytes),
+    expiry: moves ? expiryOf(settings, record) : base.expiry,
+    token: renewed ?? token,
+    storedToken: renewed === undefined ? base.token : settings.storedToken(renewed),
+    isSent: false,
+    failure: undefined,
+  };
+}
+
+/** What an update tells the store: only the columns that change, since a database does more work for each one. */
+export function nextRow(settings: SessionSettings, write: PendingWrite, base: StoredRow): NextRow {
+  const { changes, data, expiry, record, storedToken } = write;
+  const next: NextRow = { data };
+  if (expiry !== base.expiry) next.expiry = expiry;
+  if (changes.renew) {
+    next.token = storedToken;
+    next.mark = mark(settings, record);
+  }
+  // An unchanged subject is written too: an SCS service that saves a session empties the column.
+  const subject = record.subject ?? (changes.subject === null ? null : undefined);
+  if (subject !== undefined) next.subject = subject;
+  return next;
+}
+
+/** The row that a renewal leaves under the old token. */
+function mark({ codec, now }: SessionSettings, { nonces }: SessionRecord): StoredSession {
+  const expiry = now() + MARK_LIFETIME;
+  return { data: encodeMark(codec, expiry, nonces), expiry };
 }

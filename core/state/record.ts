@@ -59,7 +59,16 @@ export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
   };
 }
 
-/** Whether it is no session, but what a renewal leaves under the old token. It lets nobody in. */
+/** The record; `undefined` for bytes that the codec cannot read. */
+export function tryDecodeRecord(codec: Codec, data: Uint8Array): SessionRecord | undefined {
+  try {
+    return decodeRecord(codec, data);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a renewal left it under the old token. A mark is no session and lets nobody in. */
 export function isMark({ values }: SessionRecord): boolean {
   return readValue(values, RENEWED) !== undefined;
 }

@@ -1,0 +1,43 @@
+/** Statuses of a response that never has a body. */
+const NULL_BODY: readonly number[] = [204, 205, 304];
+
+export function isNullBody(status: number): boolean {
+  return NULL_BODY.includes(status);
+}
+
+/** Whether an application may return this one object for every request: it has no body, or one that can be sent again. */
+export function isReusable(response: Response): boolean {
+  return response.status === 101 || isNullBody(response.status) || !hasBody(response) ||
+    lightBodyOf(response) !== undefined;
+}
+
+/** Whether there is a body. It is not read: that would make it a stream of unknown length and type. */
+export function hasBody(response: Response): boolean {
+  // A body of text, a form or a Blob comes with a type.
+  if (response.headers.has("Content-Type")) return true;
+  const { Bun } = globalThis as GlobalWithBun;
+  // On Bun a clone loses the type of a text that is not ASCII.
+  if (Bun !== undefined) return !/^Response \(0 KB\)(?!.*ReadableStream)/s.test(Bun.inspect(response));
+  const light = lightBodyOf(response);
+  if (light !== undefined) return light !== null;
+  if (response.bodyUsed) return true;
+  const { body } = response.clone();
+  body?.cancel().catch(() => {});
+  return body !== null;
+}
+
+/**
+ * The body of a light `Response` of `@hono/node-server`; `undefined` for any other response, and for a stream. Such a
+ * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
+ */
+export function lightBodyOf(response: Response): BodyInit | null | undefined {
+  const cache = Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
+  if (cache === undefined) return undefined;
+  const made: unknown = (response as unknown as Record<symbol, unknown>)[cache];
+  const body = Array.isArray(made) ? made[1] as BodyInit | null | undefined : undefined;
+  return body instanceof ReadableStream ? undefined : body;
+}
+
+interface GlobalWithBun {
+  Bun?: { inspect(value: unknown): string };
+}

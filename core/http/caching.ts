@@ -1,0 +1,34 @@
+/** Makes caches keep one response for each `Cookie` header. */
+export function varyByCookie(headers: Headers): void {
+  const vary = headers.get("Vary");
+  const names = vary?.split(",").map((name) => name.trim().toLowerCase()) ?? [];
+  if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
+}
+
+/** Forbids shared caches to keep a response that sets a cookie, whatever the handler said (RFC 9111, 7.3). */
+export function forbidSharedCaching(headers: Headers): void {
+  headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
+  for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name);
+}
+
+/** Whether a shared cache may keep the response and give it to others. */
+export function isShareable({ method }: Request, { headers, status }: Response): boolean {
+  // No cache keeps an upgrade, or the answer to another method.
+  if (status === 101 || (method !== "GET" && method !== "HEAD")) return false;
+  return !/(?:^|[\s,])(?:private|no-store|no-cache)(?:$|[\s,])/i.test(headers.get("Cache-Control") ?? "");
+}
+
+/** CDNs and proxies obey these before `Cache-Control`: RFC 9213 and its predecessors. */
+const CDN_HEADER = /cdn-cache-control$|^(?:surrogate|edge)-control$|^x-accel-expires$/;
+
+/** Directives for shared caches alone, and those that are set anew. */
+const REPLACED = /^(?:public|private|s-maxage|proxy-revalidate)(?:$|[\s=])|^no-cache="set-cookie"$/i;
+
+function privateCacheControl(own: string | null): string {
+  // A directive may hold a quoted list with commas of its own: RFC 9111, 5.2.
+  const directives = own?.match(/(?:[^,"]|"[^"]*"?)+/g) ?? [];
+  const kept = directives.map((part) => part.trim()).filter((part) => part !== "" && !REPLACED.test(part));
+  // A bare no-cache covers every header; one that names a header would weaken it.
+  const isCovered = kept.some((part) => part.toLowerCase() === "no-cache");
+  return ["private", ...(isCovered ? [] : ['no-cache="Set-Cookie"']), ...kept].join(", ");
+}

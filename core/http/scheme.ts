@@ -1,0 +1,29 @@
+import type { SessionSettings } from "../options/session_options.ts";
+
+/** The managers that have told of a proxy. Each does so once. */
+const told = new WeakSet<SessionSettings>();
+
+/** Whether the browser asked by https: by the request's URL, or by the word of a proxy that is trusted. */
+export function isHttps(request: Request, settings: SessionSettings): boolean {
+  if (request.url.startsWith("https:") || isForwarded(request.headers, settings.trustProxy)) return true;
+  if (settings.cookie.secure === "auto") noticeProxy(request, settings);
+  return false;
+}
+
+function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]): boolean {
+  // The whole value: the client may have sent the first entries of a list.
+  return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
+}
+
+/** Warns once that a proxy ends TLS. The login works without `Secure`, so nobody would look for it. */
+function noticeProxy(request: Request, settings: SessionSettings): void {
+  if (told.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
+  told.add(settings);
+  settings.hooks.emit(() => ({ kind: "forwarded-proto" }));
+  if (settings.hooks.event === undefined) {
+    console.warn(
+      "A proxy says that it was asked by https, and the session cookie goes out without Secure: " +
+        "set cookie.secure to true, or trustProxy",
+    );
+  }
+}

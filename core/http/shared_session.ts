@@ -1,0 +1,94 @@
+import type { Engine } from "../engine.ts";
+import type { SessionState } from "../state/session_state.ts";
+import type { SessionCookie } from "./cookie.ts";
+
+/**
+ * Under this symbol a request carries the session that was loaded last, which knows the one before it. A WeakMap would double
+ * what a request costs the garbage collector.
+ */
+const LATEST = Symbol("@x/sessions");
+
+/** A request, in which every manager finds the sessions that were loaded before. */
+interface SharedRequest extends Request {
+  [LATEST]?: SharedSession | undefined;
+}
+
+/** The session of one manager in one request, however often its middlewares are mounted. */
+export class SharedSession {
+  readonly engine: Engine;
+  /** The token that was given in place of a cookie. */
+  readonly token: string | undefined;
+  /** `undefined` where a token was given. */
+  readonly cookie: SessionCookie | undefined;
+  /** The session that was loaded before this one in the same request. */
+  readonly earlier: SharedSession | undefined;
+  session: Promise<unknown> | undefined;
+  /** Set once the session is loaded. */
+  state: SessionState | undefined;
+  /** How many lifecycles have asked for it and are not finished yet. The last one saves it. */
+  users = 0;
+  /** Whether a handler has thrown whose changes are not forgotten yet. Nothing is saved then. */
+  hasFailed = false;
+  /** What that handler threw. */
+  failure: unknown;
+  /** The cookie that was set. The browser must hear of it also where another manager of the request fails. */
+  setCookie: string | undefined;
+
+  /** Attaches itself to the request. */
+  constructor(
+    engine: Engine,
+    request: Request,
+    token: string | undefined,
+    cookie: SessionCookie | undefined,
+  ) {
+    this.engine = engine;
+    this.token = token;
+    this.cookie = cookie;
+    this.earlier = (request as SharedRequest)[LATEST];
+    (request as SharedRequest)[LATEST] = this;
+  }
+
+  /** The state of a session whose load may still be under way; `undefined` where the load failed. */
+  async loaded(): Promise<SessionState | undefined> {
+    await this.session?.catch(() => {});
+    return this.state;
+  }
+
+  /** Forgets the changes of a handler that has failed. Later changes are saved again. */
+  forget(error: unknown): void {
+    if (error !== undefined && this.failure === error && !this.hasFailed) return;
+    this.state?.forget(this.engine.newRecord());
+    this.failure = error;
+    this.hasFailed = false;
+  }
+
+  /** Shows nothing: a request that is logged gives no session away. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return "SharedSession {}";
+  }
+
+  /** As above, for Node's and Bun's `console.log`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "SharedSession {}";
+  }
+}
+
+/** The session that a manager has loaded in this request, by the cookie or by this token. */
+export function findShared(
+  request: Request,
+  engine: Engine,
+  token: string | undefined,
+): SharedSession | undefined {
+  let one = (request as SharedRequest)[LATEST];
+  while (one !== undefined && (one.engine !== engine || one.token !== token)) one = one.earlier;
+  return one;
+}
+
+/** All sessions of a request, the first one first. */
+export function sharedSessions(request: Request): SharedSession[] {
+  const sessions: SharedSession[] = [];
+  for (let one = (request as SharedRequest)[LATEST]; one !== undefined; one = one.earlier) {
+    sessions.unshift(one);
+  }
+  return sessions;
+}

@@ -1,0 +1,106 @@
+import { publicId } from "../bytes/token.ts";
+import type { SessionSettings } from "../options/session_options.ts";
+import type { AtomicStore, StoredRow } from "../store.ts";
+import { inDoubt } from "../store/failure.ts";
+import type { Operation } from "../store/operation.ts";
+import { isMark, tryDecodeRecord } from "./record.ts";
+import type { SessionState } from "./session_state.ts";
+
+/** How often a logout sends a deletion while other requests write the row. The last one deletes whatever is there. */
+const MOST_DELETIONS = 4;
+
+/** Ends sessions in the store: the logout, and the end of one session from a list of devices. */
+export class Ending {
+  readonly #settings: SessionSettings;
+  readonly #store: AtomicStore;
+  readonly #operation: Operation;
+
+  constructor(settings: SessionSettings, store: AtomicStore, operation: Operation) {
+    this.#settings = settings;
+    this.#store = store;
+    this.#operation = operation;
+  }
+
+  /** Whether a deletion failed that may have happened all the same. */
+  get inDoubt(): boolean {
+    return this.#operation.inDoubt;
+  }
+
+  /**
+   * Deletes every row that this session may have: as it was read, as a write in doubt may have left it, and those of the
+   * other tokens that the browser sent, which it would go on sending.
+   */
+  async destroy(state: SessionState): Promise<void> {
+    const { pending, row, offered, untried, record: { subject } } = state;
+    let isEnded = false;
+    let isRenewed = state.gone === "renewed";
+    const seen = new Set<string>();
+
+    // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
+    for (const read of isRenewed ? [] : [pending?.base, row]) {
+      if (read === undefined || seen.has(read.token)) continue;
+      seen.add(read.token);
+      if (await this.end(read) === "renewed") isRenewed = true;
+      else isEnded = this.#ended(read.token, subject);
+    }
+    for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
+      if (seen.has(token) || !(await this.#delete(token))) continue;
+      isEnded = this.#ended(token, subject);
+      // This request itself had renewed the session.
+      isRenewed = false;
+    }
+    const others = [
+      ...offered.map(({ storedToken }) => storedToken),
+      ...untried.map(this.#settings.storedToken),
+    ];
+    for (const token of new Set(others)) {
+      if (!seen.has(token) && await this.#delete(token)) isEnded = this.#ended(token);
+    }
+
+    // After a renewal elsewhere the browser keeps the cookie that it got there.
+    if (isRenewed) state.gone = "renewed";
+    else if (isEnded) state.ended = true;
+  }
+
+  /** Deletes a row, also where other requests have written it since, but never the mark of a renewal. */
+  async end({ token, data }: StoredRow): Promise<"ended" | "gone" | "renewed"> {
+    for (let attempt = 1, expected = data;; attempt++) {
+      const isLast = attempt === MOST_DELETIONS;
+      if (await this.#delete(token, isLast ? undefined : expected)) return "ended";
+      if (isLast) return "gone";
+      const found = await this.#findOnPrimary(token);
+      if (!found) return "gone";
+      if (this.#isLiveMark(found.data)) return "renewed";
+      expected = found.data;
+    }
+  }
+
+  #findOnPrimary(token: string) {
+    return this.#operation.run(
+      "find",
+      "repeatable",
+      (options) => this.#store.find(token, Object.assign(options, { primary: true })),
+    ).catch((error) => {
+      // The deletion may have been delivered twice, with the answer of the second.
+      throw inDoubt(error);
+    });
+  }
+
+  #delete(token: string, expected?: Uint8Array): Promise<boolean> {
+    return this.#operation.run(
+      "delete",
+      "repeatable",
+      (options) => this.#store.delete(token, Object.assign(options, { expected })),
+    );
+  }
+
+  #isLiveMark(data: Uint8Array): boolean {
+    const record = tryDecodeRecord(this.#settings.codec, data);
+    return record !== undefined && isMark(record) && this.#settings.now() < record.deadline;
+  }
+
+  #ended(storedToken: string, subject?: string): true {
+    this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
+    return true;
+  }
+}

@@ -1,0 +1,48 @@
+import type { SessionSettings } from "../options/session_options.ts";
+import type { AtomicStore } from "../store.ts";
+import type { Operation, SessionContext } from "../store/operation.ts";
+import { expiryOf, isTouchDue } from "./expiry.ts";
+import type { SessionState } from "./session_state.ts";
+
+/** Whether this request has to write down that the session was used. */
+export function needsTouch(settings: SessionSettings, { record, row, touching }: SessionState): boolean {
+  return row !== undefined && touching === undefined && isTouchDue(settings, record, row.expiry);
+}
+
+/**
+ * Moves the expiry of a session's row because the session was used. With `waitUntil` the response does not wait for it.
+ * A failure costs a part of the idle time and never the request.
+ */
+export async function touch(
+  settings: SessionSettings,
+  store: AtomicStore,
+  operation: Operation,
+  state: SessionState,
+  context: SessionContext,
+): Promise<void> {
+  const row = state.row!;
+  const expiry = expiryOf(settings, state.record);
+  // A save that runs beside the touch moves the expiry itself: the touch may fail.
+  state.touching = expiry;
+  const touched = operation.run("touch", "touch", (options) => store.touch(row.token, expiry, options))
+    .then(() => {
+      if (state.row?.token === row.token && state.row.expiry < expiry) state.row = { ...state.row, expiry };
+    })
+    .catch((error) => settings.hooks.error(error, { phase: "commit" }))
+    .finally(() => state.touching = undefined);
+  if (!isHandedOver(touched, context)) await touched;
+}
+
+/** Whether the platform keeps itself alive for the work. */
+function isHandedOver(work: Promise<unknown>, context: SessionContext): boolean {
+  if (context.waitUntil === undefined) return false;
+  try {
+    const given: unknown = context.waitUntil(work);
+    // The rejection of an asynchronous waitUntil must not end the process.
+    if (given instanceof Promise) given.catch(() => {});
+    return true;
+  } catch {
+    // It was taken off its object, or the request is over.
+    return false;
+  }
+}
