@@ -52,9 +52,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * The session of a token, for code without a request: a job, a WebSocket, a stream. Without a token, or with
-   * one that is unknown, expired or not well formed, it is a new session without a token. Call
-   * {@linkcode Session.commit} to save what is changed.
+   * The session of a token, for code without a request: a job, a WebSocket, a stream. Without a token, or with one that is
+   * unknown, expired or not well formed, it is a new session. Call {@linkcode Session.commit} to save changes.
    *
    * @throws {SessionStoreError} The store failed.
    */
@@ -64,10 +63,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * The session of a request, for a middleware: nothing happens until its `session()` is called, and `finish()`
-   * must get every response.
+   * The session of a request, for a middleware. Nothing happens until its `session()` is called. `finish()` must be given
+   * every response.
    *
-   * @param request Its cookie is read when the session is first asked for.
+   * @param request Its cookie is read when `session()` is first called.
    * @param context With a `token` (from a header, say) no cookie is read or written.
    */
   begin(
@@ -82,7 +81,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 
   /**
    * Every live session, read page by page. Each can be read, changed, committed and destroyed; nothing is saved
-   * without a commit. Where tokens are hashed their `token` is `undefined`.
+   * without a commit. With `hashTokenInStore` their `token` is `undefined`.
    *
    * @throws {SessionStoreError} The store failed, or cannot list its sessions.
    */
@@ -126,8 +125,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Ends one session of a subject, by the `id` that {@linkcode SessionManager.sessionsOf} gave. One that was renewed
-   * since then has another: {@linkcode SessionManager.destroyAll} misses none.
+   * Ends one session of a subject, by the `id` that {@linkcode SessionManager.sessionsOf} gave. A session that was renewed
+   * since then has another `id`; {@linkcode SessionManager.destroyAll} ends it too.
    *
    * @returns Whether there was such a session.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
@@ -167,7 +166,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const count = await operation.run(
       "deleteBySubject",
       "repeatable",
-      (given) => store.deleteBySubject(subject, { ...given, except }),
+      (given) => store.deleteBySubject(subject, Object.assign(given, { except })),
     );
     // Also after a lost reply: the count is unknown then, but rows may have gone.
     if (count > 0 || operation.inDoubt) {
@@ -207,7 +206,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     return this.#rows("findBySubject", (options) => store.findBySubject(subject, options), context);
   }
 
-  /** The rows of a listing, each page within the store's time and with errors that hold no secrets. */
+  /** The rows of a listing. Each step has the store's time limit, and its errors hold no secrets. */
   async *#rows(
     operation: StoreOperation,
     list: (options: TimedOptions) => AsyncIterable<StoredRow>,
@@ -232,8 +231,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 }
 
 /**
- * The expiry less the idle timeout, where that may be. At the deadline the expiry is cut off, and a row that was written
- * under another `idleTimeout` says nothing of its last use.
+ * The expiry less the idle timeout; `undefined` where that is not the last use: if the deadline has cut the expiry off, or if
+ * the row was written under another `idleTimeout`.
  */
 function lastUse(
   expiry: number,

@@ -10,8 +10,8 @@ type Change =
   | { kind: "update"; functions: UpdateFunction[] };
 
 /**
- * What one request did to a session, as instructions rather than results, so that it can be done again on what
- * another request left behind. Keeps one entry for each key, however often it was written.
+ * The changes of one request, as instructions rather than results, so that they can be replayed on what another request has
+ * written. There is one entry for each key.
  */
 export class ChangeLog {
   readonly #changes = new Map<string, Change>();
@@ -22,7 +22,7 @@ export class ChangeLog {
   subject: string | null | undefined;
   /** Whether the session is to get a new token. */
   renew = false;
-  /** Whether the browser must hear of it: a moved deadline, another `rememberMe`. */
+  /** Whether the response sets the cookie anew: after a moved deadline, another `rememberMe`. */
   tellsBrowser = false;
   /** Stored tokens of sessions that were merged into this one, to be deleted once it is saved. */
   merged: readonly string[] = [];
@@ -35,13 +35,13 @@ export class ChangeLog {
     this.#changes.set(key, { kind: "remove" });
   }
 
-  /** @param result What the function made of the value as this request knows it. */
+  /** @param result What the function made of the value that this request knows. */
   update(key: string, update: UpdateFunction, result: unknown): void {
     const earlier = this.#changes.get(key);
     if (earlier?.kind === "update") {
       earlier.functions.push(update);
     } else if (earlier !== undefined || this.#cleared) {
-      // The value before was this request's own, so no other request can change what comes out.
+      // This request has set the value before, so a conflict cannot change the result.
       if (result === undefined) this.remove(key);
       else this.put(key, result);
     } else {
@@ -55,16 +55,16 @@ export class ChangeLog {
   }
 
   /**
-   * Adds what was done after this log was taken away to be committed, when the commit has failed.
+   * Adds the changes that were made after this log was taken for a commit.
    *
-   * @param values What came out of both.
+   * @param values The values after all these changes.
    */
   append(later: ChangeLog, values: Values): void {
     if (later.#cleared) this.clear();
     for (const [key, change] of later.#changes) {
       if (change.kind === "put") this.put(key, change.value);
       else if (change.kind === "remove") this.remove(key);
-      // Not run once more: what they made is there, and one may have changed its argument in place.
+      // The functions are not run again: their results are there, and one may change its argument in place.
       else for (const update of change.functions) this.update(key, update, readValue(values, key));
     }
     this.deadline = later.deadline ?? this.deadline;
@@ -80,12 +80,12 @@ export class ChangeLog {
     return change?.kind === "put" ? change.value : undefined;
   }
 
-  /** The keys whose values this request put there. */
+  /** The keys of the values that this request put. */
   keysPut(): string[] {
     return [...this.#changes].filter(([, change]) => change.kind === "put").map(([key]) => key);
   }
 
-  /** Does everything again, on what another request left behind. */
+  /** Makes the changes to a record that another request has written. */
   replay(record: SessionRecord): void {
     record.deadline = this.deadline ?? record.deadline;
     if (this.subject !== undefined) record.subject = this.subject ?? undefined;

@@ -3,12 +3,12 @@ import type { SessionRecord } from "./record.ts";
 
 type Limits = Pick<SessionSettings, "idleTimeout" | "touchInterval" | "now">;
 
-/** When the row of a session that is used now expires. */
+/** The expiry of the row of a session that is used now. */
 export function expiryOf({ idleTimeout, now }: Limits, { deadline }: SessionRecord): number {
   return idleTimeout === Infinity ? deadline : Math.min(deadline, now() + idleTimeout);
 }
 
-/** Whether enough idle time has passed that a use is written down. */
+/** Whether the session has been idle for long enough that a use is written down. */
 export function isTouchDue(limits: Limits, record: SessionRecord, expiry: number): boolean {
   if (limits.idleTimeout === Infinity) return false;
   const behind = expiryOf(limits, record) - expiry;
@@ -16,8 +16,8 @@ export function isTouchDue(limits: Limits, record: SessionRecord, expiry: number
 }
 
 /**
- * Whether a save moves the expiry of its row, which costs the database more than the data alone: where a touch is due, or
- * the row was written under another `idleTimeout`.
+ * Whether a save moves the expiry of its row: if a touch is due, or if the row was written under another `idleTimeout`.
+ * Moving it costs the database an index entry.
  */
 export function isOff(limits: Limits, record: SessionRecord, expiry: number): boolean {
   const off = Math.abs(expiryOf(limits, record) - expiry);

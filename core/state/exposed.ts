@@ -1,79 +1,62 @@
 import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
-import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
-import { readValue, type Values } from "../bytes/values.ts";
+import { freezeAlone, freezeDeeply, refuseChanges } from "../bytes/read_only.ts";
+import { cloneOf, isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import { encodeValue } from "./record.ts";
 
-/** An object that the user got hold of, and what tells how it looked then. */
+/** An object that a handler got hold of, and what it looked like then: in the row, or else in these bytes. */
 interface Exposed {
   value: object;
-  /** The row that it was read from. */
   row: StoredRow | undefined;
-  /** Its bytes, where no row holds it as it was. */
   bytes: Uint8Array | undefined;
-  /** Whether all of it came out of the store. What the user put there is never frozen. */
-  isDecoded: boolean;
 }
 
 /**
- * The objects that a session gave out, to see at the commit which of them were changed in place. An object of a row is
- * compared with the row, which is decoded once more only then: to give one out costs next to nothing.
+ * The objects that a session gave out, so that a commit sees which of them were changed in place. An object of a row is
+ * compared with the row, which is decoded a second time only then: giving one out costs next to nothing.
  */
 export class ExposedValues {
   readonly #codec: Codec;
   #objects: Map<string, Exposed> | undefined;
-  /** Objects that came out of the store and were changed in place. They may hold some of the user's by now. */
+  /** The keys whose values hold objects of the handler's own. Those are never frozen. */
+  #own: Set<string> | undefined;
+  /** Objects of the store that were changed in place. They may hold objects of the handler's own. */
   #changed: object[] | undefined;
+  /** Copies that a closed session gives out. */
+  #copies: Map<string, unknown> | undefined;
 
   constructor(codec: Codec) {
     this.#codec = codec;
   }
 
-  /** Adds an object as it lies in a row. One that is known already is compared with how it looked at first. */
-  add(key: string, value: object, row: StoredRow | undefined, isDecoded = false): void {
+  /** Adds an object as it lies in a row; without a row, as it looks now. An object that is known already stays as it was. */
+  add(key: string, value: object, row: StoredRow | undefined): void {
     this.#objects ??= new Map();
     if (this.#objects.get(key)?.value === value) return;
     const bytes = row === undefined ? this.#bytesOf(key, value) : undefined;
-    this.#objects.set(key, { value, row, bytes, isDecoded });
+    this.#objects.set(key, { value, row, bytes });
   }
 
-  /** Adds an object as it looks now. */
-  addCopy(key: string, value: object): void {
-    this.add(key, value, undefined);
+  /** The handler has set another value. */
+  replace(key: string, value: unknown): void {
+    this.delete(key);
+    if (isObject(value)) (this.#own ??= new Set()).add(key);
   }
 
   delete(key: string): void {
     this.#objects?.delete(key);
   }
 
+  /** Nothing that was given out is watched any more. */
   clear(): void {
     this.#objects = undefined;
   }
 
-  /** The object under the key was changed in place, and is saved as one that was put there. */
-  deleteChanged(key: string): void {
-    const exposed = this.#objects?.get(key);
-    if (exposed?.isDecoded) (this.#changed ??= []).push(exposed.value);
-    this.delete(key);
-  }
-
-  /** Whether the value was given out, and all of it came out of the store. */
-  isDecoded(key: string, value: unknown): boolean {
-    const exposed = this.#objects?.get(key);
-    return exposed !== undefined && exposed.isDecoded && exposed.value === value;
-  }
-
-  /**
-   * Freezes what came out of the store, so that no change of it gets lost in silence. Gives what must still be guarded once
-   * it is encoded; `undefined` where nothing was given out.
-   */
-  freeze(): object[] | undefined {
-    if (this.#objects === undefined) return undefined;
-    const found: object[] = [];
-    for (const { value, isDecoded } of this.#objects.values()) if (isDecoded) freezeDeeply(value, found);
-    for (const value of this.#changed ?? []) found.push(...freezeAlone(value));
-    return found;
+  /** As `clear()`, and all values come out of the store again. */
+  reset(): void {
+    this.clear();
+    this.#own = undefined;
   }
 
   keys(): string[] {
@@ -95,21 +78,14 @@ export class ExposedValues {
     }
   }
 
-  /** The object under the key, where it was changed in place. */
-  changed(key: string): object | undefined {
+  /** The object under the key, where it was changed in place. From now on it is a value that the handler has set. */
+  takeChanged(key: string): object | undefined {
     const exposed = this.#objects?.get(key);
-    if (exposed === undefined) return undefined;
-    const { value, row } = exposed;
-    let before = exposed.bytes;
-    if (row !== undefined) {
-      const stored = this.#valueIn(row, key);
-      if (equalPlain(value, stored)) return undefined;
-      before = this.#bytesOf(key, stored);
-    }
-    // What no codec can write no commit can save, so no change of it can get lost in silence.
-    if (before === undefined) return undefined;
-    const now = this.#bytesOf(key, value);
-    return now !== undefined && equalBytes(now, before) ? undefined : value;
+    if (exposed === undefined || !this.#isChanged(key, exposed)) return undefined;
+    const { value } = exposed;
+    if (!this.#own?.has(key)) (this.#changed ??= []).push(value);
+    this.replace(key, value);
+    return value;
   }
 
   /** Whether two values would be saved as different ones. */
@@ -118,21 +94,72 @@ export class ExposedValues {
     return a === undefined || b === undefined || !equalBytes(a, b);
   }
 
-  #valueIn(row: StoredRow, key: string): unknown {
-    return readValue(this.#codec.decode(row.data).values, key);
+  /**
+   * Freezes what came out of the store, so that a later change of it throws. A `Map`, a `Set` or a `Date` cannot be frozen:
+   * these are given back, for {@linkcode refuseChanges} once they are encoded.
+   */
+  freeze(): object[] | undefined {
+    if (this.#objects === undefined) return undefined;
+    const found: object[] = [];
+    for (const [key, { value }] of this.#objects) if (!this.#own?.has(key)) freezeDeeply(value, found);
+    for (const value of this.#changed ?? []) found.push(...freezeAlone(value));
+    return found;
+  }
+
+  /** The value as a closed session gives it: an object that refuses every change. */
+  readOnly(key: string, value: unknown): unknown {
+    if (!isObject(value)) return value;
+    const isFrozen = this.#objects?.get(key)?.value === value && !this.#own?.has(key);
+    if (isFrozen) return value;
+    if (this.#copies?.has(key)) return this.#copies.get(key);
+    const copy = this.#copyOf(key, value);
+    // A value that cannot be copied cannot be saved either.
+    if (copy === undefined) return value;
+    refuseChanges(freezeDeeply(copy));
+    (this.#copies ??= new Map()).set(key, copy);
+    return copy;
+  }
+
+  /** The session is open again. Whether objects were frozen that it would give out. */
+  thaw(): boolean {
+    this.#copies = undefined;
+    const wereFrozen = this.#objects !== undefined;
+    this.clear();
+    return wereFrozen;
+  }
+
+  #isChanged(key: string, { value, row, bytes }: Exposed): boolean {
+    let before = bytes;
+    if (row !== undefined) {
+      const stored = readValue(this.#codec.decode(row.data).values, key);
+      if (equalPlain(value, stored)) return false;
+      before = this.#bytesOf(key, stored);
+    }
+    // A value that no codec can write no commit can save: a change of it cannot get lost in silence.
+    if (before === undefined) return false;
+    const now = this.#bytesOf(key, value);
+    return now === undefined || !equalBytes(now, before);
   }
 
   /**
    * As JSON first: a codec that encrypts makes other bytes of the same value each time. A codec may read what it cannot
-   * write, as gob does a Go struct: the commit refuses that, not `get()`.
+   * write, as gob does a Go struct: then the commit refuses it, not `get()`.
    */
   #bytesOf(key: string, value: unknown): Uint8Array | undefined {
     for (const codec of [jsonCodec, this.#codec]) {
       try {
         return encodeValue(codec, key, value);
       } catch {
-        // The next one may know how.
+        // The next codec may know how.
       }
+    }
+  }
+
+  #copyOf(key: string, value: object): unknown {
+    try {
+      return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
+    } catch {
+      return cloneOf(value);
     }
   }
 }

@@ -3,38 +3,38 @@ import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 
-/** A decoded session: the user's values, and what the manager keeps beside them. */
+/** A decoded session: the user's values, and those that the manager keeps. */
 export interface SessionRecord {
   /** When the session ends for good, in milliseconds since the epoch. */
   deadline: number;
-  /** The user's values by key. What the manager keeps may lie among them, and is not seen there. */
+  /** The user's values by key. Those of the manager may be among them, under reserved keys. */
   values: Values;
-  /** Whose session it is. */
+  /** The user that the session belongs to. */
   subject: string | undefined;
-  /** Milliseconds since the epoch. Unknown for a session that another service made. */
+  /** Milliseconds since the epoch; `undefined` for a session that another service made. */
   createdAt: number | undefined;
-  /** One for each of the last writes, of 12 characters each, the latest last. */
+  /** The nonces of the last writes, 12 characters each, the latest last. */
   nonces: string;
 }
 
-/** The keys that the manager keeps something under. */
+/** The reserved keys. */
 const SUBJECT = "__subject";
 const CREATED_AT = "__createdAt";
 const NONCES = "__nonces";
-/** Under this key a mark says that its session has got another token. */
+/** The key that makes a record a mark: the session has got another token. */
 const RENEWED = "__renewed";
 const RESERVED: readonly string[] = [SUBJECT, CREATED_AT, NONCES, RENEWED];
 
-/** Under this key SCS keeps whether the browser keeps the cookie when it is closed. */
+/** The key of `rememberMe()`, as in SCS. */
 export const REMEMBER_ME = "__rememberMe";
 
 const NONCE_LENGTH = 12;
-/** Enough that a writer finds its own after a few others came in between. */
+/** Enough for a writer to find its own nonce after a few other writes. */
 const KEPT_NONCES = 8;
 
-/** Whether the manager keeps something of its own under the key. */
+/** Whether the key is the manager's own. */
 export function isReserved(key: string): boolean {
-  // In JavaScript a key may be anything.
+  // In JavaScript a key may be of any type.
   return `${key}`.startsWith("__") && RESERVED.includes(key);
 }
 
@@ -43,7 +43,7 @@ export function keysOf({ values }: SessionRecord): string[] {
   return Object.keys(values).filter((key) => !isReserved(key));
 }
 
-/** Throws whatever the codec throws for bytes that it cannot read. */
+/** Decodes a session. Throws what the codec throws for bytes that it cannot read. */
 export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
   const { deadline, values } = codec.decode(data);
   if (!Number.isFinite(deadline)) throw new TypeError("Cannot decode session: its deadline is not a number");
@@ -73,19 +73,19 @@ export function isMark({ values }: SessionRecord): boolean {
   return readValue(values, RENEWED) !== undefined;
 }
 
-/** The nonces after one more write. */
+/** The nonces with that of one more write. */
 export function withNonce(nonces: string, nonce: string): string {
   return nonces.slice(NONCE_LENGTH * (1 - KEPT_NONCES)) + nonce;
 }
 
-/** The bytes of a mark. The nonces tell whose writes have moved on with the session. */
+/** The bytes of a mark. Its nonces tell a writer that its change is in the renewed session. */
 export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint8Array {
   return codec.encode(deadline, { [RENEWED]: true, [NONCES]: nonces });
 }
 
 /**
- * The bytes of a session. Gives up older nonces before it gives up for lack of space, so that a session which was
- * saved once can be saved again.
+ * The bytes of a session. A session that is too large with all its nonces keeps the latest only, so that one which was saved
+ * once can be saved again.
  *
  * @throws {SessionEncodeError} A value cannot be stored.
  * @throws {SessionTooLargeError} The session has more than `maxBytes`.
@@ -114,7 +114,7 @@ function writeOrRemove(values: Values, key: string, value: unknown): void {
   else values[key] = value;
 }
 
-/** What one value looks like in bytes. */
+/** The bytes of a session with this one value. */
 export function encodeValue(codec: Codec, key: string, value: unknown): Uint8Array {
   const values: Values = {};
   writeValue(values, key, value);
@@ -145,7 +145,7 @@ function largestKey(codec: Codec, record: SessionRecord): string | undefined {
   return largest;
 }
 
-// Only a refusal's words show no value: a getter that throws, or somebody else's codec, might.
+// The message of any other error may show a value: that of a getter, or of a custom codec.
 function reasonOf(error: unknown): string {
   return error instanceof Refusal ? error.message : "the codec cannot encode it";
 }

@@ -1,17 +1,16 @@
 import type { Codec } from "../bytes/json_codec.ts";
-import { freezeDeeply, refuseChanges } from "../bytes/read_only.ts";
-import { readValue, removeValue, writeValue } from "../bytes/values.ts";
+import { cloneOf, isObject, readValue, removeValue, writeValue } from "../bytes/values.ts";
 import { SessionClosedError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
 import type { PendingWrite } from "./pending_write.ts";
-import { decodeRecord, encodeValue, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** Where a session stands in its request, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
 
-/** A well-formed token, and what a session would lie under in the store. */
+/** A well-formed token of the browser, and what the store knows it by. */
 export interface OfferedToken {
   token: string;
   storedToken: string;
@@ -20,7 +19,7 @@ export interface OfferedToken {
 const NONE: readonly OfferedToken[] = [];
 const NO_TOKENS: readonly string[] = [];
 
-/** A cookie that the browser has to be told of. */
+/** A cookie that the response sets. */
 export interface Announcement {
   token: string;
   deadline: number;
@@ -28,46 +27,40 @@ export interface Announcement {
 }
 
 /**
- * All that one request knows of a session: the row as it was last seen, the record as this request has changed it,
- * and the log of these changes. `Session` is what handlers see of it.
+ * All that one request knows of a session: the row as it was last seen, the record with this request's changes, and the log
+ * of these changes. Handlers see it as a `Session`.
  */
 export class SessionState {
-  /** What the browser holds. Unknown for a session from `iterate` whose token is hashed. */
+  /** The browser's token; `undefined` for a new session, and for one of `iterate()` whose token is hashed. */
   token: string | undefined;
-  /** The row as last seen; `undefined` while there is none. */
+  /** The row as it was last seen; `undefined` for a new session. */
   row: StoredRow | undefined;
-  /** What is in the session, with this request's changes. */
+  /** The session's content, with this request's changes. */
   record: SessionRecord;
-  /** The deadline that the row holds, whatever this request has set since. */
+  /** The deadline in the row, without this request's changes. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
-  /** What is not saved yet; `undefined` while nothing was changed. */
+  /** The changes that are not saved yet; `undefined` where there are none. */
   changes: ChangeLog | undefined;
-  /** A write that may have happened: nothing else is written before its fate is known. */
+  /** A write in doubt. Nothing else is written before its fate is known. */
   pending: PendingWrite | undefined;
-  /** What the browser offered where no session was found. */
+  /** The browser's tokens that have no session, where none of them has one. */
   offered: readonly OfferedToken[] = NONE;
-  /** Further tokens of the request's cookies: there was a session before it was their turn. */
+  /** The browser's tokens after the one that has the session. The store was not asked for them. */
   untried: readonly string[] = NO_TOKENS;
-  /** How the session went away elsewhere, once that is known. It stays so for this request. */
+  /** How another request has ended the session, once that is known. */
   gone: "ended" | "renewed" | undefined;
-  /** What the browser hears with the response: the cookie of the last commit that changed it. */
+  /** The cookie that the response sets: that of the last commit which changed it. */
   announced: Announcement | undefined;
-  /** The expiry that a touch on its way moves the row to, unless it fails. */
+  /** The expiry that a touch under way moves the row to. */
   touching: number | undefined;
-  /** Whether this request ended a session, so that the browser forgets it unless another one follows. */
+  /** Whether this request ended a session. The response deletes the cookie unless another session follows. */
   ended = false;
-  /** Set once the head of the response was sent. */
+  /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
   readonly #codec: Codec;
   readonly #exposed: ExposedValues;
-  /** The keys whose values, or parts of them, are this request's own objects. */
-  #own: Set<string> | undefined;
-  /** What is given out of a closed session in place of this request's own objects. */
-  #copies: Map<string, unknown> | undefined;
-  /** Whether objects that were given out are frozen. */
-  #isFrozen = false;
-  /** Whether a commit is under way whose changes were forgotten meanwhile. */
+  /** Whether the handler has failed since the commit under way took its changes. */
   #isForgotten = false;
   #tail: Promise<unknown> | undefined;
 
@@ -81,14 +74,12 @@ export class SessionState {
   }
 
   get(key: string): unknown {
-    if (this.closed) return this.#getReadOnly(key);
-    // After a conflict the values are others: what was done to the object that was given out before still counts.
+    if (this.closed) return this.#exposed.readOnly(key, this.#valueOf(key));
+    // A conflict has replaced the value. What the handler did to the object that it holds still counts.
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChange(key);
-    const value = isReserved(key) ? undefined : readValue(this.record.values, key);
-    // What this request put there is saved as it is at the commit, whatever is done to it until then.
-    if (isObject(value) && this.changes?.valuePut(key) !== value) {
-      this.#exposed.add(key, value, this.row, this.#own === undefined || !this.#own.has(key));
-    }
+    const value = this.#valueOf(key);
+    // A value that this request has put is saved as it is at the commit, and needs no watching.
+    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, this.row);
     return value;
   }
 
@@ -105,8 +96,7 @@ export class SessionState {
     if (key === REMEMBER_ME) log.tellsBrowser = true;
     writeValue(this.record.values, key, value);
     log.put(key, value);
-    this.#exposed.delete(key);
-    if (isObject(value)) (this.#own ??= new Set()).add(key);
+    this.#exposed.replace(key, value);
   }
 
   /** Nothing happens where there is no such key. */
@@ -134,7 +124,7 @@ export class SessionState {
     this.assertOpen();
     this.#noticeInPlaceChange(key);
     const before = readValue(this.record.values, key);
-    const copy = copyOf(before);
+    const copy = cloneOf(before);
     let result: unknown;
     try {
       result = applyUpdate(this.record.values, key, update);
@@ -144,10 +134,9 @@ export class SessionState {
     }
     const log = this.modify();
     if (key === REMEMBER_ME) log.tellsBrowser = true;
-    this.#exposed.delete(key);
     log.update(key, update, result);
-    if (isObject(result)) (this.#own ??= new Set()).add(key);
-    if (isObject(result) && log.valuePut(key) !== result) this.#exposed.addCopy(key, result);
+    this.#exposed.replace(key, result);
+    if (isObject(result) && log.valuePut(key) !== result) this.#exposed.add(key, result, undefined);
   }
 
   setDeadline(deadline: number): void {
@@ -169,13 +158,13 @@ export class SessionState {
     this.modify().subject = subject ?? null;
   }
 
-  /** The values of another session, which lies under this stored token, were put into this one. */
+  /** The values of another session were put into this one. It is deleted once this one is saved. */
   merged(storedToken: string): void {
     const log = this.modify();
     log.merged = [...new Set([...log.merged, storedToken])];
   }
 
-  /** The log, of a session that may be changed and now is. */
+  /** The log to note a change in. Throws where the session is read-only. */
   modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
@@ -187,60 +176,54 @@ export class SessionState {
   }
 
   /**
-   * From now on the session is only read. An object that came out of the store is frozen, so that a change of it throws.
+   * Makes the session read-only. Objects that came out of the store are frozen, so that a change of them throws.
    *
    * @returns What {@linkcode refuseChanges} is for once the session is saved.
    */
   close(): readonly object[] | undefined {
     this.closed = true;
-    const found = this.#exposed.freeze();
-    this.#isFrozen ||= found !== undefined;
-    return found;
+    return this.#exposed.freeze();
   }
 
-  /** Somebody else in the request goes on with it. */
+  /** Another middleware of the request goes on with the session. */
   reopen(): void {
     if (!this.closed) return;
     this.closed = false;
-    this.#copies = undefined;
-    if (!this.#isFrozen || this.row === undefined) return;
-    this.#isFrozen = false;
-    this.#exposed.clear();
+    if (!this.#exposed.thaw() || this.row === undefined) return;
     this.record = decodeRecord(this.#codec, this.row.data);
     this.changes?.replay(this.record);
   }
 
-  /** Forgets what was changed and not saved: the handler has failed. A commit that was asked for stands. */
+  /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
     this.changes = undefined;
-    this.#own = undefined;
-    this.#exposed.clear();
+    this.#exposed.reset();
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.ended && this.row === undefined ? "destroyed" : "unmodified";
     this.#isForgotten = this.hasWork;
   }
 
-  /** Whether a commit has anything to write, what was changed in place included. */
+  /** Whether a commit has anything to write. Looks for objects that were changed in place. */
   hasChanges(): boolean {
-    // It was looked for when the session was closed, and nothing that was given out can be changed since.
+    // A closed session was searched when it was closed, and refuses changes since then.
     const keys = this.closed ? [] : this.#exposed.keys();
     for (const key of keys) this.#noticeInPlaceChange(key);
     return this.changes !== undefined || this.pending !== undefined;
   }
 
-  /** Whether something was asked of the store that may still be under way. */
+  /** Whether a commit, a logout or a merge may still be under way. */
   get hasWork(): boolean {
     return this.#tail !== undefined;
   }
 
-  /** Runs what waits for the store after what came before it, so that two commits do not run into each other. */
+  /** Runs the work after all earlier work on this session, so that two commits never overlap. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail === undefined ? work() : this.#tail.then(work);
     this.#tail = run.catch(() => {});
     return run;
   }
 
-  /** Hands the changes over to be committed. Those that follow, while the commit is under way, go into a new log. */
+  /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
     this.#isForgotten = false;
     const taken = this.changes ?? new ChangeLog();
@@ -248,33 +231,33 @@ export class SessionState {
     return taken;
   }
 
-  /** Nothing was written: it is as if the changes had never been taken. */
+  /** Puts the changes of a failed commit back, below those that were made meanwhile. */
   giveBack(taken: ChangeLog): void {
     if (this.#isForgotten) return;
     this.appendTo(taken);
     this.changes = taken;
   }
 
-  /** Whatever was changed since is saved together with what was taken. */
+  /** Moves the changes made since into the log that was taken. */
   appendTo(taken: ChangeLog): void {
     if (this.changes === undefined) return;
     taken.append(this.changes, this.record.values);
     this.changes = undefined;
   }
 
-  /** Has nothing to do any more with what the browser offered. */
+  /** Ignores from now on which tokens the browser offered. */
   stray(): void {
     this.gone = undefined;
     this.offered = NONE;
   }
 
-  /** There was a session after all: this request's changes are done on it. */
+  /** Takes another row as this session, and makes this request's changes to it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
     for (const log of [changes, this.changes]) {
       if (log === undefined) continue;
       log.replay(record);
-      // It was not known to be this one when it was merged.
+      // A session that was merged may turn out to be this one.
       log.merged = log.merged.filter((merged) => merged !== row.token);
     }
     this.record = record;
@@ -282,20 +265,20 @@ export class SessionState {
     this.token = token;
   }
 
-  /** Sessions that were merged into this one could not be deleted: the next commit tries again. */
+  /** Merged sessions that could not be deleted. The next commit tries again. */
   deleteLater(storedTokens: readonly string[]): void {
     const log = this.changes ??= new ChangeLog();
     log.merged = [...storedTokens, ...log.merged];
   }
 
-  /** Takes over what is in the store now, with the changes that were made meanwhile on top. */
+  /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
   committed(changes: ChangeLog, row: StoredRow, token: string | undefined, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
-    // What was done to it since belongs to what was forgotten.
+    // The record in memory holds changes that were forgotten.
     if (this.#isForgotten) record = decodeRecord(this.#codec, row.data);
     const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
-      // No other request came in between, and what was changed meanwhile is in these values already.
+      // No conflict has replaced the values, and they hold the later changes already.
       this.record = { ...this.record, createdAt, nonces };
     } else {
       this.changes?.replay(record);
@@ -311,7 +294,7 @@ export class SessionState {
     }
   }
 
-  /** The row is gone by this request's own doing; what follows is a new session. */
+  /** This request has ended the session. It goes on with a new, empty one. */
   destroyed(fresh: SessionRecord): void {
     this.token = undefined;
     this.row = undefined;
@@ -327,57 +310,23 @@ export class SessionState {
     this.announced = undefined;
   }
 
+  #valueOf(key: string): unknown {
+    return isReserved(key) ? undefined : readValue(this.record.values, key);
+  }
+
   #noticeInPlaceChange(key: string): void {
-    const value = this.#exposed.changed(key);
+    const value = this.#exposed.takeChanged(key);
     if (value === undefined) return;
-    // Not put(): the change was made before the session was closed, which is when it is looked for.
+    // Not put(): the session may be closed by now, and the change was made before.
     this.status = "modified";
     writeValue(this.record.values, key, value);
     (this.changes ??= new ChangeLog()).put(key, value);
-    this.#exposed.deleteChanged(key);
-    (this.#own ??= new Set()).add(key);
   }
 
-  /** A value whose changes cannot get lost: a frozen one, or a frozen copy of this request's own. */
-  #getReadOnly(key: string): unknown {
-    const value = isReserved(key) ? undefined : readValue(this.record.values, key);
-    if (!isObject(value) || this.#exposed.isDecoded(key, value)) return value;
-    if (this.#copies?.has(key)) return this.#copies.get(key);
-    const given = this.#own?.has(key) ? this.#copyOf(key, value) : value;
-    // What cannot be copied cannot be saved either.
-    if (given === undefined) return value;
-    refuseChanges(freezeDeeply(given));
-    this.#isFrozen = true;
-    (this.#copies ??= new Map()).set(key, given);
-    return given;
-  }
-
-  #copyOf(key: string, value: object): unknown {
-    try {
-      return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
-    } catch {
-      // It was not saved, or the commit has refused it.
-      return copyOf(value);
-    }
-  }
-
-  /** A function of update() has thrown, and may have changed its argument in place. */
+  /** Undoes what a function of update() did to its argument in place before it threw. */
   #restore(key: string, before: unknown, copy: object): void {
     writeValue(this.record.values, key, copy);
     this.#exposed.delete(key);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
-  }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-/** A copy of an object; `undefined` for what is none, and for what cannot be copied, which cannot be saved either. */
-function copyOf(value: unknown): object | undefined {
-  try {
-    return isObject(value) ? structuredClone(value) : undefined;
-  } catch {
-    return undefined;
   }
 }

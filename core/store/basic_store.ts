@@ -11,8 +11,8 @@ import type {
 } from "../store.ts";
 
 /**
- * Lets the manager use a store that has only SCS's three calls. Each write looks first, which narrows the gap in
- * which another writer's change is lost or an ended session returns; only an {@linkcode AtomicStore} closes it.
+ * Makes an atomic store of one with SCS's three methods. Each write reads first. That narrows the gap in which a change of
+ * another writer is lost or an ended session returns; only an {@linkcode AtomicStore} closes it.
  */
 export class BasicStoreAdapter implements AtomicStore {
   readonly timeout?: number | undefined;
@@ -37,13 +37,14 @@ export class BasicStoreAdapter implements AtomicStore {
   ): Promise<boolean> {
     const { expected } = options;
     if (expected !== undefined) {
-      const found = await this.#store.find(token, { now: 0, ...options });
+      const { now = 0 } = options as Partial<TimedOptions>;
+      const found = await this.#store.find(token, Object.assign(options, { now }));
       if (!found || !equalBytes(found.data, expected)) return false;
     }
     return await this.#store.delete(token, options);
   }
 
-  // A new token is random: there is nothing to look for.
+  // No row has a new random token: there is nothing to read first.
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     await this.#store.commit(token, data, expiry, options);
     return true;
@@ -53,7 +54,12 @@ export class BasicStoreAdapter implements AtomicStore {
     const found = await this.#store.find(token, options);
     if (found === undefined || !equalBytes(found.data, expected)) return false;
     const { token: newToken = token, expiry = found.expiry, subject, mark } = next;
-    await this.#store.commit(newToken, next.data, expiry, { ...options, subject: subject ?? undefined });
+    await this.#store.commit(
+      newToken,
+      next.data,
+      expiry,
+      Object.assign(options, { subject: subject ?? undefined }),
+    );
     if (newToken === token) return true;
     if (mark === undefined) await this.#store.delete(token, options);
     else await this.#store.commit(token, mark.data, mark.expiry, options);

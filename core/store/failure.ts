@@ -1,21 +1,21 @@
 import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import { GaveUp } from "../wait.ts";
 
-/** Whether others held the lock that was needed. Nothing was done then. */
+/** Whether a lock was in the way. Nothing was written then. */
 export function isBusyFailure(error: unknown): boolean {
   return error instanceof SessionStoreError && error.reason === "busy";
 }
 
 /**
- * Whether the platform allows this invocation no further request, as Workers do after 50 or 1,000. The one that failed
- * was not sent.
+ * Whether the platform refused the request because this invocation has made too many: Workers allow 50 or 1,000. The
+ * request was not sent.
  */
 export function isOutOfRequests(error: unknown): boolean {
   const { message, cause } = (error ?? {}) as { message?: unknown; cause?: { message?: unknown } };
   return /too many (?:sub|api )requests/i.test(`${message} ${cause?.message}`);
 }
 
-/** A store's own error as it is; anything else without what it might give away. */
+/** The error as a `SessionError`. A foreign one is reduced to what holds no secrets. */
 export function toSessionError(operation: StoreOperation, error: unknown, writes: boolean): SessionError {
   if (error instanceof SessionError) return error;
   if (error instanceof GaveUp) {
@@ -37,7 +37,7 @@ export function toSessionError(operation: StoreOperation, error: unknown, writes
   });
 }
 
-/** The error, of something that may have happened all the same. */
+/** The error, marked as ambiguous: the write may have happened all the same. */
 export function inDoubt(error: unknown): unknown {
   if (!(error instanceof SessionStoreError) || error.ambiguous) return error;
   const { operation, reason, retryable } = error;

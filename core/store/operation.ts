@@ -17,15 +17,15 @@ export interface SessionContext {
  *
  * - `"read"`: sent again after a failure that may pass.
  * - `"page"`: a step of a listing, which cannot be sent again.
- * - `"once"`: a write that must not happen twice. Whoever sends it again looks first at what it did.
- * - `"touch"`: a write that is no great loss. Sent again only where a lock was in the way.
- * - `"repeatable"`: a write that may happen twice without harm. Sent again, and whatever the signal says.
+ * - `"once"`: a write that must not happen twice. Never sent again here: the commit first reads what it did.
+ * - `"touch"`: a write whose loss costs little. Sent again only after a lock.
+ * - `"repeatable"`: a write that may happen twice without harm. Sent again, even after the signal has aborted.
  */
 export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
-/** The longest that the manager waits for one operation of a store that does not say, in milliseconds. */
+/** How long an operation may take on a store that sets no `timeout`, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
-/** How often a call is sent altogether where its failure may pass. */
+/** How often a call is sent altogether after failures that may pass. */
 export const ATTEMPTS = 3;
 /** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
 export interface Growth {
@@ -38,20 +38,20 @@ export interface Growth {
 const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 
 /**
- * One operation of the manager on its store: several calls, retries and pauses, within one span of time.
- * Whatever a store throws leaves here as a `SessionError` without secrets.
+ * One operation of the manager on its store: several calls, with retries and pauses, within one time limit. Whatever a store
+ * throws becomes a `SessionError` without secrets.
  */
 export class Operation {
-  /** Whether an attempt at a write failed that may have been carried out all the same. */
+  /** Whether a write failed that the store may have carried out all the same. */
   inDoubt = false;
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
   /** Whether a call may hang; `false` where the store answers in this process. */
   readonly mayHang: boolean;
-  /** When the time is up, by the clock that is never set back. */
+  /** When the time is up, by the monotonic clock. */
   #until = Infinity;
-  /** How long the store has waited for a lock before it gave up, in milliseconds. It will wait as long again. */
+  /** How long the store waits for a lock before it gives up, in milliseconds, as far as seen. */
   #lockWait = 0;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
@@ -83,8 +83,8 @@ export class Operation {
   }
 
   /**
-   * Pauses before the next attempt; `false` where there is no time left for one. Where a store has waited for a lock
-   * and says that nothing was written, one that is broken off would only make that uncertain.
+   * Waits before the next attempt; `false` where there is no time left for one. An attempt that waits for a lock again must
+   * fit as well: cut off in the middle, it would leave a write in doubt that was known to have failed.
    */
   async pause(
     attempt: number,
@@ -92,10 +92,10 @@ export class Operation {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const now = performance.now();
-    // Attempts end even where no single call needs watching.
+    // A store in this process has no time limit for a call. Its retries have one.
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
     const left = this.#until - now - this.#lockWait;
-    // The first pause leaves some of the time, so that there is a second attempt at least.
+    // The first pause leaves time for a second attempt.
     const ms = backoff(attempt, base, attempt === 1 ? Math.min(cap, 0.8 * left) : cap, growth);
     if (signal?.aborted || left <= ms) return false;
     await pause(ms, signal);
@@ -109,7 +109,7 @@ export class Operation {
   ): Promise<T> {
     const signal = mode === "repeatable" ? undefined : this.#context.signal;
     if (signal?.aborted) throw new SessionStoreError(name, { reason: "aborted", retryable: true });
-    // The store gets no signal for a write: one that was sent is not called back.
+    // Only a read gets the signal: aborting a write that was sent would leave it in doubt.
     const given = mode === "read" ? signal : undefined;
     const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
     if (!this.mayHang && signal === undefined) return call(options);
@@ -155,12 +155,12 @@ class CallOptions implements FindOptions, WriteOptions {
   }
 
   /**
-   * Looked for where it is needed, which is seldom: a framework may have to throw to say that there is none. A getter of
-   * a class, since one in a literal keeps the whole request alive (V8 makes a hidden class for each).
+   * A getter, since a framework may throw to say that there is none, and most calls do not need it. A getter of a class,
+   * since V8 makes a hidden class for each literal with a getter, which keeps the whole request alive.
    */
   get waitUntil(): SessionContext["waitUntil"] {
     const { waitUntil } = this.#context;
-    // Called on its own object, as that of Workers must be.
+    // Called on its own object: that of Workers throws otherwise.
     return waitUntil && ((work) => waitUntil.call(this.#context, work));
   }
 }

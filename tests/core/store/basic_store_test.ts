@@ -135,3 +135,38 @@ onEachStore(
     assertEquals((await manager.load(token)).subject, "zoe");
   },
 );
+
+Deno.test("A basic store and deleteBySubject() get waitUntil with each call", async () => {
+  const store = new MemoryStore();
+  const without: string[] = [];
+  const watch = (method: string, options: object | undefined) => {
+    if ((options as { waitUntil?: unknown } | undefined)?.waitUntil === undefined) without.push(method);
+  };
+  const basic: SessionStore = {
+    find: (token, options) => (watch("find", options), store.find(token, options)),
+    commit: (
+      token,
+      data,
+      expiry,
+      options,
+    ) => (watch("commit", options), store.commit(token, data, expiry, options)),
+    delete: (token, options) => (watch("delete", options), store.delete(token, options)),
+  };
+  const context = { waitUntil: () => {} };
+  const manager = sessions({ store: basic });
+  const session = await manager.load(undefined, context);
+  const { token } = await session.commit();
+  const again = await manager.load(token, context);
+  again.renewToken();
+  await again.commit();
+  await again.destroy();
+
+  const listing = Object.assign(new MemoryStore(), {
+    deleteBySubject: (_subject: string, options: object) => {
+      watch("deleteBySubject", options);
+      return Promise.resolve(0);
+    },
+  });
+  await sessions({ store: listing }).destroyAll("ada", context);
+  assertEquals(without, []);
+});
