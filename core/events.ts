@@ -45,9 +45,9 @@ export interface SessionErrorInfo {
 }
 
 /**
- * Hears of every error of a request, and of a touch or a clean-up that nobody waits for. What `manager.load()` and the
- * like throw is for the caller alone. A `Response` that it returns is sent in place of the default one. What it throws
- * is ignored, and a response waits for it for a second at most.
+ * Hears of every error of a request, and of a touch or a clean-up in the background. Errors of `manager.load()` and the like
+ * go to their caller alone. A `Response` that it returns is sent in place of the default one. What it throws is ignored, and a
+ * response waits for it for a second at most.
  */
 export type SessionErrorHook = (
   error: AnySessionError,
@@ -57,9 +57,9 @@ export type SessionErrorHook = (
 /** How long a response waits for `onError`, in milliseconds. */
 const LONGEST_HOOK = 1_000;
 
-/** Calls the user's hooks so that nothing they do can change what the library does. */
+/** Calls the user's hooks. Whatever they throw or return, the library goes on. */
 export class Hooks {
-  /** Absent where nobody listens, so that a store need not look for what it would tell. */
+  /** `undefined` where nobody listens, so that a store need not find out what it would report. */
   readonly event: SessionEventHook | undefined;
   readonly #onError: SessionErrorHook;
 
@@ -69,18 +69,18 @@ export class Hooks {
         const result: unknown = onEvent(event);
         if (result instanceof Promise) result.catch(() => {});
       } catch {
-        // A hook is a listener: it cannot make a request fail.
+        // A listener cannot make a request fail.
       }
     });
     this.#onError = onError;
   }
 
-  /** Tells of an event that is made only if someone listens: identifiers cost a hash. */
+  /** Emits an event, which is made only if someone listens: its identifiers cost a hash each. */
   emit(make: () => SessionEvent): void {
     this.event?.(make());
   }
 
-  /** What the user's hook answers. Never rejects, and never waits for longer than {@linkcode LONGEST_HOOK}. */
+  /** Calls `onError` and gives its answer. Never rejects, and waits for {@linkcode LONGEST_HOOK} at most. */
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
       const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
@@ -91,7 +91,7 @@ export class Hooks {
   };
 }
 
-/** Frameworks answer an error that has a response of its own without a word: it must be seen somewhere. */
+/** The default of `onError`. Frameworks answer an error that has a response without logging it. */
 function log(error: SessionError, { phase }: SessionErrorInfo): void {
   console.error(`Session error (${phase}):`, error);
 }

@@ -11,15 +11,15 @@ export interface CommitResult {
   expiry: number;
 }
 
-/** The state behind a session, for the manager alone. Throws a `TypeError` for what is no session. */
+/** The state behind a session, for the manager alone. Throws a `TypeError` for any other object. */
 export let stateOf: (session: object) => SessionState;
 
 /** The names of a session's values. */
 export type SessionKey<Data> = keyof Data & string;
 
 /**
- * One request's view of a session. Reading and writing its values is synchronous, since the data is there;
- * a middleware commits the changes before the response is sent.
+ * The session of one request. Values are read and written synchronously, since they are in memory. A middleware commits
+ * the changes before the response is sent.
  *
  * Every method that changes something throws `SessionClosedError` once the head of the response was sent.
  *
@@ -60,10 +60,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     };
   }
 
-  /**
-   * The value, or `undefined` where there is none. The status stays as it is. An object that is changed in
-   * place is noticed at commit and saved.
-   */
+  /** The value, or `undefined` where there is none. An object that is then changed in place is saved by the commit. */
   get<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
     return this.#state.get(key) as Data[Key] | undefined;
   }
@@ -134,11 +131,10 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Sets a value. Values are JSON's, and `Date`, `Uint8Array`, `bigint`, `Map`, `Set` and `undefined`. What
-   * cannot be stored makes the commit fail with `SessionEncodeError`.
+   * Sets a value: any of JSON's, `Date`, `Uint8Array`, `bigint`, `Map`, `Set` or `undefined`. Any other value makes the
+   * commit fail with `SessionEncodeError`.
    *
-   * @throws {SessionEncodeError} The key is one that the manager keeps for itself (`__subject`, `__createdAt`,
-   * `__nonces`), or is no text.
+   * @throws {SessionEncodeError} The key is reserved (`__subject`, `__createdAt`, `__nonces`, `__renewed`), or is no text.
    */
   put<Key extends SessionKey<Data>>(key: Key, value: Data[Key]): void {
     this.#state.assertOpen();
@@ -167,11 +163,11 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Changes a value from what it was. `fn` gets the value, or `undefined` where there is none, and gives the
-   * new one; `undefined` removes it. After a conflict with another request `fn` runs again on the fresh value,
-   * so it must be synchronous and have no other effect; a counter then never loses a count.
+   * Changes a value by a function of the old one. `fn` gets the value, or `undefined` where there is none, and returns the
+   * new one; `undefined` removes it. After a conflict with another request `fn` runs again on the fresh value, so it must be
+   * synchronous and have no side effect. A counter then never loses a count.
    *
-   * @throws {SessionEncodeError} The key is one that the manager keeps for itself, or `fn` gave a promise.
+   * @throws {SessionEncodeError} The key is reserved, or `fn` returned a promise.
    */
   update<Key extends SessionKey<Data>>(
     key: Key,
@@ -191,12 +187,12 @@ export class Session<Data extends object = Record<string, unknown>> {
     });
   }
 
-  /** What became of the session in this request. Committing does not change it. */
+  /** What this request did to the session. A commit does not change it. */
   get status(): SessionStatus {
     return this.#state.status;
   }
 
-  /** What the browser holds, or is going to: `undefined` until the session was committed. */
+  /** The token for the browser; `undefined` until the session is committed. */
   get token(): string | undefined {
     return this.#state.token;
   }
@@ -207,7 +203,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Moves the end of the session, and of its cookie. One that has passed ends the session when it is committed.
+   * Moves the end of the session and of its cookie. A time in the past ends the session with the commit.
    *
    * @param deadline Milliseconds since the epoch, or a `Date`; not a duration.
    * @throws {RangeError} The deadline is no time.
@@ -221,25 +217,25 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Whether the browser is to keep the cookie when it is closed. Matters only with `cookie.persist: false`. It is
-   * kept as a value, `__rememberMe`, as SCS keeps it: `keys` shows it, and `clear` removes it.
+   * Whether the browser keeps the cookie when it is closed. Matters only with `cookie.persist: false`. As in SCS it is the
+   * value `__rememberMe`: `keys` shows it, and `clear` removes it.
    */
   rememberMe(remember: boolean): void {
     this.#state.put(REMEMBER_ME, remember);
   }
 
   /**
-   * Gives the session a new token when it is committed, in one atomic write: exactly one of the two tokens works
-   * at any time. Call it whenever rights change, at login above all: it is what defeats session fixation
-   * (OWASP ASVS 5.0, 7.2.4). The deadline starts anew.
+   * Gives the session a new token with the commit, in one atomic write: exactly one of the two tokens works at any time. Call
+   * it whenever rights change, above all at login: it defeats session fixation (OWASP ASVS 5.0, 7.2.4). The deadline starts
+   * anew.
    */
   renewToken(): void {
     this.#state.renew(this.#engine.newDeadline());
   }
 
   /**
-   * The user that the session belongs to, so that `manager.sessionsOf` and `manager.destroyAll` find it.
-   * 1 to 255 bytes of UTF-8; `undefined` for none.
+   * The user that the session belongs to, for `manager.sessionsOf` and `manager.destroyAll`. 1 to 255 bytes of UTF-8;
+   * `undefined` for none.
    *
    * @throws {SessionEncodeError} On setting: it is empty, too long or not well-formed.
    */
@@ -254,9 +250,8 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Ends the session at once, in the store and in the browser. What follows in this request is a new, empty
-   * session; nothing of it is saved unless something is put into it. Await it: what is put before it is done ends
-   * with the session.
+   * Ends the session at once, in the store and in the browser. The request goes on with a new, empty session, which is saved
+   * only if something is put into it. Await it: a value that is put before it is done ends with the old session.
    *
    * @throws {SessionStoreError} The store failed, and the session may live on.
    */
@@ -268,10 +263,10 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Takes over the values of another session, whose values win, and the later of the two deadlines. The other
-   * is deleted once this one is saved. Nothing happens for an unknown token or for this session's own.
+   * Takes over the values of another session, which win over this one's, and the later of the two deadlines. The other
+   * session is deleted once this one is saved. Nothing happens for an unknown token or for this session's own.
    *
-   * What other requests write to the other session after this call ends with it, as with a logout.
+   * Later writes of other requests to the other session are lost with it, as after a logout.
    *
    * @throws {SessionStoreError} The store failed.
    */
@@ -283,9 +278,8 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Saves the session now. A middleware does it by itself; call this after `manager.load`, or to be sure that
-   * the session is saved before going on. Without a change since the last commit nothing is written, except
-   * that a session which was never saved is created.
+   * Saves the session now. A middleware does that by itself. Call it after `manager.load`, or to have the session saved before
+   * the handler goes on. Without a change since the last commit nothing is written, but a new session is created.
    *
    * @throws {SessionStoreError} The store failed.
    * @throws {SessionConflictError} Other requests kept changing the session.
@@ -321,7 +315,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     return value;
   }
 
-  /** Runs what waits for the store after what came before it, and tells of its errors. */
+  /** Runs work on the store after all earlier work on this session, and tells of its errors. */
   #perform<T>(work: (state: SessionState) => Promise<T>): Promise<T> {
     const run = this.#state.exclusively(() => work(this.#state));
     if (this.#surroundings.report === undefined) return run;
@@ -329,7 +323,7 @@ export class Session<Data extends object = Record<string, unknown>> {
       if (error instanceof SessionError) await this.#surroundings.report?.(error);
       throw error;
     });
-    // A handler that forgets to await it must not end the process: the error was told.
+    // A handler that forgets to await it must not end the process. The error was reported.
     told.catch(() => {});
     return told;
   }
@@ -340,7 +334,7 @@ function assertUsable(key: unknown): void {
   if (isReserved(key)) throw new SessionEncodeError(key, "the key is reserved; use another one");
 }
 
-/** Throws where no store could hold the subject as it is. */
+/** Throws for a subject that some store cannot hold unchanged. */
 function assertSubject(subject: unknown): asserts subject is string {
   assertText(subject);
   if (!subject.isWellFormed()) throw new SessionEncodeError("subject", "it must be well-formed text");
@@ -350,7 +344,7 @@ function assertSubject(subject: unknown): asserts subject is string {
   }
 }
 
-/** Throws for a subject such as 42: no session has it. */
+/** Throws for a subject such as 42, which no session can have. */
 export function assertText(subject: unknown): asserts subject is string {
   if (typeof subject === "string") return;
   const given = subject === null ? "null" : typeof subject;

@@ -15,8 +15,8 @@ export interface StoreOptions {
 /** Options of {@linkcode SessionStore.delete}. */
 export interface DeleteOptions extends StoreOptions {
   /**
-   * Deletes only a row that still holds these bytes, so that a logout leaves the mark of a login that was first. A store may
-   * pay no heed to it: then such a logout ends the mark as well, and the browser forgets the cookie of the login.
+   * Deletes only a row that still holds these bytes, so that a logout leaves the mark of a login that came first. A store may
+   * ignore it. Then such a logout deletes the mark as well, and the browser forgets the cookie of the login.
    */
   expected?: Uint8Array | undefined;
 }

@@ -13,8 +13,8 @@ export class GaveUp extends Error {
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * Waits for work, for `ms` milliseconds at the most and until `signal` aborts; then rejects with
- * {@linkcode GaveUp}. The work itself goes on, and what becomes of it is nobody's concern.
+ * Waits for work for at most `ms` milliseconds, or until `signal` aborts; then rejects with {@linkcode GaveUp}. The work
+ * itself goes on, and its result is ignored.
  */
 export async function waitFor<T>(
   work: T | PromiseLike<T>,
@@ -22,9 +22,9 @@ export async function waitFor<T>(
   signal?: AbortSignal,
   onTimer?: (timer: unknown) => void,
 ): Promise<T> {
-  // Hooks and stores written in JavaScript may give a value in place of a promise.
+  // A hook or a store in JavaScript may return a value in place of a promise.
   if ((ms === Infinity && signal === undefined) || !isThenable(work)) return await work;
-  // Query builders give what is no Promise and is awaited like one.
+  // A query builder is thenable without being a Promise.
   const promise = Promise.resolve(work);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
@@ -37,7 +37,7 @@ export async function waitFor<T>(
   });
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted) onAbort();
-  // Whichever of the two loses the race may reject later, when nobody listens.
+  // The work may reject after the race is over.
   promise.catch(() => {});
   try {
     return await Promise.race([promise, givenUp]);
@@ -51,22 +51,22 @@ function isThenable<T>(work: T | PromiseLike<T>): work is PromiseLike<T> {
   return typeof (work as Partial<PromiseLike<T>> | null | undefined)?.then === "function";
 }
 
-/** A pause that a signal ends early, without an error: the caller looks at the signal next. */
+/** A pause. A signal ends it early without an error; the caller checks the signal next. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal).catch(() => {});
 }
 
-/** A pause without a timer: lets others in this process go first, as often as `count` says. */
+/** A pause without a timer, of `count` turns of the microtask queue. */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await undefined;
 }
 
-/** A pause that does not keep a process alive which has nothing else to do. */
+/** A pause that does not keep the process alive. */
 export async function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal, unref).catch(() => {});
 }
 
-/** Workers have no such thing, and need none: there a timer ends with its request. */
+/** Workers have no `unref` and need none: a timer there ends with its request. */
 function unref(timer: unknown): void {
   if (typeof timer === "object" && timer !== null) (timer as { unref?(): void }).unref?.();
   else if (typeof timer === "number") (globalThis as GlobalWithDeno).Deno?.unrefTimer?.(timer);
@@ -75,8 +75,8 @@ function unref(timer: unknown): void {
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
- * How long to wait before attempt `attempt` (from 1): a random share of a span that grows from `base` up to `cap`, so that
- * those who collided do not collide again.
+ * How long to wait after attempt `attempt` (from 1): a random part of a span that grows from `base` up to `cap`, so that
+ * requests which collided do not collide again.
  */
 export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
   return Math.random() * Math.min(cap, base * growth ** (attempt - 1));

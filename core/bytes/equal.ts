@@ -5,7 +5,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Whether two values of plain objects and arrays hold the same. `false` also for what only a codec can tell, as a `Date`. */
+/** Whether two values hold the same plain objects and arrays. `false` also for a `Date` and the like, which only a codec can compare. */
 export function equalPlain(one: unknown, other: unknown): boolean {
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
     return Object.is(one, other);

@@ -1,7 +1,7 @@
 import { fromPlain, toPlain } from "./plain_value.ts";
 import { writeValue } from "./values.ts";
 
-/** What a session's bytes hold: the moment it ends for good, and its values by key. */
+/** What a session's bytes hold. */
 export interface DecodedSession {
   /** The absolute deadline, in milliseconds since the epoch. */
   deadline: number;
@@ -17,8 +17,8 @@ export interface DecodedSession {
  */
 export interface Codec {
   /**
-   * Gives the bytes of a session. They may differ each time, as those of an encryption do, unless they are of a value
-   * that `jsonCodec` cannot write: whether such a value was changed in place is seen by them.
+   * Gives the bytes of a session. They may differ each time, as those of an encryption do. For values that `jsonCodec` cannot
+   * write they must not: a change in place is found by comparing them.
    *
    * @param deadline Milliseconds since the epoch.
    */
@@ -60,7 +60,7 @@ export const jsonCodec: Codec = {
   },
 };
 
-/** The values themselves where JSON holds each as it is. The whole is never taken for an object of one `$` key. */
+/** The values themselves if JSON can hold each one. They are no user's object: one `$` key among them gets no escape. */
 function toPlainValues(values: Record<string, unknown>): Record<string, unknown> {
   let plain = values;
   for (const key of Object.keys(values)) {

@@ -1,17 +1,16 @@
 import { Refusal } from "./refusal.ts";
 
-/** Nested deeper than this a value is refused: no one means it, and walking it would exhaust the stack. */
+/** The deepest nesting of a value. Deeper ones are a mistake, and walking them would exhaust the stack. */
 const MAX_DEPTH = 200;
 
-/** A value of more parts than this is refused: one that holds a part many times over has more of them than memory has room. */
+/** The most parts of a value. One that holds the same part many times over can have more parts than fit into memory. */
 const MAX_PARTS = 1_000_000;
-/** How many parts the value that is being walked may still have. */
+/** How many more parts the value that is being walked may have. */
 let partsLeft = 0;
 
 /**
- * A value as JSON can hold it: the value itself where JSON holds it as it is, which most are. Throws a {@linkcode Refusal}
- * that says what is wrong, and never shows the value, where JSON would drop or change it: a function, a symbol, a
- * class instance, a cycle.
+ * A value as JSON can hold it; most are given back as they are. Throws a {@linkcode Refusal} for a value that JSON would drop
+ * or change: a function, a symbol, a class instance, a cycle. Its message never shows the value.
  */
 export function toPlain(value: unknown, ancestors: object[] = []): unknown {
   if (ancestors.length === 0) partsLeft = MAX_PARTS;
@@ -31,7 +30,7 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
   const prototype = Object.getPrototypeOf(value) as object | null;
-  // By name: test runners and realms bring a Date, a Map or an Array of their own. A subclass has another name.
+  // By name, since another realm or a test runner has a Date, a Map or an Array of its own. A subclass has another name.
   const name = prototype === null ? "Object" : className(prototype);
   if (Array.isArray(value) && name === "Array") return arrayToPlain(value, ancestors);
   if (value instanceof Uint8Array && name === "Uint8Array") {
@@ -59,7 +58,7 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   return propertiesToPlain(value, prototype, ancestors);
 }
 
-/** Listing the properties of bytes takes longer than encoding them: it is left out for more than these. */
+/** Longer bytes are not searched for properties, which would take longer than encoding them. */
 const LISTED_BYTES = 4096;
 
 function propertiesToPlain(value: object, prototype: object | null, ancestors: object[]): unknown {
@@ -70,7 +69,7 @@ function propertiesToPlain(value: object, prototype: object | null, ancestors: o
   let same = escape === "" && (prototype === Object.prototype || prototype === null);
   const entries: [string, unknown][] = [];
   for (const key of keys) {
-    // JSON would read a getter once more, and may get another value.
+    // JSON would call a getter again, and may get another value.
     const property = Object.getOwnPropertyDescriptor(value, key)!;
     if (property.get !== undefined || property.set !== undefined) {
       throw new Refusal("it holds a getter or a setter");
@@ -87,22 +86,22 @@ function hiddenProperty(value: object): Refusal {
   return new Refusal(`it holds ${hasSymbols ? "a symbol as a key" : "a property that is not enumerable"}`);
 }
 
-/** Throws for properties of its own beside `count` places: neither JSON nor the codec has room for them. */
+/** Throws for own properties beside `count` indices: the encoding has no place for them. */
 function assertPlainProperties(value: object, count: number, kind: string): void {
   const keys = Reflect.ownKeys(value);
-  // The Date of a test runner's clock may say that it was made by the platform's.
+  // The Date of a fake clock may have a `constructor` of its own.
   if (keys.length === count || (keys.length === count + 1 && keys[count] === "constructor")) return;
   throw new Refusal(`it holds a ${kind} with properties of its own`);
 }
 
-/** Whether there are keys beside the places of an array, as a match of a pattern has them. Places come first. */
+/** Whether an array has keys beside its indices, as the match of a pattern has. Indices come first. */
 export function hasNamedProperties(array: readonly unknown[]): boolean {
   const last = Object.keys(array).at(-1);
   return last !== undefined && !(Number(last) < array.length);
 }
 
 function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
-  // Besides its places an array has "length". Of a sparse one this lists what is there, however long it is.
+  // All keys but "length". Of a sparse array this lists only what is there, whatever its length.
   const count = Reflect.ownKeys(value).length - 1;
   if (count !== value.length) throw unusualArray(value);
   let same = Object.getPrototypeOf(value) === Array.prototype;
@@ -127,7 +126,7 @@ function unusualArray(array: readonly unknown[]): Refusal {
   return new Refusal(`it holds an array with ${isSparse ? "holes" : "a property that is not enumerable"}`);
 }
 
-/** The value that {@linkcode toPlain} was given. Throws for a `$` key that it does not write. */
+/** The value that {@linkcode toPlain} was given. Throws for a `$` key that it never writes. */
 export function fromPlain(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(fromPlain);
@@ -186,11 +185,11 @@ function dateToPlain(date: Date): number | null {
 const BYTES_AT_ONCE = 3 * 4096;
 
 function bytesToBase64(bytes: Uint8Array): string {
-  // Byte by byte a megabyte would take seconds. All at once they would be more arguments than a call may have.
+  // Byte by byte a megabyte takes seconds. All at once it has more arguments than a call may have.
   const parts: string[] = [];
   for (let start = 0; start < bytes.length; start += BYTES_AT_ONCE) {
     const some = bytes.subarray(start, start + BYTES_AT_ONCE);
-    // Spread into the call they would take eight times as long.
+    // Spreading the bytes into the call takes eight times as long.
     parts.push(btoa(String.fromCharCode.apply(null, some as unknown as number[])));
   }
   return parts.join("");

@@ -1,8 +1,8 @@
 import { SessionClosedError } from "../errors.ts";
 
 /**
- * Freezes plain objects and arrays at any depth. Gives back what freezing does not reach, which still can be changed: see
- * {@linkcode refuseChanges}. Bytes stay as they are, since nothing can guard them.
+ * Freezes plain objects and arrays at any depth. Gives back each `Map`, `Set` and `Date`, which freezing does not protect: see
+ * {@linkcode refuseChanges}. Nothing can protect bytes.
  */
 export function freezeDeeply(value: unknown, found: object[] = []): object[] {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return found;
@@ -24,14 +24,14 @@ export function freezeDeeply(value: unknown, found: object[] = []): object[] {
   return found;
 }
 
-/** Freezes an object itself, and nothing in it. */
+/** Freezes an object, but none that it holds. */
 export function freezeAlone(value: object): object[] {
   if (value instanceof Map || value instanceof Set || value instanceof Date) return [value];
   if (Array.isArray(value) || isPlain(value)) Object.freeze(value);
   return [];
 }
 
-/** Makes the methods that change a `Map`, a `Set` or a `Date` throw. Only for what nobody encodes any more. */
+/** Makes the methods that change a `Map`, a `Set` or a `Date` throw. They cannot be encoded afterwards. */
 export function refuseChanges(values: readonly object[]): void {
   for (const value of values) {
     const Kind = [Map, Set, Date].find((kind) => Object.getPrototypeOf(value) === kind.prototype);
@@ -39,7 +39,7 @@ export function refuseChanges(values: readonly object[]): void {
   }
 }
 
-/** An instance of a class may keep its state in ways of its own. */
+/** Instances of classes are left alone: freezing may break them. */
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
   return prototype === null || prototype === Object.prototype;
@@ -47,7 +47,7 @@ function isPlain(value: object): boolean {
 
 const prototypes = new Map<object, object>();
 
-/** A prototype whose methods that change something throw. Its `constructor` stays that of the kind. */
+/** A prototype whose changing methods throw. */
 function readOnly({ prototype }: { prototype: object }): object {
   let made = prototypes.get(prototype);
   if (made === undefined) {

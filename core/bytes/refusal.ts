@@ -1,2 +1,2 @@
-/** A codec's refusal of a value, in words that never show the value. */
+/** A codec cannot encode a value. The message says why and never shows the value. */
 export class Refusal extends TypeError {}

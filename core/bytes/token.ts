@@ -9,7 +9,7 @@ export function newToken(): string {
 }
 
 /**
- * Whether text is base64url of 32 bytes; the last digit holds only 4 bits. All else is rejected before it reaches a store.
+ * Whether text is base64url of 32 bytes; the last digit holds only 4 bits. Nothing else reaches a store.
  */
 export function isToken(text: unknown): text is string {
   return typeof text === "string" && text.length === 43 && /^[\w-]{42}[AEIMQUYcgkosw048]$/.test(text);
@@ -23,8 +23,8 @@ export function hashToken(token: string): string {
 }
 
 /**
- * A name for a session that is safe in forms and logs. It is one way from what the store holds, and its prefix
- * keeps it apart from {@linkcode hashToken}, so it finds nothing when sent as a token.
+ * A name for a session that is safe in forms and logs: a hash of the stored token. Its prefix makes it another hash than
+ * {@linkcode hashToken}, so it finds nothing when sent as a token.
  */
 export function publicId(storedToken: string): string {
   return toBase64Url(sha256(utf8.encode(`session-id:${storedToken}`)).subarray(0, 16));
@@ -35,12 +35,12 @@ export function newNonce(): string {
   return toBase64Url(randomBytes(9));
 }
 
-/** Random bytes to come, of the platform's secure source: on Node a call of it costs as much for many as for few. */
+/** Unused random bytes of the platform's secure source. On Node a call for many costs as much as one for few. */
 let pool = new Uint8Array();
 const POOL_BYTES = 1_024;
 
 function randomBytes(count: number): Uint8Array {
-  // Workers allow no random numbers at module scope: the first call fills it.
+  // Filled by the first call: Workers allow no random numbers at module scope.
   if (pool.length < count) pool = crypto.getRandomValues(new Uint8Array(POOL_BYTES));
   const bytes = pool.subarray(0, count);
   pool = pool.subarray(count);
@@ -48,8 +48,8 @@ function randomBytes(count: number): Uint8Array {
 }
 
 /**
- * Node and Bun hash in native code, in a fifth of the time, on Bun in a young process a fiftieth. Deno has it as well, but
- * takes 50 ms to load it, and there `@noble/hashes` is nearly as fast.
+ * Native hashing on Node and Bun takes a fifth of the time, in a young process on Bun a fiftieth. Deno has it too, but takes
+ * 50 ms to load it, and `@noble/hashes` is nearly as fast there.
  */
 const nativeHash = (globalThis as GlobalWithProcess).Deno === undefined
   ? (globalThis as GlobalWithProcess).process?.getBuiltinModule?.("node:crypto")?.hash
@@ -67,7 +67,7 @@ interface GlobalWithProcess {
 const utf8 = new TextEncoder();
 const TOKEN_BYTES = new Uint8Array(43);
 
-/** The bytes of a token, in the same array each time: on Deno a new one takes longer than all else but the hash itself. */
+/** The bytes of a token, in the same array each time: a new one is what costs most on Deno, after the hash. */
 function bytesOf(token: string): Uint8Array {
   if (token.length !== TOKEN_BYTES.length) return utf8.encode(token);
   const { read, written } = utf8.encodeInto(token, TOKEN_BYTES);
@@ -76,11 +76,11 @@ function bytesOf(token: string): Uint8Array {
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/** RFC 4648, 5, without padding. By hand, since it is in the way of every request: `btoa` takes five times as long. */
+/** base64url without padding: RFC 4648, 5. By hand, since every request needs it and `btoa` takes five times as long. */
 function toBase64Url(bytes: Uint8Array): string {
   let text = "";
   for (let start = 0; start < bytes.length; start += 3) {
-    // What is missing at the end counts as zeros, and of it no digit is written.
+    // Missing bytes at the end count as zeros, and their digits are left out.
     const bits = bytes[start]! << 16 | (bytes[start + 1] ?? 0) << 8 | (bytes[start + 2] ?? 0);
     const left = bytes.length - start;
     text += DIGITS[bits >> 18]! + DIGITS[bits >> 12 & 63]!;

@@ -1,7 +1,7 @@
 import type { CookieSettings } from "../options/cookie_options.ts";
 import { isToken } from "../bytes/token.ts";
 
-/** One request's session cookie: which variant its scheme calls for. */
+/** The session cookie of one request, in the variant for its scheme. */
 export class SessionCookie {
   readonly #settings: CookieSettings;
   readonly #variant: "secure" | "plain";
@@ -16,9 +16,9 @@ export class SessionCookie {
   }
 
   /**
-   * The distinct well-formed tokens in a `Cookie` header, in its order, at most two: a browser may send several
-   * cookies of one name, and each one tried is a store call. Of more than two the first and the last: with equal paths the
-   * one that was set first comes first (RFC 6265, 5.4). Never throws.
+   * The distinct well-formed tokens in a `Cookie` header, in its order, at most two. A browser may send several cookies of one
+   * name, and each one costs a store call. Of more than two these are the first and the last: of cookies with equal paths the
+   * oldest comes first (RFC 6265, 5.4). Never throws.
    */
   read(header: string | null): string[] {
     const tokens: string[] = [];
@@ -33,7 +33,7 @@ export class SessionCookie {
     return tokens;
   }
 
-  /** `Set-Cookie` for a session. Without `keep` the cookie goes when the browser is closed. */
+  /** `Set-Cookie` for a session. Without `keep` the browser forgets the cookie when it is closed. */
   write(token: string, deadline: number, now: number, keep: boolean): string {
     // Rounded up, so that the cookie never ends before the session.
     const maxAgeSeconds = Math.max(0, Math.ceil((deadline - now) / 1000));
@@ -41,12 +41,12 @@ export class SessionCookie {
     return this.#text(token, keep ? `; Expires=${expires}; Max-Age=${maxAgeSeconds}` : "");
   }
 
-  /** `Set-Cookie` that deletes. It repeats every attribute, or browsers would keep a `Partitioned` cookie. */
+  /** `Set-Cookie` that deletes the cookie. It repeats every attribute: browsers would keep a `Partitioned` cookie otherwise. */
   delete(): string {
     return this.#text("", "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0");
   }
 
-  /** What a response gives the browser already; `undefined` where it gives it nothing. */
+  /** The value that a response sets already; `undefined` where it sets none. */
   valueIn(headers: Headers): string | undefined {
     if (!headers.has("Set-Cookie")) return undefined;
     const start = `${this.name}=`;
@@ -65,8 +65,8 @@ export class SessionCookie {
 }
 
 /**
- * Only what browsers take for blank (RFC 6265bis, 5.6), not all that `trim()` does: with a no-break space in front,
- * `__Host-session` is another name for a browser, which lets any site of the domain set it.
+ * Removes the blanks of RFC 6265bis, 5.6, and not all that `trim()` removes. For a browser `__Host-session` after a no-break
+ * space is another name, which any site of the domain may set.
  */
 function withoutBlanks(text: string): string {
   let [start, end] = [0, text.length];

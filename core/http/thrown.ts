@@ -1,9 +1,9 @@
 /**
- * The response that a thrown value stands for; `undefined` where it stands for none, as an `Error` does.
+ * The response that a thrown value stands for; `undefined` for any other value, as an `Error`.
  *
  * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
- * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). What a handler did before
- * that is meant to last.
+ * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). The changes of such a handler are
+ * saved.
  */
 export function responseOf(thrown: unknown): Response | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
@@ -18,7 +18,7 @@ export function responseOf(thrown: unknown): Response | undefined {
   }
 }
 
-/** Whatever such a value may have. */
+/** The properties by which frameworks mark such a value. */
 interface Thrown {
   getResponse?: () => Response;
   /** SvelteKit's `redirect()` and `error()` throw these. */
@@ -29,7 +29,7 @@ interface Thrown {
   digest?: unknown;
 }
 
-/** By what it has: a runtime's adapter may put another `Response` in place of the platform's. */
+/** By its properties, since an adapter may have replaced the global `Response`. */
 function isResponse(value: object): value is Response {
   if (value instanceof Response) return true;
   const { headers, status, arrayBuffer } = value as Partial<Response>;

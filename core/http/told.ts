@@ -1,22 +1,22 @@
-/** One request on its way, as responses remember it. */
+/** One pass of a request through a middleware. */
 export interface Visit {
   readonly request: Request;
-  /** Numbers visits in the order in which they began. */
+  /** Counts visits in the order in which they began. */
   readonly began: number;
 }
 
-/** On what visit a response got its cookie. */
+/** The visit in which a response got its cookie. */
 const told = new WeakMap<Response, Visit>();
 
-/** Notes that a response got a cookie. */
+/** Notes that a response got its cookie in this visit. */
 export function remember(response: Response, visit: Visit): void {
   told.set(response, visit);
 }
 
 /**
- * Whether a response got its cookie within this visit: from the same manager, mounted within on a copy of the request. It
- * began later then, is finished, and came with the same cookies. What can be sent to many gets its cookie in a copy, so to
- * have that copy is to stand around it.
+ * Whether a response got its cookie in a visit within this one: from the same manager mounted further in, on a copy of the
+ * request. Such a visit began later and has the same `Cookie` header. A response of another request cannot be meant: one that
+ * is returned to many gets its cookie in a copy.
  */
 export function isToldWithin(response: Response, { request, began }: Visit): boolean {
   const visit = told.get(response);

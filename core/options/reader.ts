@@ -2,16 +2,16 @@ import { SessionConfigError } from "../errors.ts";
 import { parseDuration } from "./duration.ts";
 
 /**
- * Takes options one by one and collects what is wrong with them. An option exists once it was read:
- * {@linkcode OptionNames.finish} reports every other name, since a misspelt option would be ignored in silence.
+ * Reads options one by one and collects what is wrong with them. A name that was never read is no option:
+ * {@linkcode OptionNames.finish} reports it, since a misspelt option would be ignored in silence.
  */
 export class OptionNames {
-  /** One sentence for each mistake: unknown names first, then in the order in which the options are read. */
+  /** One sentence for each mistake: unknown names first, then in the order of reading. */
   readonly problems: string[];
   protected readonly options: Record<string, unknown>;
   protected readonly prefix: string;
   readonly #names: string[] = [];
-  /** Where unknown names are reported. */
+  /** The index in `problems` of the first problem with these options. */
   readonly #start: number;
 
   constructor(options: unknown, prefix = "", problems: string[] = []) {
@@ -34,13 +34,13 @@ export class OptionNames {
     this.problems.push(`"${this.prefix}${name}" ${rule}: got ${got}`);
   }
 
-  /** Reports the names that are no option. */
+  /** Adds a problem for each name that is no option. */
   reportUnknown(): void {
     const unknown = Object.keys(this.options).filter((name) => !this.#names.includes(name));
     this.problems.splice(this.#start, 0, ...unknown.map((name) => this.#unknown(name)));
   }
 
-  /** Throws one `SessionConfigError` for all that is wrong. */
+  /** Throws one `SessionConfigError` for all problems. */
   finish(): void {
     this.reportUnknown();
     if (this.problems.length > 0) throw new SessionConfigError(this.problems);
@@ -55,7 +55,7 @@ export class OptionNames {
   }
 }
 
-/** Reads options of several types. Apart, since the middleware has a name to read and no more. */
+/** Reads options of several types. A class of its own, since the middleware reads one name and nothing else. */
 export class OptionsReader extends OptionNames {
   /** A length of time in milliseconds; `NaN` after a problem. */
   duration(name: string, byDefault: number): number {
@@ -91,7 +91,7 @@ export class OptionsReader extends OptionNames {
 
   /** Text that a pattern matches; `undefined` where there is none. */
   text(name: string, pattern: RegExp, rule: string): string | undefined {
-    // A pattern alone would take `null` for text.
+    // A pattern alone would match `null`.
     const matches = (given: unknown) => typeof given === "string" && pattern.test(given);
     return this.#typed<string | undefined>(name, undefined, matches, rule);
   }
@@ -114,7 +114,7 @@ export class OptionsReader extends OptionNames {
   }
 }
 
-/** Whether two names differ only by case or `_`, or by what follows. */
+/** Whether one name is the beginning of the other, without regard to case, `_` and `-`. */
 function looksLike(name: string, known: string): boolean {
   const [one, other] = [name, known].map((text) => text.toLowerCase().replaceAll(/[-_]/g, "")) as [
     string,
@@ -123,7 +123,7 @@ function looksLike(name: string, known: string): boolean {
   return one.length > 2 && (one.startsWith(other) || other.startsWith(one));
 }
 
-/** A value as an error message shows it. Of objects it shows nothing: they may hold secrets, or be large. */
+/** A value as an error message shows it. Objects are not shown: they may hold secrets, or be large. */
 export function show(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";

@@ -7,29 +7,29 @@ import { isBusyFailure, toSessionError } from "./failure.ts";
 import { pauseInBackground } from "../wait.ts";
 
 /**
- * When a store deletes what has expired by itself.
+ * When a store deletes expired sessions by itself.
  *
- * - `"lazy"`: an insert or a read now and then starts one bounded deletion that it does not wait for; see
+ * - `"lazy"`: some inserts and reads, chosen by chance, start a bounded deletion and do not wait for it; see
  *   {@linkcode isPurgeDue}.
  * - `"timer"`: every `cleanupInterval`, from the first use until `stopCleanup()`. For long-lived processes.
  * - `"off"`: never; a scheduled handler does it.
  */
 export type CleanupMode = "lazy" | "timer" | "off";
 
-/** One in so many inserts starts a lazy deletion: of up to 200 rows, so deletions outrun inserts twofold. */
+/** One in so many inserts starts a lazy deletion of up to 200 rows: twice as many as were inserted. */
 const INSERTS_PER_PURGE = 100;
-/** Reads start fewer: they add no row, but a site that only reads must come clean as well. */
+/** Reads start fewer. They add no row, but a site that only reads has expired rows too. */
 const READS_PER_PURGE = 1_000;
 /** About 30 ms in a table of a million rows. */
 export const LAZY_BATCH = 200;
 
-/** What {@linkcode isPurgeDue} goes by. */
+/** What {@linkcode isPurgeDue} decides by. */
 export interface PurgeOccasion {
   /** What the store is asked to do. */
   operation: "insert" | "read";
   /** Milliseconds since this instance last purged; `Infinity` if never. */
   sinceLast: number;
-  /** Whether that purge found as many rows as it may delete at once, so that more are likely. */
+  /** Whether that purge deleted as many rows as it may, so that more are likely. */
   moreLikely: boolean;
   /** The least time between two purges of one instance, unless more rows are likely, in milliseconds. */
   interval: number;
@@ -38,15 +38,14 @@ export interface PurgeOccasion {
 }
 
 /**
- * Whether a read or an insert is to start a lazy purge: one insert in a hundred is, and one read in a thousand,
- * unless this instance has purged within the interval and found little.
+ * Whether a read or an insert starts a lazy purge: one insert in a hundred, and one read in a thousand, unless this instance
+ * has purged within the interval and found little.
  *
- * No instance knows of the others, so the rule goes by chance per operation, never by an instance's age: an
- * instance that serves five requests takes its part, and ten thousand of them purge as often as one that serves
- * as many requests, also when all of them start at once.
+ * Instances do not know of each other, so chance decides for each operation, and never the age of an instance. Ten thousand
+ * instances of five requests purge as often as one instance of fifty thousand, even if all start at once.
  */
 export function isPurgeDue({ operation, sinceLast, moreLikely, interval, random }: PurgeOccasion): boolean {
-  // A clock that was set back says nothing of how long ago it was.
+  // A clock that was set back does not tell how long ago it was.
   const recent = sinceLast >= 0 && sinceLast < interval;
   if (recent && !moreLikely) return false;
   return random < 1 / (operation === "insert" ? INSERTS_PER_PURGE : READS_PER_PURGE);
@@ -82,7 +81,7 @@ export function readCleanupOptions(
 
 /** A failed timer run doubles the pause before the next one, up to this many times. */
 const MOST_DOUBLINGS = 5;
-/** A lazy purge that has not ended by then never will: on Workers work dies with its request. */
+/** A lazy purge that has not ended by then never will: on Workers it ends with its request. */
 const ABANDONED_MS = 60_000;
 
 /** Deletes expired rows of one store when its mode says so; never two deletions at a time. */
@@ -90,9 +89,9 @@ export class Cleanup {
   readonly #mode: CleanupMode;
   readonly #interval: number;
   readonly #deleteExpired: (options: DeleteExpiredOptions) => Promise<number>;
-  /** Whom the last call to the store wants to be told. */
+  /** The hooks of the last call to the store. */
   #hooks: Pick<TimedOptions, "onEvent" | "onError"> = {};
-  /** How far the manager's clock, which a test may set, is ahead of the real one. */
+  /** How far the manager's clock is ahead of the real one: tests set it. */
   #ahead = 0;
   #ticking: AbortController | undefined;
   #stopped = false;
@@ -129,7 +128,7 @@ export class Cleanup {
     try {
       options.waitUntil?.(work);
     } catch {
-      // The request is over: the purge may come to an end or not, and nobody is to notice.
+      // The request is over. The purge may end early, which does no harm.
     }
   }
 
@@ -163,7 +162,7 @@ export class Cleanup {
     this.#tick(this.#ticking.signal);
   }
 
-  /** Until the end: pause, then purge until nothing is left. Never rejects. */
+  /** Pauses and purges in turn until the signal aborts. Never rejects. */
   async #tick(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (true) {
@@ -190,7 +189,7 @@ function toPurgeError(error: unknown): SessionError {
   return toSessionError("deleteExpired", error, false);
 }
 
-/** Tells of a failure, unless another process is just at work. Neither waits for the hook nor fails with it. */
+/** Tells of a failure, unless it is a lock: another process is purging then. Does not wait for the hook or fail with it. */
 function report(error: SessionError, onError: SessionErrorHook | undefined): void {
   if (isBusyFailure(error) || onError === undefined) return;
   (async () => await onError(error as AnySessionError, { phase: "cleanup" }))().catch(() => {});

@@ -10,8 +10,8 @@ import { pause, waitFor } from "../wait.ts";
 /** Options of a purge. */
 export interface PurgeOptions {
   /**
-   * How long to go on: no further statement is begun after that, and what is left is for the next purge. One
-   * statement is always sent. Milliseconds, or text such as `"25s"`; `Infinity` goes on until nothing is left.
+   * The time after which no further statement is sent. The next purge deletes the rest. One statement is always sent.
+   * Milliseconds, or text such as `"25s"`; `Infinity` goes on until nothing is left.
    *
    * @default {"25s"} within what Workers allow a scheduled handler
    */
@@ -23,8 +23,8 @@ export interface PurgeOptions {
    */
   grace?: Duration | undefined;
   /**
-   * How many statements to send at the most, a whole number above 0. For platforms that count an invocation's requests:
-   * Workers allow 50 on the free plan. Stores that need more than one request for a statement say so in their guide.
+   * The most statements to send, a whole number above 0. For platforms that count an invocation's requests: Workers allow 50
+   * on the free plan. The guide to a store says if one statement takes more than one request.
    *
    * @default {Infinity}
    */
@@ -57,13 +57,13 @@ export interface PurgeSettings {
 const BUDGET = 25_000;
 
 /**
- * Checks the options of a purge. A wrong time would find nothing to delete, for ever and in silence.
+ * Checks the options of a purge. With a wrong time it would silently find nothing to delete.
  *
  * @throws {SessionConfigError} Options are wrong; `problems` names every mistake.
  */
 export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
   const reader = new OptionsReader(options);
-  // The reader has noted it.
+  // The reader has noted what is no object.
   options ??= {};
   const budget = options.budget === Infinity
     ? reader.read("budget") as number
@@ -80,7 +80,7 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
   return { budget, grace, maxStatements, signal };
 }
 
-/** What a purge needs of its surroundings. */
+/** What a purge is run with. */
 export interface PurgeEnvironment {
   /** The clock that decides what has expired. */
   now: () => number;
@@ -90,8 +90,8 @@ export interface PurgeEnvironment {
 }
 
 /**
- * What a statement should take of the database, so that writers who wait behind it hardly notice: at least this, and as
- * long as the way there and back, up to `LONGEST_WORK_MS`. While an answer is under way the database rests.
+ * How long a statement should keep the database at work: as long as the round trip takes, within these bounds. Writers behind
+ * it hardly notice, and the database rests while the answer is under way.
  */
 const SHORTEST_WORK_MS = 25;
 const LONGEST_WORK_MS = 100;
@@ -109,18 +109,18 @@ interface Sample {
 }
 
 /**
- * Sizes the batches of a purge. Two statements of different size tell what a row costs the database. What is left of
- * their time is the way, which a smaller batch would not make shorter.
+ * Sizes the batches of a purge. Two statements of different size tell what a row costs the database. The rest of their time
+ * is the round trip, which a smaller batch would not shorten.
  */
 class BatchSize {
-  /** How many rows the next statement is to delete. */
+  /** How many rows the next statement may delete. */
   limit = FIRST_BATCH;
-  /** How long the database is to rest after the last statement. */
+  /** How long the database should rest after the last statement. */
   restMs = 0;
-  /** The smallest statement, which the others are compared with. */
+  /** The smallest statement. The others are compared with it. */
   #smallest: Sample | undefined;
   #last: Sample | undefined;
-  /** Milliseconds that the database works for one row, as the last two statements have shown it. */
+  /** Milliseconds of work for one row, by each of the last two statements. */
   #costs: number[] = [];
 
   /** Takes in how long the statement took. */
@@ -130,9 +130,9 @@ class BatchSize {
     const other = isSmallest ? this.#last : this.#smallest;
     let seen = this.#costs[0] ?? Infinity;
     if (other !== undefined && other.rows !== rows) seen = Math.max(0, (ms - other.ms) / (rows - other.rows));
-    // Nothing new is learnt, and what was learnt wears off: a batch must not stay small for good.
+    // Nothing new is known. The old cost is lowered, so that a batch does not stay small for good.
     else if (rows <= SMALLEST_BATCH) seen /= 2;
-    // A row cannot have taken more than the whole statement.
+    // One row cannot cost more than its share of the statement.
     this.#costs = [Math.min(seen, ms / rows), ...this.#costs.slice(0, 1)];
     if (isSmallest) this.#smallest = { rows, ms };
     // The first statement of a connection takes longer.
@@ -145,21 +145,20 @@ class BatchSize {
     const way = Math.max(0, this.#smallest!.ms - cost * this.#smallest!.rows);
     const target = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, way));
     this.restMs = Math.max(0, work - way);
-    // Long, and nobody knows why: a small statement tells.
+    // A long first statement does not tell why. A small one does.
     const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / cost;
     this.limit = Math.round(Math.min(LARGEST_BATCH, 2 * rows, Math.max(SMALLEST_BATCH, fitting)));
   }
 }
 
-/** What a purge calls of a store. */
+/** The part of a store that a purge uses. */
 type Purged = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
 
 /**
- * Deletes expired rows in small batches until none is left. Batches are sized by what the database takes for them, not
- * by the way there, and after each one the database rests for as long as it worked. A busy database ends the purge
- * without an error: someone else is at work, perhaps another purge. So does a platform that allows no further request.
- * Where a store stands on others each is purged so, all at once.
- * What was deleted is told as one `purged` event, also where it fails.
+ * Deletes expired rows in small batches until none is left. Batches are sized by the work of the database, not by the round
+ * trip, and after each one the database rests for as long as it worked. A busy database ends the purge without an error:
+ * another purge may be at work. So does a platform that allows no further request. A store made of others has all of them
+ * purged at once. One `purged` event tells how many rows were deleted, even if the purge fails.
  *
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
@@ -173,7 +172,7 @@ export async function purge(
   const started = performance.now();
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
   const stores = (store.parts ?? [store]).filter(canPurge);
-  // Whichever maxStatements leaves out is not the same one every time.
+  // In random order: `maxStatements` may be used up before the last store.
   const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
   const permits = { left: settings.maxStatements };
   const work = order.map(({ part }) => purgeOne(part, settings, environment, permits, result));
@@ -182,7 +181,7 @@ export async function purge(
     for (const outcome of outcomes) {
       if (outcome.status === "fulfilled") continue;
       const failure = toError(outcome.reason);
-      // It is for whoever holds the lock then, or for the next purge.
+      // The rest is left to the writer with the lock, or to the next purge.
       if (!isBusyFailure(failure)) throw failure;
     }
     result.done = outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
@@ -198,7 +197,7 @@ function canPurge(store: SessionStore | Purged): store is PurgingStore {
   return "deleteExpired" in store;
 }
 
-/** Purges one store, and tells whether nothing was left. */
+/** Purges one store; `true` where nothing is left. */
 async function purgeOne(
   store: Purged,
   { budget, grace, signal }: PurgeSettings,
