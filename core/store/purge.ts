@@ -23,7 +23,7 @@ export interface PurgeOptions {
    */
   grace?: Duration | undefined;
   /**
-   * The most statements to send, a whole number above 0. For platforms that count an invocation's requests: Workers allow 50
+   * How many statements it may send, a whole number above 0. For platforms that count an invocation's requests: Workers allow 50
    * on the free plan. The guide to a store says if one statement takes more than one request.
    *
    * @default {Infinity}
