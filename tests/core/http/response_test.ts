@@ -9,24 +9,24 @@ function headersOf(response: Response): Record<string, string> {
   return headers;
 }
 
-Deno.test("markPersonal() adds Vary and Cache-Control, to the very response", () => {
+Deno.test("markPersonal() adds Vary and Cache-Control to the response object itself", () => {
   const response = new Response("body");
   assertStrictEquals(markPersonal(response, true), response);
   assertEquals(headersOf(response), { "cache-control": "private", "vary": "Cookie" });
 });
 
-Deno.test("markPersonal() leaves a response without a body as it is, which an application may return again", () => {
+Deno.test("markPersonal() does not change a response without a body, because an application may return it again", () => {
   const shared = new Response(null, { status: 204 });
   assertEquals(headersOf(markPersonal(shared, true)), { "cache-control": "private", "vary": "Cookie" });
   assertEquals(headersOf(shared), {});
 });
 
-Deno.test("markPersonal() adds no Vary where no cookie was read", () => {
+Deno.test("markPersonal() adds no Vary if no cookie was read", () => {
   assertEquals(headersOf(markPersonal(new Response(), false)), { "cache-control": "private" });
 });
 
 for (const own of ["public, max-age=60", "no-store", "max-age=0", "private", ""]) {
-  Deno.test(`markPersonal() leaves the handler's own Cache-Control "${own}" as it is`, () => {
+  Deno.test(`markPersonal() keeps the handler's own Cache-Control "${own}"`, () => {
     const response = markPersonal(new Response(null, { headers: { "Cache-Control": own } }), true);
     assertEquals(headersOf(response), { "cache-control": own, "vary": "Cookie" });
   });
