@@ -7,7 +7,7 @@ import { isAmong, isMissing, type Runtime } from "./_matrix.ts";
 import { ROWS } from "./_rows.ts";
 import { allRuntimes } from "./_runtimes.ts";
 
-/** Where the page is. */
+/** The URL of the page. */
 export const PAGE = new URL("../../docs/runtimes.md", import.meta.url);
 
 /** The table needs only the names of the runtimes. */
