@@ -1,4 +1,4 @@
-/** What a platform answers where a handler has thrown. */
+/** The response for a handler that threw. */
 export function internalServerError(): Response {
   return new Response("Internal Server Error\n", {
     status: 500,

@@ -2,8 +2,8 @@ import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 
 /**
- * A manager for each `env` object of Workers, made when it is first seen: `env` stays the same for the life of an
- * instance, so stores and what they know are kept, and nothing is made before credentials are there.
+ * Makes one manager per `env` object of Workers, on its first request. `env` stays the same for the life of an instance,
+ * so the store and its state are kept.
  */
 export function perEnvironment<Data extends object, Argument>(
   manager: SessionManager<Data> | ((argument: Argument) => SessionManager<Data>),
@@ -26,8 +26,8 @@ export function perEnvironment<Data extends object, Argument>(
   };
 }
 
-/** By what it has: an application may hold two copies of this package. */
-function isManager<Data extends object>(value: unknown): value is SessionManager<Data> {
+/** Checks for the method, not the class: an application may have two copies of this package. */
+export function isManager<Data extends object>(value: unknown): value is SessionManager<Data> {
   return typeof (value as Partial<SessionManager<Data>> | null | undefined)?.begin === "function";
 }
 
@@ -41,7 +41,7 @@ function make<Data extends object, Argument>(
     const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
     throw new SessionConfigError([`the function must return a session manager, and returned ${what}`]);
   } catch (error) {
-    // Hono answers an error that has a response of its own without a word, and there is no `onError` yet to tell.
+    // There is no `onError` yet, and Hono does not log an error that has a `getResponse()`.
     if (error instanceof SessionConfigError) console.error(error);
     throw error;
   }

@@ -31,33 +31,34 @@ import type { SessionContext } from "../core/store/operation.ts";
 import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
-/** A `fetch` handler that can ask for its request's session. */
+/** A `fetch` handler that can ask for the session of its request. */
 export type SessionHandler<Data extends object, Rest extends unknown[]> = (
   request: Request,
   getSession: () => Promise<Session<Data>>,
   ...rest: Rest
 ) => Response | Promise<Response>;
 
-/** What a platform calls. It may pass more than the handler takes. */
+/** The function that the platform calls. The platform may pass more arguments than the handler takes. */
 export type FetchHandler<Rest extends unknown[]> = (
   request: Request,
   ...rest: [...Rest, ...unknown[]]
 ) => Promise<Response>;
 
 /**
- * Gives a `fetch` handler its session. What the handler changes is saved before its response is sent.
+ * Gives a `fetch` handler access to its session. What the handler changes is saved before its response is sent.
  *
- * A handler that throws saves nothing, and the error is thrown on for the platform to answer; one with a
- * `getResponse()`, as Hono's `HTTPException`, is a response like any other. Where the handler had ended, created or
- * renewed its session by `await session.destroy()` or `commit()`, that stands, and the browser must hear of it: the
- * answer is a plain 500 with the cookie, and the error goes where the platform's own 500 would have sent it, which is
- * to `waitUntil` on Workers and to `console.error` where there is none.
+ * If the handler throws, nothing is saved and the error is thrown again. An error with a `getResponse()`, such as Hono's
+ * `HTTPException`, is a response like any other.
  *
- * A handler always gives a response. Bun's `server.upgrade()` leaves none to give: call it outside of this.
+ * What the handler saved or ended itself, with `await session.commit()` or `destroy()`, stands even if it throws. If that
+ * changed the cookie, the response is a plain 500 with the cookie. The error then goes to `waitUntil` on Workers, and to
+ * `console.error` elsewhere.
+ *
+ * The handler must return a response. Call Bun's `server.upgrade()`, which leaves no response to return, outside of it.
  *
  * @param manager A manager.
- * @param handler Gets the request, a function that gives the session, and whatever else the platform passes.
- * @throws {SessionConfigError} The manager or the handler is none.
+ * @param handler Gets the request, a function that loads the session, and the other arguments of the platform.
+ * @throws {SessionConfigError} The first argument is no manager, or the second one no function.
  */
 export function withSessions<Data extends object, Rest extends unknown[]>(
   manager: SessionManager<Data>,
@@ -66,9 +67,9 @@ export function withSessions<Data extends object, Rest extends unknown[]>(
 /**
  * As above, for Workers, where credentials arrive with each request.
  *
- * @param manager Makes a manager from `env`; it is called once for each `env` object, which stays the same on Workers
- * and Bun. Elsewhere, and under `Deno.serve` above all, it would be called with every request: pass a manager there.
- * @param handler Gets the request, a function that gives the session, `env` and whatever else the platform passes.
+ * @param manager Makes a manager from `env`. It is called once for each `env` object, which stays the same on Workers and
+ * Bun. Other platforms, such as `Deno.serve`, would call it on every request: pass a manager there.
+ * @param handler Gets the request, a function that loads the session, `env`, and the other arguments of the platform.
  */
 export function withSessions<Data extends object, Environment, Rest extends unknown[]>(
   manager: (env: Environment) => SessionManager<Data>,
@@ -102,20 +103,20 @@ async function finishThrown(
   if (responseOf(error) !== undefined) return await current.finish(undefined, error);
   const answer = await current.finish(internalServerError(), error);
   if (!answer.headers.has("Set-Cookie")) throw error;
-  // The browser hears of what the handler saved or ended itself, and the operator of the error all the same.
+  // The browser needs the cookie, and the operator still needs the error.
   const failed = Promise.reject(error);
   failed.catch(() => {});
   try {
     if (waitUntil === undefined) console.error(error);
     else waitUntil(failed);
   } catch {
-    // It was taken from its object, or the request is over.
+    // `waitUntil` was called without its object, or after the request had ended.
     console.error(error);
   }
   return answer;
 }
 
-/** Workers pass `env` and an execution context after the request; Deno and Bun pass neither. */
+/** Workers pass `env` and an execution context after the request. Deno and Bun pass neither. */
 function executionContext(rest: unknown[]): SessionContext {
   const context = rest[1] as { waitUntil?: unknown } | null | undefined;
   if (typeof context?.waitUntil !== "function") return {};

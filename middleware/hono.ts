@@ -38,7 +38,7 @@ import { perEnvironment } from "./_per_environment.ts";
 /** Options of {@linkcode honoSessions}. */
 export interface HonoSessionsOptions<Key extends string = "session"> {
   /**
-   * The name in `c.var`. Two managers in one application need two, and two cookie names.
+   * The name in `c.var`. Two managers in one application need two names, and two cookie names.
    *
    * @default {"session"}
    */
@@ -55,22 +55,25 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
   };
 
 /**
- * Puts the request's session into `c.var`, as a function that loads it when it is first called. What the handler
- * changes is saved before the response is sent. A handler that throws saves nothing; an `HTTPException` is a
- * response like any other. What the handler saved or ended itself, by `commit()` or `destroy()`, stands, and its
- * cookie goes out with the response of `app.onError`.
+ * Sets `c.var.session` to a function that loads the request's session when it is first called. What the handler changes
+ * is saved before the response is sent.
  *
- * `app.onError` starts afresh: the `c.var.session()` that it gets has forgotten what the handler changed, and what it
- * changes itself is saved.
+ * If the handler throws, nothing is saved. An `HTTPException` is a response like any other. What the handler saved or
+ * ended itself, with `commit()` or `destroy()`, stands, and the response of `app.onError` carries the cookie.
  *
- * Mount it by `use()`, around whatever may throw, rather than within `every()` or `some()`; before `etag()`, whose 304
- * keeps no cookie; and before `timeout()`, whose answer is sent while the handler goes on: what that one changes late then
- * throws `SessionClosedError`, and is otherwise saved for a browser that hears of no new token.
+ * In `app.onError` the session no longer has the handler's changes. What `app.onError` changes is saved.
  *
- * @param manager A manager, or on Workers, where credentials arrive with each request, a function that makes one
- * from the context; it is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object
- * is new with every request: pass a manager there.
- * @throws {SessionConfigError} The manager is none, or an option is none.
+ * Where to mount it:
+ *
+ * - With `use()`, around whatever may throw, and not within `every()` or `some()`.
+ * - Before `etag()`, whose 304 drops cookies.
+ * - Before `timeout()`, which responds while the handler is still running. What that handler changes afterwards then
+ *   throws `SessionClosedError`. Mounted after `timeout()`, it would be saved, but a new token would not reach the browser.
+ *
+ * @param manager A manager. On Workers, where credentials arrive with each request, a function that makes one from the
+ * context. It is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object is new on every
+ * request: pass a manager there.
+ * @throws {SessionConfigError} The first argument is no manager and no function, or an option is wrong.
  */
 export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = Env>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
@@ -83,12 +86,12 @@ export function honoSessions<Data extends object, const Key extends string = "se
   if (typeof key !== "string" || key === "") reader.refuse("key", "must be a name");
   reader.finish();
   return async function sessionMiddleware(c, next) {
-    const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new RequestContext(c));
+    const request = managerOf(c.env, c as unknown as Context<E>).begin(c.req.raw, new HonoSessionContext(c));
     let isAsked = false;
     const session = () => {
-      if (!isAsked && !c.finalized) markInTime(c);
+      if (!isAsked && !c.finalized) markOnAssignment(c);
       isAsked = true;
-      // The handler has failed, and app.onError asks: what it changes is saved, and what the handler changed is not.
+      // This call comes from app.onError, since the handler has failed. The handler's changes are discarded.
       if (c.error !== undefined && (c.error instanceof SessionError || responseOf(c.error) === undefined)) {
         request.fail(c.error);
       }
@@ -98,11 +101,11 @@ export function honoSessions<Data extends object, const Key extends string = "se
     try {
       await next();
     } catch (error) {
-      // A handler's error comes as c.error: this is one of notFound(), or no Error at all.
+      // Hono puts a handler's error into c.error. This one is from notFound(), or is not an Error.
       if (!isAsked) throw error;
       return await finishThrown(c, request, error);
     }
-    // A handler that gave no response: Hono has an error for that.
+    // The handler returned no response. Hono throws an error of its own.
     if (!c.finalized) return;
     try {
       respond(c, await request.finish(c.res, c.error));
@@ -122,11 +125,11 @@ async function finishThrown(
   const answer = await request.finish(internalServerError(), error);
   if (!answer.headers.has("Set-Cookie")) throw error;
   if (!(error instanceof Error)) {
-    // Hono hands it on to the platform, which knows no headers.
+    // Hono would pass it to the platform, whose response would not have the cookie.
     console.error(error);
     return respond(c, answer);
   }
-  // Hono gives them to the response that app.onError makes.
+  // Hono adds these headers to the response of app.onError.
   c.header("Vary", "Cookie");
   c.header("Cache-Control", 'private, no-cache="Set-Cookie"');
   for (const cookie of answer.headers.getSetCookie()) c.header("Set-Cookie", cookie, { append: true });
@@ -135,27 +138,27 @@ async function finishThrown(
 
 function respond(c: Context, response: Response): void {
   if (response === c.res) return;
-  if (c.req.raw.method === "HEAD") keepCoding(c.res, response);
-  // Assigning to c.res merges the old headers into the new response, unless there is no old one.
+  if (c.req.raw.method === "HEAD") keepBodyHeaders(c.res, response);
+  // Assigning to c.res merges the headers of the previous response into the new one.
   c.res = undefined;
   c.res = response;
 }
 
-/** What `c.res` is on the contexts of a copy of Hono, and what marks a response before a cache within may keep it. */
-const marking = new WeakMap<object, PropertyDescriptor>();
+/** The accessors of `c.res` that mark a response, by the prototype of the context: an application may have two Honos. */
+const markingAccessors = new WeakMap<object, PropertyDescriptor>();
 
 /**
- * Marks the response of the handler as soon as Hono has it: a cache that is mounted within looks at it before this middleware
- * does. The accessors are one pair for all contexts.
+ * Marks the handler's response as private as soon as it is assigned to `c.res`. A cache mounted inside this middleware
+ * would otherwise store the response before this middleware sees it.
  */
-function markInTime(c: Context): void {
+function markOnAssignment(c: Context): void {
   const prototype = Object.getPrototypeOf(c) as object;
-  let descriptor = marking.get(prototype);
-  if (descriptor === undefined) marking.set(prototype, descriptor = markingOf(prototype));
-  Object.defineProperty(c, "res", descriptor);
+  let accessors = markingAccessors.get(prototype);
+  if (accessors === undefined) markingAccessors.set(prototype, accessors = markingAccessorsOf(prototype));
+  Object.defineProperty(c, "res", accessors);
 }
 
-function markingOf(prototype: object): PropertyDescriptor {
+function markingAccessorsOf(prototype: object): PropertyDescriptor {
   const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res")!;
   return {
     configurable: true,
@@ -163,11 +166,11 @@ function markingOf(prototype: object): PropertyDescriptor {
     set(this: Context, response: Response | undefined) {
       set!.call(this, response);
       if (response === undefined) return;
-      // Assigned to a response that is there already, this one is a copy.
+      // If there was a response before, Hono has stored a copy.
       const own = get!.call(this) as Response;
       const marked = markPersonal(own, true);
       if (marked === own) return;
-      if (this.req.raw.method === "HEAD") keepCoding(own, marked);
+      if (this.req.raw.method === "HEAD") keepBodyHeaders(own, marked);
       set!.call(this, undefined);
       set!.call(this, marked);
     },
@@ -175,10 +178,10 @@ function markingOf(prototype: object): PropertyDescriptor {
 }
 
 /**
- * The answer to a HEAD tells how the body would be coded. Hono drops the body of such an answer, so that what `fetch()` has
- * decoded is never sent.
+ * Keeps the headers that describe the body of an upstream's response to a HEAD. A copied `fetch()` response loses them,
+ * because its body is decoded. Hono sends no body for a HEAD, so they stay true.
  */
-function keepCoding(before: Response, response: Response): void {
+function keepBodyHeaders(before: Response, response: Response): void {
   if (before.url === "" || before.status !== response.status) return;
   for (const name of ["Content-Encoding", "Content-Length"]) {
     const value = before.headers.get(name);
@@ -187,10 +190,10 @@ function keepCoding(before: Response, response: Response): void {
 }
 
 /**
- * Looks for the platform's `waitUntil` only when it is asked for: where there is none `c.executionCtx` throws, which
- * would cost a request that does not use its session more than all else here.
+ * Looks up the platform's `waitUntil` only when it is needed. Without one `c.executionCtx` throws, which would be the
+ * largest cost of a request that does not use its session.
  */
-class RequestContext implements SessionContext {
+class HonoSessionContext implements SessionContext {
   readonly #c: Context;
   #waitUntil: SessionContext["waitUntil"] | null = null;
 

@@ -1,5 +1,5 @@
 /**
- * Sessions for handlers of Node's `(request, response)`: Express, Connect, and plain `node:http`, over HTTP/1 and HTTP/2.
+ * Sessions for `(request, response)` handlers: Express, Connect and plain `node:http`, over HTTP/1 and HTTP/2.
  *
  * ```ts
  * import { createServer } from "node:http";
@@ -23,7 +23,7 @@
  * await new Promise((resolve) => server.close(resolve));
  * ```
  *
- * In Express mount it by `app.use(session)`, before what uses it, and `app.use(session.handleError)` after that.
+ * In Express call `app.use(session)` before the routes and `app.use(session.handleError)` after them.
  *
  * @module
  */
@@ -34,32 +34,33 @@ import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import { internalServerError } from "./_internal_server_error.ts";
+import { isManager } from "./_per_environment.ts";
 
-/** What is needed of a request of `node:http`, `node:http2` or Express. */
+/** The part of a request of `node:http`, `node:http2` or Express that is used. */
 export interface NodeRequest {
   /** Such as `"GET"`. */
   readonly method?: string | undefined;
   /** The path and the query. */
   url?: string | undefined;
-  /** Names in lower case. */
+  /** The headers, with names in lower case. */
   readonly headers: Record<string, string | string[] | undefined>;
-  /** Where TLS ends in this process, its `encrypted` is `true`. */
+  /** The connection. Its `encrypted` is `true` if TLS ends in this process. */
   readonly socket: object;
 }
 
-/** What is needed of a response of `node:http`, `node:http2` or Express. */
+/** The part of a response of `node:http`, `node:http2` or Express that is used. */
 export interface NodeResponse {
   /** The status to send. */
   statusCode: number;
-  /** Whether the head has gone. */
+  /** Whether the head was sent. */
   readonly headersSent: boolean;
   /** Whether `end()` was called. */
   readonly writableEnded: boolean;
   /** Sends the head. */
   writeHead(...given: unknown[]): unknown;
-  /** Sends a part of the body, and the head before it. */
+  /** Sends the head, if it was not sent, and a part of the body. */
   write(...given: unknown[]): boolean;
-  /** Sends the rest. */
+  /** Sends the rest of the response. */
   end(...given: unknown[]): unknown;
   /** Sends the head now. */
   flushHeaders?(): void;
@@ -67,34 +68,34 @@ export interface NodeResponse {
   getHeaders(): object;
   /** Sets a header. */
   setHeader(name: string, value: unknown): unknown;
-  /** Takes a header away. */
+  /** Removes a header. */
   removeHeader(name: string): void;
-  /** Tells those who listen. */
+  /** Calls the listeners of an event. */
   emit(event: string, ...given: unknown[]): unknown;
-  /** Breaks the connection off. */
+  /** Closes the connection. */
   destroy(error?: Error): unknown;
 }
 
-/** What {@linkcode nodeSessions} gives: a middleware, with what handlers call. Its functions may be taken off it. */
+/** The middleware that {@linkcode nodeSessions} returns. Its functions do not need `this`. */
 export interface NodeSessions<Data extends object> {
   /**
-   * Prepares the response, then calls the handler or the next middleware. The head waits until the session is saved, if
-   * the session was asked for; what is streamed after it is not touched.
+   * Prepares the response, then calls the handler or the next middleware. If the session was asked for, the head waits
+   * until the session is saved. What is streamed afterwards is not delayed.
    *
-   * What `next` throws or rejects with saves nothing, and is answered with a plain 500 and logged with `console.error`.
+   * If `next` throws or rejects, nothing is saved. The response is a plain 500, and `console.error` gets the error.
    */
   (request: NodeRequest, response: NodeResponse, next: () => unknown): void;
   /**
    * The request's session, loaded at the first call.
    *
    * @throws {SessionStoreError} The store failed.
-   * @throws {SessionClosedError} It was first asked for after the head had gone, and a shared cache may keep the response.
+   * @throws {SessionClosedError} It was first asked for after the head was sent, and a shared cache may store the response.
    * @throws {TypeError} The request did not pass through this middleware.
    */
   readonly of: (request: NodeRequest) => Promise<Session<Data>>;
   /**
-   * A middleware of Express for errors: what the handler changed so far is not saved. Errors of this package are
-   * answered with their status; others go on to the next middleware for errors, whose own changes are saved.
+   * An Express middleware for errors. The handler's changes so far are not saved. It answers errors of this package with
+   * their status, and passes others to the next middleware for errors. What that one changes is saved.
    */
   readonly handleError: (
     error: unknown,
@@ -105,15 +106,14 @@ export interface NodeSessions<Data extends object> {
 }
 
 /**
- * Sessions for Express, Connect and `node:http`. The cookie is set and the session saved before the head of the response
- * is sent, whoever sends it: `res.end()`, `res.write()`, `res.writeHead()`, `res.flushHeaders()`, a pipe.
+ * Sessions for Express, Connect and `node:http`. The session is saved and its cookie set before the head of the response is
+ * sent, by whichever call: `res.end()`, `res.write()`, `res.writeHead()`, `res.flushHeaders()` or a pipe.
  *
  * @param manager A manager.
- * @throws {SessionConfigError} The manager is none.
+ * @throws {SessionConfigError} The argument is no manager.
  */
 export function nodeSessions<Data extends object>(manager: SessionManager<Data>): NodeSessions<Data> {
-  // By what it has: an application may hold two copies of this package.
-  if (typeof (manager as Partial<SessionManager<Data>> | undefined)?.begin !== "function") {
+  if (!isManager(manager)) {
     throw new SessionConfigError(["the first argument must be a session manager"]);
   }
   const exchanges = new WeakMap<NodeRequest, Exchange<Data>>();
@@ -137,7 +137,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
     } catch (error) {
       done = Promise.reject(error);
     }
-    // Express gives nothing, and handles what its handlers throw.
+    // Express returns nothing, and handles what its handlers throw.
     if (done instanceof Promise) done.catch((error) => current.fail(error));
   }
   return Object.assign(middleware, {
@@ -150,7 +150,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
     ) => {
       const exchange = exchangeOf(request);
       if (response.headersSent || responseOf(error) === undefined) {
-        exchange.forget(error);
+        exchange.discardChanges(error);
         next(error);
       } else exchange.answer(error);
     },
@@ -158,8 +158,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
 }
 
 /** The methods of a response that send its head. */
-const SENDERS = ["writeHead", "write", "end", "flushHeaders"] as const;
-type Sender = typeof SENDERS[number];
+type Sender = "writeHead" | "write" | "end" | "flushHeaders";
 
 /** A call of a handler that waits until the session is saved. */
 interface HeldCall {
@@ -167,84 +166,85 @@ interface HeldCall {
   given: unknown[];
 }
 
-/** Marks the response that `finish()` is given: an error in its place has other headers. */
-const HANDLERS_OWN = "x-sessions-own-head";
+/** A header on the handler's response to `finish()`. If it is missing afterwards, `finish()` has returned an error. */
+const HANDLER_MARK = "x-sessions-own-head";
 
-/** One request with its response. */
+/** One request and its response. */
 class Exchange<Data extends object> {
   readonly #manager: SessionManager<Data>;
   readonly #request: NodeRequest;
   readonly #response: NodeResponse;
   #current: RequestSession<Data> | undefined;
   readonly #send: Record<Sender, (...given: unknown[]) => unknown>;
-  /** What the handler has sent while the session is being saved. */
+  /** The handler's calls while the session is being saved; `undefined` at other times. */
   #held: HeldCall[] | undefined;
-  /** Whether the head has gone on its way. */
-  #isOver = false;
+  /** Whether the response was started: its head was sent, or waits for the session to be saved. */
+  #isStarted = false;
 
   constructor(manager: SessionManager<Data>, request: NodeRequest, response: NodeResponse) {
     this.#manager = manager;
     this.#request = request;
     this.#response = response;
-    // Another middleware may have put its own in their place: these are called in turn.
+    // These may be functions of another middleware. They are called in turn.
     const { writeHead, write, end, flushHeaders } = response;
     this.#send = { writeHead, write, end, flushHeaders: flushHeaders ?? (() => {}) };
-    response.writeHead = (...given) => this.#on("writeHead", given);
-    response.write = (...given) => this.#on("write", given) as boolean;
-    response.end = (...given) => this.#on("end", given);
-    response.flushHeaders = () => void this.#on("flushHeaders", []);
+    response.writeHead = (...given) => this.#intercept("writeHead", given);
+    response.write = (...given) => this.#intercept("write", given) as boolean;
+    response.end = (...given) => this.#intercept("end", given);
+    response.flushHeaders = () => void this.#intercept("flushHeaders", []);
   }
 
   readonly session = async (): Promise<Session<Data>> => {
     if (this.#current === undefined) {
       this.#current = this.#manager.begin(requestOf(this.#request));
-      // The head has gone without a word of the session.
+      // The head was sent without the session's headers.
       if (this.#response.headersSent) await this.#current.finish(this.#head());
     }
     return await this.#current.session();
   };
 
-  /** What the handler changed so far is not saved. */
-  forget(error: unknown): void {
+  /** Discards what the handler changed so far. */
+  discardChanges(error: unknown): void {
     this.#current?.fail(error);
   }
 
-  /** Answers what a handler has thrown, and what has a response of its own. */
+  /** Responds to a thrown value that stands for a response. */
   answer(error: unknown): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#held = [];
-    void this.#finish(undefined, error).then((answer) => this.#replaceBy(answer));
+    if (!this.#isStarted) this.#finishThrown(undefined, error);
   }
 
-  /** Answers what nobody else answers. */
+  /** Responds to a thrown value that nothing else handles. */
   fail(error: unknown): void {
     const response = this.#response;
-    if (this.#isOver || response.headersSent) {
+    if (this.#isStarted || response.headersSent) {
       console.error(error);
-      // The client must not take for whole what is not.
+      // The client must not take a part of the response for the whole.
       if (!response.writableEnded) response.destroy();
-    } else if (responseOf(error) !== undefined) this.answer(error);
+    } else if (responseOf(error) !== undefined) this.#finishThrown(undefined, error);
     else {
       console.error(error);
-      this.#isOver = true;
-      this.#held = [];
-      void this.#finish(internalServerError(), error).then((answer) => this.#replaceBy(answer));
+      this.#finishThrown(internalServerError(), error);
     }
   }
 
-  #on(method: Sender, given: unknown[]): unknown {
+  #finishThrown(response: Response | undefined, error: unknown): void {
+    this.#isStarted = true;
+    this.#held = [];
+    void this.#finish(response, error).then((answer) => this.#replaceBy(answer));
+  }
+
+  #intercept(method: Sender, given: unknown[]): unknown {
     const response = this.#response;
     if (this.#held !== undefined) this.#held.push({ method, given });
-    else if (this.#isOver || this.#current === undefined || response.headersSent) {
-      this.#isOver = true;
+    else if (this.#isStarted || this.#current === undefined || response.headersSent) {
+      this.#isStarted = true;
       return this.#send[method].apply(response, given);
     } else {
-      // It throws, as Node does, for headers that cannot be sent: then nothing is on its way.
-      if (method === "writeHead") this.#takeHead(given);
-      this.#isOver = true;
+      // Throws, as Node does, for headers that cannot be sent. The response is not started then.
+      if (method === "writeHead") this.#applyHead(given);
+      this.#isStarted = true;
       this.#held = [{ method, given }];
-      // As far as the handler can tell it is done.
+      // For the handler the call has succeeded.
       Object.defineProperty(response, "headersSent", { configurable: true, get: () => true });
       void this.#save();
     }
@@ -256,14 +256,14 @@ class Exchange<Data extends object> {
 
   async #save(): Promise<void> {
     const before = this.#head();
-    before.headers.set(HANDLERS_OWN, "");
+    before.headers.set(HANDLER_MARK, "");
     const answer = await this.#finish(before);
-    if (!answer.headers.has(HANDLERS_OWN)) return await this.#replaceBy(answer);
+    if (!answer.headers.has(HANDLER_MARK)) return await this.#replaceBy(answer);
     const response = this.#response;
     const names = new Set([...before.headers.keys(), ...answer.headers.keys()]);
-    names.delete(HANDLERS_OWN);
+    names.delete(HANDLER_MARK);
     const own = this.#head().headers;
-    this.#restore();
+    this.#restoreProperties();
     for (const name of names) {
       if (name === "set-cookie") {
         const cookies = answer.headers.getSetCookie();
@@ -278,18 +278,18 @@ class Exchange<Data extends object> {
     try {
       this.#release();
     } catch (thrown) {
-      await this.#failLate(thrown);
+      await this.#failAfterSave(thrown);
     }
   }
 
-  /** Node refuses what the handler has sent, a chunk that is no text say. The session is saved by now. */
-  async #failLate(error: unknown): Promise<void> {
+  /** Node has refused what the handler sent, such as a chunk that is no text. The session is saved already. */
+  async #failAfterSave(error: unknown): Promise<void> {
     console.error(error);
     if (this.#response.headersSent) return void this.#response.destroy();
     await this.#replaceBy(await this.#finish(internalServerError(), error));
   }
 
-  /** Never rejects: what goes wrong is answered. */
+  /** Never rejects: an error becomes a response. */
   async #finish(response: Response | undefined, error?: unknown): Promise<Response> {
     const current = this.#current ??= this.#manager.begin(requestOf(this.#request));
     try {
@@ -300,7 +300,7 @@ class Exchange<Data extends object> {
     }
   }
 
-  /** Does what the handler did meanwhile. */
+  /** Makes the handler's calls that were held. */
   #release(): void {
     const response = this.#response;
     const held = this.#held!;
@@ -314,14 +314,14 @@ class Exchange<Data extends object> {
     if (wantsMore) response.emit("drain");
   }
 
-  /** Sends an error in place of what the handler has sent, and whatever it sends from now on. */
+  /** Sends `answer` in place of the handler's response. Further calls of the handler are ignored. */
   async #replaceBy(answer: Response): Promise<void> {
     const response = this.#response;
     const held = this.#held ?? [];
     const body = new Uint8Array(await answer.arrayBuffer());
-    this.#restore();
+    this.#restoreProperties();
     this.#held = undefined;
-    this.#ignoreTheRest();
+    this.#ignoreFurtherCalls();
     if (response.headersSent) return void response.destroy();
     for (const name of Object.keys(response.getHeaders())) response.removeHeader(name);
     for (const [name, value] of answer.headers) {
@@ -329,17 +329,17 @@ class Exchange<Data extends object> {
     }
     const cookies = answer.headers.getSetCookie();
     if (cookies.length > 0) response.setHeader("Set-Cookie", cookies);
-    // Node may remember the length of what it has refused.
+    // Node may still have the length of the response that it refused.
     if (answer.status !== 204 && answer.status !== 304) response.setHeader("Content-Length", body.length);
-    // Otherwise Node would say the handler's.
+    // Replaces the handler's status message.
     if ("statusMessage" in response) response.statusMessage = answer.statusText || undefined;
-    // Not left to end(), which would send it by the method that is on the response now.
+    // end() would call the writeHead() that is on the response now, which is ignored.
     this.#send.writeHead.call(response, answer.status);
     this.#send.end.call(response, body);
     for (const { given } of held) callBack(given);
   }
 
-  #ignoreTheRest(): void {
+  #ignoreFurtherCalls(): void {
     const response = this.#response;
     response.write = (...given) => {
       callBack(given);
@@ -353,12 +353,12 @@ class Exchange<Data extends object> {
     response.flushHeaders = () => {};
   }
 
-  /** What the response says of itself is Node's word again. */
-  #restore(): void {
+  /** Gives the response Node's own properties back. */
+  #restoreProperties(): void {
     for (const name of ["headersSent", "writableEnded"]) Reflect.deleteProperty(this.#response, name);
   }
 
-  /** The head as it stands. */
+  /** The response's head so far. */
   #head(): Response {
     const { statusCode } = this.#response;
     const headers = new Headers();
@@ -366,13 +366,13 @@ class Exchange<Data extends object> {
       if (name.startsWith(":")) continue;
       for (const one of Array.isArray(value) ? value : [value]) headers.append(name, String(one));
     }
-    // What stands for no response is an error of the handler's, and Node's to say.
+    // `Response` refuses other statuses. Node reports them itself.
     const status = statusCode >= 200 && statusCode <= 599 ? statusCode : 500;
     return new Response(null, { status, headers });
   }
 
-  /** What `writeHead()` is given is in the response before the session adds to it. */
-  #takeHead(given: unknown[]): void {
+  /** Applies the arguments of `writeHead()` to the response, so that the session can add to its headers. */
+  #applyHead(given: unknown[]): void {
     const response = this.#response;
     const [status, second, third] = given;
     response.statusCode = Number(status);
@@ -382,7 +382,7 @@ class Exchange<Data extends object> {
   }
 }
 
-/** As they are usually written. */
+/** The usual spelling of header names. */
 const NAMES: Record<string, string> = {
   "cache-control": "Cache-Control",
   "content-type": "Content-Type",
@@ -407,13 +407,13 @@ function pairsOf(headers: unknown): Iterable<[string, unknown]> {
   return merged.values();
 }
 
-/** Of `write()` and `end()`. */
+/** Calls the callback of a `write()` or `end()` that was ignored. */
 function callBack(given: unknown[]): void {
   const callback = given.at(-1);
   if (typeof callback === "function") queueMicrotask(() => callback());
 }
 
-/** Of one request there is one, so that several managers and middlewares find each other. */
+/** One `Request` per Node request, so that several managers and middlewares share it. */
 const requests = new WeakMap<NodeRequest, Request>();
 
 function requestOf(request: NodeRequest): Request {
@@ -422,27 +422,27 @@ function requestOf(request: NodeRequest): Request {
   return made;
 }
 
-/** A request without a body, for what a session needs of it and for `onError`. */
+/** A `Request` without a body, for the session and for `onError`. */
 function makeRequest(request: NodeRequest): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
-    // HTTP/2 has pseudo-headers.
+    // HTTP/2 has pseudo-headers such as `:path`.
     if (value === undefined || name.startsWith(":")) continue;
     for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
   }
   const scheme = (request.socket as { encrypted?: boolean }).encrypted === true ? "https" : "http";
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
-  // In Express `url` is what is left of it where a router is mounted.
+  // In an Express router `url` lacks the path at which the router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  const url = isAddress(`${scheme}://${host}`, path)
+  const url = isRequestUrl(`${scheme}://${host}`, path)
     ? `${scheme}://${host}${path}`
     : `${scheme}://localhost/`;
   const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
   return new Request(url, { method, headers });
 }
 
-/** Whether a `Request` takes it: none takes a name and a password, which anyone may write into the header `Host`. */
-function isAddress(origin: string, path: string): boolean {
+/** Whether `Request` accepts the URL. It refuses credentials, which a client may put into the header `Host`. */
+function isRequestUrl(origin: string, path: string): boolean {
   if (!path.startsWith("/") || !URL.canParse(origin + path)) return false;
   const { username, password } = new URL(origin + path);
   return username + password === "";

@@ -20,23 +20,22 @@ import type { SessionManager } from "../core/manager.ts";
 import { type PurgeOptions, type PurgeResult, readPurgeOptions } from "../core/store/purge.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
-/** What {@linkcode scheduledPurge} gives. */
+/** The handler that {@linkcode scheduledPurge} returns. */
 export interface PurgeHandler<Environment = unknown> {
-  /** Purges, and tells what it did. Only `env` matters, and only where the manager is made from it. */
+  /** Purges, and resolves to what it did. Only `env` is used, and only if the manager is made from it. */
   (controller?: unknown, env?: Environment, context?: unknown): Promise<PurgeResult>;
-  /** The same, in the form in which platforms declare their handlers. */
+  /** The same, with the type that platforms declare for their handlers. */
   (controller?: unknown, env?: Environment, context?: unknown): Promise<void>;
 }
 
 /**
- * Makes the `scheduled` handler of a Worker, and the job of a `Deno.cron`: it deletes in batches until nothing
- * is left or its budget is spent. Any number may run at once.
+ * Makes the `scheduled` handler of a Worker, or the job of a `Deno.cron`. It deletes in batches until nothing is left or
+ * its budget is spent. Any number of them may run at once.
  *
- * @param manager A manager, or on Workers a function that makes one from `env`; it is called once for each `env`
- * object.
- * @param options As for `manager.purge()`, for every run. A `signal` that was aborted ends every later run too.
- * @returns A handler that tells what it did. It rejects with `SessionStoreError` where the store fails, so that
- * the platform tries again; what was deleted stays deleted.
+ * @param manager A manager, or on Workers a function that makes one from `env`. It is called once for each `env` object.
+ * @param options The options of `manager.purge()`, for every run. An aborted `signal` also ends every later run.
+ * @returns A handler that resolves to what it did. If the store fails, it rejects with `SessionStoreError`, so that the
+ * platform tries again. Rows already deleted stay deleted.
  * @throws {SessionConfigError} Options are wrong; `problems` names every mistake.
  */
 export function scheduledPurge<Data extends object, Environment = unknown>(
@@ -44,7 +43,7 @@ export function scheduledPurge<Data extends object, Environment = unknown>(
   options: PurgeOptions = {},
 ): PurgeHandler<Environment> {
   const managerOf = perEnvironment(manager);
-  // At once, and not in the first run at night.
+  // Checked now rather than in the first run.
   readPurgeOptions(options);
   function purgeSessions(controller?: unknown, env?: Environment): Promise<PurgeResult>;
   function purgeSessions(controller?: unknown, env?: Environment): Promise<void>;

@@ -16,10 +16,10 @@ import { expect, expectThat } from "./_checks.ts";
 
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
 
-/** Writes that say what they expect. */
+/** Conditional writes: `create()` and `update()`. */
 export const atomicCases: Case[] = [
   {
-    name: "create() makes a session where there is none",
+    name: "create() creates a session if there is none",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -28,7 +28,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "create() is false where the token exists, and leaves the session alone",
+    name: "create() returns false if the token exists, and leaves the session unchanged",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -40,7 +40,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "create() is false where the token exists, also where it has expired",
+    name: "create() returns false if the token exists but has expired",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -51,7 +51,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "create() by twenty at once is true for one of them, whose session it is",
+    name: "of twenty concurrent create() calls one returns true, and its data is stored",
     needs: ["atomic", "exclusive", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -62,7 +62,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() replaces data and expiry where the bytes are those expected",
+    name: "update() replaces data and expiry if the row holds the expected bytes",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -76,7 +76,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() leaves the expiry alone where none is given, as touch() has left it too",
+    name: "update() without an expiry keeps the current one, also after touch()",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -92,7 +92,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() is true also where it changes nothing",
+    name: "update() returns true even if it changes nothing",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -103,7 +103,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() is false where the bytes are others, and leaves the session alone",
+    name: "update() returns false if the row holds other bytes, and leaves the session unchanged",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -135,7 +135,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() is false where a single byte is another one, wherever it is",
+    name: "update() returns false if a single byte differs, wherever it is",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -153,7 +153,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() is false where there is no session, and makes none",
+    name: "update() returns false if there is no session, and creates none",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -166,7 +166,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() brings no deleted session back",
+    name: "update() revives no deleted session",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -183,7 +183,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() is false from the expiry on, and brings no expired session back",
+    name: "update() returns false from the expiry on, and revives no expired session",
     needs: ["atomic"],
     async check(bench) {
       const { store, later } = bench;
@@ -220,7 +220,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() with a new token can move the session with its bytes as they are, and more than once",
+    name: "update() with a new token can keep the bytes, and can move a session repeatedly",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -234,7 +234,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() onto a token that exists is false, and both sessions stay as they are",
+    name: "update() to an existing token returns false, and both sessions stay unchanged",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -249,7 +249,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() onto a token that exists is false, also where it has expired",
+    name: "update() to an existing token returns false even if that token has expired",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -262,7 +262,8 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() by twenty at once that expect the same bytes is true for one of them, whose data it is",
+    name:
+      "of twenty concurrent update() calls with the same expected bytes one returns true, and its data is stored",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -276,7 +277,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() by ten at once with tokens of their own is true for one of them, whose token alone lives",
+    name: "of ten concurrent renewals of one session one returns true, and only its token is live",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -294,7 +295,7 @@ export const atomicCases: Case[] = [
     },
   },
   {
-    name: "update() onto one new token by two sessions at once is true for one of them, and the other stays",
+    name: "of two sessions that move to one new token at once one moves, and the other stays",
     needs: ["atomic", "exclusive", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -313,10 +314,10 @@ export const atomicCases: Case[] = [
   },
 ];
 
-/** Moving an expiry. */
+/** `touch()`. */
 export const touchCases: Case[] = [
   {
-    name: "touch() moves an expiry forward, to the millisecond, and leaves the data alone",
+    name: "touch() moves an expiry forward, to the millisecond, and keeps the data",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -343,7 +344,7 @@ export const touchCases: Case[] = [
     },
   },
   {
-    name: "touch() makes no session, and brings none back that was deleted or renewed",
+    name: "touch() creates no session, and revives none that was deleted or renewed",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -361,7 +362,7 @@ export const touchCases: Case[] = [
     },
   },
   {
-    name: "touch() brings no expired session back, not even at the very millisecond of its expiry",
+    name: "touch() revives no expired session, not even at the millisecond of its expiry",
     needs: ["atomic"],
     async check(bench) {
       const { store, later } = bench;
@@ -376,7 +377,7 @@ export const touchCases: Case[] = [
     },
   },
   {
-    name: "touch() by ten at once leaves the latest expiry",
+    name: "ten concurrent touch() calls leave the latest expiry",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -388,7 +389,7 @@ export const touchCases: Case[] = [
   },
 ];
 
-/** Whether the store heeds the bytes that a deletion expects, which it need not. Leaves the session A there. */
+/** Whether `delete()` compares the expected bytes, which is optional. If so, session A is left in the store. */
 async function comparesOnDelete(bench: Bench): Promise<boolean> {
   const { store } = bench;
   await bench.put(A);
@@ -400,7 +401,7 @@ async function comparesOnDelete(bench: Bench): Promise<boolean> {
   return false;
 }
 
-/** Deletions that say what they expect. */
+/** `delete()` with expected bytes. */
 export const deleteCases: Case[] = [
   {
     name: "delete() with expected bytes deletes only a session that still holds them",
@@ -417,8 +418,7 @@ export const deleteCases: Case[] = [
     },
   },
   {
-    name:
-      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+    name: "of a concurrent update() and delete() with expected bytes exactly one succeeds",
     needs: ["atomic", "races"],
     async check(bench) {
       if (!await comparesOnDelete(bench)) return;
@@ -436,10 +436,10 @@ export const deleteCases: Case[] = [
   },
 ];
 
-/** Calls that meet. Whichever comes first, what is left must be what one order of them leaves. */
+/** Concurrent calls. The result must be that of one order of the calls. */
 export const raceCases: Case[] = [
   {
-    name: "delete() that meets an update() ends the session",
+    name: "delete() ends a session that is updated at the same time",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -453,7 +453,7 @@ export const raceCases: Case[] = [
     },
   },
   {
-    name: "delete() that meets a touch() ends the session",
+    name: "delete() ends a session that is touched at the same time",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -470,7 +470,8 @@ export const raceCases: Case[] = [
     },
   },
   {
-    name: "delete() that meets a renewal ends the old token, and the new one lives if the renewal says so",
+    name:
+      "delete() during a renewal ends the old token, and the new one is live if the renewal returned true",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -485,7 +486,7 @@ export const raceCases: Case[] = [
     },
   },
   {
-    name: "touch() that meets an update() undoes nothing of it",
+    name: "touch() undoes nothing of a concurrent update()",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -504,7 +505,7 @@ export const raceCases: Case[] = [
     },
   },
   {
-    name: "touch() that meets a renewal brings the old token not back",
+    name: "touch() does not revive the old token of a concurrent renewal",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -519,7 +520,7 @@ export const raceCases: Case[] = [
     },
   },
   {
-    name: "an update() that meets a renewal: one of the two is made, and one token lives",
+    name: "of a concurrent update() and renewal one succeeds, and one token is live",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;

@@ -15,10 +15,10 @@ import { HOSTILE_TOKENS, SIMILAR_TOKENS, TOKEN } from "./_tokens.ts";
 
 const [A, B] = [tokenOf("a"), tokenOf("b")];
 
-/** What SCS's three calls promise. */
+/** The promises of SCS's three methods. */
 export const basicCases: Case[] = [
   {
-    name: "find() gives undefined where there is no session",
+    name: "find() returns undefined if there is no session",
     needs: [],
     async check(bench) {
       await bench.expectFound("in an empty store", A, undefined);
@@ -27,7 +27,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "find() gives the bytes and the expiry that commit() was given, as often as it is called",
+    name: "find() returns the data and expiry of commit(), on every call",
     needs: [],
     async check(bench) {
       await bench.put(A);
@@ -38,7 +38,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "find() sees what was last written when asked with primary: true",
+    name: "find() with primary: true returns what was last written",
     needs: [],
     async check({ store, now, later }) {
       const find = () => store.find(A, { now, primary: true });
@@ -52,7 +52,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "commit() overwrites data and expiry, also with an earlier expiry and with the same bytes",
+    name: "commit() overwrites data and expiry, even with an earlier expiry or the same bytes",
     needs: [],
     async check(bench) {
       const { later } = bench;
@@ -69,7 +69,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "commit() writes over a session that has expired",
+    name: "commit() overwrites an expired session",
     needs: [],
     async check(bench) {
       await bench.put(A, { expiry: bench.now - 1, now: bench.now - HOUR });
@@ -78,7 +78,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "commit() of one token by twenty at once leaves one of them whole",
+    name: "twenty concurrent commit() calls for one token leave one of them intact",
     needs: [],
     async check(bench) {
       const written = Array.from({ length: 20 }, (_, index) => ({
@@ -93,7 +93,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "delete() ends one session and tells whether it did",
+    name: "delete() ends one session and returns whether it did",
     needs: [],
     async check(bench) {
       const { store } = bench;
@@ -107,7 +107,7 @@ export const basicCases: Case[] = [
     },
   },
   {
-    name: "delete() by twenty at once is true for one of them",
+    name: "of twenty concurrent delete() calls one returns true",
     needs: ["races"],
     async check(bench) {
       await bench.put(A);
@@ -127,7 +127,7 @@ export const basicCases: Case[] = [
   },
 ];
 
-/** When a session is dead. */
+/** When a session is live or dead. */
 export const timeCases: Case[] = [
   {
     name: "a session is live up to the millisecond before its expiry, and dead from the expiry on",
@@ -151,7 +151,7 @@ export const timeCases: Case[] = [
     },
   },
   {
-    name: "the clock of the caller decides, never one of the store's",
+    name: "the caller's clock decides, never the store's",
     needs: ["clock"],
     async check(bench) {
       const past = Date.UTC(2001, 1, 3, 4, 5, 6, 7);
@@ -164,7 +164,7 @@ export const timeCases: Case[] = [
     },
   },
   {
-    name: "the clock of the caller decides for writes as well",
+    name: "the caller's clock also decides for writes",
     needs: ["clock", "atomic"],
     async check(bench) {
       const { store } = bench;
@@ -185,7 +185,7 @@ export const timeCases: Case[] = [
     },
   },
   {
-    name: "an expiry far in the future is kept to the millisecond, or refused where the store cannot hold it",
+    name: "an expiry far in the future is kept to the millisecond, or refused if the store cannot hold it",
     needs: [],
     async check(bench) {
       const { maxExpiry } = bench.limits;
@@ -220,7 +220,7 @@ export const timeCases: Case[] = [
     },
   },
   {
-    name: "times that differ by a millisecond stay apart all over a day",
+    name: "times that differ by a millisecond stay distinct throughout a day",
     needs: [],
     async check(bench) {
       // Fractions of a day that a binary number does not hold exactly.
@@ -235,13 +235,13 @@ export const timeCases: Case[] = [
   },
 ];
 
-/** What a store says of a token. One that no database's key may be, it may refuse. */
+/** The answer for a token. The store may refuse a token that is empty or very long. */
 async function answerTo<T>(token: string, answer: Promise<T>, refused: T): Promise<T> {
   const fits = token.length > 0 && token.length < 1_000;
   return fits ? await answer : await answer.catch(() => refused);
 }
 
-/** Which session a token stands for. */
+/** A token matches its own session only. */
 export const tokenCases: Case[] = [
   {
     name: "a token finds and deletes its own session and no similar one",
@@ -288,7 +288,7 @@ export const tokenCases: Case[] = [
       const rows = [TOKEN, A, B];
       for (const token of rows) await bench.put(token);
       for (const other of HOSTILE_TOKENS) {
-        // Whether it is taken is the store's affair: the manager makes no such token.
+        // The store may accept or refuse it. The manager makes no such token.
         const refusal = await refusalOf(bench.put(other, { data: OTHER }));
         if (refusal === undefined && bytesOf(other).length <= TOKEN.length) {
           const found = await bench.store.find(other, { now: bench.now });
@@ -299,7 +299,7 @@ export const tokenCases: Case[] = [
     },
   },
   {
-    name: "tokens that differ in case alone are sessions of their own",
+    name: "tokens that differ only in case are different sessions",
     needs: ["similarTokens"],
     async check(bench) {
       const all = [TOKEN, ...SIMILAR_TOKENS];
@@ -312,7 +312,7 @@ export const tokenCases: Case[] = [
     },
   },
   {
-    name: "create() and renewal tell apart tokens that differ in case alone",
+    name: "create() and renewal distinguish tokens that differ only in case",
     needs: ["similarTokens", "atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -328,10 +328,10 @@ export const tokenCases: Case[] = [
   },
 ];
 
-/** What is kept under a token. */
+/** Data is stored exactly. */
 export const dataCases: Case[] = [
   {
-    name: "any bytes come back as they are",
+    name: "any bytes are read back unchanged",
     needs: [],
     async check(bench) {
       for (const [what, data] of hostileBytes()) {
@@ -341,7 +341,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "any bytes can be created, expected by an update, and written by it",
+    name: "any bytes can be created, expected by update() and written by it",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -357,7 +357,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "data of the size that the store says it holds comes back whole",
+    name: "data up to the largest size that the store holds is read back whole",
     needs: [],
     async check(bench) {
       const { maxBytes } = bench.limits;
@@ -383,7 +383,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "larger data in place of other data is stored whole or refused, and then the other data stays",
+    name: "larger data replaces other data whole, or is refused and the other data stays",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -404,7 +404,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "bytes that are a part of a larger buffer are stored without the rest of it",
+    name: "a view of a larger buffer is stored without the rest of the buffer",
     needs: [],
     async check(bench) {
       const buffer = patternOf(300);
@@ -414,7 +414,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "bytes are the store's own: what the caller does to them later changes nothing",
+    name: "the store keeps its own copy of the bytes, and returns copies",
     needs: [],
     async check(bench) {
       const { store, now } = bench;
@@ -427,7 +427,7 @@ export const dataCases: Case[] = [
     },
   },
   {
-    name: "bytes of create() and update() are the store's own as well",
+    name: "create() and update() keep their own copies of the bytes",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -445,10 +445,10 @@ export const dataCases: Case[] = [
   },
 ];
 
-/** Ending what a store runs by itself. */
+/** Stopping a store's own clean-up. */
 export const cleanupCases: Case[] = [
   {
-    name: "stopCleanup() may be called at any time and more than once, and the store goes on",
+    name: "stopCleanup() may be called at any time and more than once, and the store still works",
     needs: ["cleanup"],
     async check(bench) {
       const { store } = bench;
@@ -464,7 +464,7 @@ export const cleanupCases: Case[] = [
   },
 ];
 
-/** What a call was refused with; `undefined` where it was not. */
+/** The error of a refused call; `undefined` if it succeeded. */
 async function refusalOf(call: Promise<unknown>): Promise<Error | undefined> {
   try {
     await call;
@@ -473,7 +473,7 @@ async function refusalOf(call: Promise<unknown>): Promise<Error | undefined> {
   }
 }
 
-/** Bytes in which every run of them says where it is, so that a part that is missing shows. */
+/** Bytes that depend on their position, so that a missing part is noticed. */
 function patternOf(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
 }

@@ -21,7 +21,7 @@ export type StoreAbility =
   | "clock"
   | "similarTokens";
 
-/** The methods of each ability that has some of its own. */
+/** The methods of each ability that consists of methods. */
 export const ABILITY_METHODS: Partial<Record<StoreAbility, readonly string[]>> = {
   atomic: ["create", "update", "touch"],
   listing: ["all"],
@@ -30,7 +30,7 @@ export const ABILITY_METHODS: Partial<Record<StoreAbility, readonly string[]>> =
   cleanup: ["stopCleanup"],
 };
 
-/** A store with every ability. A case uses those that it says it needs. */
+/** A store with every ability. A case uses only those that it lists in `needs`. */
 export type AnyStore =
   & AtomicStore
   & IterableStore
@@ -46,7 +46,7 @@ export interface Case {
   check(bench: Bench): Promise<void>;
 }
 
-/** What a store of limited means can hold. */
+/** The limits of a store. */
 export interface Limits {
   maxBytes: number;
   maxExpiry: number;
@@ -55,27 +55,27 @@ export interface Limits {
 export const SECOND = 1_000;
 export const HOUR = 3_600_000;
 
-/** Bytes of text. */
+/** The UTF-8 bytes of a text. */
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** Data of most rows. It looks like what the manager writes. */
+/** The data of most rows. It looks like data of the manager. */
 export const DATA: Uint8Array = bytesOf('{"deadline":1,"values":{"name":"Zoë"}}');
 export const OTHER: Uint8Array = bytesOf('{"deadline":1,"values":{"name":"Max"}}');
 
-/** A token of the usual form that begins with the text. */
+/** A well-formed token that begins with the text. */
 export function tokenOf(start: string): string {
   return start.padEnd(43, "-");
 }
 
-/** A store that holds nothing yet, and what most cases do with it. */
+/** An empty store, with helpers for the cases. */
 export class Bench {
   readonly store: AnyStore;
   readonly limits: Limits;
-  /** The manager's clock. Near the real one, and not a whole second, so that what rounds shows. */
+  /** The manager's clock. It is close to the real one, and no whole second, so that rounding shows. */
   readonly now: number = Math.floor(Date.now() / SECOND) * SECOND + 789;
-  /** An expiry of a session that is live. */
+  /** The expiry of a live session. */
   readonly later: number = this.now + HOUR;
 
   constructor(store: SessionStore, limits: Limits) {
@@ -83,7 +83,7 @@ export class Bench {
     this.limits = limits;
   }
 
-  /** Puts a row there by the call that every store has. */
+  /** Stores a row with `commit()`, which every store has. */
   async put(
     token: string,
     row: { data?: Uint8Array; expiry?: number; subject?: string; now?: number } = {},
@@ -92,7 +92,7 @@ export class Bench {
     await this.store.commit(token, data, expiry, subject === undefined ? { now } : { now, subject });
   }
 
-  /** Throws unless the session is found as it is said to be, or is not found. */
+  /** Throws unless `find()` returns the expected row, or nothing if that is expected. */
   async expectFound(
     what: string,
     token: string,
@@ -100,22 +100,22 @@ export class Bench {
     now: number = this.now,
   ): Promise<void> {
     const found = await this.store.find(token, { now });
-    // A store may give more than is asked for.
+    // A store may return more properties.
     expect(what, found && { data: found.data, expiry: found.expiry }, expected);
   }
 
-  /** As {@linkcode expectFound}, for a session as {@linkcode put} puts it there. */
+  /** As {@linkcode expectFound}, for a row as {@linkcode put} stores it by default. */
   async expectIntact(what: string, token: string): Promise<void> {
     await this.expectFound(what, token, { data: DATA, expiry: this.later });
   }
 
-  /** Throws unless these tokens have a live session, and of all that were named no other. */
+  /** Throws unless of the tokens `of` exactly those in `live` have a live session. */
   async expectOnly(what: string, live: readonly string[], of: readonly string[]): Promise<void> {
     const found = await together(of.map((token) => this.store.find(token, { now: this.now })));
     expect(what, of.filter((_, index) => found[index] !== undefined), live);
   }
 
-  /** Puts many rows there, some at a time; the tokens are not in order. */
+  /** Stores many rows, ten at a time. The tokens are in no order. */
   async fill(
     count: number,
     row: (index: number) => { expiry?: number; subject?: string },
@@ -129,21 +129,21 @@ export class Bench {
   }
 }
 
-/** The rows of a listing by token, without what a store may give beside. */
+/** The rows of a listing, sorted by token, without further properties. */
 export async function rowsIn(listing: AsyncIterable<StoredRow>): Promise<StoredRow[]> {
   const rows: StoredRow[] = [];
   for await (const { token, data, expiry } of listing) rows.push({ token, data, expiry });
   return rows.sort((a, b) => a.token < b.token ? -1 : 1);
 }
 
-/** The tokens of a listing, in order. */
+/** The tokens of a listing, sorted. */
 export async function tokensIn(rows: AsyncIterable<StoredRow>): Promise<string[]> {
   const tokens: string[] = [];
   for await (const { token } of rows) tokens.push(token);
   return tokens.sort();
 }
 
-/** Waits for all of them also where one fails: what goes on would disturb the next case. */
+/** Waits for all calls even if one fails, because a call that goes on would disturb the next case. */
 export async function together<Calls extends readonly Promise<unknown>[] | []>(
   calls: Calls,
 ): Promise<{ -readonly [Index in keyof Calls]: Awaited<Calls[Index]> }> {
@@ -152,8 +152,8 @@ export async function together<Calls extends readonly Promise<unknown>[] | []>(
 }
 
 /**
- * Starts all of them at once. One that the store calls busy is sent again, as the manager does: databases end a
- * deadlock by refusing one of the statements in it.
+ * Starts all calls at once. A call that fails as busy is repeated, as the manager does: databases resolve a deadlock by
+ * refusing one of its statements.
  */
 export async function race<Calls extends readonly (() => Promise<unknown>)[] | []>(
   calls: Calls,
@@ -162,10 +162,10 @@ export async function race<Calls extends readonly (() => Promise<unknown>)[] | [
   return answers as { -readonly [Index in keyof Calls]: Awaited<ReturnType<Calls[Index]>> };
 }
 
-/** How often a race is run: which one comes first is the store's affair. */
+/** How often a race is run. The store decides which call is first. */
 export const ROUNDS = 5;
 
-/** Starts two calls at once, each first in every other round. */
+/** Starts two calls at once. Every other round starts them in reverse order. */
 export async function inBothOrders<First, Second>(
   round: number,
   first: () => Promise<First>,

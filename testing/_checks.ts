@@ -1,15 +1,15 @@
-/** A check failed: the store does what it must not do, or does not do what it must. */
+/** A check failed: the store breaks its contract. */
 export class ContractError extends Error {
   override readonly name = "ContractError";
 }
 
-/** Throws where a value is not the one that was expected. Knows text, numbers, bytes, lists and plain objects. */
+/** Throws unless a value equals the expected one. Compares text, numbers, bytes, lists and plain objects. */
 export function expect(what: string, actual: unknown, expected: unknown): void {
   if (same(actual, expected)) return;
   throw new ContractError(`${what}: expected ${show(expected)}, got ${show(actual)}`);
 }
 
-/** Throws where a condition does not hold. */
+/** Throws unless a condition holds. */
 export function expectThat(condition: boolean, what: string): void {
   if (!condition) throw new ContractError(what);
 }
@@ -27,7 +27,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** The longest list or run of bytes that a message shows in full. */
+/** How many items or bytes a message shows at most. */
 const SHOWN = 24;
 
 function show(value: unknown): string {

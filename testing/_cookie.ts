@@ -4,23 +4,23 @@ import type { SessionKey } from "../core/session.ts";
 /** Options of {@linkcode cookieFor}. */
 export interface CookieForOptions {
   /**
-   * Where the request will go: with `https:` the cookie has its secure name, `__Host-session` unless you chose
-   * another, and with `http:` the plain one.
+   * The URL of the request. With `https:` the cookie has its secure name, by default `__Host-session`. With `http:` it has
+   * the plain name.
    *
    * @default {"https://localhost/"}
    */
   url?: string | URL;
-  /** Whose session it is, as `session.subject` sets it. */
+  /** The subject of the session, as `session.subject` sets it. */
   subject?: string;
 }
 
 /**
- * The `Cookie` header of a signed-in request, for tests of an application: makes a session with these values in
- * the manager's store and gives what a browser would send afterwards.
+ * Creates a session with these values in the manager's store, and returns the `Cookie` header that a browser would send. For
+ * tests of applications.
  *
- * @param manager The application's own, or one with the same options on the same store.
- * @param values What the session is to hold.
- * @returns Such as `"__Host-session=Zk3..."`.
+ * @param manager The application's manager, or one with the same options on the same store.
+ * @param values The values of the session.
+ * @returns A header such as `"__Host-session=Zk3..."`.
  * @throws {SessionStoreError} The store failed.
  * @throws {SessionEncodeError} A value cannot be stored.
  *
@@ -56,7 +56,7 @@ export async function cookieFor<Data extends object>(
     session.put(key as SessionKey<Data>, value as Data[SessionKey<Data>]);
   }
   if (subject !== undefined) session.subject = subject;
-  // Not left to finish(), which would make a response of an error.
+  // finish() would turn an error into a response.
   await session.commit();
   const response = await request.finish(new Response());
   const [cookie] = response.headers.getSetCookie();

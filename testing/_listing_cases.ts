@@ -15,24 +15,24 @@ import { expect, expectThat } from "./_checks.ts";
 
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
 
-/** More rows than a store may hold in one page, and no multiple of a usual size of one. */
+/** More rows than a page of a store, and no multiple of a usual page size. */
 const MANY = 450;
-/** Beyond what an answer of a database may hold, and what some interfaces give at once. */
+/** More rows than some databases and interfaces return at once. */
 const OVER_A_THOUSAND = 1_010;
-/** Of many rows every ninth has expired: what a page leaves out must not end it. */
+/** Every ninth row has expired. A page that lacks them must not end the listing. */
 const isExpired = (index: number) => index % 9 === 4;
 
 /** `all()`. */
 export const listingCases: Case[] = [
   {
-    name: "all() of an empty store gives nothing",
+    name: "all() of an empty store yields nothing",
     needs: ["listing"],
     async check({ store, now }) {
       expect("the tokens", await tokensIn(store.all({ now })), []);
     },
   },
   {
-    name: "all() gives every live session with its token, data and expiry, and no expired one",
+    name: "all() yields every live session with its token, data and expiry, and no expired one",
     needs: ["listing"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -46,7 +46,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: "all() gives a session until the very millisecond of its expiry",
+    name: "all() yields a session up to the millisecond before its expiry",
     needs: ["listing", "clock"],
     async check(bench) {
       const { store, later } = bench;
@@ -58,7 +58,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: "all() gives a session as touch() and update() have left it, at a time when it would have expired",
+    name: "all() uses the expiry that touch() and update() wrote",
     needs: ["listing", "atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -73,7 +73,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: "all() gives bytes that are the caller's own",
+    name: "all() yields copies of the bytes",
     needs: ["listing"],
     async check(bench) {
       await bench.put(A);
@@ -82,7 +82,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: `all() gives each of ${MANY} sessions once, also while they are deleted`,
+    name: `all() yields each of ${MANY} sessions once, even while some are deleted`,
     needs: ["listing"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -101,7 +101,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: `all() gives ${OVER_A_THOUSAND} sessions, and not the first thousand alone`,
+    name: `all() yields all of ${OVER_A_THOUSAND} sessions, not only the first thousand`,
     needs: ["listing"],
     async check(bench) {
       const tokens = await bench.fill(OVER_A_THOUSAND, () => ({}));
@@ -111,7 +111,7 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: "all() comes to an end, and gives no session twice, while each is written anew",
+    name: "all() ends, and yields no session twice, while each is rewritten",
     needs: ["listing"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -132,7 +132,7 @@ export const listingCases: Case[] = [
 /** `deleteExpired()`. */
 export const purgingCases: Case[] = [
   {
-    name: "deleteExpired() deletes what has expired, at the very millisecond too, and tells how many",
+    name: "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
     needs: ["purging"],
     async check(bench) {
       const { store, now } = bench;
@@ -148,7 +148,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() deletes at most as many as its limit says, until none is left",
+    name: "deleteExpired() deletes at most as many sessions as limit, until none is left",
     needs: ["purging"],
     async check(bench) {
       const { store, now } = bench;
@@ -159,7 +159,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() leaves every live session alone",
+    name: "deleteExpired() deletes no live session",
     needs: ["purging"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -169,7 +169,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() spares what expired less than the grace ago",
+    name: "deleteExpired() keeps sessions that expired less than grace ago",
     needs: ["purging"],
     async check(bench) {
       const { store, now } = bench;
@@ -185,7 +185,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() goes by the expiry as it is now, not as it was",
+    name: "deleteExpired() uses the current expiry, not an earlier one",
     needs: ["purging", "atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -201,7 +201,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() by four at once deletes each expired session once, and no live one",
+    name: "four concurrent purges by deleteExpired() delete each expired session once, and no live one",
     needs: ["purging", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -219,7 +219,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() that meets an update() leaves the session alone where that is true",
+    name: "deleteExpired() keeps a session that a concurrent update() has extended",
     needs: ["purging", "atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -236,7 +236,7 @@ export const purgingCases: Case[] = [
     },
   },
   {
-    name: "deleteExpired() that meets a touch() spares the session or ends it, and never both",
+    name: "deleteExpired() deletes a session or leaves it to a concurrent touch(), never both",
     needs: ["purging", "atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;

@@ -15,10 +15,10 @@ import { expect, expectThat } from "./_checks.ts";
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
 const ZOE = "zoe";
 
-/** What a renewal that is given a mark leaves under the old token. */
+/** The mark that a renewal leaves under the old token. */
 export const markCases: Case[] = [
   {
-    name: "update() with a new token leaves its mark under the old one, which is found until its own expiry",
+    name: "update() with a new token leaves its mark under the old one until the mark expires",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -39,7 +39,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "update() with a new token and no mark leaves nothing under the old one, also where a mark was",
+    name: "update() with a new token and no mark leaves nothing under the old one, and keeps earlier marks",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -53,7 +53,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "update() that is refused leaves no mark",
+    name: "a refused update() leaves no mark",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -69,7 +69,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "update() with the token that the session has is no renewal, and leaves no mark",
+    name: "update() with the session's own token is no renewal, and leaves no mark",
     needs: ["atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -81,7 +81,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "a mark keeps its token from being made anew",
+    name: "create() and renewal to a token with a mark return false",
     needs: ["atomic", "exclusive"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -96,7 +96,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "a mark is purged by its own expiry, and the session stays",
+    name: "a mark is purged when it expires, and the session stays",
     needs: ["atomic", "purging"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -111,8 +111,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name:
-      "a mark is nobody's: no listing of a subject gives it, and no deletion by subject counts or ends it",
+    name: "a mark has no subject: findBySubject() and deleteBySubject() ignore it",
     needs: ["atomic", "subjects"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -129,7 +128,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "update() by ten at once with marks of their own leaves the mark of the one that is true",
+    name: "ten concurrent renewals leave the mark of the one that returned true",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -148,7 +147,7 @@ export const markCases: Case[] = [
     },
   },
   {
-    name: "update() with a new token lets no two tokens in, at no moment",
+    name: "at no moment of a renewal are both tokens live",
     needs: ["atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -159,7 +158,7 @@ export const markCases: Case[] = [
           .finally(() => isDone = true);
         const looking = (async () => {
           while (!isDone) {
-            // What is found first cannot have come later.
+            // The new token is read first. If it is found, the old one must be dead by the second read.
             const renewed = await store.find(B, { now });
             const old = await store.find(A, { now });
             const isSession = old !== undefined && old.data.length === DATA.length;

@@ -15,13 +15,13 @@ import { SIMILAR_SUBJECTS, TOKEN } from "./_tokens.ts";
 
 const [A, B, C, D] = [tokenOf("a"), tokenOf("b"), tokenOf("c"), tokenOf("d")];
 const [ZOE, MAX] = ["zoe", "max"];
-/** More than a store may hold in one page, as for `all()`. */
+/** More rows than a page of a store, as for `all()`. */
 const MANY = 450;
 
-/** `findBySubject()`, `deleteBySubject()`, and the writes that say whose session it is. */
+/** `findBySubject()`, `deleteBySubject()`, and writes with a subject. */
 export const subjectCases: Case[] = [
   {
-    name: "findBySubject() gives the live sessions of the subject and no other",
+    name: "findBySubject() yields the live sessions of the subject and no other",
     needs: ["subjects"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -38,7 +38,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "findBySubject() gives a session until the very millisecond of its expiry",
+    name: "findBySubject() yields a session up to the millisecond before its expiry",
     needs: ["subjects", "clock"],
     async check(bench) {
       const { store, later } = bench;
@@ -51,8 +51,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name:
-      "findBySubject() gives a session as touch() and update() have left it, at a time when it would have expired",
+    name: "findBySubject() uses the expiry that touch() and update() wrote",
     needs: ["subjects", "atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -66,7 +65,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "findBySubject() gives bytes that are the caller's own",
+    name: "findBySubject() yields copies of the bytes",
     needs: ["subjects"],
     async check(bench) {
       await bench.put(A, { subject: ZOE });
@@ -75,7 +74,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "create() says whose session it is",
+    name: "create() stores the subject",
     needs: ["subjects", "atomic"],
     async check({ store, now, later }) {
       await store.create(A, DATA, later, { now, subject: ZOE });
@@ -84,7 +83,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "create() that is refused leaves the subject alone",
+    name: "a refused create() keeps the subject",
     needs: ["subjects", "atomic", "exclusive"],
     async check({ store, now, later }) {
       await store.create(A, DATA, later, { now, subject: ZOE });
@@ -94,7 +93,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "commit() with a subject changes it, and without one leaves it alone",
+    name: "commit() with a subject changes it, and without one keeps it",
     needs: ["subjects"],
     async check(bench) {
       const { store, now } = bench;
@@ -107,7 +106,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "update() without a subject leaves it alone, with one sets it, and with null empties it",
+    name: "update() keeps the subject, changes it, or clears it with null",
     needs: ["subjects", "atomic"],
     async check({ store, now, later }) {
       // In place, and with a new token each time.
@@ -133,7 +132,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "update() that is refused leaves the subject alone",
+    name: "a refused update() keeps the subject",
     needs: ["subjects", "atomic"],
     async check({ store, now, later }) {
       await store.create(A, DATA, later, { now, subject: ZOE });
@@ -146,7 +145,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "touch() leaves the subject alone",
+    name: "touch() keeps the subject",
     needs: ["subjects", "atomic"],
     async check({ store, now, later }) {
       await store.create(A, DATA, later, { now, subject: ZOE });
@@ -155,7 +154,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "deleteBySubject() ends the sessions of the subject and no other, and tells how many",
+    name: "deleteBySubject() ends the sessions of the subject and no other, and returns how many",
     needs: ["subjects"],
     async check(bench) {
       const { store } = bench;
@@ -169,7 +168,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "deleteBySubject() spares the token that it is told to, which may be nobody's or another's",
+    name: "deleteBySubject() keeps the session of except, which may be nobody's or another subject's",
     needs: ["subjects"],
     async check(bench) {
       const { store } = bench;
@@ -192,7 +191,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "deleteBySubject() spares the token that it is told to, also where it is the only one",
+    name: "deleteBySubject() keeps the session of except even if it is the only one",
     needs: ["subjects"],
     async check(bench) {
       await bench.put(A, { subject: ZOE });
@@ -201,7 +200,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "half of a pair of surrogates, which is no text, stands for no subject",
+    name: "a lone surrogate matches no subject",
     needs: ["subjects"],
     async check(bench) {
       const { store, now } = bench;
@@ -209,7 +208,7 @@ export const subjectCases: Case[] = [
       const tokens = subjects.map((_, index) => tokenOf(`s${index}`));
       for (const [index, subject] of subjects.entries()) await bench.put(tokens[index]!, { subject });
       for (const half of ["\ud800", "\udc00", "\udc00\ud800"]) {
-        // It may also be refused.
+        // The store may also refuse it.
         expect("findBySubject()", await tokensIn(store.findBySubject(half, { now })).catch(() => []), []);
         expect("deleteBySubject()", await store.deleteBySubject(half).catch(() => 0), 0);
       }
@@ -217,7 +216,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "a subject stands for itself and for no similar one",
+    name: "a subject matches only itself, not a similar one",
     needs: ["subjects"],
     async check(bench) {
       const { store, now } = bench;
@@ -235,7 +234,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: `findBySubject() gives each of ${MANY} sessions once, also while they are deleted`,
+    name: `findBySubject() yields each of ${MANY} sessions once, even while some are deleted`,
     needs: ["subjects"],
     async check(bench) {
       const { store, now } = bench;
@@ -255,7 +254,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "findBySubject() comes to an end, and gives no session twice, while each is updated",
+    name: "findBySubject() ends, and yields no session twice, while each is updated",
     needs: ["subjects", "atomic"],
     async check(bench) {
       const { store, now, later } = bench;
@@ -270,7 +269,7 @@ export const subjectCases: Case[] = [
     },
   },
   {
-    name: "deleteBySubject() that meets updates and renewals leaves no session of the subject",
+    name: "deleteBySubject() leaves no session of the subject during concurrent updates and renewals",
     needs: ["subjects", "atomic", "races"],
     async check(bench) {
       const { store, now, later } = bench;

@@ -1,14 +1,14 @@
-/** A well-formed token, with letters of both cases and a character that is a wildcard in SQL. */
+/** A well-formed token, with letters of both cases and an SQL wildcard. */
 export const TOKEN = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_aBcDe";
 
-/** Well-formed tokens that some comparison takes for {@linkcode TOKEN}. */
+/** Well-formed tokens that some comparisons take for {@linkcode TOKEN}. */
 export const SIMILAR_TOKENS: readonly string[] = [
   TOKEN.toLowerCase(),
   TOKEN.toUpperCase(),
   TOKEN.replace("A", "a"),
 ];
 
-/** Texts that some comparison or some quoting takes for {@linkcode TOKEN}, or for more than a text. */
+/** Texts that a wrong comparison takes for {@linkcode TOKEN}, or that wrong quoting takes for SQL. */
 export const HOSTILE_TOKENS: readonly string[] = [
   ...SIMILAR_TOKENS,
   "",
@@ -17,7 +17,7 @@ export const HOSTILE_TOKENS: readonly string[] = [
   `${TOKEN}\t`,
   `${TOKEN}\0`,
   `${TOKEN}\0more`,
-  // What collations pay no heed to, and letters that they take for others.
+  // Characters that collations ignore, and letters that they take for others.
   `${TOKEN}\u00ad`,
   `${TOKEN}\u200b`,
   TOKEN.replace("E", "É"),
@@ -35,7 +35,7 @@ export const HOSTILE_TOKENS: readonly string[] = [
   `${TOKEN.slice(0, 20)}*`,
   "%",
   ".*",
-  // Numbers: a database that compares a text with one may take any text for 0.
+  // Numbers: a database that compares a text with a number may take the text for 0.
   "0",
   "1e1",
   // Quoting.
@@ -59,7 +59,7 @@ export const HOSTILE_TOKENS: readonly string[] = [
   "hasOwnProperty",
 ];
 
-/** Subjects that some comparison takes for one another. */
+/** Subjects that some comparisons take for one another. */
 export const SIMILAR_SUBJECTS: readonly string[] = [
   "zoe",
   "Zoe",
@@ -80,7 +80,7 @@ export const SIMILAR_SUBJECTS: readonly string[] = [
   "\\",
   "__proto__",
   "🍪",
-  // 255 bytes, the most there can be, that differ in the last one, or in the case of the first letter.
+  // The longest subjects, 255 bytes. They differ in the last byte, or in the case of the first letter.
   `${"s".repeat(254)}1`,
   `${"s".repeat(254)}2`,
   `S${"s".repeat(253)}1`,

@@ -1,6 +1,6 @@
 /**
- * For tests: the contract that every store passes, for authors of other stores, and signed-in requests for
- * tests of applications. It needs no test runner in particular and asserts by itself.
+ * For tests: the contract of a store, for authors of stores, and signed-in requests, for tests of applications. It works
+ * with any test runner.
  *
  * ```ts
  * import { MemoryStore } from "@x/sessions";
@@ -27,41 +27,41 @@ import { subjectCases } from "./_subject_cases.ts";
 export { cookieFor, type CookieForOptions } from "./_cookie.ts";
 export type { StoreAbility } from "./_bench.ts";
 
-/** What {@linkcode storeContract} is to test. */
+/** Options of {@linkcode storeContract}. */
 export interface StoreContractOptions<Store extends SessionStore = SessionStore> {
-  /** What the store is called, in the names of the cases. */
+  /** The store's name in the names of the cases. */
   name: string;
   /**
-   * Gives a store that holds nothing and deletes nothing by itself, for the cases count what is deleted: turn a lazy
-   * clean-up off. Called once for each case.
+   * Returns a store that is empty and deletes nothing by itself, because cases count what is deleted. Turn its clean-up
+   * off. Called once for each case.
    */
   open: () => Store | PromiseLike<Store>;
-  /** Gives back what `open` took. Called after each case, also after one that failed. */
+  /** Releases what `open` acquired. Called after each case, even if it failed. */
   close?: (store: Store) => void | PromiseLike<void>;
   /**
-   * How many bytes a session may have; the store must hold that many. Larger ones it may hold or refuse, and must
-   * not cut.
+   * How many bytes a session may have. The store must hold that many. It may hold or refuse larger ones, but never cut
+   * them.
    *
    * @default {32768} 32 KiB, the manager's own `maxBytes`
    */
   maxBytes?: number;
   /**
-   * The latest expiry that the store can hold, in milliseconds since the epoch. A later one it must refuse.
+   * The latest expiry that the store can hold, in milliseconds since the epoch. It must refuse a later one.
    *
    * @default {Infinity} every time up to the year 2100 is tested
    */
   maxExpiry?: number;
-  /** What the store cannot do, each with the reason why: those cases are in the list as skipped. */
+  /** What the store cannot do, each with a reason. Those cases are listed as skipped. */
   without?: Partial<Record<StoreAbility, string>>;
 }
 
 /** One case of {@linkcode storeContract}. */
 export interface StoreContractCase {
-  /** What the store is to do; ends with the reason where the case is skipped. */
+  /** The behaviour that is tested. Ends with the reason if the case is skipped. */
   readonly name: string;
-  /** Why the case is skipped; absent where it is not. */
+  /** Why the case is skipped; absent if it is not. */
   readonly skipped?: string;
-  /** Runs it on a store of its own. Does nothing where it is skipped. Rejects with what was expected and what came. */
+  /** Runs the case on its own store. Rejects with the expected and the actual value. Does nothing if it is skipped. */
   readonly run: () => Promise<void>;
 }
 
@@ -84,19 +84,21 @@ const CASES: readonly Case[] = [
 const MAX_BYTES = 32 * 1024;
 
 /**
- * All that a store must do for the manager to keep its promises, as a list of cases for any test runner.
+ * Everything that a store must do for the manager to keep its promises, as a list of cases for any test runner.
  *
- * What a store lacks is stated in `without`, by ability:
+ * List in `without` the abilities that the store lacks:
  *
- * - `atomic`: it has not `create`, `update` and `touch`. Sessions work; the last of several writers wins.
- * - `exclusive`: it writes over a token that exists where it must refuse to.
- * - `races`: calls that run at the same time may disturb each other.
- * - `listing`: no `all`. `purging`: no `deleteExpired`. `subjects`: no `findBySubject` and `deleteBySubject`.
- *   `cleanup`: no `stopCleanup`, since there is nothing to stop.
- * - `clock`: rows also go by a clock of the database's own.
- * - `similarTokens`: it cannot hold two tokens that differ in case alone. It must still tell them apart.
+ * - `atomic`: it has no `create`, `update` and `touch`. Sessions work, but the last of several writes wins.
+ * - `exclusive`: it overwrites an existing token where it must refuse.
+ * - `races`: concurrent calls may disturb each other.
+ * - `listing`: it has no `all`.
+ * - `purging`: it has no `deleteExpired`.
+ * - `subjects`: it has no `findBySubject` and `deleteBySubject`.
+ * - `cleanup`: it has no `stopCleanup`, because there is nothing to stop.
+ * - `clock`: rows also expire by the database's own clock.
+ * - `similarTokens`: it cannot hold two tokens that differ only in case. It must still tell them apart.
  *
- * @throws {TypeError} An ability is left out without a reason, or a limit is no number above 0.
+ * @throws {TypeError} An ability in `without` has no reason, or a limit is no number above 0.
  *
  * @example A store with three methods
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * What the tests of the documentation read out of Markdown files.
+ * Reads Markdown files for the tests of the documentation.
  * @module
  */
 
@@ -24,7 +24,7 @@ export function fencesIn(markdown: string): Fence[] {
   }));
 }
 
-/** The table whose header starts with these cells: its rows, each with its cells. */
+/** The rows of the table whose header starts with these cells, each as its cells. */
 export function tableIn(markdown: string, ...header: string[]): string[][] {
   const rows = markdown.split("\n").map((line) =>
     /^ *\|.*\|$/.test(line) ? line.trim().slice(1, -1).split("|").map((cell) => cell.trim()) : undefined
@@ -35,7 +35,7 @@ export function tableIn(markdown: string, ...header: string[]): string[][] {
   return rows.slice(start + 2, end).map((row) => row!);
 }
 
-/** What stands in `code` in a text. */
+/** The `code` spans of a text. */
 export function codeIn(text: string): string[] {
   return [...text.matchAll(/`` (.+?) ``|`([^`\n]+)`/g)].map(([, double, single]) => (double ?? single)!);
 }

@@ -1,6 +1,6 @@
 /**
- * The floors of `docs/architecture.md`: a module imports what lies below it or beside it in its folder, and nothing goes
- * round in a circle.
+ * The layers of `docs/architecture.md`: a module imports only lower layers and its own folder, and there are no import
+ * cycles.
  * @module
  */
 
@@ -8,8 +8,8 @@ import { assert, assertEquals } from "./assert.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** From the ground upwards. Those on one floor do not know each other. */
-const FLOORS: readonly (readonly string[])[] = [
+/** From the lowest layer up. The folders of one layer do not import each other. */
+const LAYERS: readonly (readonly string[])[] = [
   ["core/errors.ts", "core/wait.ts"],
   ["core/bytes/", "core/events.ts"],
   ["core/store.ts"],
@@ -24,14 +24,14 @@ const FLOORS: readonly (readonly string[])[] = [
   ["mod.ts", "testing/"],
 ];
 
-function floorOf(path: string): number {
-  const floor = FLOORS.findIndex((rooms) => rooms.some((room) => path.startsWith(room)));
-  assert(floor >= 0, `${path} is on no floor`);
-  return floor;
+function layerOf(path: string): number {
+  const layer = LAYERS.findIndex((folders) => folders.some((folder) => path.startsWith(folder)));
+  assert(layer >= 0, `${path} is in no layer`);
+  return layer;
 }
 
-function roomOf(path: string): string {
-  return FLOORS[floorOf(path)]!.find((room) => path.startsWith(room))!;
+function folderOf(path: string): string {
+  return LAYERS[layerOf(path)]!.find((folder) => path.startsWith(folder))!;
 }
 
 const imports = new Map<string, string[]>();
@@ -54,27 +54,27 @@ async function addImports(place: string): Promise<void> {
   }
 }
 
-Deno.test("A module imports only what lies below it, or beside it in its folder", () => {
+Deno.test("A module imports only lower layers and its own folder", () => {
   assert(imports.size > 50, `only ${imports.size} modules were found`);
   const wrong: string[] = [];
   for (const [from, targets] of imports) {
     for (const to of targets) {
-      if (roomOf(from) !== roomOf(to) && floorOf(to) >= floorOf(from)) wrong.push(`${from} -> ${to}`);
+      if (folderOf(from) !== folderOf(to) && layerOf(to) >= layerOf(from)) wrong.push(`${from} -> ${to}`);
     }
   }
   assertEquals(wrong, []);
 });
 
-Deno.test("No imports go round in a circle", () => {
+Deno.test("There are no import cycles", () => {
   const done = new Set<string>();
-  const circles: string[] = [];
+  const cycles: string[] = [];
   const visit = (path: string, above: readonly string[]): void => {
-    if (above.includes(path)) circles.push([...above.slice(above.indexOf(path)), path].join(" -> "));
+    if (above.includes(path)) cycles.push([...above.slice(above.indexOf(path)), path].join(" -> "));
     else if (!done.has(path)) {
       for (const to of imports.get(path) ?? []) visit(to, [...above, path]);
       done.add(path);
     }
   };
   for (const path of imports.keys()) visit(path, []);
-  assertEquals(circles, []);
+  assertEquals(cycles, []);
 });

@@ -1,5 +1,5 @@
 /**
- * Deno's standard assertions, typed: the package that brings them from npm has no types of its own.
+ * Deno's standard assertions with types. The npm package that provides them has none.
  * @module
  */
 // @ts-types="./std_assert.d.ts"

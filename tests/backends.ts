@@ -1,5 +1,5 @@
 /**
- * The stores that every behaviour of the manager is tested on, each with a table of its own on a real database.
+ * The stores that every behaviour of the manager is tested on, each with its own table on a real database.
  * @module
  */
 
@@ -27,17 +27,17 @@ export type FullStore = AtomicStore & IterableStore & PurgingStore & SubjectStor
 /** A store with an empty table. */
 export interface OpenStore extends AsyncDisposable {
   store: FullStore;
-  /** Another store on the same table, as another instance of the application has it. */
+  /** Another store on the same table, like one in another instance of the application. */
   another(): FullStore;
-  /** HTTP requests since the table was made; `undefined` where there is no HTTP. */
+  /** HTTP requests since the table was created; `undefined` without HTTP. */
   requests(): number | undefined;
 }
 
-/** How a test reaches a store where it needs more from the server than an application does. */
+/** How a test reaches a store, if it needs more control than an application. */
 export interface Reach {
-  /** How long the store and its client wait, in milliseconds. */
+  /** The timeout of the store and its client, in milliseconds. */
   timeout?: number;
-  /** How many HTTP requests are sent at once; the others wait for their turn. */
+  /** How many HTTP requests are sent at once. The others wait. */
   concurrency?: number;
 }
 
@@ -47,27 +47,27 @@ export interface Backend {
   open(reach?: Reach): Promise<OpenStore>;
 }
 
-// Off, so that no lazy purge adds a request to those that a test counts.
+// Off, because a lazy purge would add a request to those that a test counts.
 const OPTIONS = { cleanup: "off" } as const satisfies LibSQLStoreOptions;
 const PATIENCE = 10_000;
 
 let libSQL: Promise<LibSQLServer> | undefined;
 
-/** One libsql-server for all tests of a process; it ends with the process. */
+/** One libsql-server for all tests of a process. It ends with the process. */
 export function sharedLibSQL(): Promise<LibSQLServer> {
   return libSQL ??= startLibSQL();
 }
 
 let d1: Promise<D1Server> | undefined;
 
-/** One D1 database for all tests of a process; it ends with the process. */
+/** One D1 database for all tests of a process. It ends with the process. */
 export function sharedD1(): Promise<D1Server> {
   return d1 ??= startD1();
 }
 
 let mySQL: Promise<MySQLServer> | undefined;
 
-/** One MySQL server for all tests of a process; it ends with the process. */
+/** One MySQL server for all tests of a process. It ends with the process. */
 export function sharedMySQL(): Promise<MySQLServer> {
   return mySQL ??= startMySQL();
 }
@@ -266,7 +266,7 @@ const tursoFile: Backend = {
   },
 };
 
-/** What `@libsql/client` has as an option, and PlanetScale's driver has not. */
+/** An option of `@libsql/client` that PlanetScale's driver lacks. */
 function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
   let free = concurrency;
   const waiting: (() => void)[] = [];
@@ -283,7 +283,7 @@ function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
   };
 }
 
-/** Every kind of store there is. */
+/** Every kind of store. */
 export const backends: readonly Backend[] = [
   memory,
   libSQLFile,

@@ -1,5 +1,5 @@
 /**
- * What a real browser makes of the demo and of the cookies: which it takes, hides, sends and deletes.
+ * The demo and the cookies in a real browser: which cookies it accepts, hides, sends and deletes.
  * @module
  */
 
@@ -23,8 +23,8 @@ const FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100
 const RACES = { basket: "Change it twice", logout: "Log out meanwhile", login: "Log in twice" };
 
 /**
- * Runs in the page and gives what keeps people from reading it: sideways scrolling, text of too little contrast (WCAG
- * 2.2, 1.4.3), fields without a label, skipped headings, buttons that are too small to hit (2.5.8).
+ * Runs in the page and returns its accessibility problems: horizontal scrolling, low contrast (WCAG 2.2, 1.4.3),
+ * fields without a label, skipped headings, and buttons that are too small (2.5.8).
  */
 const LOOK = `(() => {
   const problems = [];
@@ -82,13 +82,13 @@ Deno.test.beforeAll(async () => {
 });
 
 Deno.test.afterAll(async () => {
-  // What did not start shows why by itself.
+  // A browser that did not start reports the reason itself.
   await chromium?.[Symbol.asyncDispose]();
   await demo?.kill();
   await Deno.remove(directory, { recursive: true });
 });
 
-/** A window with no cookies, as of another person. */
+/** A window without cookies, like that of another person. */
 async function openWindow(
   options: BrowserContextOptions = {},
 ): Promise<{ page: Page; context: BrowserContext } & AsyncDisposable> {
@@ -97,7 +97,7 @@ async function openWindow(
   return { context, page: await context.newPage(), [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** Clicks on a button, and waits for the page that answers: a click alone returns before its form is sent. */
+/** Clicks a button and waits for the next page. A click alone returns before its form is sent. */
 async function press(page: Page, button: string): Promise<void> {
   await Promise.all([
     page.waitForEvent("load"),
@@ -136,7 +136,7 @@ Deno.test("A browser logs in, counts, reloads and logs out", async () => {
   assertEquals(await page.locator("output").textContent(), "0");
 });
 
-Deno.test("A browser keeps the cookie from scripts, from other sites' requests, and until the deadline", async () => {
+Deno.test("A browser hides the cookie from scripts and from requests of other sites, and keeps it until the deadline", async () => {
   await using window = await openWindow();
   const { page, context } = window;
   await logIn(page, "yan");
@@ -151,7 +151,7 @@ Deno.test("A browser keeps the cookie from scripts, from other sites' requests, 
   assertEquals(await page.evaluate("document.cookie"), "");
 });
 
-Deno.test("A browser that is sent a form by another site stays as it was", async () => {
+Deno.test("A form that another site sends changes nothing for a browser", async () => {
   await using window = await openWindow();
   const { page } = window;
   await logIn(page, "xia");
@@ -165,7 +165,7 @@ Deno.test("A browser that is sent a form by another site stays as it was", async
   await page.goto(`http://127.0.0.1:${evil.port}/`);
   const [answer] = await Promise.all([
     page.waitForResponse(`${demo.url}/logout-everywhere`),
-    // To its end: it would get in the way of the next one.
+    // Waits for the end, because the message would disturb the next test.
     press(page, "Win a prize"),
   ]);
   assertEquals(answer.status(), 403);
@@ -176,7 +176,7 @@ Deno.test("A browser that is sent a form by another site stays as it was", async
 
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? "with" : "without";
-  Deno.test(`A browser ${how} scripts signs out everywhere once it has confirmed, another one too`, async () => {
+  Deno.test(`A browser ${how} scripts signs out everywhere after a confirmation, in another browser too`, async () => {
     await using one = await openWindow();
     await using two = await openWindow({ javaScriptEnabled });
     await logIn(one.page, "wim");
@@ -192,7 +192,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-Deno.test("A browser without scripts can use the demo, and is told that its times are UTC", async () => {
+Deno.test("A browser without scripts can use the demo, and sees that times are UTC", async () => {
   await using window = await openWindow({ javaScriptEnabled: false, timezoneId: "Asia/Tokyo" });
   const { page } = window;
   await logIn(page, "vera");
@@ -206,7 +206,7 @@ Deno.test("A browser without scripts can use the demo, and is told that its time
   await page.getByText("Both changes are kept").waitFor();
 });
 
-Deno.test("A browser shows the times of the demo in its own zone", async () => {
+Deno.test("A browser shows the demo's times in its own time zone", async () => {
   await using window = await openWindow({ timezoneId: "Asia/Tokyo", locale: "en-GB" });
   const { page } = window;
   await logIn(page, "uma");
@@ -225,7 +225,7 @@ Deno.test("A browser shows the times of the demo in its own zone", async () => {
   );
 });
 
-Deno.test("A browser shows session events of the demo as they come", async () => {
+Deno.test("A browser shows session events of the demo as they happen", async () => {
   await using watching = await openWindow();
   await using acting = await openWindow();
   await watching.page.goto(demo.url);
@@ -234,7 +234,7 @@ Deno.test("A browser shows session events of the demo as they come", async () =>
   const events = watching.page.getByRole("log").getByRole("listitem");
   await events.filter({ hasText: "created" }).filter({ hasText: "subject tess" }).waitFor();
 
-  // A tab that nobody sees does not listen, and catches up when it is seen again.
+  // A hidden tab closes its stream, and catches up when it is visible again.
   const turn = (hidden: boolean) =>
     watching.page.evaluate(`
       Object.defineProperty(document, "hidden", { value: ${hidden}, configurable: true });
@@ -248,7 +248,7 @@ Deno.test("A browser shows session events of the demo as they come", async () =>
   assertEquals(await events.filter({ hasText: "subject tess" }).count(), 2);
 });
 
-Deno.test("Every page of the demo is readable on a wide screen, in the dark and on a phone", async () => {
+Deno.test("Every page of the demo is readable on a wide screen, in dark mode and on a phone", async () => {
   const screenshots = new URL("../screenshots/", import.meta.url);
   await Deno.mkdir(screenshots, { recursive: true });
   const name = "ann";
@@ -297,7 +297,7 @@ Deno.test("Every page of the demo is readable on a wide screen, in the dark and 
   console.log(`Screenshots of the demo are in ${screenshots.pathname}`);
 });
 
-// Browsers take localhost for as safe as https, so that what is kept for https can be tried without a certificate.
+// Browsers treat localhost as secure, so cookies for https can be tested without a certificate.
 for (
   const [what, cookie, name] of [
     ["the default cookie of https", {}, "__Host-session"],
@@ -305,7 +305,7 @@ for (
     ["a partitioned cookie", { partitioned: true, sameSite: "None" }, "__Host-session"],
   ] as const
 ) {
-  Deno.test(`A browser takes, sends and deletes ${what}`, async () => {
+  Deno.test(`A browser accepts, sends and deletes ${what}`, async () => {
     const manager = sessions<{ visits: number }>({ cookie: { ...cookie, secure: true } });
     await using server = serve(withSessions(manager, async (request, getSession) => {
       const session = await getSession();

@@ -1,6 +1,6 @@
 /**
- * The comparison with other libraries: this library's column, run again. The other columns come from npm and are run by
- * `deno task compare` alone.
+ * Runs this library's column of the comparison again. `deno task compare` runs the other columns, whose libraries
+ * come from npm.
  * @module
  */
 
@@ -8,12 +8,12 @@ import { column, OURS } from "../bench/compare/_column.ts";
 import { PAGE, page, README, readmeWith, RESULTS, type Results } from "../bench/compare/_page.ts";
 import { assert, assertEquals } from "./assert.ts";
 
-Deno.test("docs/comparison.md says of this library what is seen of it now", async () => {
+Deno.test("docs/comparison.md has the current results of this library", async () => {
   const results = JSON.parse(await Deno.readTextFile(RESULTS)) as Results;
   const [written, ...others] = results.columns;
   const { column: fresh } = await column(OURS);
   assertEquals(fresh, written);
-  assert(others.length >= 8, "the results are of every library");
+  assert(others.length >= 8, "the results must have every library");
   assertEquals(
     await Deno.readTextFile(PAGE),
     await page({ ...results, columns: [fresh, ...others] }),

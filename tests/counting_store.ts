@@ -1,6 +1,6 @@
 /**
- * Stores that tell what is asked of them, or let a test step into a call. Every ability of the wrapped store passes
- * through, and no other appears.
+ * Stores that count their calls, or let a test intervene in a call. They have exactly the abilities of the wrapped
+ * store.
  * @module
  */
 
@@ -19,14 +19,13 @@ const METHODS = [
   "deleteBySubject",
 ] as const;
 
-/** What the manager may ask of a store. */
+/** The methods of a store that the manager may call. */
 export type StoreMethod = typeof METHODS[number];
 
 /**
  * A store whose calls all go through `around`.
  *
- * @param around Gets the method's name, the call as it was meant and its arguments, and gives what the caller is to
- * get.
+ * @param around Gets the method's name, the original call and its arguments. Returns what the caller gets.
  */
 export function aroundCalls<Store extends SessionStore>(
   store: Store,
@@ -36,7 +35,7 @@ export function aroundCalls<Store extends SessionStore>(
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      // Bound, since the private fields are the store's and not the proxy's.
+      // Bound, because the private fields belong to the store and not to the proxy.
       const method = value.bind(target) as (...args: unknown[]) => unknown;
       if (!isStoreMethod(name)) return method;
       return (...args: unknown[]) => around(name, () => method(...args), args);
@@ -44,22 +43,22 @@ export function aroundCalls<Store extends SessionStore>(
   });
 }
 
-/** How often each method was called; those that were not are absent. */
+/** How often each method was called. Methods without a call are absent. */
 export type StoreCalls = Partial<Record<StoreMethod, number>>;
 
-/** A store that is counted; see {@linkcode countingStore}. */
+/** A store that counts; see {@linkcode countingStore}. */
 export interface CountingStore<Store extends SessionStore> {
-  /** What to give to the manager. */
+  /** The store to give to the manager. */
   store: Store;
-  /** The calls since the start or the last `reset()`. */
+  /** The calls since the start or the last `reset()`, by method. */
   calls(): StoreCalls;
-  /** The sum of them. */
+  /** The number of all calls. */
   count(): number;
-  /** Counts from 0 again. */
+  /** Restarts from 0. */
   reset(): void;
 }
 
-/** Counts calls by method, a listing once however many pages it reads. */
+/** Counts calls by method. A listing counts once, however many pages it reads. */
 export function countingStore<Store extends SessionStore>(inner: Store): CountingStore<Store> {
   let calls: StoreCalls = {};
   return {

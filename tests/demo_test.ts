@@ -1,5 +1,5 @@
 /**
- * The demo as its users meet it: started by its task, visited by browsers whose cookies are carried by hand.
+ * The demo as users see it: started by its task, and visited by clients that carry cookies by hand.
  * @module
  */
 
@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertStringInclude
 import { setCookies } from "./scenarios/_visits.ts";
 import { type Demo, spawnDemo, startDemo, until } from "./services/demo.ts";
 
-/** One browser: its cookies, and what it sends along with forms. */
+/** One browser: its cookies, and the headers that it sends with forms. */
 class Visitor {
   readonly cookies: Map<string, string>;
   readonly #demo: { url: string };
@@ -23,14 +23,14 @@ class Visitor {
     return await this.#send(path, {});
   }
 
-  /** Sends a form and follows to the page after it. */
+  /** Sends a form and follows the redirect. */
   async submit(path: string, fields: Record<string, string> = {}): Promise<string> {
     const { status, headers } = await this.send(path, fields, { Origin: this.#demo.url });
     assertEquals(status, 303, path);
     return (await this.get(headers.get("Location")!)).text;
   }
 
-  /** Runs a race, and gives what each of the two sides says. */
+  /** Runs a race, and returns the text of both sides. */
   async race(race: string): Promise<string[]> {
     const { status, text } = await this.send("/races", { race }, { Origin: this.#demo.url });
     assertEquals(status, 200);
@@ -57,12 +57,12 @@ class Visitor {
   }
 }
 
-/** What a page says, without its tags. */
+/** The text of a page, without tags. */
 function textOf(page: string): string {
   return page.replaceAll(/<[^>]+>/g, " ").replaceAll(/\s+/g, " ");
 }
 
-/** What the foot of a page says of its requests, one after the other. */
+/** The cost of each request that the foot of a page shows. */
 function costsIn(page: string): string[] {
   const [, list] = /<ol class="costs">([\s\S]*?)<\/ol>/.exec(page)!;
   return textOf(list!).trim().split(/ (?=(?:GET|POST) \/)/);
@@ -96,7 +96,7 @@ Deno.test.afterAll(async () => {
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test("The demo stores nothing and sets no cookie for a visitor who only looks", async () => {
+Deno.test("The demo stores nothing and sets no cookie for a visitor who only reads", async () => {
   const visitor = new Visitor(demo);
   const { status, text, headers } = await visitor.get("/");
   assertEquals(status, 200);
@@ -104,7 +104,7 @@ Deno.test("The demo stores nothing and sets no cookie for a visitor who only loo
   assertStringIncludes(text, "You have none");
 });
 
-Deno.test("The demo's /get answers nothing before /put and Hello from a session! after it", async () => {
+Deno.test("The demo's /get returns nothing before /put, and Hello from a session! after it", async () => {
   const visitor = new Visitor(demo);
   assertEquals((await visitor.get("/get")).text, "");
   assertEquals((await visitor.get("/put")).status, 200);
@@ -139,7 +139,7 @@ Deno.test("Logging in to the demo renews the token, keeps the values and ends th
   assertStringIncludes((await thief.get("/")).text, "It has ended");
 });
 
-Deno.test("Logging in to the demo as someone else takes no value along", async () => {
+Deno.test("Logging in to the demo as another user drops the values of the first user", async () => {
   const visitor = new Visitor(demo);
   await visitor.submit("/login", { name: "first" });
   await visitor.submit("/count");
@@ -148,13 +148,13 @@ Deno.test("Logging in to the demo as someone else takes no value along", async (
   assertStringIncludes(page, "<output>0</output>");
 });
 
-Deno.test("The demo asks for a name where none was given", async () => {
+Deno.test("The demo asks for a name if none was given", async () => {
   const page = await new Visitor(demo).submit("/login", { name: "  " });
   assertStringIncludes(page, "Enter a name to sign in.");
   assertEquals(page.includes("Sessions of"), false);
 });
 
-Deno.test("Logging out of the demo ends the session for whoever kept its cookie too", async () => {
+Deno.test("Logging out of the demo also ends the session for a copy of its cookie", async () => {
   const visitor = new Visitor(demo);
   await visitor.submit("/login", { name: "ann" });
   const kept = new Visitor(demo);
@@ -169,14 +169,14 @@ Deno.test("Logging out of the demo ends the session for whoever kept its cookie 
   assertEquals(headers.get("Set-Cookie"), null);
 });
 
-Deno.test("The demo lists a user's sessions, and revoking one ends that one alone", async () => {
+Deno.test("The demo lists a user's sessions, and revoking one ends only that one", async () => {
   const [laptop, phone] = [new Visitor(demo, "Laptop"), new Visitor(demo, "Phone")];
   await phone.submit("/login", { name: "bea" });
   const page = await laptop.submit("/login", { name: "bea" });
   assertStringIncludes(textOf(page), "1. Phone Signed in");
   assertStringIncludes(textOf(page), "2. Laptop this device");
   const ids = [...page.matchAll(/name="id" value="([\w-]+)"/g)].map(([, id]) => id!);
-  assertEquals(ids.length, 1, "its own session has no button");
+  assertEquals(ids.length, 1, "the current session has no button");
 
   assertStringIncludes(await laptop.submit("/revoke", { id: ids[0]! }), "That device is signed out.");
   assertStringIncludes((await phone.get("/")).text, "It has ended");
@@ -217,7 +217,7 @@ for (
     ["nobody knows where", {}],
   ] as const
 ) {
-  Deno.test(`The demo refuses a form sent by ${sender}`, async () => {
+  Deno.test(`The demo refuses a form from ${sender}`, async () => {
     const visitor = new Visitor(demo);
     await visitor.submit("/login", { name: "eve" });
     for (const path of FORMS) {
@@ -229,7 +229,7 @@ for (
   });
 }
 
-Deno.test("The demo shows what its users type as text, never as HTML", async () => {
+Deno.test("The demo shows user input as text, never as HTML", async () => {
   const visitor = new Visitor(demo, `"><script>1</script>`);
   const name = "<script>2</script>";
   assertStringIncludes(await visitor.submit("/login", { name }), "&lt;script&gt;2&lt;/script&gt;");
@@ -239,7 +239,7 @@ Deno.test("The demo shows what its users type as text, never as HTML", async () 
   assertEquals(/<script>|<u>/.exec(page), null);
 });
 
-Deno.test("The demo prints where to look and nothing of its users, and shows no token", async () => {
+Deno.test("The demo prints its address, nothing about its users, and no token", async () => {
   const visitor = new Visitor(demo);
   let pages = await visitor.submit("/count");
   const before = visitor.cookies.get("session")!;
@@ -271,14 +271,14 @@ Deno.test("Each page of the demo shows what it and the form before it cost", asy
   );
 
   const [login, page] = costsIn(await visitor.submit("/login", { name: "hal" }));
-  // The session's row gets a new token, and a row that lets nobody in is left under the old one.
+  // The session's row gets a new token, and a mark is left under the old one.
   assertMatch(login!, /^POST \/login 303 2 store calls, 1 row read, 2 changed find found update written /);
   assertMatch(login!, /Set-Cookie: session=.{4}…; Expires=/);
   assertStringIncludes(
     page!,
     "3 store calls, 2 rows read, 1 changed find found findBySubject listed update written",
   );
-  // A reload shows its own cost alone.
+  // A reload shows only its own cost.
   assertEquals(costsIn((await visitor.get("/")).text).length, 1);
   assertEquals(costsIn((await visitor.get("/races")).text), [
     "GET /races 200 0 store calls, 0 rows read, 0 changed no header from a session",
@@ -304,17 +304,17 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`The race ${race} of the demo ends well, and otherwise where sessions overwrite each other`, async () => {
+  Deno.test(`The race ${race} of the demo ends well here, and badly on a store that overwrites`, async () => {
     const visitor = new Visitor(demo);
     const sides = await visitor.race(race);
     assertEquals(sides.length, 2);
     assertMatch(sides[0]!, safe);
     assertMatch(sides[1]!, overwriting);
-    assertEquals(visitor.cookies.size, 0, "it was not about the visitor's own session");
+    assertEquals(visitor.cookies.size, 0, "it must not be about the visitor's own session");
   });
 }
 
-Deno.test("Two visitors run races of the demo at once, and neither meets the other", async () => {
+Deno.test("Two visitors run races of the demo at once without affecting each other", async () => {
   const results = await Promise.all(
     ["login", "login", "basket", "logout"].map((race) => new Visitor(demo).race(race)),
   );
@@ -325,14 +325,14 @@ Deno.test("Two visitors run races of the demo at once, and neither meets the oth
   assertStringIncludes(results[0]![0]!, "2 sessions ended");
 });
 
-Deno.test("The demo leads back to its races where there is none of a name", async () => {
+Deno.test("The demo redirects an unknown race to its races", async () => {
   const headers = { Origin: demo.url };
   for (const race of ["toString", ""]) {
     assertEquals((await new Visitor(demo).send("/races", { race }, headers)).status, 303);
   }
 });
 
-Deno.test("The demo signs out a user's other devices, and this one stays", async () => {
+Deno.test("The demo signs out a user's other devices and keeps this one", async () => {
   const [here, there] = [new Visitor(demo), new Visitor(demo)];
   await there.submit("/login", { name: "ida" });
   assertStringIncludes(await here.submit("/login", { name: "ida" }), "You are signed in on 2 devices.");
@@ -342,7 +342,7 @@ Deno.test("The demo signs out a user's other devices, and this one stays", async
   assertStringIncludes((await there.get("/")).text, "It has ended");
 });
 
-Deno.test("The demo names devices by browser and system, and each by its place", async () => {
+Deno.test("The demo names devices by browser and system, and by their number", async () => {
   const names = {
     "1. Chrome on Windows":
       "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -364,7 +364,7 @@ Deno.test("The demo names devices by browser and system, and each by its place",
   assertStringIncludes(page, 'aria-label="End session 5, Firefox on Linux"');
 });
 
-Deno.test("The demo streams session events as they come, and lists them for a browser without script", async () => {
+Deno.test("The demo streams session events as they happen, and lists them for a browser without scripts", async () => {
   const { text } = await new Visitor(demo).get("/");
   const last = /data-last="(\d+)"/.exec(text)![1]!;
   const stream = await fetch(`${demo.url}/log?after=${last}`);
@@ -379,7 +379,7 @@ Deno.test("The demo streams session events as they come, and lists them for a br
   assertMatch(textOf(page), /created id .{6}…, subject &lt;i&gt;kim/);
 });
 
-Deno.test("The demo has its style, its script and an icon, which cost no session", async () => {
+Deno.test("The demo serves its style, its script and an icon without a session", async () => {
   const visitor = new Visitor(demo);
   const { text } = await visitor.submit("/count").then(() => visitor.get("/"));
   const paths = [...text.matchAll(/(?:href|src)="(\/[^"]*)"/g)].map(([, path]) => path!);
@@ -391,7 +391,7 @@ Deno.test("The demo has its style, its script and an icon, which cost no session
   }
 });
 
-Deno.test("The demo's database holds a hash of the token and not the token", async () => {
+Deno.test("The demo's database holds a hash of the token, not the token", async () => {
   const visitor = new Visitor(demo);
   await visitor.submit("/count");
   const token = visitor.cookies.get("session")!;
@@ -402,15 +402,15 @@ Deno.test("The demo's database holds a hash of the token and not the token", asy
   assertEquals(bytes.includes(token), false);
 });
 
-Deno.test("The demo keeps its sessions over a restart, after Ctrl+C and after a crash", async () => {
+Deno.test("The demo keeps its sessions across a restart, after Ctrl+C and after a crash", async () => {
   const options = { file: `${directory}/restarted.db` };
-  // Each time on another port, since meanwhile somebody else may take the last one. A cookie is for all.
+  // Each start uses another port, because another process may take the last one. Cookies ignore ports.
   const cookies = new Map<string, string>();
   const visitorOf = (running: Demo) => new Visitor(running, "Gus's browser", cookies);
   {
     await using first = await startDemo(options);
     await visitorOf(first).submit("/login", { name: "gus" });
-    // A page that is open somewhere does not keep it from ending.
+    // An open page does not keep the server from ending.
     const log = await fetch(`${first.url}/log`);
     assertEquals(await first.stop("SIGINT"), 0);
     await log.text();
@@ -428,7 +428,7 @@ Deno.test("The demo keeps its sessions over a restart, after Ctrl+C and after a 
   assertStringIncludes(text, "<output>1</output>");
 });
 
-Deno.test("The demo ends with one sentence where its port is taken", async () => {
+Deno.test("The demo ends with one sentence if its port is taken", async () => {
   const port = Number(new URL(demo.url).port);
   const process = spawnDemo({ port, file: `${directory}/taken.db` });
   await until(30_000, () => process.exitCode() !== undefined);
@@ -439,14 +439,14 @@ Deno.test("The demo ends with one sentence where its port is taken", async () =>
   );
 });
 
-Deno.test("The demo ends with one sentence where PORT is no port", async () => {
+Deno.test("The demo ends with one sentence if PORT is no port", async () => {
   const process = spawnDemo({ port: "80a", file: `${directory}/none.db` });
   await until(30_000, () => process.exitCode() !== undefined);
   assertEquals(process.exitCode(), 1);
   assertEquals(lastLine(process.output()), "PORT must be a number from 1 to 65535, and is 80a");
 });
 
-Deno.test("The demo's database file is one that git ignores", async () => {
+Deno.test("Git ignores the demo's database file", async () => {
   const source = await Deno.readTextFile(new URL("../examples/demo/main.ts", import.meta.url));
   assertMatch(source, /"DEMO_DB"\) \|\| "\w+\.db"/);
   const ignored = (await Deno.readTextFile(new URL("../.gitignore", import.meta.url))).split("\n");

@@ -1,6 +1,6 @@
 /**
- * The guides against the code: what they list is all there is, and what they name is there. Their examples run by
- * themselves (`deno test --doc`).
+ * Compares the guides with the code: their lists are complete, and what they name exists. `deno test --doc` runs
+ * their examples.
  * @module
  */
 
@@ -23,13 +23,13 @@ const PAGES = ["README.md", "CHANGELOG.md", "SECURITY.md", ...GUIDES];
 const ERRORS = readRepoFile("docs/errors.md");
 const STORES = readRepoFile("docs/stores.md");
 
-/** The members of a union of literals, out of the source. */
+/** The members of a union of literals, read from the source. */
 function unionOf(path: string, name: string): string[] {
   const source = new RegExp(`export type ${name} =([^;]+);`).exec(readRepoFile(path))![1]!;
   return [...source.matchAll(/"([^"]+)"/g)].map(([, member]) => member!);
 }
 
-/** Every error class that a user may meet, by its code. */
+/** Every public error class, by its name. */
 const classes = Object.entries(mod).filter(([name]) =>
   /^Session\w+Error$/.test(name) && name !== "SessionError"
 );
@@ -39,7 +39,7 @@ Deno.test("docs/errors.md has a section for each code of SessionErrorCode, and f
   assertEquals(headings, unionOf("core/errors.ts", "SessionErrorCode"));
 });
 
-Deno.test("docs/errors.md says for each code its class, its cause, what the user sees and what to do", () => {
+Deno.test("docs/errors.md has for each code its class, its cause, what the user sees and what to do", () => {
   for (const [name] of classes) {
     const source = readRepoFile("core/errors.ts");
     const code = new RegExp(`class ${name} .+?code = "(\\w+)"`, "s").exec(source)![1]!;
@@ -52,7 +52,7 @@ Deno.test("docs/errors.md says for each code its class, its cause, what the user
   assertEquals(classes.length, unionOf("core/errors.ts", "SessionErrorCode").length);
 });
 
-Deno.test("docs/errors.md gives the status that each error is answered with", () => {
+Deno.test("docs/errors.md has the status of each error", () => {
   const errors = [
     new mod.SessionStoreError("find", { reason: "busy", retryable: true }),
     new mod.SessionConflictError(1),
@@ -89,7 +89,7 @@ Deno.test("docs/stores.md lists each option of the stores with its default, and 
   }
 });
 
-Deno.test("docs/cleanup.md gives the numbers that clean-ups go by", () => {
+Deno.test("docs/cleanup.md has the numbers that the clean-up uses", () => {
   const due = (operation: "insert" | "read", random: number) =>
     isPurgeDue({ operation, random, sinceLast: Infinity, moreLikely: false, interval: 1 });
   for (const [operation, one] of [["insert", 100], ["read", 1_000]] as const) {
@@ -109,21 +109,24 @@ Deno.test("docs/cleanup.md gives the numbers that clean-ups go by", () => {
   assertStringIncludes(guide, `up to ${LAZY_BATCH} expired rows`);
 });
 
-/** The statements of a section: those that make the table, and those that give one of SCS's the column. */
+/**
+ * The SQL of a section: the statements that create the table, and those that add the subject column to a table of
+ * SCS.
+ */
 function statementsIn(section: string): { table: string[]; column: string[] } {
   const [table, column] = fencesIn(sectionIn(STORES, section)).filter(({ language }) => language === "sql")
     .map(({ text }) => text.trim().split("\n").map((line) => line.replace(/;$/, "")));
   return { table: table!, column: column! };
 }
 
-Deno.test("docs/stores.md shows the tables that the stores make", () => {
+Deno.test("docs/stores.md shows the tables that the stores create", () => {
   const libSQL = new LibSQLStore(createClient({ url: ":memory:" }));
   assertEquals(statementsIn("LibSQLStore").table, libSQL.schema());
   const planetScale = new PlanetScaleStore(new Client({ url: "mysql://user:password@host/" }));
   assertEquals(statementsIn("PlanetScaleStore").table, planetScale.schema());
 });
 
-Deno.test("docs/stores.md says how a table of SCS's takes subjects: on libSQL", async () => {
+Deno.test("The statements of docs/stores.md add subjects to a table of SCS on libSQL", async () => {
   const client = createClient({ url: ":memory:" });
   await client.execute(
     "CREATE TABLE sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)",
@@ -133,7 +136,7 @@ Deno.test("docs/stores.md says how a table of SCS's takes subjects: on libSQL", 
   client.close();
 });
 
-Deno.test("docs/stores.md says how a table of SCS's takes subjects: on MySQL", async () => {
+Deno.test("The statements of docs/stores.md add subjects to a table of SCS on MySQL", async () => {
   await using mysql = await startMySQL();
   await using gateway = await startGateway(mysql);
   const client = new Client(gateway.config());
@@ -165,14 +168,14 @@ for (const page of PAGES) {
   });
 }
 
-/** What the headings of a page are called in links, as code hosts make it of them. */
+/** The anchors of a page's headings, as code hosts make them. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
     heading!.toLowerCase().replaceAll(/[^\w\s-]/g, "").replaceAll(" ", "-")
   );
 }
 
-Deno.test("README.md leads to every guide", () => {
+Deno.test("README.md links to every guide", () => {
   const readme = readRepoFile("README.md");
   for (const page of PAGES.filter((page) => page !== "README.md")) assertStringIncludes(readme, `](${page})`);
 });
@@ -191,7 +194,7 @@ Deno.test("CHANGELOG.md has a section for the version in deno.json", () => {
   assert(readRepoFile("CHANGELOG.md").includes(`\n## [${config.version}] - `));
 });
 
-Deno.test("Every public symbol and every member of it is documented", async () => {
+Deno.test("Every public symbol and every member is documented", async () => {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--lint", ...Object.values(config.exports)],
     cwd: ROOT,
@@ -203,7 +206,7 @@ Deno.test("Every public symbol and every member of it is documented", async () =
   assert(success || /Found \d+ documentation lint error/.test(report), report);
   const problems = report.matchAll(/^error\[missing-jsdoc\].*\n\s*--> (.+):(\d+):\d+$/gm);
   const undocumented = [...problems].filter(([, path, line]) => {
-    // What every error says of itself, and what its `new` takes, is told by the base class and the fields.
+    // The base class and the fields document these members of every error.
     const source = Deno.readTextFileSync(path!).split("\n")[Number(line) - 1]!;
     return !/^ *(override readonly (name|code) =|constructor\()/.test(source);
   });

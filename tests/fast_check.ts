@@ -1,6 +1,6 @@
 /**
- * fast-check with the seed that the suite uses: the same in every run, so that a change is judged by its own merits and
- * a failure can be seen again. `SEED=random` takes a new one, as the tests at full length do; `SEED=<number>` repeats one.
+ * fast-check with the seed of the suite. The seed is the same in every run, so a failure can be reproduced.
+ * `SEED=random` takes a new one, as the tests at full length do. `SEED=<number>` repeats one.
  * @module
  */
 

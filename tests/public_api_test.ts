@@ -1,5 +1,5 @@
 /**
- * What the package shows, what each module needs, and that none of them does anything before it is used.
+ * The public names, the imports of each module, and that importing a module has no effects.
  * @module
  */
 
@@ -8,7 +8,7 @@ import config from "../deno.json" with { type: "json" };
 
 const ROOT = new URL("../", import.meta.url);
 
-/** What each entry of `exports` in deno.json gives. A name that comes or goes is for the changelog. */
+/** The exports of each entry in deno.json. A change here belongs in the changelog. */
 const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: string[] }> = {
   ".": {
     values: [
@@ -133,8 +133,8 @@ const PUBLIC: Record<keyof typeof config.exports, { values: string[]; types: str
 };
 
 /**
- * The packages that end up in a bundle of an entry, and the modules of this package that do, by folder. What is
- * imported as a type alone leaves no trace in a bundle.
+ * The packages in a bundle of an entry, and this package's modules in it, by folder. Type imports leave no trace in a
+ * bundle.
  */
 const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores: string[] }> = {
   ".": { packages: ["@noble/hashes/sha2.js", "tinyqueue"], stores: ["memory.ts"] },
@@ -153,14 +153,14 @@ const BUNDLES: Record<keyof typeof config.exports, { packages: string[]; stores:
   "./testing": { packages: [], stores: [] },
 };
 
-/** Which package each module may import; all others import none. */
+/** The package that each module may import. All others import none. */
 const PACKAGES: Record<string, string[]> = {
   "core/bytes/token.ts": ["@noble/hashes/sha2.js"],
   "stores/memory.ts": ["tinyqueue"],
   "middleware/hono.ts": ["hono"],
 };
 
-/** Which folders the modules of a folder may import, besides their own. */
+/** The folders that modules of a folder may import, besides their own. */
 const LAYERS: Record<string, string[]> = {
   core: [],
   codecs: ["core"],
@@ -174,7 +174,7 @@ interface Import {
   isType: boolean;
 }
 
-// Statements begin a line, as the formatter has it.
+// The formatter puts statements at the beginning of a line.
 const IMPORT = new RegExp(
   [
     /^import\s+(type\s)?(?:[^;"]*?\sfrom\s+)?"([^"]+)"/,
@@ -184,7 +184,7 @@ const IMPORT = new RegExp(
   "gm",
 );
 
-/** The imports and re-exports of a module, found without comments, which are full of examples. */
+/** The imports and re-exports of a module. Comments are removed first, because they hold examples. */
 async function importsOf(path: string): Promise<Import[]> {
   const source = await Deno.readTextFile(new URL(path, ROOT));
   const code = source.replace(/\/\*[^]*?\*\//g, "");
@@ -193,7 +193,7 @@ async function importsOf(path: string): Promise<Import[]> {
   });
 }
 
-/** A relative import as a path below the root. */
+/** A relative import as a path from the root. */
 function resolve(specifier: string, from: string): string | undefined {
   if (!specifier.startsWith(".")) return undefined;
   return new URL(specifier, new URL(from, ROOT)).pathname.slice(ROOT.pathname.length);
@@ -208,7 +208,7 @@ async function modulesOf(folder: string): Promise<string[]> {
   return modules.sort();
 }
 
-/** Every module that a bundle of the entry holds, and every package. */
+/** Every module and every package in a bundle of the entry. */
 async function bundleOf(entry: string): Promise<{ modules: Set<string>; packages: Set<string> }> {
   const [modules, packages] = [new Set<string>([entry]), new Set<string>()];
   for (const path of modules) {
@@ -233,7 +233,7 @@ async function run(args: string[]): Promise<{ code: number; stdout: string; stde
 }
 
 for (const [entry, path] of Object.entries(config.exports) as [keyof typeof config.exports, string][]) {
-  Deno.test(`The entry "${entry}" exports what its users know, and nothing else`, async () => {
+  Deno.test(`The entry "${entry}" exports exactly its public names`, async () => {
     const module = await import(new URL(path, ROOT).href) as object;
     assertEquals(Object.keys(module).sort(), PUBLIC[entry].values);
 
@@ -243,7 +243,7 @@ for (const [entry, path] of Object.entries(config.exports) as [keyof typeof conf
     assertEquals(names.filter((name) => !(name in module)).sort(), PUBLIC[entry].types);
   });
 
-  Deno.test(`The entry "${entry}" brings into a bundle only what it needs`, async () => {
+  Deno.test(`The entry "${entry}" bundles only what it needs`, async () => {
     const { modules, packages } = await bundleOf(path.slice("./".length));
     const stores = [...modules].filter((module) => /^stores\/[^_]/.test(module));
     assertEquals(
@@ -266,19 +266,19 @@ for (const [folder, below] of Object.entries(LAYERS)) {
   });
 }
 
-Deno.test("The import map that applications get has the packages of the modules, and no other", () => {
+Deno.test("The import map for applications has exactly the packages that the modules import", () => {
   const names = Object.values(PACKAGES).flat().map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)![0]);
   assertEquals(Object.keys(config.imports).sort(), [...new Set(names)].sort());
-  // `deno task` downloads what a lock file names, and this one names the servers of the tests.
+  // `deno task` downloads everything in a lock file, and this lock file has the servers of the tests.
   assertEquals(config.lock, false);
 });
 
-Deno.test("The module hono.ts imports Hono as types alone", async () => {
+Deno.test("The module hono.ts imports only types from Hono", async () => {
   const hono = (await importsOf("middleware/hono.ts")).filter(({ specifier }) => specifier === "hono");
   assertEquals(hono, [{ specifier: "hono", isType: true }]);
 });
 
-Deno.test("The imports of a module are found whatever their form, and not in its comments", async () => {
+Deno.test("The imports of a module are found in every form, and not in comments", async () => {
   assertEquals((await importsOf("mod.ts")).filter(({ specifier }) => specifier.includes("memory")), [
     { specifier: "./stores/memory.ts", isType: false },
     { specifier: "./stores/memory.ts", isType: false },
@@ -289,7 +289,7 @@ Deno.test("The imports of a module are found whatever their form, and not in its
   ]);
 });
 
-// What Workers forbid before the first request, and what would make an import cost something.
+// Everything that Workers forbid before the first request, or that would make an import slow.
 const GUARD = `
 const forbid = (object, name) => {
   object[name] = () => { throw new Error("something called " + name + " before it was used"); };
@@ -304,7 +304,7 @@ forbid(Math, "random");
 forbid(Date, "now");
 `;
 
-/** Runs a script, behind the guard and without any permission, and gives what it complained of. */
+/** Runs a script behind the guard, without permissions, and returns the guard's complaints. */
 async function complaintsOf(imports: string[], script: string): Promise<string> {
   const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
   try {
@@ -328,12 +328,12 @@ async function complaintsOf(imports: string[], script: string): Promise<string> 
 const hrefOf = (path: string) => new URL(path, ROOT).href;
 
 for (const [entry, path] of Object.entries(config.exports)) {
-  Deno.test(`The entry "${entry}" does nothing when it is imported: no timer, no random number, no I/O, no clock`, async () => {
+  Deno.test(`Importing the entry "${entry}" has no effects: no timer, no random number, no I/O, no clock`, async () => {
     assertEquals(await complaintsOf([`import "${hrefOf(path)}";`], `console.log("imported");`), "imported\n");
   });
 }
 
-Deno.test("Nothing happens where a manager, a store or a middleware is made, in whatever mode", async () => {
+Deno.test("Creating a manager, a store or a middleware has no effects, in every mode", async () => {
   const { "./stores/libsql": libSQL, "./stores/planetscale": planetScale, "./middleware/hono": hono } =
     config.exports;
   const imports = [
@@ -365,7 +365,7 @@ Deno.test("Nothing happens where a manager, a store or a middleware is made, in 
   assertEquals(await complaintsOf(imports, script), "made\n");
 });
 
-Deno.test("The guard of the tests above sees a timer, a random number, the clock and I/O", async () => {
+Deno.test("The guard of the tests above notices a timer, a random number, the clock and I/O", async () => {
   for (
     const act of [
       "setTimeout(() => {}, 0)",

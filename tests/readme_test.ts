@@ -1,5 +1,5 @@
 /**
- * What the README says, done as it says.
+ * Does what the README says.
  * @module
  */
 
@@ -16,7 +16,7 @@ import { startDemo } from "./services/demo.ts";
 
 const README = readRepoFile("README.md");
 
-Deno.test("The README's curl lines, run by a shell against the demo, print what the README prints", async () => {
+Deno.test("The README's curl lines, run in a shell against the demo, print what the README prints", async () => {
   const [curl, printed] = ["sh", "text"].map((language) =>
     fencesIn(sectionIn(README, "Try it")).filter((fence) =>
       fence.language === language && !fence.text.startsWith("npx")
@@ -48,7 +48,7 @@ Deno.test("The README's commands are tasks of this package", () => {
   assertArrayIncludes(Object.keys(config.tasks), commands);
 });
 
-Deno.test("The README's example logs a user in and knows the user afterwards", async () => {
+Deno.test("The README's example logs a user in and recognises the user afterwards", async () => {
   const [example] = fencesIn(sectionIn(README, "Example"));
   const code = `data:application/typescript,${encodeURIComponent(example!.text)}`;
   const { default: app } = await import(code) as { default: { fetch(request: Request): Promise<Response> } };
@@ -68,11 +68,11 @@ Deno.test("The README's example is at most twenty lines long", () => {
   assert(example!.text.trimEnd().split("\n").length <= 20);
 });
 
-Deno.test("Every name that docs/scs.md gives for one of SCS's exists, and every method that the README names", () => {
+Deno.test("Every name that docs/scs.md gives for a name of SCS exists, and every method in the README exists", () => {
   const names = new Set([
     ...Object.getOwnPropertyNames(Session.prototype),
     ...Object.getOwnPropertyNames(SessionManager.prototype),
-    // Options, functions and classes, which are compared with their own documentation elsewhere.
+    // Options, functions and classes, which other tests compare with their documentation.
     ...[
       "sessions",
       "lifetime",
@@ -109,7 +109,7 @@ Deno.test("Every name that docs/scs.md gives for one of SCS's exists, and every 
   assertEquals(listed.filter((name) => !Object.hasOwn(Session.prototype, name)), []);
 });
 
-Deno.test("The README or a guide says what each entry of exports is for", () => {
+Deno.test("The README or a guide mentions each entry of exports", () => {
   const text = README +
     ["stores", "cleanup", "scs", "custom-store", "middleware", "frameworks", "testing"].map((name) =>
       readRepoFile(`docs/${name}.md`)
@@ -121,16 +121,16 @@ Deno.test("The README or a guide says what each entry of exports is for", () => 
 
 type Data = { visits: number };
 
-/** How to bring about the request that a row of the table of costs is about. */
+/** The request that a row of the table of costs describes. */
 interface Scenario {
-  /** What the browser sends; a session's own cookie unless said otherwise. */
+  /** The cookie to send; the session's own by default. */
   cookie?: "none" | "malformed" | "unknown";
-  /** How long after the session was made, in milliseconds. */
+  /** How long after the session's creation the request is sent, in milliseconds. */
   after?: number;
   handler: SessionHandler<Data, unknown[]>;
 }
 
-// Its own Cache-Control, so that what is added to it can be seen.
+// The handler sets Cache-Control, so that what is added can be seen.
 const answer = () => new Response("ok", { headers: { "Cache-Control": "no-store" } });
 
 const asking =
@@ -172,7 +172,7 @@ Deno.test("The README's table of costs has a row for each scenario, and no other
   assertEquals(costs.map(([request]) => request).sort(), Object.keys(SCENARIOS).sort());
 });
 
-// On one store: that every store costs the same is held by tests/scenarios/cost_table_test.ts.
+// On one store. tests/scenarios/cost_table_test.ts checks that every store costs the same.
 for (const [request, calls, headers] of costs) {
   Deno.test(`"${request}" costs what the README says`, async () => {
     const expected = {

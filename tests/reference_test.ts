@@ -1,5 +1,5 @@
 /**
- * `docs/reference.md` and `llms.txt` against the code.
+ * Compares `docs/reference.md` and `llms.txt` with the code.
  * @module
  */
 
@@ -11,7 +11,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "./asser
 const PAGE = readRepoFile("docs/reference.md");
 const LLMS = readRepoFile("llms.txt");
 
-Deno.test("docs/reference.md is what `deno task reference` makes of the comments", async () => {
+Deno.test("docs/reference.md is what `deno task reference` writes", async () => {
   assertEquals(PAGE, await reference(), "run: deno task reference");
 });
 
@@ -33,7 +33,7 @@ Deno.test("docs/reference.md lists every event and every code of an error", () =
   assertEquals(sections.sort(), codes.sort());
 });
 
-Deno.test("llms.txt leads to every page of docs/, and names every entry", () => {
+Deno.test("llms.txt links to every page of docs/, and names every entry", () => {
   for (const { name } of Deno.readDirSync(new URL("../docs/", import.meta.url))) {
     assertStringIncludes(LLMS, `](docs/${name})`);
   }

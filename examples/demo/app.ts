@@ -1,5 +1,5 @@
 /**
- * What the demo does with a session: values, a flash message, signing in and out, the user's other devices.
+ * The demo's routes: values, a flash message, login, logout, and the user's other devices.
  * @module
  */
 
@@ -21,29 +21,29 @@ import foot from "./assets/foot.css" with { type: "text" };
 import icon from "./assets/icon.svg" with { type: "text" };
 import script from "./assets/script.js" with { type: "text" };
 
-/** What the demo keeps in a session. */
+/** The values of a session. */
 export type Data = {
   counter: number;
   /** Shown once, on the next page. */
   flash: string;
   /** What `/put` stores for `/get`. */
   message: string;
-  /** The browser that signed in, and its system. */
+  /** The browser and system that signed in. */
   device: string;
 };
 
-/** The demo, as one application on one session manager. */
+/** The demo as one Hono application. */
 export function demoApp(manager: SessionManager<Data>, log: EventLog) {
   return new Hono()
-    // None of these asks for the session: they cost no store call and get no header of it.
+    // These routes never ask for the session, so they cost no store call and get no header.
     .get("/style.css", (c) => c.body(base + content + foot, 200, { "Content-Type": "text/css" }))
     .get("/script.js", (c) => c.body(script, 200, { "Content-Type": "text/javascript" }))
     .on("GET", ["/icon.svg", "/favicon.ico"], (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }))
     .get("/log", (c) => log.stream(Number(c.req.header("Last-Event-ID") ?? c.req.query("after") ?? 0)))
-    // Outside of the sessions, so that it sees what they cost up to the last header.
+    // Mounted outside of the sessions, so that it also sees their headers.
     .use(showCosts())
     .use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'self'"] } }))
-    // SameSite=Lax alone lets other sites of the same domain send forms: this checks where a form comes from.
+    // SameSite=Lax lets other sites of the same domain send forms. This checks the origin of a form.
     .use(csrf())
     .use(honoSessions(manager))
     .get("/", async (c) => {
@@ -56,7 +56,7 @@ export function demoApp(manager: SessionManager<Data>, log: EventLog) {
     })
     .post("/count", async (c) => {
       const session = await c.var.session();
-      // update(), not get() and put(): two tabs that count at once both count.
+      // update() rather than get() and put(): if two tabs count at once, both count.
       session.update("counter", (counter = 0) => counter + 1);
       return c.redirect("/", 303);
     })
@@ -74,7 +74,7 @@ export function demoApp(manager: SessionManager<Data>, log: EventLog) {
         session.put("flash", "Enter a name to sign in.");
         return c.redirect("/", 303);
       }
-      // Another user's values must not follow whoever signs in over a session that is still open.
+      // The values of a user who is still signed in must not go to the next user.
       if (session.subject !== undefined && session.subject !== subject) session.clear();
       session.renewToken();
       session.subject = subject;
@@ -110,7 +110,7 @@ export function demoApp(manager: SessionManager<Data>, log: EventLog) {
       await session.destroy();
       return c.redirect("/", 303);
     })
-    // These two never ask for the session either.
+    // These two routes never ask for the session either.
     .get("/races", (c) => c.html(layout({ here: "/races", log, main: racesPage() })))
     .post("/races", async (c) => {
       const { race } = await c.req.parseBody();
@@ -118,7 +118,7 @@ export function demoApp(manager: SessionManager<Data>, log: EventLog) {
       const result = await run(race, (event) => log.add("race", event));
       return c.html(layout({ here: "/races", log, main: racesPage({ race, result }) }));
     })
-    // The two handlers of the example in SCS's README.
+    // The two handlers of SCS's README.
     .get("/put", async (c) => {
       const session = await c.var.session();
       session.put("message", "Hello from a session!");

@@ -1,5 +1,5 @@
 /**
- * Shows at the foot of each page what it cost, and what the form before it cost.
+ * Shows at the foot of each page what the page and the form before it cost.
  * @module
  */
 
@@ -7,7 +7,7 @@ import { html } from "hono/html";
 import type { MiddlewareHandler } from "hono";
 import { type StoreCall, traced } from "./trace.ts";
 
-/** What one request cost. */
+/** The cost of one request. */
 interface Cost {
   request: string;
   status: number;
@@ -15,19 +15,19 @@ interface Cost {
   headers: [name: string, value: string][];
 }
 
-/** Stands in a page where its cost goes. Text of a user never holds it, since `<` is escaped there. */
+/** The place in a page for its cost. User text cannot contain it, because `<` is escaped. */
 export const COST_PLACE = "<!-- cost -->";
 
-/** How many costs of forms wait for the page after them. */
+/** How many costs of forms are kept for the page after them. */
 const MOST_COSTS = 100;
-/** What a session can change of a response. */
+/** The headers that a session can change. */
 const HEADERS: Record<string, string> = {
   "set-cookie": "Set-Cookie",
   "vary": "Vary",
   "cache-control": "Cache-Control",
 };
 
-/** Notes what each request costs. A page is known only when its session is saved: its cost is put in afterwards. */
+/** Records the cost of each request. The cost is known only after the session was saved, so it is inserted afterwards. */
 export function showCosts(): MiddlewareHandler {
   const forms = new Map<string, Cost>();
   return async function costs(c, next) {
@@ -52,7 +52,7 @@ export function showCosts(): MiddlewareHandler {
   };
 }
 
-/** The cookie is hidden from scripts, and so from the page: only the first characters are shown. */
+/** Shows only the first characters of a token. The cookie is hidden from scripts, so the page must not show it. */
 function hideToken(name: string, value: string): string {
   return name !== "set-cookie" ? value : value.replace(/^([^=;]+=[^;]{4})[^;]+/, "$1…");
 }

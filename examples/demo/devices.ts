@@ -17,7 +17,7 @@ const SYSTEMS = [
   [/Linux/, "Linux"],
 ] as const;
 
-/** What people call a browser and its system. Most browsers claim to be several, so the order matters. */
+/** The common name of a browser and its system. The order matters, because most browsers claim to be several. */
 export function deviceOf(userAgent: string | undefined): string {
   if (!userAgent) return "Unknown browser";
   const nameIn = (names: readonly (readonly [RegExp, string])[]) =>
@@ -27,7 +27,7 @@ export function deviceOf(userAgent: string | undefined): string {
   return system === undefined ? browser : `${browser} on ${system}`;
 }
 
-/** Whether a device is one to hold in the hand, for its picture. */
+/** Whether a device is a phone or a tablet, for its icon. */
 export function isPhone(device: string): boolean {
   return /iPhone|iPad|Android/.test(device);
 }

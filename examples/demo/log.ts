@@ -7,11 +7,11 @@ import { html } from "hono/html";
 import type { SessionEvent } from "@x/sessions";
 import { time } from "./time.ts";
 
-/** An event and when it came. */
+/** An event and its time. */
 interface Entry {
   number: number;
   at: number;
-  /** Where it happened: in the account site or in a race. */
+  /** `"account"` or `"race"`. */
   place: string;
   event: SessionEvent;
 }
@@ -21,13 +21,13 @@ type Listener = ReadableStreamDefaultController<string>;
 /** How many events are kept. */
 const MOST_ENTRIES = 50;
 
-/** Keeps the last events, and tells whoever listens of new ones. */
+/** Keeps the last events, and sends new ones to the open streams. */
 export class EventLog {
   readonly #entries: Entry[] = [];
   readonly #listeners = new Set<Listener>();
   #count = 0;
 
-  /** Notes an event. An event carries no token, so that it may be shown. */
+  /** Adds an event. Events hold no token, so they may be shown. */
   add(place: string, event: SessionEvent): void {
     const entry = { number: ++this.#count, at: Date.now(), place, event };
     this.#entries.unshift(entry);
@@ -44,14 +44,14 @@ export class EventLog {
     `;
   }
 
-  /** Each event after the one of that number, as it comes. Needs no session, so that it costs no store call. */
+  /** Streams the events after that number. Needs no session, so it costs no store call. */
   stream(after: number): Response {
     let listener: Listener;
     const events = new ReadableStream<string>({
       start: (controller) => {
         listener = controller;
         this.#listeners.add(listener);
-        // A comment, for the browser to see at once that the stream is open.
+        // A comment, so that the browser knows at once that the stream is open.
         listener.enqueue(":\n\n");
         const missed = this.#entries.filter(({ number }) => number > after).reverse();
         for (const entry of missed) listener.enqueue(message(entry));
@@ -63,7 +63,7 @@ export class EventLog {
     });
   }
 
-  /** Ends every stream: a server that shuts down waits for them. */
+  /** Ends every stream. A server that shuts down would wait for them. */
   close(): void {
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
@@ -86,7 +86,7 @@ function item({ at, place, event: { kind, ...details } }: Entry) {
   `;
 }
 
-/** An id names a session and is no secret; its first characters tell it apart. */
+/** The first characters of an id. It is no secret. */
 function shortId(name: string, value: unknown): string {
   return name === "id" || name === "previousId" ? `${String(value).slice(0, 6)}…` : String(value);
 }

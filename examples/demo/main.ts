@@ -1,6 +1,6 @@
 /**
- * Starts the demo: `deno task demo`, then http://localhost:8000. `PORT` changes the port, `DEMO_DB` the file that
- * holds the sessions.
+ * Starts the demo: `deno task demo`, then http://localhost:8000. `PORT` sets the port, and `DEMO_DB` the file of the
+ * sessions.
  * @module
  */
 
@@ -18,7 +18,7 @@ if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 }
 
 const client = createClient({ url: `file:${file}` });
-// By a timer, as suits a server that runs for long: a lazy clean-up would count as the cost of some page.
+// A timer suits a long-running server. A lazy clean-up would count as the cost of a page.
 const store = new LibSQLStore(countedClient(client), { cleanup: "timer" });
 const log = new EventLog();
 
@@ -39,7 +39,7 @@ client.close();
 function listen(): Deno.HttpServer {
   const handler = demoApp(manager, log).fetch;
   try {
-    // Signing in takes no password here: nobody but this machine may reach it.
+    // Signing in takes no password, so only this machine may reach the server.
     const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: announce }, handler);
     const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const;
     for (const signal of signals) {

@@ -16,7 +16,7 @@ type Part = ReturnType<typeof html>;
 
 const PAGES = [["/", "Account"], ["/races", "Races"]] as const;
 
-/** What every page has around its main part: the navigation, what the page cost, and the last events. */
+/** The frame of every page: the navigation, the cost of the page, and the last events. */
 export function layout({ here, log, main }: { here: string; log: EventLog; main: Part }) {
   return html`
     <!DOCTYPE html>
@@ -56,7 +56,7 @@ export function layout({ here, log, main }: { here: string; log: EventLog; main:
   `;
 }
 
-/** What the account page shows. */
+/** The data of the account page. */
 export interface Account {
   session: Session<Data>;
   flash: string | undefined;
@@ -66,7 +66,7 @@ export interface Account {
   hasCookie: boolean;
 }
 
-/** The page of one session. */
+/** The account page. */
 export function accountPage({ session, flash, all, hasCookie }: Account) {
   const { subject } = session;
   return html`
@@ -156,7 +156,7 @@ function loginForm() {
           <button class="primary">Sign in</button>
         </div>
         <p class="hint">
-          There is no password. Sign in by the same name in another browser, or in a private window, to see two devices.
+          There is no password. Sign in with the same name in another browser, or in a private window, to see two devices.
         </p>
       </form>
     </section>

@@ -1,6 +1,6 @@
 /**
- * Two requests at once, really sent: to sessions of this package, and to sessions that overwrite each other. The handlers
- * are the same. The first request is held back at its first write until the second one has its answer.
+ * Sends two real requests at once, to this package on a full store and on a store that overwrites. The handlers are the
+ * same. The first request is held back before its first write until the second one has its response.
  * @module
  */
 
@@ -13,7 +13,7 @@ import { type StoreCall, type Trace, traced, tracedStore } from "./trace.ts";
 
 type Data = { basket: string[] };
 
-/** A request and what came back. */
+/** A request and its response. */
 export interface Answer {
   by: string;
   request: string;
@@ -26,7 +26,7 @@ export interface Answer {
 export interface Outcome {
   calls: StoreCall[];
   answers: Answer[];
-  /** The state that later requests were given. */
+  /** What later requests saw. */
   after: string[];
   isGood: boolean;
   verdict: string;
@@ -50,10 +50,10 @@ export function isRace(name: string): name is RaceName {
   return Object.hasOwn(RACES, name);
 }
 
-/** Runs one race on both sides, each in an empty database of its own. */
+/** Runs one race on both sides, each in its own empty database. */
 export async function run(name: RaceName, onEvent: (event: SessionEvent) => void): Promise<Result> {
   const safe = await inDatabase((store) => RACES[name](shop(managerOn(store, onEvent))));
-  const overwriting = await inDatabase((store) => RACES[name](shop(managerOn(threeCallsOf(store)))));
+  const overwriting = await inDatabase((store) => RACES[name](shop(managerOn(threeMethodsOf(store)))));
   return { safe, overwriting };
 }
 
@@ -68,8 +68,8 @@ async function inDatabase<T>(work: (store: LibSQLStore) => Promise<T>): Promise<
   }
 }
 
-/** SCS's three calls. None says what it expects to find, so the last write wins. */
-function threeCallsOf(store: LibSQLStore): SessionStore {
+/** A store with SCS's three methods only. None of them compares before it writes, so the last write wins. */
+function threeMethodsOf(store: LibSQLStore): SessionStore {
   return {
     find: (token, options) => store.find(token, options),
     commit: (token, data, expiry, options) => store.commit(token, data, expiry, options),
@@ -81,12 +81,12 @@ function managerOn(store: SessionStore, onEvent?: (event: SessionEvent) => void)
   return sessions<Data>({
     store: tracedStore(store),
     onEvent,
-    // The text is for developers, who watch here. It holds no token and no value.
+    // The message is for developers, who use this demo. It holds no token and no value.
     onError: (error) => new Response(error.message, { status: error.status }),
   });
 }
 
-/** The application that both sides run. */
+/** The application of both sides. */
 function shop(manager: SessionManager<Data>) {
   return new Hono()
     .use(honoSessions(manager))
@@ -175,7 +175,7 @@ function usersIn(states: { user: string }[]): string {
   return [...new Set(states.map(({ user }) => user))].join(" or ");
 }
 
-/** Sends two requests; the first one's writes wait until the second one is done. */
+/** Sends two requests at once. The writes of the first one wait until the second one is done. */
 async function atOnce(app: App, cookie: string, first: string, second: string) {
   const calls: StoreCall[] = [];
   const reached = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 /**
- * The page of the races, and how one ended on both sides.
+ * The page of the races, with the result of one.
  * @module
  */
 
@@ -16,7 +16,7 @@ const RACES: { name: RaceName; title: string; button: string; story: string }[] 
   },
   {
     name: "logout",
-    title: "A logout beside a slow request",
+    title: "A logout during a slow request",
     button: "Log out meanwhile",
     story: "Ann is signed in. Request A adds tea, slowly. While A is about to save, request B signs her out.",
   },
@@ -29,15 +29,15 @@ const RACES: { name: RaceName; title: string; button: string; story: string }[] 
   },
 ];
 
-/** The page: three races, one of them with its result. */
+/** Three races, one of them with its result. */
 export function racesPage(shown?: { race: RaceName; result: Result }) {
   return html`
     <h1>Races</h1>
     <p class="lede">Watch the last line on each side: the same two requests, sent for real, end differently.</p>
     <p class="hint">
-      Each button runs the same handlers twice, on two fresh databases. On the left the store has every method. On the
-      right it has only the three that an SCS store has: find, commit and delete. Even there this package looks
-      once more before it writes. Request A is held back just before its first write, until B has its answer.
+      Each button runs the same handlers twice, on two empty databases. On the left the store has every method. On the
+      right it has only the three methods of an SCS store: find, commit and delete. Even there this package reads
+      again before it writes. Request A is held back just before its first write, until B has its response.
     </p>
     ${RACES.map(({ name, title, button, story }) =>
       html`
@@ -62,7 +62,7 @@ function sides({ safe, overwriting }: Result) {
   return html`
     <div class="sides">
       ${side("@x/sessions", safe)}
-      ${side("A session that overwrites", overwriting)}
+      ${side("A store that overwrites", overwriting)}
     </div>
   `;
 }
@@ -73,7 +73,7 @@ function side(title: string, { answers, calls, after, isGood, verdict }: Outcome
       <h3>${title}</h3>
       <h4>In the store</h4>
       <ol class="calls">${calls.map(call)}</ol>
-      <h4>Answers</h4>
+      <h4>Responses</h4>
       <ul class="answers">${answers.map(answer)}</ul>
       <h4>Afterwards</h4>
       ${after.map((sentence) => html`<p>${sentence}</p>`)}

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 
-/** A time in UTC. The script puts it into the zone of the reader: a server does not know which one that is. */
+/** A time in UTC. The page's script converts it to the reader's time zone, which the server does not know. */
 export function time(ms: number | undefined, show: "date" | "clock" = "date") {
   if (ms === undefined) return "unknown";
   const iso = new Date(ms).toISOString();

@@ -1,5 +1,5 @@
 /**
- * What a request costs: each call to the store, and the rows that the database read and changed for it.
+ * Counts what a request costs: its store calls, and the rows that the database read and changed.
  * @module
  */
 
@@ -12,24 +12,24 @@ export interface StoreCall {
   /** The request that made it. */
   by: string;
   method: string;
-  /** What it gave, in a word or two. */
+  /** Its result, in a word or two. */
   result: string;
   rowsRead: number;
   rowsChanged: number;
 }
 
-/** Everything that one request asks of the store. */
+/** The store calls of one request. */
 export interface Trace {
   by: string;
-  /** In the order in which they were sent. Requests that run at once may share the list. */
+  /** In the order in which they were sent. Concurrent requests may share the list. */
   calls: StoreCall[];
-  /** Holds a write back until it resolves. */
+  /** Holds back each write until the promise resolves. */
   beforeWrite?: (() => Promise<void>) | undefined;
 }
 
 const current = new AsyncLocalStorage<Trace>();
 
-/** What the store is asked for within `work` is noted in the trace. */
+/** Runs `work`, and records its store calls in the trace. */
 export function traced<T>(trace: Trace, work: () => T): T {
   return current.run(trace, work);
 }
@@ -39,14 +39,14 @@ const RESULTS: Record<string, (result: unknown) => string> = {
   create: (isMade) => isMade ? "written" : "refused",
   update: (isDone) => isDone ? "written" : "refused",
   commit: () => "written",
-  touch: () => "prolonged",
+  touch: () => "extended",
   delete: (isDeleted) => isDeleted ? "deleted" : "nothing there",
   findBySubject: () => "listed",
   deleteBySubject: (count) => `${count} deleted`,
 };
 const READS = ["find", "findBySubject"];
 
-/** The same store, with each of its calls noted. */
+/** The same store, with its calls recorded. */
 export function tracedStore<Store extends SessionStore>(store: Store): Store {
   return new Proxy(store, {
     get(target, name) {
@@ -56,7 +56,7 @@ export function tracedStore<Store extends SessionStore>(store: Store): Store {
       const describe = RESULTS[String(name)];
       if (describe === undefined) return send;
 
-      const note = (trace: Trace, args: unknown[]) => {
+      const record = (trace: Trace, args: unknown[]) => {
         const call = { by: trace.by, method: String(name), result: "failed", rowsRead: 0, rowsChanged: 0 };
         trace.calls.push(call);
         const result = send(...args);
@@ -72,17 +72,17 @@ export function tracedStore<Store extends SessionStore>(store: Store): Store {
       return (...args: unknown[]) => {
         const trace = current.getStore();
         if (trace === undefined) return send(...args);
-        if (trace.beforeWrite === undefined || READS.includes(String(name))) return note(trace, args);
-        return trace.beforeWrite().then(() => note(trace, args));
+        if (trace.beforeWrite === undefined || READS.includes(String(name))) return record(trace, args);
+        return trace.beforeWrite().then(() => record(trace, args));
       };
     },
   });
 }
 
-/** What the store needs of a client for a file: `transaction` is how it sets a connection aside after a lock. */
+/** The client of a file. The store calls `transaction` to replace a connection after a lock. */
 type FileClient = Required<LibSQLClient> & { transaction(mode: "deferred"): Promise<{ close(): void }> };
 
-/** The same client, with the rows of each statement added to the call that sent it. */
+/** The same client, which adds the rows of each statement to the store call that sent it. */
 export function countedClient(client: FileClient): FileClient {
   const count = ({ rows, rowsAffected = 0 }: LibSQLResult) => {
     const call = current.getStore()?.calls.at(-1);

@@ -1,11 +1,11 @@
 /**
- * Values of every kind that a session may hold, at random.
+ * Random values of every kind that a session may hold.
  * @module
  */
 
 import fc from "../fast_check.ts";
 
-/** Any text, halves of surrogate pairs included. */
+/** Any text, lone surrogates included. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   fc.string({ unit: "grapheme" }),
   fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 8 }).map((units) =>
@@ -27,7 +27,7 @@ const trickyKeys = [
 ];
 const taggedKeys = ["date", "bytes", "bigint", "map", "set", "undefined", "number", "x", ""];
 
-/** Any key, those that mean something to JavaScript or to the codec above all. */
+/** Any key, with emphasis on keys that mean something to JavaScript or to the codec. */
 export const anyKey: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(...trickyKeys),
   fc.tuple(fc.constantFrom("$", "$$", "$$$"), fc.constantFrom(...taggedKeys)).map((parts) => parts.join("")),

@@ -17,7 +17,7 @@ import { GaveUp } from "../../core/wait.ts";
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "../assert.ts";
 import { sourceOf } from "./options/_documented_defaults.ts";
 
-/** The members of a union of texts, out of the source. */
+/** The members of a union of texts, read from the source. */
 function unionOf(name: string): string[] {
   const [, body] = new RegExp(`export type ${name} =([^;]*);`).exec(sourceOf("core/errors.ts"))!;
   return Array.from(body!.matchAll(/"(\w+)"/g), ([, member]) => member!);
@@ -96,7 +96,7 @@ for (const { error, name, code, status, message } of ROWS) {
     assert(error.stack!.startsWith(`${name}: `) || error.stack!.startsWith("Error: "));
   });
 
-  Deno.test(`${name} answers with ${status} and nothing of what happened`, async () => {
+  Deno.test(`${name} answers with ${status} and says nothing of the cause`, async () => {
     const response = error.getResponse();
     assertEquals(response.status, status);
     assertEquals(Object.fromEntries(response.headers), {
@@ -105,7 +105,7 @@ for (const { error, name, code, status, message } of ROWS) {
     });
     const phrase = { 409: "Conflict", 500: "Internal Server Error", 503: "Service Unavailable" }[status];
     assertEquals(await response.text(), `${phrase}\n`);
-    // Another one each time: a body is read once.
+    // A new response each time, because a body can be read only once.
     await error.getResponse().text();
   });
 }
@@ -123,11 +123,11 @@ Deno.test("SessionConfigError.problems lists every mistake", () => {
   assertEquals(new SessionConfigError(["a", "b"]).problems, ["a", "b"]);
 });
 
-Deno.test("SessionConflictError.attempts tells how often the request tried", () => {
+Deno.test("SessionConflictError.attempts says how often the request tried", () => {
   assertEquals(new SessionConflictError(3).attempts, 3);
 });
 
-Deno.test("SessionTooLargeError and SessionEncodeError name the key as JSON, where they know one", () => {
+Deno.test("SessionTooLargeError and SessionEncodeError quote the key as JSON, if they know it", () => {
   assertEquals(
     new SessionTooLargeError(2, 1).message,
     "Cannot commit session: it has 2 bytes, and the limit is 1",
@@ -139,7 +139,7 @@ Deno.test("SessionTooLargeError and SessionEncodeError name the key as JSON, whe
   assertEquals(new SessionEncodeError("a\n", "no").key, "a\n");
 });
 
-Deno.test("SessionStoreError says what was asked of the store, for each operation", () => {
+Deno.test("SessionStoreError names each operation of the store", () => {
   const operations = unionOf("StoreOperation") as StoreOperation[];
   const messages = operations.map((operation) => {
     const error = new SessionStoreError(operation, { reason: "busy", retryable: true });
@@ -161,7 +161,7 @@ Deno.test("SessionStoreError says what was asked of the store, for each operatio
   ]);
 });
 
-Deno.test("SessionStoreError keeps reason, advice and what is known of the write", () => {
+Deno.test("SessionStoreError keeps the reason, the advice and whether the write may have happened", () => {
   for (const reason of unionOf("StoreFailure") as StoreFailure[]) {
     const advice = "run createTable() once";
     const error = new SessionStoreError("find", { reason, retryable: false, advice });
@@ -178,7 +178,7 @@ const SECRETS = [
   `https://user:hunter2@example.com`,
 ];
 
-Deno.test("ReducedError drops the message, the stack and the causes of what it reduces", () => {
+Deno.test("ReducedError drops the message, the stack and the causes of the original error", () => {
   for (const secret of SECRETS) {
     const inner = Object.assign(new Error(secret), {
       name: secret,
@@ -196,7 +196,7 @@ Deno.test("ReducedError drops the message, the stack and the causes of what it r
         Deno.inspect(reduced),
         JSON.stringify(reduced),
       ];
-      // A short word is as good as any for a name; this is the one thing that could pass for it.
+      // A short word may be a name. This is the only place where a secret could pass for one.
       if (secret === "hunter2" && error === inner) continue;
       assertEquals(shown.join("\n").includes(secret), false, Deno.inspect(reduced));
       assertEquals(reduced.cause, undefined);
@@ -216,16 +216,16 @@ for (
     ["a number as code", Object.assign(new Error("x"), { code: 1205 }), "Error 1205"],
     ["a DOMException", new DOMException("x", "TimeoutError"), "TimeoutError 23"],
     ["a status", Object.assign(new Error("x"), { status: 429 }), "Error 429"],
-    ["a status of the cause", new Error("x", { cause: { status: 502 } }), "Error 502"],
+    ["a status on the cause", new Error("x", { cause: { status: 502 } }), "Error 502"],
     [
-      "what Node's fetch throws",
+      "the error of Node's fetch",
       new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code: "ECONNREFUSED" }) }),
       "TypeError ECONNREFUSED",
     ],
-    ["a code of the cause that is no constant", new Error("x", { cause: { code: "hunter2" } }), "Error"],
+    ["a code on the cause that is no constant", new Error("x", { cause: { code: "hunter2" } }), "Error"],
     ["a cause that is text", new Error("x", { cause: "y" }), "Error"],
-    ["a name with a blank", Object.assign(new Error("x"), { name: "a b" }), "Error"],
-    ["a code with a blank", Object.assign(new Error("x"), { code: "a b" }), "Error"],
+    ["a name with a space", Object.assign(new Error("x"), { name: "a b" }), "Error"],
+    ["a code with a space", Object.assign(new Error("x"), { code: "a b" }), "Error"],
     ["an empty code", Object.assign(new Error("x"), { code: "" }), "Error"],
     ["text", "x", "string"],
     ["undefined", undefined, "undefined"],
@@ -233,17 +233,17 @@ for (
     ["an object", {}, "Error"],
   ] as const
 ) {
-  Deno.test(`ReducedError makes "${message}" of ${what}`, () => {
+  Deno.test(`ReducedError reduces ${what} to "${message}"`, () => {
     assertEquals(new ReducedError(error).message, message);
   });
 }
 
-Deno.test("toSessionError() gives an error of this package as it is", () => {
+Deno.test("toSessionError() returns an error of this package unchanged", () => {
   const error = new SessionGoneError();
   assertStrictEquals(toSessionError("update", error, true), error);
 });
 
-Deno.test("toSessionError() makes a SessionStoreError of all else, ambiguous for a write", () => {
+Deno.test("toSessionError() turns any other error into a SessionStoreError, ambiguous for a write", () => {
   for (const writes of [true, false]) {
     const cases: [unknown, StoreFailure][] = [
       [new GaveUp("timeout"), "timeout"],

@@ -20,25 +20,25 @@ const BAD_HOOKS: [what: string, hook: () => unknown][] = [
     throw undefined;
   }],
   ["rejects", () => Promise.reject(new Error("no"))],
-  ["gives what is no Response", () => "response"],
-  ["gives a promise of what is no Response", () => Promise.resolve({ status: 200 })],
+  ["returns something other than a Response", () => "response"],
+  ["returns a promise of something other than a Response", () => Promise.resolve({ status: 200 })],
 ];
 
 for (const [what, hook] of BAD_HOOKS) {
-  Deno.test(`Hooks.event() and emit() go on when the hook ${what}`, async () => {
+  Deno.test(`Hooks.event() and emit() continue if the hook ${what}`, async () => {
     const hooks = new Hooks(hook as SessionEventHook, undefined);
     hooks.event!(EVENT);
     hooks.emit(() => EVENT);
-    // An unhandled rejection would show now.
+    // An unhandled rejection would fail the test here.
     await new Promise((resolve) => setTimeout(resolve));
   });
 
-  Deno.test(`Hooks.error() gives undefined when the hook ${what}`, async () => {
+  Deno.test(`Hooks.error() gives undefined if the hook ${what}`, async () => {
     const hooks = new Hooks(undefined, hook as SessionErrorHook);
     assertEquals(await hooks.error(new SessionGoneError(), INFO), undefined);
   });
 
-  Deno.test(`A session lives through its whole life with an onEvent that ${what}`, async () => {
+  Deno.test(`A session works from creation to logout with an onEvent that ${what}`, async () => {
     const store = new MemoryStore({ cleanup: "off", maxSessions: 1 });
     const manager = sessions({ store, onEvent: hook as SessionEventHook });
     const session = await manager.load("w".repeat(43));
@@ -65,7 +65,7 @@ for (const [what, hook] of BAD_HOOKS) {
   });
 }
 
-Deno.test("Hooks.emit() makes no event when nobody listens", () => {
+Deno.test("Hooks.emit() creates no event if nobody listens", () => {
   let made = 0;
   new Hooks(undefined, undefined).emit(() => (made++, EVENT));
   assertEquals(made, 0);
@@ -74,7 +74,7 @@ Deno.test("Hooks.emit() makes no event when nobody listens", () => {
   assertEquals([made, heard], [1, [EVENT]]);
 });
 
-Deno.test("Hooks.error() gives the Response that the hook gives, at once or later", async () => {
+Deno.test("Hooks.error() gives the Response of the hook, returned at once or as a promise", async () => {
   const response = new Response("sorry");
   const error = new SessionGoneError();
   const heard: unknown[] = [];
@@ -87,7 +87,7 @@ Deno.test("Hooks.error() gives the Response that the hook gives, at once or late
   assertEquals(heard, [error, INFO, error, INFO]);
 });
 
-Deno.test("Hooks.error() logs the error and where it came up without a hook, and gives undefined", async () => {
+Deno.test("Without a hook Hooks.error() logs the error and its phase, and gives undefined", async () => {
   const error = new SessionGoneError();
   const { error: log } = console;
   const logged: unknown[] = [];

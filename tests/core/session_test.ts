@@ -24,7 +24,7 @@ async function newSession(values: Record<string, unknown> = {}): Promise<Session
   return session;
 }
 
-/** A saved session that holds the values, as the next request loads it. */
+/** A saved session with the values, as the next request loads it. */
 async function savedSession(values: Record<string, unknown>, manager = newManager()): Promise<Session> {
   const session = await manager.load();
   for (const [key, value] of Object.entries(values)) session.put(key, value);
@@ -53,7 +53,7 @@ const VALUES = {
 
 type Getter = "String" | "Bool" | "Int" | "Float" | "Bytes" | "Time";
 
-/** What each getter gives for the values above; the zero value for those that are not there. */
+/** What each getter returns for the values above; the zero value for missing ones. */
 const GETTERS: [getter: Getter, zero: unknown, given: Record<string, unknown>][] = [
   ["String", "", { text: "a" }],
   ["Bool", false, { yes: true }],
@@ -64,7 +64,7 @@ const GETTERS: [getter: Getter, zero: unknown, given: Record<string, unknown>][]
 ];
 
 for (const [getter, zero, given] of GETTERS) {
-  Deno.test(`Session.get${getter}() gives ${Deno.inspect(zero)} for what is missing or of another type`, async () => {
+  Deno.test(`Session.get${getter}() gives ${Deno.inspect(zero)} for a missing value and for one of another type`, async () => {
     const session = await savedSession(VALUES);
     for (const key of [...Object.keys(VALUES), "missing", "__proto__", "constructor", "toString"]) {
       assertEquals(session[`get${getter}`](key), Object.hasOwn(given, key) ? given[key] : zero, key);
@@ -73,7 +73,7 @@ for (const [getter, zero, given] of GETTERS) {
     assertEquals(session.keys(), Object.keys(VALUES).sort());
   });
 
-  Deno.test(`Session.pop${getter}() gives the same, and removes the value of whatever type`, async () => {
+  Deno.test(`Session.pop${getter}() gives the same, and removes a value of any type`, async () => {
     const session = await savedSession(VALUES);
     assertEquals(session[`pop${getter}`]("missing"), zero);
     assertEquals(session.status, "unmodified");
@@ -87,7 +87,7 @@ for (const [getter, zero, given] of GETTERS) {
   });
 }
 
-Deno.test("Session.get() and pop() give the value, and undefined where there is none", async () => {
+Deno.test("Session.get() and pop() give the value, and undefined if there is none", async () => {
   const session = await savedSession(VALUES);
   for (const [key, value] of Object.entries(VALUES)) assertEquals(session.get(key), value);
   for (const key of ["missing", "__proto__", "constructor", "hasOwnProperty"]) {
@@ -99,19 +99,19 @@ Deno.test("Session.get() and pop() give the value, and undefined where there is 
   assertEquals(session.pop("text"), undefined);
 });
 
-Deno.test("Session.get(), pop() and exists() find nothing under what is no key", async () => {
+Deno.test("Session.get(), pop() and exists() find nothing under a value that is no key", async () => {
   const session = await sessions().load();
   for (const key of [undefined, null, 5, {}] as unknown as string[]) {
     assertEquals([session.get(key), session.pop(key), session.exists(key)], [undefined, undefined, false]);
   }
 });
 
-Deno.test("Session.exists() tells a value of undefined from none", async () => {
+Deno.test("Session.exists() distinguishes a value of undefined from a missing one", async () => {
   const session = await savedSession({ undefined: undefined });
   assertEquals([session.exists("undefined"), session.exists("missing")], [true, false]);
 });
 
-Deno.test("Session.keys() gives them sorted, and a list of its own", async () => {
+Deno.test("Session.keys() gives a new, sorted list", async () => {
   const session = await newSession({ b: 1, a: 1, B: 1, "10": 1, "9": 1, "": 1, é: 1 });
   assertEquals(session.keys(), ["", "10", "9", "B", "a", "b", "é"]);
   session.keys().push("c");
@@ -119,7 +119,7 @@ Deno.test("Session.keys() gives them sorted, and a list of its own", async () =>
   assertEquals((await newSession()).keys(), []);
 });
 
-Deno.test("Session keeps keys that mean something to JavaScript like any other", async () => {
+Deno.test("Session keeps keys with a meaning in JavaScript like any other", async () => {
   const keys = ["__proto__", "constructor", "hasOwnProperty", "prototype", "toString"];
   const manager = newManager();
   const session = await manager.load();
@@ -173,7 +173,7 @@ Deno.test("Session.put() and update() refuse a key that is no text", async () =>
   assertEquals(session.status, "unmodified");
 });
 
-Deno.test("Session.update() says that it takes a function", async () => {
+Deno.test("Session.update() says that it needs a function", async () => {
   const session = await sessions<{ n: number }>().load();
   for (const wrong of [undefined, 7]) {
     assertThrows(
@@ -241,7 +241,7 @@ for (const [what, act, status] of STATUS) {
   });
 }
 
-Deno.test("Session.clear() of an empty session leaves the status as it is", async () => {
+Deno.test("Session.clear() of an empty session keeps the status", async () => {
   const session = await newSession();
   session.clear();
   assertEquals(session.status, "unmodified");
@@ -265,7 +265,7 @@ Deno.test("Session.deadline is one lifetime from now, and starts anew with renew
   assertEquals(session.deadline, NOW + HOUR);
 });
 
-Deno.test("Session.setDeadline() takes a Date, and drops what a Date cannot hold", async () => {
+Deno.test("Session.setDeadline() takes a Date, and drops fractions of a millisecond", async () => {
   const session = await newSession();
   session.setDeadline(new Date(NOW + 1_000));
   assertEquals(session.deadline, NOW + 1_000);
@@ -275,7 +275,7 @@ Deno.test("Session.setDeadline() takes a Date, and drops what a Date cannot hold
   assertEquals(session.deadline, 8.64e15);
 });
 
-Deno.test("Session.setDeadline() refuses what is no time, and changes nothing", async () => {
+Deno.test("Session.setDeadline() refuses a value that is no time, and changes nothing", async () => {
   const session = await savedSession({});
   for (const deadline of [NaN, Infinity, -Infinity, 8.64e15 + 1, new Date(NaN), undefined, "tomorrow", {}]) {
     const error = assertThrows(() => session.setDeadline(deadline as number), RangeError);
@@ -306,7 +306,7 @@ Deno.test("Session.subject takes 1 to 255 bytes of UTF-8", async () => {
   assertEquals(session.subject, undefined);
 });
 
-Deno.test("Session.subject refuses what no store could hold as it is", async () => {
+Deno.test("Session.subject refuses text that not every store can hold", async () => {
   const session = await savedSession({});
   const wrong: [unknown, string][] = [
     ["", "it must have 1 to 255 bytes of UTF-8, and has 0"],
@@ -348,7 +348,7 @@ const MUTATIONS: [what: string, change: (session: Session) => unknown][] = [
   ["mergeSession()", (session) => session.mergeSession("w".repeat(43))],
 ];
 
-/** A session of a request whose response has started, and what was asked of the store since. */
+/** A session of a request whose response has started, and the store calls since. */
 async function closedSession() {
   const { store, calls, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
   const manager = newManager(store);
@@ -363,7 +363,7 @@ async function closedSession() {
 for (const [what, change] of MUTATIONS) {
   Deno.test(`Session throws SessionClosedError for ${what} once the response has started`, async () => {
     const { session, calls } = await closedSession();
-    // Some throw at once, some reject.
+    // Some methods throw at once, some reject.
     const error = await assertRejects(async () => await change(session), SessionClosedError);
     assertEquals(error.code, "ERR_SESSION_CLOSED");
     assertEquals([session.get("a"), session.keys(), session.subject], [1, ["a"], "zoe"]);
@@ -383,7 +383,7 @@ Deno.test("Session.clear() and commit() throw SessionClosedError for an empty se
   assertEquals(calls(), {});
 });
 
-Deno.test("The tests above know every method of Session that changes something", async () => {
+Deno.test("The tests above cover every method of Session that changes something", async () => {
   const readers = ["get", ...GETTERS.map(([getter]) => `get${getter}`), "exists", "keys", "commit"];
   const known = [...readers, ...MUTATIONS.map(([what]) => what.replace(/\(\).*/, ""))];
   const descriptors = Object.entries(
@@ -396,7 +396,7 @@ Deno.test("The tests above know every method of Session that changes something",
   }
 });
 
-Deno.test("Session stays readable once the response has started", async () => {
+Deno.test("Session can still be read once the response has started", async () => {
   const { session, calls } = await closedSession();
   assertEquals([session.get("a"), session.getInt("a"), session.exists("a")], [1, 1, true]);
   assertEquals(session.keys(), ["a"]);
@@ -404,7 +404,7 @@ Deno.test("Session stays readable once the response has started", async () => {
   assertEquals(calls(), {});
 });
 
-Deno.test("Session and SessionManager show neither token nor value when they are inspected", async () => {
+Deno.test("Inspecting Session and SessionManager shows neither token nor value", async () => {
   const manager = newManager();
   const session = await savedSession({ secret: "hunter2" }, manager);
   const { inspect } = await import("node:util");
@@ -428,7 +428,7 @@ Deno.test("Session and SessionManager show neither token nor value when they are
   assertEquals([Object.keys(session), Object.keys(manager)], [[], []]);
 });
 
-Deno.test("SessionManager.sessionsOf() takes no look-alike for the current session", async () => {
+Deno.test("SessionManager.sessionsOf() accepts no look-alike as the current session", async () => {
   const manager = newManager();
   const session = await savedSession({}, manager);
   const fake = Object.create(Object.getPrototypeOf(session)) as Session;

@@ -1,6 +1,4 @@
-/**
- * Two managers of two cookie names must not stand on one table: each would take the tokens of the other.
- */
+/** Two managers with different cookie names must not share a table: each would accept the tokens of the other. */
 import { DatabaseSync } from "node:sqlite";
 import { createClient } from "@libsql/client";
 import { SessionConfigError, sessions, type SessionStore } from "../../mod.ts";
@@ -43,12 +41,12 @@ for (const [name, makeOpen] of Object.entries(OPENERS)) {
     refuses(open(), open());
   });
 
-  Deno.test(`${name}: a table is the same table in capitals`, () => {
+  Deno.test(`${name}: a table name in capitals is the same table`, () => {
     const open = makeOpen();
     refuses(open("visits"), open("VISITS"));
   });
 
-  Deno.test(`${name}: nor does a sharded store that stands on the table of another`, () => {
+  Deno.test(`${name}: a sharded store on another store's table is refused too`, () => {
     const open = makeOpen();
     refuses(open(), new ShardedStore([open(), makeOpen()()]));
   });

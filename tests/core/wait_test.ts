@@ -5,7 +5,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 
 const never = new Promise<never>(() => {});
 
-/** The delays of the timers that are set while something runs; none of them goes off before it ends. */
+/** The delays of the timers that are set while `run` runs. They are too long to fire in that time. */
 async function delaysOf(run: () => Promise<unknown>): Promise<unknown[]> {
   const { setTimeout: original } = globalThis;
   const delays: unknown[] = [];
@@ -21,7 +21,7 @@ async function delaysOf(run: () => Promise<unknown>): Promise<unknown[]> {
   return delays;
 }
 
-Deno.test("waitFor() gives what the work gives, and leaves no timer and no listener behind", async () => {
+Deno.test("waitFor() gives the result of the work, and leaves no timer and no listener behind", async () => {
   const { signal } = new AbortController();
   const listeners: string[] = [];
   for (const name of ["addEventListener", "removeEventListener"] as const) {
@@ -34,21 +34,21 @@ Deno.test("waitFor() gives what the work gives, and leaves no timer and no liste
   assertEquals(listeners, ["addEventListener abort", "removeEventListener abort"]);
 });
 
-Deno.test("waitFor() rejects as the work does", async () => {
+Deno.test("waitFor() rejects if the work rejects", async () => {
   const error = new Error("no");
   for (const ms of [60_000, Infinity]) {
     assertStrictEquals(await assertRejects(() => waitFor(Promise.reject(error), ms)), error);
   }
 });
 
-Deno.test("waitFor() gives up when the time is up", async () => {
+Deno.test("waitFor() gives up when the time is over", async () => {
   for (const ms of [1, 0, -5]) {
     const error = await assertRejects(() => waitFor(never, ms), GaveUp);
     assertEquals(error.reason, "timeout");
   }
 });
 
-Deno.test("waitFor() gives up when the signal aborts, or has", async () => {
+Deno.test("waitFor() gives up when the signal aborts, or has aborted", async () => {
   const controller = new AbortController();
   const waiting = assertRejects(() => waitFor(never, Infinity, controller.signal), GaveUp);
   controller.abort();
@@ -57,11 +57,11 @@ Deno.test("waitFor() gives up when the signal aborts, or has", async () => {
   assertEquals(error.reason, "aborted");
 });
 
-Deno.test("waitFor() leaves work to itself that fails after it was given up", async () => {
+Deno.test("waitFor() handles the rejection of work that it gave up on", async () => {
   const { promise, reject } = Promise.withResolvers<never>();
   await assertRejects(() => waitFor(promise, 0), GaveUp);
   reject(new Error("late"));
-  // An unhandled rejection would show now.
+  // An unhandled rejection would fail the test here.
   await new Promise((resolve) => setTimeout(resolve));
 });
 
@@ -75,8 +75,8 @@ Deno.test("waitFor() sets no timer for Infinity, and none that is too long for t
   assertEquals(await delaysOf(() => waitFor(done, 5_000)), [5_000]);
 });
 
-// The longest timer of every platform: a longer one would go off at once.
-Deno.test("LONGEST_TIMER does not go off at once", async () => {
+// The longest timer of every platform. A longer one would fire at once.
+Deno.test("LONGEST_TIMER does not fire at once", async () => {
   let early = false;
   const timer = setTimeout(() => early = true, LONGEST_TIMER);
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -84,7 +84,7 @@ Deno.test("LONGEST_TIMER does not go off at once", async () => {
   assertEquals([early, LONGEST_TIMER], [false, 2_147_483_647]);
 });
 
-Deno.test("fetchWithTimeout() takes a time that is too long for a timer, and Infinity", async () => {
+Deno.test("fetchWithTimeout() accepts a time that is too long for a timer, and Infinity", async () => {
   const delays = await delaysOf(async () => {
     for (const ms of [Infinity, 2 ** 31, 2_000]) {
       await (await fetchWithTimeout(ms)("data:text/plain,a")).text();
@@ -101,7 +101,7 @@ Deno.test("fetchWithTimeout() refuses a time that is not above 0", () => {
 
 for (const [name, rest] of [["pause()", pause], ["pauseInBackground()", pauseInBackground]] as const) {
   Deno.test(`${name} waits, and a signal ends it early without an error`, async () => {
-    // A pause in the background would let this process end.
+    // With a pause in the background this process would end.
     const keepAlive = setInterval(() => {}, 60_000);
     assertEquals(await delaysOf(() => rest(3)), [3]);
     clearInterval(keepAlive);
@@ -113,19 +113,19 @@ for (const [name, rest] of [["pause()", pause], ["pauseInBackground()", pauseInB
   });
 }
 
-Deno.test("pauseInBackground() alone lets a process end that has nothing else to do", async () => {
+Deno.test("Only pauseInBackground() lets an idle process end", async () => {
   const module = new URL("../../core/wait.ts", import.meta.url);
   const script = `import { pauseInBackground } from "${module}";
     pauseInBackground(600_000).then(() => console.log("waited"));`;
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-config", script],
-    // A fraction of the pause, and long enough for a process to start on a busy machine.
+    // Less than the pause, but long enough for a process to start on a busy machine.
     signal: AbortSignal.timeout(60_000),
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, ""]);
 });
 
-/** The share of `backoff()` that chance decides, fixed. */
+/** Fixes the random part of `backoff()`. */
 function withRandom<T>(value: number, run: () => T): T {
   const original = Math.random;
   Math.random = () => value;
@@ -153,7 +153,7 @@ class WatchedStore extends MemoryStore {
   override readonly timeout = 60_000;
 }
 
-Deno.test("A manager watches over no call of a store whose timeout is Infinity, listings included", async () => {
+Deno.test("A manager sets no timer for a store whose timeout is Infinity, not even for listings", async () => {
   const watches = async (store: MemoryStore) =>
     (await delaysOf(async () => {
       const manager = sessions({ store });
@@ -165,11 +165,11 @@ Deno.test("A manager watches over no call of a store whose timeout is Infinity, 
       assertEquals(await manager.destroyAll("zoe"), 1);
     })).length;
   assertEquals(await watches(new MemoryStore({ cleanup: "off" })), 0);
-  // The insert, two pages of each listing, since the last one is known by its end, and the deletion.
+  // The insert, two pages of each listing, and the deletion.
   assertEquals(await watches(new WatchedStore({ cleanup: "off" })), 6);
 });
 
-Deno.test("waitFor() limits what is no Promise and is awaited like one, such as a query builder", async () => {
+Deno.test("waitFor() also limits a thenable that is no Promise, such as a query builder", async () => {
   const gaveUp = await assertRejects(() => waitFor({ then() {} } as PromiseLike<never>, 5), GaveUp);
   assertEquals(gaveUp.reason, "timeout");
   const query: PromiseLike<number> = Promise.resolve(7);

@@ -1,17 +1,17 @@
 /**
- * A WebSocket's opening handshake by hand (RFC 6455, 1.3), to see the head that `WebSocket` does not show.
+ * A WebSocket handshake by hand (RFC 6455, 1.3), to see the head of the response, which `WebSocket` hides.
  * @module
  */
 
-/** What the server said, and what it sent next. */
+/** The server's response head, and the connection after it. */
 export interface Handshake extends Disposable {
   status: number;
   headers: Headers;
-  /** The text of the next message. */
+  /** Reads the text of the next message. */
   message(): Promise<string>;
   /** Sends a short message. */
   send(text: string): Promise<void>;
-  /** Says goodbye and waits for the end. */
+  /** Sends a close frame and waits for the end of the connection. */
   close(): Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export async function handshake(port: number, path = "/", headers: HeadersInit =
       received = received.slice(2 + size);
       return text;
     },
-    // A client masks what it sends; a mask of zeros changes nothing (RFC 6455, 5.3).
+    // A client masks what it sends. A mask of zeros changes nothing (RFC 6455, 5.3).
     send: (text) => write(`\x81${String.fromCharCode(0x80 + text.length)}\0\0\0\0${text}`),
     async close() {
       await write("\x88\x80\0\0\0\0");

@@ -1,5 +1,5 @@
 /**
- * Stores whose database is not there: a real client, and an address where nobody listens.
+ * Stores whose database is down: a real client, and an address where nobody listens.
  * @module
  */
 
@@ -7,7 +7,7 @@ import { createClient } from "@libsql/client/web";
 import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
 import { CLOSED_PORT } from "../services/_port.ts";
 
-/** Nothing here waits for a timeout: a closed port refuses at once. */
+/** No test waits for a timeout here: a closed port refuses at once. */
 const PATIENCE = 20_000;
 
 /** A store on the libSQL server at an address. */

@@ -1,5 +1,6 @@
 /**
- * Tests that read as request 1, 2, 3, for whole applications: what one response sets is what the next request carries.
+ * A visitor of a whole application, for tests that read as request 1, 2, 3. The next request sends the cookies that a
+ * response set.
  * @module
  */
 
@@ -22,7 +23,7 @@ export class Visitor {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
   }
 
-  /** What the only cookie holds; `undefined` without one. */
+  /** The value of the only cookie; `undefined` without one. */
   get token(): string | undefined {
     return [...this.cookies.values()][0];
   }
@@ -42,7 +43,7 @@ export class Visitor {
     return await this.visit(path, { method: "POST", body });
   }
 
-  /** The body of the answer to a GET. */
+  /** The body of the response to a GET. */
   async text(path: string): Promise<string> {
     return await (await this.visit(path)).text();
   }

@@ -1,6 +1,4 @@
-/**
- * `manager.begin()` used directly, as whoever writes another middleware does.
- */
+/** `manager.begin()` as the author of another middleware uses it. */
 
 import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
 import {
@@ -43,7 +41,7 @@ function withHeaderSessions(
   };
 }
 
-Deno.test("begin() calls no store before session(), and finish() leaves a response alone without one", async () => {
+Deno.test("begin() calls no store before session(), and finish() without a session does not change the response", async () => {
   const { manager, counting } = counted();
   const current = manager.begin(
     new Request(URL, { headers: { Cookie: `__Host-session=${"A".repeat(43)}` } }),
@@ -72,7 +70,7 @@ Deno.test("begin() with a token reads no cookie, and finish() writes none", asyn
 
   let response = await login(new Request(URL));
   const token = await response.text();
-  await t.step("at login, when the token is the handler's to give", () => {
+  await t.step("at login, when the handler sends the token", () => {
     assertEquals(setCookies(response), []);
     assertEquals(response.headers.get("Vary"), null);
     assertEquals(response.headers.get("Cache-Control"), "private");
@@ -84,13 +82,13 @@ Deno.test("begin() with a token reads no cookie, and finish() writes none", asyn
     assertEquals(counting.calls(), { find: 1 });
     assertEquals(response.headers.get("Vary"), null);
   });
-  await t.step("when only a cookie has it", async () => {
+  await t.step("when only a cookie has the token", async () => {
     counting.reset();
     response = await user(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
     assertEquals(await response.text(), "undefined");
     assertEquals(counting.calls(), {});
   });
-  await t.step("when the header has what is no token", async () => {
+  await t.step("when the header has no well-formed token", async () => {
     counting.reset();
     response = await user(new Request(URL, { headers: { "X-Session": `${token}x` } }));
     assertEquals(await response.text(), "undefined");
@@ -103,7 +101,7 @@ Deno.test("begin() with a token reads no cookie, and finish() writes none", asyn
   });
 });
 
-Deno.test("finish() with an error and a response gives the response, saves nothing and tells what was saved before", async () => {
+Deno.test("finish() with an error and a response sends the response, saves nothing new and keeps what was saved before", async () => {
   const { manager } = counted();
   const current = manager.begin(new Request(URL));
   const session = await current.session();
@@ -127,7 +125,7 @@ Deno.test("finish() waits for a commit that is under way", async () => {
   assertEquals(setCookies(response).map(({ value }) => value), [token]);
 });
 
-Deno.test("finish() waits for a session() that nobody has awaited, and saves what is done to it", async () => {
+Deno.test("finish() waits for a session() that was not awaited, and saves its changes", async () => {
   const { manager } = counted();
   const stored = await manager.load();
   stored.put("userId", 1);
@@ -138,7 +136,7 @@ Deno.test("finish() waits for a session() that nobody has awaited, and saves wha
   assertEquals((await manager.load(token)).get("userId"), 2);
 });
 
-Deno.test("finish() throws where there is neither a response nor an error", async () => {
+Deno.test("finish() throws without a response and without an error", async () => {
   const { manager } = counted();
   const message = "Cannot finish the request: the handler gave neither a response nor an error";
   for (const ask of [true, false]) {
@@ -167,7 +165,7 @@ Deno.test("begin() tries two cookies of the name, and finish() writes the one th
   assertEquals((await manager.load(cookie!.value)).get("userId"), 1);
 });
 
-Deno.test("SessionManager.begin() says that it takes a request", () => {
+Deno.test("SessionManager.begin() says that it takes a Request", () => {
   for (
     const [given, shown] of [[null, "null"], [undefined, "undefined"], [
       "https://a.example/",

@@ -1,6 +1,4 @@
-/**
- * Many requests that change one session at once.
- */
+/** Many concurrent requests that change one session. */
 
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, sessions } from "../../mod.ts";
@@ -12,12 +10,12 @@ interface Data {
   count: number;
 }
 
-/** A store whose calls may hang, as one behind a network. */
+/** A store whose calls may hang, like one behind a network. */
 class FarStore extends MemoryStore {
   override readonly timeout: number = 5_000;
 }
 
-Deno.test("A request that met a conflict pauses before it reads again, not between reading and writing", async () => {
+Deno.test("After a conflict a request pauses before it reads again, not between reading and writing", async () => {
   const inner = new FarStore({ cleanup: "off" });
   const rivals = sessions<Data>({ store: inner });
   const session = await rivals.load();
@@ -39,15 +37,15 @@ Deno.test("A request that met a conflict pauses before it reads again, not betwe
     return new Response();
   });
 
-  // The pauses that are asked for, not those that are taken: a busy machine stands still anywhere. For the request no
-  // time passes.
+  // Pauses that were requested, not those that were taken, because a busy machine may pause anywhere. For the request
+  // no time passes.
   const { setTimeout: start } = globalThis;
   const { now } = performance;
   const time = now.call(performance);
   performance.now = () => time;
   let asked = 0;
   globalThis.setTimeout = ((run: () => void, ms: number) => {
-    if (ms > 4_900) return start(run, ms); // watches over a call
+    if (ms > 4_900) return start(run, ms); // the time limit of a call
     steps.push("pause");
     asked += ms;
     return start(run);
@@ -60,12 +58,13 @@ Deno.test("A request that met a conflict pauses before it reads again, not betwe
     performance.now = now;
   }
   assertEquals((await rivals.load(token)).get("count"), 7);
-  // What others write meanwhile would be the next conflict: measured with 100 writers, five times as many attempts.
+  // A write of another request during the pause would be the next conflict. With 100 writers that cost five times as
+  // many attempts.
   assertEquals(steps, ["find", ...Array(6).fill(["update", "pause", "find"]).flat(), "update"]);
   assert(asked > 0, "the pauses are none");
 });
 
-Deno.test("Requests that collide in this process need no timer", async () => {
+Deno.test("Conflicting requests in one process need no timer", async () => {
   const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
   const session = await manager.load();
   session.put("count", 0);
@@ -77,7 +76,7 @@ Deno.test("Requests that collide in this process need no timer", async () => {
   const ask = () =>
     handler(new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } }));
 
-  // As a test framework replaces them: the clocks stand still, and no timer fires.
+  // As under a test framework's fake timers: clocks stand still, and no timer fires.
   const { setTimeout, setInterval } = globalThis;
   const { now } = performance;
   const time = now.call(performance);

@@ -1,6 +1,5 @@
 /**
- * One manager twice in a request, the inner one on a copy of the `Request`: nothing links the two but the response that
- * passes through both.
+ * One manager twice in a request, where the inner one gets a copy of the `Request`. Only the response links the two.
  */
 
 import { Hono } from "hono";
@@ -24,7 +23,7 @@ interface Uses {
   after?: Use;
 }
 
-/** How the same manager comes twice into a request. */
+/** Ways to mount one manager twice. */
 const MOUNTS: Record<string, (manager: SessionManager<Data>, uses: Uses) => (request: Request) => unknown> = {
   "withSessions() within withSessions()": (manager, { before, inner, after }) => {
     const within = withSessions(manager, async (_request, getSession) => {
@@ -89,7 +88,7 @@ async function visit(mount: keyof typeof MOUNTS, uses: Uses, signedIn: boolean) 
 }
 
 for (const mount of Object.keys(MOUNTS)) {
-  Deno.test(`${mount}: the outer one goes on with the session that an inner login made`, async (t) => {
+  Deno.test(`${mount}: the outer one continues with the session of an inner login`, async (t) => {
     const orders: Record<string, Omit<Uses, "inner">> = {
       "has changes of its own": { before: trace },
       "writes afterwards": { after: trace },
@@ -110,7 +109,7 @@ for (const mount of Object.keys(MOUNTS)) {
     }
   });
 
-  Deno.test(`${mount}: an outer one that only reads leaves the cookie of an inner login alone`, async () => {
+  Deno.test(`${mount}: an outer one that only reads keeps the cookie of an inner login`, async () => {
     for (const uses of [{ before: read }, { after: read }, {}]) {
       assertEquals(await visit(mount, { ...uses, inner: logIn }, true), {
         status: 200,
@@ -121,14 +120,14 @@ for (const mount of Object.keys(MOUNTS)) {
     }
   });
 
-  Deno.test(`${mount}: what the outer one writes after an inner logout makes a new session`, async () => {
+  Deno.test(`${mount}: what the outer one writes after an inner logout creates a new session`, async () => {
     assertEquals(await visit(mount, { inner: logOut, after: trace }, true), {
       status: 200,
       cookies: 1,
       values: { trace: "seen" },
       errors: [],
     });
-    // What it changed in the session before went with it, as in one request.
+    // Its changes to the ended session are lost, as in a single request.
     assertEquals(await visit(mount, { inner: logOut, before: trace }, true), {
       status: 200,
       cookies: 1,
@@ -139,19 +138,19 @@ for (const mount of Object.keys(MOUNTS)) {
 }
 
 for (const mount of ["begin() within begin()", "app.mount()"]) {
-  Deno.test(`${mount}: an outer one that has seen the response reads what an inner login wrote`, async () => {
+  Deno.test(`${mount}: an outer one that has the response reads what an inner login wrote`, async () => {
     let user: string | undefined;
     await visit(mount, { inner: logIn, after: async (ask) => void (user = (await ask()).get("user")) }, true);
     assertEquals(user, "zoe");
   });
 }
 
-Deno.test("The session of another visitor's response is not followed", async () => {
+Deno.test("The session in another visitor's response is not followed", async () => {
   const manager = sessions<Data>({ store: new MemoryStore() });
   const victim = manager.begin(new Request("https://example.com/"));
   (await victim.session()).put("user", "zoe");
   const theirs = await victim.finish(new Response("hello zoe"));
-  // It began before, and came with another cookie.
+  // That visit began earlier, and had another cookie.
   const other = manager.begin(
     new Request("https://example.com/", { headers: { Cookie: "__Host-session=" + "a".repeat(43) } }),
   );

@@ -29,7 +29,7 @@ function visitorOf(handler: (request: Request) => Promise<Response>): Visitor {
   return new Visitor((path, init) => handler(new Request(`https://example.com${path}`, init)));
 }
 
-Deno.test("withSessions() makes no store call and adds no header where the session is not asked for", async () => {
+Deno.test("withSessions() makes no store call and adds no header if the session is not asked for", async () => {
   const { manager, counting } = counted();
   const handler = withSessions(manager, () => new Response("hello", { headers: { ETag: '"1"' } }));
   const headers = { Cookie: `__Host-session=${"A".repeat(43)}` };
@@ -38,7 +38,7 @@ Deno.test("withSessions() makes no store call and adds no header where the sessi
   assertEquals(counting.calls(), {});
 });
 
-Deno.test("withSessions() gives one session in a request, and reads the store once", async () => {
+Deno.test("withSessions() gives one session per request, and reads the store once", async () => {
   const { manager, counting } = counted();
   const seen: Session<Data>[] = [];
   const visitor = visitorOf(withSessions(manager, async (_request, getSession) => {
@@ -54,7 +54,7 @@ Deno.test("withSessions() gives one session in a request, and reads the store on
   for (const session of seen) assertStrictEquals(session, seen[0]);
 });
 
-Deno.test("withSessions() passes on what the platform gives, and types it", async () => {
+Deno.test("withSessions() passes on the platform's arguments, with their types", async () => {
   interface Env {
     NAME: string;
   }
@@ -89,7 +89,7 @@ Deno.test("withSessions() passes on what the platform gives, and types it", asyn
   await assertRejects(() => handler(new Request(URL)));
 });
 
-Deno.test("withSessions() hands a touch to waitUntil where there is one", async () => {
+Deno.test("withSessions() passes a touch to waitUntil if there is one", async () => {
   let time = Date.UTC(2026, 0, 1);
   const { manager, counting } = counted({ idleTimeout: "20m", now: () => time });
   const session = await manager.load();
@@ -113,7 +113,7 @@ Deno.test("withSessions() hands a touch to waitUntil where there is one", async 
   }
 });
 
-Deno.test("withSessions() throws where it gets no manager", () => {
+Deno.test("withSessions() throws without a manager", () => {
   assertThrows(
     () => withSessions({} as unknown as SessionManager, () => new Response()),
     SessionConfigError,
@@ -121,13 +121,13 @@ Deno.test("withSessions() throws where it gets no manager", () => {
   );
 });
 
-Deno.test("withSessions() throws where it gets no handler", () => {
+Deno.test("withSessions() throws without a handler", () => {
   const handler = undefined as unknown as () => Response;
   const problem = "the second argument must be a handler of requests";
   assertThrows(() => withSessions(sessions(), handler), SessionConfigError, problem);
 });
 
-Deno.test("A handler that throws saves nothing, and the error is thrown on", async (t) => {
+Deno.test("If a handler throws, nothing is saved and the error is thrown again", async (t) => {
   const { manager, counting } = counted();
   const error = new RangeError("on purpose");
   const waiting: Promise<unknown>[] = [];
@@ -146,7 +146,7 @@ Deno.test("A handler that throws saves nothing, and the error is thrown on", asy
       });
     }
   }
-  await t.step("even if it throws nothing", async () => {
+  await t.step("even for a thrown undefined", async () => {
     const handler = withSessions(manager, () => {
       throw undefined;
     });
@@ -180,7 +180,7 @@ Deno.test("An error with a getResponse() is a response: the session is saved", a
   assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
 });
 
-Deno.test("What a handler that throws has saved or ended itself stands", async (t) => {
+Deno.test("What a handler saved or ended itself stands if it throws", async (t) => {
   const error = new Error("on purpose");
   const actions = {
     async create(session: Session<Data>) {
@@ -210,7 +210,7 @@ Deno.test("What a handler that throws has saved or ended itself stands", async (
     };
     const headers = async () => new Headers(name === "create" ? {} : await signIn());
 
-    await t.step(`${name}, with its cookie and the error for waitUntil where there is one`, async () => {
+    await t.step(`${name}, with its cookie, and the error goes to waitUntil`, async () => {
       const waiting: Promise<unknown>[] = [];
       const context = { waitUntil: (work: Promise<unknown>) => void waiting.push(work) };
       const response = await handler(new Request(URL, { headers: await headers() }), {}, context);
@@ -223,25 +223,28 @@ Deno.test("What a handler that throws has saved or ended itself stands", async (
         [error],
       );
     });
-    await t.step(`${name}, with its cookie and the error for the console where there is none`, async () => {
-      const logged: unknown[] = [];
-      const { error: log } = console;
-      console.error = (...items: unknown[]) => void logged.push(...items);
-      try {
-        const response = await handler(new Request(URL, { headers: await headers() }));
-        assertEquals(response.status, 500);
-        const userId = (await manager.load(setCookies(response)[0]?.value)).get("userId");
-        assertEquals(userId, { create: 1, renew: 42, destroy: undefined }[name]);
-        assertEquals(setCookies(response).length, 1);
-      } finally {
-        console.error = log;
-      }
-      assertEquals(logged, [error]);
-    });
+    await t.step(
+      `${name}, with its cookie, and the error goes to the console without waitUntil`,
+      async () => {
+        const logged: unknown[] = [];
+        const { error: log } = console;
+        console.error = (...items: unknown[]) => void logged.push(...items);
+        try {
+          const response = await handler(new Request(URL, { headers: await headers() }));
+          assertEquals(response.status, 500);
+          const userId = (await manager.load(setCookies(response)[0]?.value)).get("userId");
+          assertEquals(userId, { create: 1, renew: 42, destroy: undefined }[name]);
+          assertEquals(setCookies(response).length, 1);
+        } finally {
+          console.error = log;
+        }
+        assertEquals(logged, [error]);
+      },
+    );
   }
 });
 
-Deno.test("withSessions() answers what the session's store does wrong", async (t) => {
+Deno.test("withSessions() answers failures of the store", async (t) => {
   const phases: string[] = [];
   const manager = sessions<Data>({
     store: storeWithoutServer(),
@@ -275,14 +278,14 @@ Deno.test("withSessions() answers what the session's store does wrong", async (t
       assertEquals(phases.splice(0), [`SessionStoreError commit ${URL}`]);
     });
   }
-  await t.step("nothing where the handler catches it", async () => {
+  await t.step("nothing if the handler catches it", async () => {
     const handler = withSessions(manager, async (_request, getSession) => {
       return new Response(await getSession().then(() => "signed in", () => "without a session"));
     });
     assertEquals(await (await handler(new Request(URL, { headers }))).text(), "without a session");
     assertEquals(phases.splice(0).length, 1);
   });
-  await t.step("nothing where the handler does not await it", async () => {
+  await t.step("nothing if the handler does not await it", async () => {
     const handler = withSessions(manager, (_request, getSession) => {
       getSession();
       return new Response("ok");
@@ -292,7 +295,7 @@ Deno.test("withSessions() answers what the session's store does wrong", async (t
   });
 });
 
-Deno.test("withSessions() throws where the handler gives no response, and saves nothing", async () => {
+Deno.test("withSessions() throws if the handler returns no response, and saves nothing", async () => {
   const { manager, counting } = counted();
   const handler = withSessions(manager, async (_request, getSession) => {
     (await getSession()).put("userId", 1);

@@ -1,4 +1,4 @@
-/** Clients that hang up while a request is under way, over a real port. */
+/** Clients that disconnect during a request, over a real port. */
 import { Hono } from "hono";
 import { withSessions } from "../../middleware/fetch.ts";
 import { honoSessions } from "../../middleware/hono.ts";
@@ -19,7 +19,7 @@ const MOUNTS: Record<string, (manager: SessionManager<Data>, handle: Handle) => 
   },
 };
 
-/** Sends a request, and hangs up when the server says so. */
+/** Sends a request, and disconnects when the server says so. */
 async function withClient(
   mount: string,
   manager: SessionManager<Data>,
@@ -59,7 +59,7 @@ async function signedIn(manager: SessionManager<Data>): Promise<string> {
 }
 
 for (const mount of Object.keys(MOUNTS)) {
-  Deno.test(`${mount} saves what a handler changed although its client has hung up`, async () => {
+  Deno.test(`${mount} saves what a handler changed although its client has disconnected`, async () => {
     const errors: string[] = [];
     const manager = sessions<Data>({
       store: new MemoryStore(),
@@ -76,7 +76,7 @@ for (const mount of Object.keys(MOUNTS)) {
     assertEquals([(await manager.load(token)).get("n"), errors], [2, []]);
   });
 
-  Deno.test(`${mount}: a logout whose client has hung up is a logout`, async () => {
+  Deno.test(`${mount}: a logout counts although its client has disconnected`, async () => {
     const manager = sessions<Data>({ store: new MemoryStore() });
     const token = await signedIn(manager);
     await withClient(mount, manager, token, (hangUp, gone) => async (_request, getSession) => {
@@ -88,7 +88,7 @@ for (const mount of Object.keys(MOUNTS)) {
     assertEquals((await manager.load(token)).exists("n"), false);
   });
 
-  Deno.test(`${mount}: a stream whose client has hung up is cancelled, and its session stays saved`, async () => {
+  Deno.test(`${mount}: a stream whose client has disconnected is cancelled, and its session stays saved`, async () => {
     const manager = sessions<Data>({ store: new MemoryStore() });
     const token = await signedIn(manager);
     const cancelled = Promise.withResolvers<void>();
@@ -109,7 +109,7 @@ for (const mount of Object.keys(MOUNTS)) {
   });
 }
 
-Deno.test("begin() with the request's own signal: a client that has hung up saves nothing, and no logout is lost", async () => {
+Deno.test("begin() with the request's signal: a disconnected client saves nothing, and no logout is lost", async () => {
   const errors: string[] = [];
   const manager = sessions<Data>({ store: new MemoryStore(), onError: ({ code }) => void errors.push(code) });
   const request = (token: string, signal: AbortSignal) =>
@@ -132,7 +132,7 @@ Deno.test("begin() with the request's own signal: a client that has hung up save
   assertEquals((await leaves.finish(new Response())).status, 200);
   assertEquals((await manager.load(leaver)).exists("n"), false);
 
-  // Before anything was asked of the store.
+  // Before the first store call.
   const third = new AbortController();
   third.abort();
   const late = manager.begin(request(leaver, third.signal), { signal: third.signal });

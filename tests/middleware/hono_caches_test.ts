@@ -1,6 +1,4 @@
-/**
- * Caches of Hono within and around the session: no page of one visitor is kept for the next.
- */
+/** Hono's caches inside and outside the sessions: no visitor's page is stored for another one. */
 
 import { Hono, type MiddlewareHandler } from "hono";
 import { cache } from "hono/cache";
@@ -10,7 +8,7 @@ import { assertEquals } from "../assert.ts";
 
 const URL = "https://example.com/account";
 
-/** How handlers make a response. */
+/** Ways in which handlers make a response. */
 const PAGES: Record<string, (name: string) => Response | ((c: { text(t: string): Response }) => Response)> = {
   "c.text()": (name) => (c) => c.text(name),
   "a Response": (name) => new Response(name),
@@ -20,7 +18,7 @@ const PAGES: Record<string, (name: string) => Response | ((c: { text(t: string):
 
 for (const order of ["within", "around"]) {
   for (const [what, page] of Object.entries(PAGES)) {
-    Deno.test(`cache() ${order} honoSessions() keeps no page made by ${what} with the session`, async () => {
+    Deno.test(`cache() ${order} honoSessions() stores no page made by ${what} with the session`, async () => {
       const manager = sessions<{ name: string }>();
       const visitor = async (name: string) => {
         const session = await manager.load();
@@ -41,7 +39,7 @@ for (const order of ["within", "around"]) {
       const response = await app.request(URL, { headers: max });
       assertEquals(await response.text(), "max");
       assertEquals(response.headers.get("Vary"), "Cookie");
-      // What was made without the session is kept as ever.
+      // A page that was made without the session is stored as usual.
       const open = "https://example.com/public";
       await (await app.request(open, { headers: zoe })).text();
       assertEquals(await (await app.request(open, { headers: max })).text(), "1");
@@ -51,7 +49,7 @@ for (const order of ["within", "around"]) {
 
 const pass: MiddlewareHandler = (_c, next) => next();
 
-Deno.test("A middleware within sees a response marked as soon as it is there, once, and what it sets stays", async () => {
+Deno.test("A middleware inside sees the handler's response already marked, and its own changes stay", async () => {
   const manager = sessions();
   const seen: unknown[] = [];
   const app = new Hono().use(honoSessions(manager)).use(async (c, next) => {

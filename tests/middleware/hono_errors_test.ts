@@ -29,11 +29,11 @@ interface Data {
 
 const URL = "https://example.com/";
 
-/** What `onError` heard. */
+/** The errors that `onError` got. */
 class Reports {
   readonly all: { error: SessionError; info: SessionErrorInfo }[] = [];
 
-  /** @param answer What `onError` is to return. */
+  /** ¦@param answer The result of `onError`. */
   hook(answer?: () => Response): SessionOptions["onError"] {
     return (error, info) => {
       this.all.push({ error, info });
@@ -46,7 +46,7 @@ class Reports {
   }
 }
 
-/** An application that answers every error with a page of its own, so that Hono logs none. */
+/** An application with its own error page, so that Hono logs no errors. */
 function application(manager: SessionManager<Data>) {
   return new Hono()
     .use(honoSessions(manager))
@@ -98,7 +98,7 @@ Deno.test("Any other error of a handler saves nothing", async (t) => {
     assertEquals(response.headers.get("Vary"), "Cookie");
     assertEquals(response.headers.get("Cache-Control"), "private");
   });
-  await t.step("of one that exists", async () => {
+  await t.step("of an existing session", async () => {
     const visitor = visitorOf(app);
     await visitor.post("/");
     const { token } = visitor;
@@ -110,8 +110,8 @@ Deno.test("Any other error of a handler saves nothing", async (t) => {
   });
 });
 
-Deno.test("What the handler saved or ended itself stands when it throws, with its cookie", async (t) => {
-  // No update before the handler has thrown.
+Deno.test("What the handler saved or ended itself stands if it throws, with its cookie", async (t) => {
+  // No touch before the handler throws.
   const late = before(() => new Promise<void>((resolve) => setTimeout(resolve)));
   const store = interleave(new MemoryStore({ cleanup: "off" }), { update: [late] });
   const manager = sessions<Data>({ store });
@@ -126,7 +126,7 @@ Deno.test("What the handler saved or ended itself stands when it throws, with it
     .get("/renew", async (c) => {
       const session = await c.var.session();
       session.renewToken();
-      // Under way while the handler throws.
+      // Still running when the handler throws.
       await Promise.all([session.commit(), Promise.reject(new Error("on purpose"))]);
       return c.text("never");
     })
@@ -170,7 +170,7 @@ Deno.test("What the handler saved or ended itself stands when it throws, with it
   }
 });
 
-Deno.test("An explicit commit's cookie goes out though saving what followed fails", async () => {
+Deno.test("The cookie of an explicit commit is sent although saving later changes fails", async () => {
   const manager = sessions<Data>({ maxBytes: 1_000 });
   const visitor = visitorOf(
     application(manager).post("/login", async (c) => {
@@ -196,7 +196,7 @@ Deno.test("A thrown Response is a response, and the session is saved", async () 
   assertEquals((await manager.load(setCookies(response)[0]!.value)).get("userId"), 7);
 });
 
-Deno.test("What is thrown and is no Error passes through, and saves nothing", async (t) => {
+Deno.test("A thrown value that is no Error passes through, and nothing is saved", async (t) => {
   const store = countingStore(new MemoryStore({ cleanup: "off" }));
   const manager = sessions<Data>({ store: store.store });
   const thrown = { "a number": 42, "text": "text" };
@@ -220,7 +220,7 @@ Deno.test("An error of app.notFound(), which Hono throws through the middleware"
     .use(honoSessions(manager))
     .get("/", (c) => c.text("ok"))
     .onError((error, c) => c.text(`page of ${error.name}`, 500));
-  await t.step("goes to app.onError where the session was not asked for", async () => {
+  await t.step("goes to app.onError if the session was not asked for", async () => {
     app.notFound(() => {
       throw new HTTPException(404, { message: "nothing here" });
     });
@@ -228,7 +228,7 @@ Deno.test("An error of app.notFound(), which Hono throws through the middleware"
     assertEquals([response.status, await response.text()], [500, "page of Error"]);
     assertEquals(response.headers.get("Vary"), null);
   });
-  await t.step("saves nothing and goes to app.onError where it was", async () => {
+  await t.step("saves nothing and goes to app.onError if it was", async () => {
     app.notFound(async (c) => {
       const accessor: () => Promise<Session<Data>> = c.var.session;
       (await accessor()).put("userId", 1);
@@ -238,7 +238,7 @@ Deno.test("An error of app.notFound(), which Hono throws through the middleware"
     assertEquals([response.status, await response.text()], [500, "page of RangeError"]);
     assertEquals(setCookies(response), []);
   });
-  await t.step("and what it ended itself stands, with its cookie", async () => {
+  await t.step("keeps what it ended itself, with its cookie", async () => {
     const session = await manager.load();
     const { token } = await session.commit();
     app.notFound(async (c) => {
@@ -252,7 +252,7 @@ Deno.test("An error of app.notFound(), which Hono throws through the middleware"
     assertEquals(response.headers.get("Vary"), "Cookie");
     assertEquals(response.headers.get("Cache-Control"), 'private, no-cache="Set-Cookie"');
   });
-  await t.step("saves the session where it is an HTTPException", async () => {
+  await t.step("saves the session if it is an HTTPException", async () => {
     app.notFound(async (c) => {
       const accessor: () => Promise<Session<Data>> = c.var.session;
       (await accessor()).put("userId", 1);
@@ -270,7 +270,7 @@ Deno.test("A failed load", async (t) => {
   await store.createTable();
   const reports = new Reports();
   const manager = sessions<Data>({ store, onError: reports.hook() });
-  // Without the page of application(), for Hono's own answer.
+  // Without the error page of application(), to see Hono's own response.
   const app = new Hono()
     .use(honoSessions(manager))
     .post("/", async (c) => {
@@ -288,7 +288,7 @@ Deno.test("A failed load", async (t) => {
     })
     .get("/never-awaited", async (c) => {
       c.var.session();
-      // At work on something else until the failure is known, and a little longer.
+      // Does other work until the failure is known, and a little longer.
       await until(10_000, () => reports.all.length > 0);
       await new Promise((resolve) => setTimeout(resolve));
       return c.text("ok");
@@ -298,7 +298,7 @@ Deno.test("A failed load", async (t) => {
   const { token } = visitor;
   await server.kill();
 
-  await t.step("answers 503 where it is not caught, and sets no cookie", async () => {
+  await t.step("is answered 503 if it is not caught, and sets no cookie", async () => {
     const response = await visitor.visit("/");
     assertEquals([response.status, await response.text()], [503, "Service Unavailable\n"]);
     assertEquals(setCookies(response), []);
@@ -307,7 +307,7 @@ Deno.test("A failed load", async (t) => {
     const { request } = reports.all[0]!.info;
     assertEquals(request?.url, URL);
   });
-  await t.step("leaves the answer to a handler that catches it, and is reported once", async () => {
+  await t.step("leaves the response to a handler that catches it, and is reported once", async () => {
     reports.all.length = 0;
     const response = await visitor.visit("/caught");
     assertEquals([response.status, await response.text()], [200, "without a session"]);
@@ -315,21 +315,21 @@ Deno.test("A failed load", async (t) => {
     assertEquals(response.headers.get("Vary"), "Cookie");
     assertEquals(reports.phases, ["SessionStoreError load"]);
   });
-  await t.step("harms no handler that does not await it, and is reported once", async () => {
+  await t.step("does not affect a handler that does not await it, and is reported once", async () => {
     reports.all.length = 0;
     const response = await visitor.visit("/never-awaited");
     assertEquals([response.status, await response.text()], [200, "ok"]);
     assertEquals(setCookies(response), []);
     assertEquals(reports.phases, ["SessionStoreError load"]);
   });
-  await t.step("is over when the server is back: the same cookie is good", async () => {
+  await t.step("is over when the server is back: the same cookie works", async () => {
     await server.start();
     assertEquals(await visitor.text("/"), "42");
     assertEquals(visitor.token, token);
   });
 });
 
-Deno.test("A failed commit replaces the handler's response whole", async (t) => {
+Deno.test("A failed commit replaces the handler's whole response", async (t) => {
   await using server = await startLibSQL();
   const store = libSQLStoreAt(server.url, freshTable());
   await store.createTable();
@@ -348,7 +348,7 @@ Deno.test("A failed commit replaces the handler's response whole", async (t) => 
   const visitor = visitorOf(app);
   await visitor.post("/");
   const response = await visitor.visit("/", { method: "PUT" });
-  await t.step("by one of the error's", async () => {
+  await t.step("with the error's response", async () => {
     assertEquals([response.status, await response.text()], [503, "Service Unavailable\n"]);
     assertEquals(Object.fromEntries(response.headers), {
       "cache-control": "no-store",
@@ -356,7 +356,7 @@ Deno.test("A failed commit replaces the handler's response whole", async (t) => 
       vary: "Cookie",
     });
   });
-  await t.step("and ends its stream", () => assert(cancelled));
+  await t.step("and cancels its stream", () => assert(cancelled));
   await t.step("and is reported once", () => assertEquals(reports.phases, ["SessionStoreError commit"]));
   await t.step("and nothing was saved", async () => {
     await server.start();
@@ -364,7 +364,7 @@ Deno.test("A failed commit replaces the handler's response whole", async (t) => 
   });
 });
 
-Deno.test("A session that ended meanwhile answers 409, and no cookie deletes the next one", async () => {
+Deno.test("A session that ended during the request gives 409, and no cookie deletes the next one", async () => {
   const reports = new Reports();
   const manager = sessions<Data>({ onError: reports.hook() });
   const visitor = visitorOf(
@@ -382,7 +382,7 @@ Deno.test("A session that ended meanwhile answers 409, and no cookie deletes the
   assertEquals(reports.phases, ["SessionGoneError commit"]);
 });
 
-Deno.test("A Response of the manager's onError replaces every other, and each error is reported once", async (t) => {
+Deno.test("A Response of the manager's onError replaces any other, and each error is reported once", async (t) => {
   const page = () => new Response("the manager's page", { status: 599, headers: { "X-Page": "1" } });
   const reports = new Reports();
   const down = sessions<Data>({ store: storeWithoutServer(), onError: reports.hook(page) });
@@ -424,7 +424,7 @@ Deno.test("A Response of the manager's onError replaces every other, and each er
     });
     await check(await app.request(URL, { method: "PUT" }), ["SessionEncodeError commit"]);
   });
-  await t.step("even the same one for several requests", async () => {
+  await t.step("even one Response object for several requests", async () => {
     const shared = new Response(null, { status: 599 });
     const manager = sessions<Data>({ onError: () => shared, maxBytes: 1_000 });
     const visitor = visitorOf(
@@ -442,7 +442,7 @@ Deno.test("A Response of the manager's onError replaces every other, and each er
   });
 });
 
-Deno.test("An explicit commit or destroy() that fails is reported although the handler catches it", async () => {
+Deno.test("A failed explicit commit or destroy() is reported although the handler catches it", async () => {
   const reports = new Reports();
   const inner = new MemoryStore({ cleanup: "off" });
   const failure = () => failUnsent(new SessionStoreError("delete", { reason: "rejected", retryable: false }));
@@ -461,7 +461,7 @@ Deno.test("An explicit commit or destroy() that fails is reported although the h
   assertEquals(reports.phases, ["SessionStoreError commit"]);
 });
 
-Deno.test("Of two managers the one whose session failed reports, and once", async (t) => {
+Deno.test("Of two managers only the one whose session failed reports, once", async (t) => {
   const reports = { user: new Reports(), admin: new Reports() };
   const user = sessions<Data>({ onError: reports.user.hook(), cookie: { name: "user" } });
   const admin = sessions<Data>({
@@ -500,7 +500,7 @@ Deno.test("Of two managers the one whose session failed reports, and once", asyn
   }
 });
 
-Deno.test("Of two managers the one that saved its session tells the browser although the other one fails", async (t) => {
+Deno.test("Of two managers the one that saved its session sends its cookie although the other one fails", async (t) => {
   const user = sessions<Data>({ cookie: { name: "user" } });
   const cart = sessions<Data>({ store: storeWithoutServer(), cookie: { name: "cart" }, onError() {} });
   const signedIn = async () => {

@@ -1,6 +1,4 @@
-/**
- * What app.onError does to the session, and fail(): what a failed handler changed is forgotten, what follows is saved.
- */
+/** The session in app.onError, and fail(): changes of a failed handler are discarded, and later changes are saved. */
 
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -32,7 +30,7 @@ async function held(manager: SessionManager<Data>, token: string) {
 }
 
 for (const times of [1, 2]) {
-  Deno.test(`What app.onError changes is saved, what the handler changed is not, mounted ${times} times`, async () => {
+  Deno.test(`Changes of app.onError are saved, and the handler's are not, mounted ${times} times`, async () => {
     const { manager, token, headers } = await signedIn();
     const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
       const session = await c.var.session();
@@ -58,7 +56,7 @@ for (const times of [1, 2]) {
   });
 }
 
-Deno.test("What app.onError changes is saved where the handler never asked, and makes a session", async () => {
+Deno.test("Changes of app.onError are saved if the handler never asked, and create a session", async () => {
   const { manager } = await signedIn();
   const app = new Hono().use(honoSessions(manager)).get("/", () => {
     throw new Error("on purpose");
@@ -71,7 +69,7 @@ Deno.test("What app.onError changes is saved where the handler never asked, and 
   assertEquals([response.status, (await manager.load(cookie!.value)).get("flash")], [500, "sorry"]);
 });
 
-Deno.test("app.onError of an HTTPException goes on with what the handler changed", async () => {
+Deno.test("app.onError of an HTTPException keeps the handler's changes", async () => {
   const { manager, token, headers } = await signedIn();
   const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
     (await c.var.session()).put("n", 2);
@@ -98,7 +96,7 @@ Deno.test("app.onError that does not ask saves nothing, and the session cannot b
   assertEquals(await held(manager, token), [1, undefined, [1]]);
 });
 
-Deno.test("app.onError keeps what the handler has committed, and its cookie", async () => {
+Deno.test("app.onError keeps what the handler committed, and its cookie", async () => {
   const { manager, token, headers } = await signedIn();
   const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
     const session = await c.var.session();
@@ -116,7 +114,7 @@ Deno.test("app.onError keeps what the handler has committed, and its cookie", as
   assertEquals((await manager.load(token)).token, undefined);
 });
 
-Deno.test("fail() keeps a commit under way, and nothing that was changed since", async () => {
+Deno.test("fail() keeps a commit under way, and discards later changes", async () => {
   const { manager, token, headers } = await signedIn();
   const current = manager.begin(new Request(URL, { headers }));
   const session = await current.session();
@@ -130,7 +128,7 @@ Deno.test("fail() keeps a commit under way, and nothing that was changed since",
   assertEquals(await held(manager, token), [2, "sorry", [1]]);
 });
 
-Deno.test("fail() with the error that finish() is given too forgets once", async () => {
+Deno.test("fail() and finish() with the same error discard changes once", async () => {
   const { manager, token, headers } = await signedIn();
   const { fail, finish, session } = manager.begin(new Request(URL, { headers }));
   const error = new Error("on purpose");
@@ -142,7 +140,7 @@ Deno.test("fail() with the error that finish() is given too forgets once", async
   assertEquals([response.status, await held(manager, token)], [500, [1, "sorry", [1]]]);
 });
 
-Deno.test("finish() that is called once more after an error saves nothing", async () => {
+Deno.test("A second finish() after an error saves nothing", async () => {
   const { manager, token, headers } = await signedIn();
   const { finish, session } = manager.begin(new Request(URL, { headers }));
   (await session()).put("n", 2);

@@ -1,6 +1,4 @@
-/**
- * Hono's own middleware around ours and within it.
- */
+/** Hono's own middleware outside and inside of honoSessions(). */
 
 import { Hono, type MiddlewareHandler } from "hono";
 import { compress } from "hono/compress";
@@ -23,7 +21,7 @@ interface Data {
 const URL = "https://example.com/";
 const LONG = "long enough to be compressed ".repeat(100);
 
-/** An application with another middleware before or after ours. */
+/** An application with another middleware outside or inside of honoSessions(). */
 function beside(other: MiddlewareHandler, place: "around" | "within") {
   const manager = sessions<Data>({ maxBytes: 1_000 });
   const ours = honoSessions(manager);
@@ -62,18 +60,21 @@ for (const place of PLACES) {
       assertEquals(setCookies(response).length, 1);
       assertEquals(response.headers.get("Vary")?.split(", ").sort(), ["Cookie", "Origin"]);
     });
-    await t.step("keeps its headers where the commit fails, and nothing else stays", async () => {
-      const response = await visitor.visit("/fails", { headers });
-      assertEquals([response.status, await response.text()], [500, "Internal Server Error\n"]);
-      const { vary, ...others } = Object.fromEntries(response.headers);
-      assertEquals(vary?.split(", ").sort(), ["Cookie", "Origin"]);
-      assertEquals(others, {
-        "access-control-allow-credentials": "true",
-        "access-control-allow-origin": "https://app.example",
-        "cache-control": "no-store",
-        "content-type": "text/plain; charset=utf-8",
-      });
-    });
+    await t.step(
+      "keeps its headers if the commit fails, and no other header of the handler stays",
+      async () => {
+        const response = await visitor.visit("/fails", { headers });
+        assertEquals([response.status, await response.text()], [500, "Internal Server Error\n"]);
+        const { vary, ...others } = Object.fromEntries(response.headers);
+        assertEquals(vary?.split(", ").sort(), ["Cookie", "Origin"]);
+        assertEquals(others, {
+          "access-control-allow-credentials": "true",
+          "access-control-allow-origin": "https://app.example",
+          "cache-control": "no-store",
+          "content-type": "text/plain; charset=utf-8",
+        });
+      },
+    );
     await t.step("answers a preflight without a session", async () => {
       const response = await app.request(URL, { method: "OPTIONS", headers });
       assertEquals([response.status, response.headers.get("Vary")], [
@@ -118,11 +119,11 @@ for (const place of PLACES) {
     assertEquals(text, `42 ${LONG}`);
   });
 
-  Deno.test(`logger() ${place} honoSessions() sees the status that is sent`, async () => {
+  Deno.test(`logger() ${place} honoSessions() logs the status that is sent`, async () => {
     const lines: string[] = [];
     const { app } = beside(logger((line) => void lines.push(line)), place);
     assertEquals((await app.request(`${URL}fails`)).status, 500);
-    // Within ours it speaks before the commit.
+    // Inside honoSessions() it logs before the commit.
     assert(lines.at(-1)?.includes(place === "around" ? "500" : "200"), lines.at(-1));
   });
 
@@ -137,7 +138,7 @@ for (const place of PLACES) {
       assertEquals([response.status, response.headers.get("Vary")], [304, "Cookie"]);
       assertEquals(response.headers.get("Cache-Control"), "private");
     });
-    await t.step("gives a failed commit no tag of the handler's", async () => {
+    await t.step("does not give a failed commit the handler's tag", async () => {
       const response = await visitor.visit("/fails");
       assertEquals([response.status, response.headers.get("ETag")], [500, null]);
     });

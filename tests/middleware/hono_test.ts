@@ -33,7 +33,7 @@ async function signedIn(manager: SessionManager<Data>, userId = 42): Promise<{ C
   return { Cookie: `__Host-session=${(await session.commit()).token}` };
 }
 
-Deno.test("honoSessions() makes no store call and adds no header where the session is not asked for", async (t) => {
+Deno.test("honoSessions() makes no store call and adds no header if the session is not asked for", async (t) => {
   const { manager, counting } = counted();
   const cookie = await signedIn(manager);
   const app = new Hono().use(honoSessions(manager)).get("/", (c) => c.text("hello", 200, { "X-Own": "1" }));
@@ -55,7 +55,7 @@ Deno.test("honoSessions() makes no store call and adds no header where the sessi
   }
 });
 
-Deno.test("c.var.session() gives one session in a request, and reads the store once", async () => {
+Deno.test("c.var.session() gives one session per request, and reads the store once", async () => {
   const { manager, counting } = counted();
   const headers = await signedIn(manager);
   const seen: Session<Data>[] = [];
@@ -78,7 +78,7 @@ Deno.test("c.var.session() gives one session in a request, and reads the store o
   assertEquals(response.headers.get("Cache-Control"), "private");
 });
 
-Deno.test("c.var.session() gives each request a session of its own", async () => {
+Deno.test("c.var.session() gives each request its own session", async () => {
   const { manager } = counted();
   const seen: Session<Data>[] = [];
   const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
@@ -121,7 +121,7 @@ Deno.test("honoSessions() types the session through chained use()", async () => 
   assertEquals(await (await app.request(`${URL}cart`)).json(), []);
 });
 
-Deno.test("honoSessions() keeps two managers apart under two keys", async () => {
+Deno.test("honoSessions() keeps two managers separate under two keys", async () => {
   const user = sessions<{ name: string }>({ cookie: { name: "user" } });
   const admin = sessions<{ name: string }>({ cookie: { name: "admin" } });
   const app = new Hono()
@@ -170,7 +170,7 @@ Deno.test("honoSessions() mounted twice with one manager loads and commits once"
   assertEquals(counting.calls(), { create: 1 });
 });
 
-Deno.test("honoSessions() serves nested applications with the session of the outer one", async () => {
+Deno.test("honoSessions() gives nested applications the session of the outer one", async () => {
   const { manager, counting } = counted();
   const middleware = honoSessions(manager);
   const inner = new Hono()
@@ -199,7 +199,7 @@ Deno.test("honoSessions() serves nested applications with the session of the out
   assertEquals(await visitor.text("/"), "21");
 });
 
-Deno.test("honoSessions() in a nested application alone leaves the others alone", async () => {
+Deno.test("honoSessions() only in a nested application does not affect the others", async () => {
   const { manager } = counted();
   const inner = new Hono().use(honoSessions(manager)).post("/", async (c) => {
     (await c.var.session()).put("userId", 1);
@@ -233,7 +233,7 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
     assertEquals(await post(first), "session_a");
     assertEquals(made, ["a", "b"]);
   });
-  await t.step("and once where there is no env", async () => {
+  await t.step("and once if there is no env", async () => {
     let calls = 0;
     const bare = new Hono().use(honoSessions(() => {
       calls++;
@@ -244,7 +244,7 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
     await fetch(new Request(URL));
     assertEquals(calls, 1);
   });
-  await t.step("and again where it threw", async () => {
+  await t.step("and again after it threw", async () => {
     let calls = 0;
     const failing = new Hono<Env>().use(honoSessions((_c: Context<Env>): SessionManager => {
       calls++;
@@ -255,10 +255,10 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
       assertEquals((await failing.request(URL, {}, first)).status, 500);
     });
     assertEquals(calls, 2);
-    // Hono itself says nothing of an error that has a response of its own.
+    // Hono does not log an error that has a response of its own.
     assertEquals(logged, Array(2).fill("Cannot use these session options: no credentials"));
   });
-  await t.step("and what is no manager is refused", async () => {
+  await t.step("and refuses a result that is no manager", async () => {
     const wrong = { "a promise: make the table beforehand": Promise.resolve(sessions()), undefined };
     for (const [what, made] of Object.entries(wrong)) {
       const failing = new Hono<Env>().use(
@@ -274,7 +274,7 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
   });
 });
 
-Deno.test("honoSessions() refuses an option that it does not know", () => {
+Deno.test("honoSessions() refuses an unknown option", () => {
   const options: object = { name: "admin" };
   const error = assertThrows(() => honoSessions(sessions(), options), SessionConfigError);
   assertEquals(error.problems, ['"name" is no option; the options are key']);
@@ -285,7 +285,7 @@ Deno.test("honoSessions() refuses an option that it does not know", () => {
   }
 });
 
-Deno.test("honoSessions() throws where it gets no manager", () => {
+Deno.test("honoSessions() throws without a manager", () => {
   const wrong: unknown = { load() {} };
   const error = assertThrows(() => honoSessions(wrong as SessionManager), SessionConfigError);
   assertEquals(error.problems, [
@@ -293,7 +293,7 @@ Deno.test("honoSessions() throws where it gets no manager", () => {
   ]);
 });
 
-Deno.test("honoSessions() hands a touch to executionCtx.waitUntil where there is one", async () => {
+Deno.test("honoSessions() passes a touch to executionCtx.waitUntil if there is one", async () => {
   let time = Date.UTC(2026, 0, 1);
   const { manager, counting } = counted({ idleTimeout: "20m", now: () => time });
   const headers = await signedIn(manager);
@@ -317,7 +317,7 @@ Deno.test("honoSessions() hands a touch to executionCtx.waitUntil where there is
   assertEquals(counting.calls(), { find: 1, touch: 1 });
 });
 
-Deno.test("honoSessions() sends the cookie with every kind of answer", async (t) => {
+Deno.test("honoSessions() sends the cookie with every kind of response", async (t) => {
   const { manager } = counted();
   const app = new Hono()
     .use(honoSessions(manager))
@@ -354,7 +354,7 @@ Deno.test("honoSessions() sends the cookie with every kind of answer", async (t)
   }
 });
 
-Deno.test("honoSessions() leaves a handler that gives no response to Hono, and saves nothing", async () => {
+Deno.test("honoSessions() leaves a handler that returns no response to Hono, and saves nothing", async () => {
   const { manager, counting } = counted();
   let message = "";
   const app = new Hono()
@@ -374,7 +374,7 @@ Deno.test("honoSessions() leaves a handler that gives no response to Hono, and s
   assertEquals(counting.calls(), {});
 });
 
-Deno.test("A session is read-only for a middleware around honoSessions(), once the response is made", async (t) => {
+Deno.test("A session is read-only for a middleware outside honoSessions(), once the response is made", async (t) => {
   for (const asked of [true, false]) {
     await t.step(asked ? "asked for by the handler" : "asked for only then", async () => {
       const { manager } = counted();
@@ -384,7 +384,7 @@ Deno.test("A session is read-only for a middleware around honoSessions(), once t
         .use(async (c, next) => {
           await next();
           try {
-            // Asked for only now, it is refused: the response is not private.
+            // First asked for now, it is refused, because the response is not private.
             const session = await c.var.session!();
             userId = session.get("userId");
             session.put("userId", 2);
@@ -404,7 +404,7 @@ Deno.test("A session is read-only for a middleware around honoSessions(), once t
   }
 });
 
-/** The messages of the errors that go to the console meanwhile. */
+/** The messages of the errors that are logged meanwhile. */
 async function loggedBy(work: () => Promise<void>): Promise<string[]> {
   const { error: log } = console;
   const messages: string[] = [];

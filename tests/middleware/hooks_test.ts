@@ -1,4 +1,4 @@
-/** Hooks that never settle: a response waits for `onError` for a second, and for `onEvent` not at all. */
+/** Hooks that never settle: a response waits one second for `onError`, and not at all for `onEvent`. */
 import { Hono } from "hono";
 import { withSessions } from "../../middleware/fetch.ts";
 import { honoSessions } from "../../middleware/hono.ts";
@@ -19,7 +19,7 @@ type Use = (session: Session<Data>) => unknown;
 
 const never = () => new Promise<never>(() => {});
 
-/** Fails at one method. */
+/** Fails in one method. */
 class FailingStore extends MemoryStore {
   at: "find" | "update" | "touch" | undefined;
 
@@ -67,7 +67,7 @@ const MOUNTS: Record<string, (manager: SessionManager<Data>, use: Use) => (reque
 const put: Use = (session) => session.put("n", 2);
 const read: Use = (session) => session.get("n");
 
-/** One request of a visitor with a session, and how long it took by the timers that were waited for. */
+/** One request of a visitor with a session, and its duration by the timers that it waited for. */
 async function visit(mount: string, at: FailingStore["at"], use: Use, options: SessionOptions) {
   const store = new FailingStore({ cleanup: "off" });
   let time = Date.now();
@@ -92,7 +92,7 @@ async function visit(mount: string, at: FailingStore["at"], use: Use, options: S
 }
 
 for (const mount of Object.keys(MOUNTS)) {
-  Deno.test(`${mount}: an onError that never settles holds a request up for a second`, async () => {
+  Deno.test(`${mount}: an onError that never settles delays a request by one second`, async () => {
     const options = { onError: never };
     const seen = await Promise.all([
       visit(mount, "find", read, options),
@@ -103,7 +103,7 @@ for (const mount of Object.keys(MOUNTS)) {
     for (const { took } of seen) assert(took > 900 && took < 10_000, `it took ${took} ms`);
   });
 
-  Deno.test(`${mount}: an onEvent that never settles holds nothing up`, async () => {
+  Deno.test(`${mount}: an onEvent that never settles delays nothing`, async () => {
     const kinds: string[] = [];
     const onEvent = ({ kind }: { kind: string }) => (kinds.push(kind), never());
     const renew: Use = (session) => {

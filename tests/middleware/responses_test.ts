@@ -1,7 +1,4 @@
-/**
- * What becomes of the responses that handlers give: those that cannot be changed, those that are shared, and what
- * caches are told.
- */
+/** The responses of handlers: immutable and shared ones, and what caches are told. */
 
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, type Session, sessions } from "../../mod.ts";
@@ -18,7 +15,7 @@ const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
 const read = (session: Session<Data>) => void session.get("userId");
 const write = (session: Session<Data>) => session.put("userId", 1);
 
-/** What is sent where a handler asks for the session, uses it and gives this response. */
+/** The response to a request whose handler uses the session and returns this response. */
 async function sent(response: () => Response | Promise<Response>, use = write): Promise<Response> {
   const handler = withSessions(manager, async (_request, getSession) => {
     use(await getSession());
@@ -27,7 +24,7 @@ async function sent(response: () => Response | Promise<Response>, use = write): 
   return await handler(new Request(URL));
 }
 
-Deno.test("A response whose headers cannot be changed is sent with those of the session", async (t) => {
+Deno.test("A response with immutable headers is sent with those of the session", async (t) => {
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
     return new Response("from elsewhere", {
       headers: { "X-Own": "1", "Cache-Control": "public", Vary: "Origin" },
@@ -42,7 +39,7 @@ Deno.test("A response whose headers cannot be changed is sent with those of the 
     assertEquals(response.headers.get("Vary"), "Origin, Cookie");
     assertEquals(response.headers.get("Cache-Control"), 'private, no-cache="Set-Cookie"');
   });
-  await t.step("a proxied fetch, the session being read alone", async () => {
+  await t.step("a proxied fetch, with the session only read", async () => {
     const response = await sent(() => fetch(origin), read);
     assertEquals(await response.text(), "from elsewhere");
     assertEquals(setCookies(response), []);
@@ -54,12 +51,12 @@ Deno.test("A response whose headers cannot be changed is sent with those of the 
     assertEquals([response.status, response.headers.get("Location")], [302, "https://example.com/next"]);
     assertEquals(setCookies(response).length, 1);
   });
-  await t.step("Response.error(), which is sent as it is", async () => {
+  await t.step("Response.error(), which is sent unchanged", async () => {
     assertEquals((await sent(() => Response.error())).type, "error");
   });
 });
 
-Deno.test("A response of one module for many users takes no cookie from any of them", async () => {
+Deno.test("A module-level response for many users takes no cookie from any of them", async () => {
   const shared = new Response(null, { status: 204, headers: { "X-Own": "1" } });
   const tokens = new Set<string>();
   for (let user = 0; user < 3; user++) {
@@ -76,7 +73,7 @@ Deno.test("A response of one module for many users takes no cookie from any of t
   assertEquals(response.headers.get("Vary"), "Cookie");
 });
 
-Deno.test("Vary is added to, and once", async (t) => {
+Deno.test("Vary is extended, and only once", async (t) => {
   const cases: [string | undefined, string][] = [
     [undefined, "Cookie"],
     ["Origin", "Origin, Cookie"],
@@ -96,14 +93,14 @@ Deno.test("Vary is added to, and once", async (t) => {
   }
 });
 
-Deno.test("A response with a cookie is kept by no shared cache, whatever its handler says", async (t) => {
+Deno.test("No shared cache stores a response with a cookie, whatever its handler says", async (t) => {
   const cases: [string | undefined, string][] = [
     [undefined, 'private, no-cache="Set-Cookie"'],
     ["public, max-age=60, s-maxage=600", 'private, no-cache="Set-Cookie", max-age=60'],
     ["PUBLIC,Max-Age=60", 'private, no-cache="Set-Cookie", Max-Age=60'],
     ["proxy-revalidate, must-revalidate", 'private, no-cache="Set-Cookie", must-revalidate'],
     ["no-store", 'private, no-cache="Set-Cookie", no-store'],
-    // Naming a header would weaken what covers them all.
+    // Naming one header would weaken a directive that covers all headers.
     ["no-cache", "private, no-cache"],
     ['no-cache="Set-Cookie"', 'private, no-cache="Set-Cookie"'],
     ['private="X-Own, X-Other", max-age=1', 'private, no-cache="Set-Cookie", max-age=1'],
@@ -116,7 +113,7 @@ Deno.test("A response with a cookie is kept by no shared cache, whatever its han
       assertEquals(response.headers.get("Cache-Control"), expected);
     });
   }
-  await t.step("nor by a CDN with a header of its own", async () => {
+  await t.step("nor does a CDN with a header of its own", async () => {
     const headers = {
       "CDN-Cache-Control": "max-age=600",
       "Cloudflare-CDN-Cache-Control": "max-age=600",
@@ -143,7 +140,7 @@ Deno.test("A handler's own cookies stay beside the session's", async () => {
   assertEquals(setCookies(response).map(({ name }) => name), ["a", "b", "__Host-session"]);
 });
 
-Deno.test("A failed commit keeps of the handler's response what the browser needs to read the error", async (t) => {
+Deno.test("A failed commit keeps only the headers that a browser needs to read the error", async (t) => {
   const small = sessions<Data & { note: string }>({
     maxBytes: 1_000,
     onError: () =>
@@ -165,7 +162,7 @@ Deno.test("A failed commit keeps of the handler's response what the browser need
     });
   });
   const response = await handler(new Request(URL));
-  await t.step("and nothing else", async () => {
+  await t.step("and no other header", async () => {
     assertEquals([response.status, await response.text()], [500, "page"]);
     assertEquals(Object.fromEntries(response.headers), {
       "access-control-allow-credentials": "true",
@@ -176,7 +173,7 @@ Deno.test("A failed commit keeps of the handler's response what the browser need
       vary: "Accept, Origin, Cookie",
     });
   });
-  await t.step("and ends what it is made of", async () => {
+  await t.step("and cancels the handler's body", async () => {
     let cancelled = false;
     const body = new ReadableStream({ cancel: () => void (cancelled = true) });
     const failing = withSessions(small, async (_request, getSession) => {

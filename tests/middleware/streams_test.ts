@@ -1,5 +1,6 @@
 /**
- * Responses that go on after their head: the session can be read in them, and written only by loading it anew.
+ * Responses that continue after their head. The session can be read in them, and written only after it is loaded
+ * again.
  */
 
 import { Hono } from "hono";
@@ -28,7 +29,7 @@ async function signedIn(
   return { token, headers: { Cookie: `__Host-session=${token}` } };
 }
 
-/** A response whose body is what `work` gives once the head was sent. */
+/** A response whose body is the result of `work`, which runs after the head was sent. */
 function streamed(work: () => Promise<string>): Response {
   return new Response(
     new ReadableStream<Uint8Array>({
@@ -36,7 +37,7 @@ function streamed(work: () => Promise<string>): Response {
         controller.enqueue(new TextEncoder().encode(await work()));
         controller.close();
       },
-      // No pull before somebody reads.
+      // No pull before the body is read.
     }, { highWaterMark: 0 }),
   );
 }
@@ -85,7 +86,7 @@ Deno.test("A session can be read in a stream, and every change throws SessionClo
   assertEquals(late!.status, "unmodified");
 });
 
-Deno.test("A new session that was not saved cannot be committed in a stream, since no cookie could follow", async () => {
+Deno.test("A new session that was not saved cannot be committed in a stream, because no cookie could follow", async () => {
   const counting = countingStore(new MemoryStore({ cleanup: "off" }));
   const handler = withSessions(sessions<Data>({ store: counting.store }), async (_request, getSession) => {
     const session = await getSession();
@@ -97,7 +98,7 @@ Deno.test("A new session that was not saved cannot be committed in a stream, sin
   assertEquals(counting.calls(), {});
 });
 
-Deno.test("What a handler dropped by throwing cannot be committed later", async () => {
+Deno.test("Changes that a handler discarded by throwing cannot be committed later", async () => {
   const counting = countingStore(new MemoryStore({ cleanup: "off" }));
   let late: Session<Data> | undefined;
   const handler = withSessions(sessions<Data>({ store: counting.store }), async (_request, getSession) => {
@@ -110,7 +111,7 @@ Deno.test("What a handler dropped by throwing cannot be committed later", async 
   assertEquals(counting.calls(), {});
 });
 
-/** What a handler hears that asks for its session in the stream alone. */
+/** The result for a handler that first asks for its session in the stream. */
 async function askedLate(init: ResponseInit, method = "GET"): Promise<[answer: string, reported: string[]]> {
   const reported: string[] = [];
   const manager = sessions<Data>({
@@ -146,16 +147,16 @@ for (const own of [undefined, "public, max-age=60", "max-age=60", 'no-cache="X-P
 }
 
 for (const own of ["private", "Private, max-age=5", "max-age=0,no-store", "no-cache"]) {
-  Deno.test(`A session first asked for in a stream can be read, and not changed, after ${own}`, async () => {
+  Deno.test(`A session first asked for in a stream can be read, but not changed, after ${own}`, async () => {
     assertEquals(await askedLate({ headers: { "Cache-Control": own } }), ["42", []]);
   });
 }
 
-Deno.test("A session first asked for in a stream can be read where the request was no GET", async () => {
+Deno.test("A session first asked for in a stream can be read if the request was no GET", async () => {
   assertEquals(await askedLate({}, "POST"), ["42", []]);
 });
 
-Deno.test("A refused session that nobody awaits ends no process", async () => {
+Deno.test("A refused session that is not awaited does not end the process", async () => {
   const manager = sessions<Data>({ onError() {} });
   const current = manager.begin(new Request(URL));
   await current.finish(new Response());
@@ -163,7 +164,7 @@ Deno.test("A refused session that nobody awaits ends no process", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
-Deno.test("A session loaded anew in a stream is saved, and sends no cookie", async () => {
+Deno.test("A session loaded again in a stream is saved, and sends no cookie", async () => {
   const manager = sessions<Data>();
   const count = async (token: string | undefined) => {
     const session = await manager.load(token);
@@ -175,7 +176,7 @@ Deno.test("A session loaded anew in a stream is saved, and sends no cookie", asy
     .post("/", async (c) => {
       const session = await c.var.session();
       session.put("userId", 42);
-      // A new session has no token before: Hono starts the stream at once.
+      // A new session has no token yet, and Hono starts the stream at once.
       await session.commit();
       return stream(c, async (body) => void await body.write(await count(session.token)));
     })
@@ -217,7 +218,7 @@ Deno.test("A session serves server-sent events of Hono over HTTP", async () => {
     (request) => app.fetch(request),
   );
   const response = await fetch(`http://127.0.0.1:${server.addr.port}/`);
-  // The head has arrived, and no event yet.
+  // The head has arrived, but no event yet.
   assertEquals(response.headers.get("Content-Type"), "text/event-stream");
   const token = setCookies(response)[0]!.value;
   started.resolve();

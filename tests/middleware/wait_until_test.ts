@@ -1,4 +1,4 @@
-/** What `waitUntil` gives back is nobody's: a request neither waits for it nor fails with it. */
+/** A request neither waits for the result of `waitUntil` nor fails with it. */
 import { sessions } from "../../mod.ts";
 import { assertEquals } from "../assert.ts";
 
@@ -8,7 +8,7 @@ const ASYNCHRONOUS: Record<string, (work: Promise<unknown>) => Promise<void>> = 
 };
 
 for (const [name, waitUntil] of Object.entries(ASYNCHRONOUS)) {
-  Deno.test(`a touch is handed to an asynchronous waitUntil ${name}`, async () => {
+  Deno.test(`a touch is passed to an asynchronous waitUntil ${name}`, async () => {
     let now = 0;
     const manager = sessions<{ n: number }>({ idleTimeout: "10m", now: () => now });
     const session = await manager.load();

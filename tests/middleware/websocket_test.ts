@@ -1,6 +1,4 @@
-/**
- * Sessions at a WebSocket's upgrade, on a real server. Workers have their own test, in tests/examples.
- */
+/** Sessions in a WebSocket upgrade, on a real server. The test for Workers is in tests/examples. */
 
 import { Hono } from "hono";
 import { cors } from "hono/cors";
@@ -18,7 +16,7 @@ interface Data {
   messages: number;
 }
 
-/** What a handler does to the session at the upgrade, by path. */
+/** What a handler does with the session at the upgrade, by path. */
 const ACTIONS: Record<string, (session: Session<Data>) => unknown> = {
   "/read": (session) => session.get("userId"),
   "/modify": (session) => session.put("note", "at the upgrade"),
@@ -37,7 +35,7 @@ const manager = sessions<Data>({
   },
 });
 
-/** Resolves when the server's side of the socket has ended, whichever way. */
+/** Resolves when the server's side of the socket has ended in any way. */
 let ended: PromiseWithResolvers<void>;
 
 const withFetch = withSessions(manager, async (request, getSession) => {
@@ -73,7 +71,10 @@ const withHono = new Hono()
     }),
   );
 
-/** A message that counts itself in the session: through the request's own, which is closed, and loaded anew. */
+/**
+ * A message handler that counts in the session: through the request's session, which is closed, and through one
+ * loaded again.
+ */
 async function onMessage(session: Session<Data>): Promise<string> {
   try {
     session.put("messages", 99);
@@ -102,7 +103,7 @@ const handlers = {
   "honoSessions()": (request: Request) => withHono.fetch(request),
 };
 for (const [name, handler] of Object.entries(handlers)) {
-  Deno.test(`${name} at a WebSocket's upgrade under Deno.serve`, async (t) => {
+  Deno.test(`${name} at a WebSocket upgrade under Deno.serve`, async (t) => {
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);
     const { port } = server.addr;
 
@@ -123,7 +124,7 @@ for (const [name, handler] of Object.entries(handlers)) {
       assertEquals(await connection.message(), "user 42");
       await end(connection);
     });
-    await t.step("saves what changed", async () => {
+    await t.step("saves changes", async () => {
       const token = await signedIn(manager);
       const connection = await upgrade("/modify", token);
       assertEquals([connection.status, tokenIn(connection)], [101, undefined]);
@@ -145,12 +146,12 @@ for (const [name, handler] of Object.entries(handlers)) {
       assertEquals((await manager.load(token)).token, undefined);
       await end(connection);
     });
-    await t.step("deletes the cookie of one that ended with the 101", async () => {
+    await t.step("deletes the cookie of an ended session with the 101", async () => {
       const connection = await upgrade("/destroy", await signedIn(manager));
       assertEquals([connection.status, tokenIn(connection)], [101, ""]);
       await end(connection);
     });
-    await t.step("leaves the session readable in messages, and one loaded anew writable", async () => {
+    await t.step("keeps the session readable in messages, and one loaded again can be written", async () => {
       const token = await signedIn(manager);
       const connection = await upgrade("/read", token);
       assertEquals(await connection.message(), "user 42");
@@ -161,17 +162,17 @@ for (const [name, handler] of Object.entries(handlers)) {
       assertEquals((await manager.load(token)).get("messages"), 2);
       await end(connection);
     });
-    await t.step("refuses the upgrade where the commit fails, and the server lives on", async () => {
+    await t.step("refuses the upgrade if the commit fails, and the server lives on", async () => {
       const token = await signedIn(manager);
       const connection = await upgrade("/too-large", token);
-      // No client may go on after this: RFC 6455, 4.1.
+      // No client may continue after this response: RFC 6455, 4.1.
       assertEquals(connection.headers.get("Upgrade"), null);
       assertEquals(tokenIn(connection), undefined);
       assertEquals(errors.splice(0), ["SessionTooLargeError commit"]);
       await end(connection);
       assertEquals(await (await fetch(`http://127.0.0.1:${port}/still-there`)).text(), "still there");
     });
-    await t.step("fails a real client's connection where the commit fails", async () => {
+    await t.step("fails a real client's connection if the commit fails", async () => {
       ended = Promise.withResolvers();
       const client = new WebSocket(`ws://127.0.0.1:${port}/too-large`);
       const opened = await new Promise((resolve) => {

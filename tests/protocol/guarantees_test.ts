@@ -1,4 +1,4 @@
-/** What `docs/guarantees.md` and `tests/README.md` name as proof exists: switches, checks and tests. */
+/** Checks that the switches, checks and tests named in `docs/guarantees.md` and `tests/README.md` exist. */
 import { assert, assertEquals } from "../assert.ts";
 import { codeIn, readRepoFile, tableIn } from "../_markdown.ts";
 import { BROKEN, RIGHT } from "./variants.ts";
@@ -23,7 +23,7 @@ function assertExist(cell: string): void {
 
 const TABLES: { page: string; header: string[]; proof: number }[] = [
   { page: "docs/guarantees.md", header: ["situation", "what each party sees"], proof: 2 },
-  { page: "docs/guarantees.md", header: ["accident", "before", "now"], proof: 3 },
+  { page: "docs/guarantees.md", header: ["fault", "before", "now"], proof: 3 },
   { page: "tests/README.md", header: ["mistake", "found by"], proof: 1 },
 ];
 

@@ -1,5 +1,5 @@
 /**
- * Handlers with a mistake in them that must not end the process, and managers of another copy of the package.
+ * Handlers with mistakes that must not end the process, and managers from another copy of the package.
  * @module
  */
 
@@ -13,7 +13,7 @@ interface Data {
   n: number;
 }
 
-/** A store that fails once it was told to, at whatever it is asked. */
+/** A store whose calls all fail after it was told to fail. */
 class FailingStore extends MemoryStore {
   fails = false;
 
@@ -38,7 +38,7 @@ class FailingStore extends MemoryStore {
   }
 }
 
-/** A session whose store fails from when the handler has it, and a handler that forgets to wait for what it starts. */
+/** A session whose store fails after the load, and a handler that forgets to await its calls. */
 async function forgotten(start: (session: Session<Data>, other: string) => unknown): Promise<Response> {
   const store = new FailingStore();
   const manager = sessions<Data>({ store, onError: () => {} });
@@ -62,7 +62,7 @@ function requestWith(token?: string): Request {
   return new Request("http://127.0.0.1/", { headers: token ? { Cookie: `session=${token}` } : {} });
 }
 
-/** A platform whose `waitUntil` keeps promises and listens to them later. */
+/** A platform whose `waitUntil` keeps promises and handles them later. */
 async function waitUntilLater(run: (kept: (work: Promise<unknown>) => void) => Promise<Response>) {
   const kept: Promise<unknown>[] = [];
   const response = await run((work) => void kept.push(work));
@@ -70,7 +70,7 @@ async function waitUntilLater(run: (kept: (work: Promise<unknown>) => void) => P
   return response;
 }
 
-/** A handler that fails after it has saved: where the error goes is the library's choice. */
+/** A handler that fails after it has saved. The library decides where the error goes. */
 async function failsAfterCommit(session: () => Promise<Session<Data>>): Promise<never> {
   const current = await session();
   current.put("n", 7);
@@ -78,7 +78,7 @@ async function failsAfterCommit(session: () => Promise<Session<Data>>): Promise<
   throw new Error("on purpose, after a commit");
 }
 
-/** What becomes of a manager that another copy of the package has made. */
+/** The result of using a manager from another copy of the package. */
 async function ofAnotherCopy(
   { secondCopy }: Platform,
   use: (copy: SecondCopy) => unknown,
@@ -89,13 +89,13 @@ async function ofAnotherCopy(
     return new Response("taken");
   } catch (error) {
     if (!(error instanceof Error)) return new Response("not an error", { status: 500 });
-    // Whoever reads it has a manager in hand, and must be told why it is none.
+    // The user has passed a manager, so the message must explain why it was refused.
     const says = /cop(y|ies)/i.test(error.message);
-    return new Response(says ? "refused by name" : `refused without a word of copies: ${error.message}`);
+    return new Response(says ? "refused by name" : `refused without mentioning copies: ${error.message}`);
   }
 }
 
-/** Each accident, by the name that stands in the URL. */
+/** Each accident, by its name in the URL. */
 export const ACCIDENTS = {
   "forgotten-destroy": () => forgotten((session) => session.destroy()),
   "forgotten-commit": () =>
@@ -175,7 +175,7 @@ export const ACCIDENTS = {
 /** The name of an accident. */
 export type AccidentName = keyof typeof ACCIDENTS;
 
-/** A request that meets both hooks: an error and the event of a new session. */
+/** A request that calls both hooks, for an error and for the event of a new session. */
 async function hookFails(hooks: Pick<NonNullable<Parameters<typeof sessions>[0]>, "onError" | "onEvent">) {
   const manager = sessions<{ n: number | string }>({ ...hooks, maxBytes: 1_000 });
   const handler = withSessions(manager, async (request, getSession) => {

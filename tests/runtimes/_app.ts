@@ -1,9 +1,8 @@
 /**
- * The one application that every runtime serves in the matrix. It is given the library by its public names.
+ * The application that every runtime serves in the matrix. It gets the library by its public names.
  *
- * A URL says how the session is mounted, how it is used and what the handler gives:
- * `/fetch/written/text?id=1` is `withSessions()`, a value written, a plain text. `/bare/...` is the same handler with
- * no session at all.
+ * A URL says how the session is mounted, how it is used and what the handler returns. `/fetch/written/text?id=1` is
+ * `withSessions()`, a written value and a plain text. `/bare/...` is the same handler without sessions.
  * @module
  */
 
@@ -22,13 +21,13 @@ export interface Data {
   n: number;
 }
 
-/** What a handler does with its session. */
+/** Ways in which a handler uses its session. */
 export const USES = {
   /** Never asked for. */
   never: () => {},
-  /** Asked for, and a value read; with a cookie or without one. */
+  /** A value is read, with a cookie or without one. */
   read: async (session) => void (await session()).get("n"),
-  /** A value written; with a cookie into the session, without one into a new session. */
+  /** A value is written: with a cookie to the session, without one to a new session. */
   written: async (session) => (await session()).put("n", 7),
   /** Renewed, as a login does. */
   renewed: async (session) => {
@@ -43,12 +42,12 @@ export const USES = {
 /** The name of a use. */
 export type UseName = keyof typeof USES;
 
-/** Ways of mounting, and the same handlers with nothing mounted. */
+/** Ways of mounting the sessions, and the same handlers without sessions. */
 export type Mount = "fetch" | "hono" | "begin" | "bare" | "bare-hono" | "bare-begin";
 
 type Accessor = () => Promise<Session<Data>>;
 
-/** Makes the application of one runtime. */
+/** Makes the application for one runtime. */
 export function createApp(platform: Platform): Server {
   const manager = sessions<Data>();
   const shared = new Map<string, Response>();
@@ -70,13 +69,13 @@ export function createApp(platform: Platform): Server {
     };
   }
 
-  /** What every handler does: use the session, where there is one, and give a response or throw. */
+  /** The common handler: it uses the session, if there is one, and returns a response or throws. */
   async function handle(request: Request, env: unknown, session?: Accessor, c?: Context): Promise<Response> {
     const { use, what, kind } = partsOf(request);
     if (session !== undefined) await USES[use](session);
     const visit = visitOf(request, env);
     if (kind === "throw") throw THROWN[what as ThrownName]();
-    // The same response, given and not thrown: what a thrown one is compared with.
+    // The response of a thrown value, returned instead of thrown, for comparison.
     if (kind === "give") return responseIn(THROWN[what as ThrownName]())!;
     if (kind === "helper") return await HONO_RESPONSES[what as HonoResponseName](c!, visit);
     return await RESPONSES[what as ResponseName](visit);
@@ -87,7 +86,7 @@ export function createApp(platform: Platform): Server {
     (request: Request, session, env: unknown) => handle(request, env, session),
   );
 
-  /** A middleware on `begin()`, as anybody may write one. */
+  /** A middleware on `begin()`, as a user may write one. */
   async function withBegin(request: Request, env: unknown): Promise<Response> {
     const current = manager.begin(request);
     let response: Response;
@@ -95,7 +94,7 @@ export function createApp(platform: Platform): Server {
       response = await handle(request, env, () => current.session());
     } catch (error) {
       if (responseIn(error) !== undefined) return await current.finish(undefined, error);
-      // Whoever knows the framework knows that this is no failure.
+      // The framework's adapter knows that this is no failure.
       const known = frameworkResponse(error);
       if (known !== undefined) return await current.finish(known);
       return await current.finish(failed(), error ?? new Error("The handler threw nothing"));
@@ -140,7 +139,7 @@ export function createApp(platform: Platform): Server {
     }
   };
 
-  /** Makes sessions, one for each cell that needs one. */
+  /** Creates the sessions for the cells that need one. */
   async function signIn(count: number): Promise<string[]> {
     return await Promise.all(Array.from({ length: count }, async () => {
       const session = await manager.load();
@@ -149,13 +148,13 @@ export function createApp(platform: Platform): Server {
     }));
   }
 
-  /** The value in each session, `null` where it is gone. */
+  /** The value in each session, `null` if the session is gone. */
   async function look(tokens: string[]): Promise<(number | null)[]> {
     return await Promise.all(tokens.map(async (token) => (await manager.load(token)).get("n") ?? null));
   }
 }
 
-/** A middleware's own answer to an error. */
+/** The response of a middleware to an error. */
 function failed(): Response {
   return new Response("failed", { status: 500 });
 }

@@ -1,6 +1,6 @@
 /**
- * Compares what was sent with a session with what the same handler sends without one. The only differences are those
- * that DESIGN.md names.
+ * Compares a response with a session with that of the same handler without sessions. Only the differences that
+ * DESIGN.md names are allowed.
  * @module
  */
 
@@ -8,26 +8,29 @@ import { type Exchange, latin1 } from "./_raw_client.ts";
 
 /** What the session adds to a response. */
 export interface Expected {
-  /** Whether it tells caches that the response is personal. */
+  /** Whether it adds the caching headers of a personal response. */
   marked: boolean;
-  /** What becomes of the session's cookie. */
+  /** What it does with the session's cookie. */
   cookie: "none" | "token" | "deletion";
-  /** Whether nothing of it can be asked for, since the runtime makes the head. What is there must be right. */
+  /**
+   * Whether the session's headers may be missing, because the runtime makes the head. Those that are there must be
+   * right.
+   */
   ownHead?: boolean;
-  /** Whether only the status is compared, and the marks: the rest is the library's own. */
+  /** Whether only the status and the session's headers are compared, because the library makes the rest. */
   statusOnly?: boolean;
 }
 
-/** What the session's cookie is called over `http:`. */
+/** The name of the session's cookie over `http:`. */
 export const COOKIE = "session";
 
-/** The token that a response sets: `""` where it deletes the cookie. */
+/** The token that a response sets: `""` if it deletes the cookie. */
 export function tokenIn(exchange: Exchange): string | undefined {
   const cookies = valuesOf(exchange, "set-cookie").filter((value) => value.startsWith(`${COOKIE}=`));
   return cookies.at(-1)?.slice(COOKIE.length + 1).split(";")[0];
 }
 
-/** Every difference that may not be, empty where there is none. */
+/** Every forbidden difference; empty if there is none. */
 export function compare(bare: Exchange, seen: Exchange, expected: Expected): string[] {
   const problems: string[] = [];
   const differ = (what: string, was: unknown, is: unknown) => {
@@ -47,7 +50,7 @@ export function compare(bare: Exchange, seen: Exchange, expected: Expected): str
     }
   }
   problems.push(...cookieProblems(bare, seen, expected));
-  // A head that took the cookie takes the rest as well.
+  // A head that accepted the cookie accepts the other headers as well.
   const marks = { ...expected, ownHead: expected.ownHead === true && tokenIn(seen) === undefined };
   problems.push(...varyProblems(bare, seen, marks));
   problems.push(...cacheProblems(bare, seen, marks));
@@ -55,8 +58,8 @@ export function compare(bare: Exchange, seen: Exchange, expected: Expected): str
 }
 
 /**
- * Whether a response has the type that the runtime had left out without a session. `@hono/node-server` gives a text its
- * type, and Bun the answer to a HEAD, only once somebody has looked at the headers.
+ * Whether a response has a type that the runtime omitted without a session. `@hono/node-server` adds the type of a
+ * text, and Bun that of a HEAD response, only once its headers were read.
  */
 function isTypeAfterAll(bare: Exchange, seen: Exchange): boolean {
   if (headerOf(bare, "content-type") !== "") return false;
@@ -64,7 +67,7 @@ function isTypeAfterAll(bare: Exchange, seen: Exchange): boolean {
   return isText || (seen.framing === "none" && seen.status === 200);
 }
 
-/** Whether two exchanges are the same to the byte, what changes with every response left out. */
+/** Whether two exchanges are the same byte for byte, except for what changes with every response. */
 export function isSame(one: Exchange, other: Exchange): boolean {
   return compare(one, other, { marked: false, cookie: "none" }).length === 0;
 }
@@ -88,7 +91,7 @@ function cookieProblems(bare: Exchange, seen: Exchange, { cookie, ownHead, statu
   return problems;
 }
 
-/** Attributes in any order: `Path`, `HttpOnly` and `SameSite` always, and an end in the future or in the past. */
+/** Attributes in any order: always `Path`, `HttpOnly` and `SameSite`, and an expiry in the future or in the past. */
 function isWellFormed(line: string, cookie: "none" | "token" | "deletion"): boolean {
   const [pair, ...attributes] = line.split("; ");
   const value = pair!.slice(COOKIE.length + 1);
@@ -114,7 +117,7 @@ function varyProblems(bare: Exchange, seen: Exchange, { marked, ownHead, statusO
   return [`Vary is ${quote(now.join(", "))} instead of ${quote([...before, ...added].join(", "))}`];
 }
 
-/** Directives that speak to shared caches, and those that a cookie brings. */
+/** Directives for shared caches, and those that a cookie adds. */
 const OF_SHARED_CACHES = /^(?:public|private|s-maxage|proxy-revalidate)(?:$|[\s=])|^no-cache="set-cookie"$/;
 
 function cacheProblems(bare: Exchange, seen: Exchange, expected: Expected): string[] {
@@ -134,7 +137,7 @@ function cacheProblems(bare: Exchange, seen: Exchange, expected: Expected): stri
   return [`Cache-Control is ${quote(now)}, with a cookie, instead of ${quote(before)}`];
 }
 
-/** In lower case: a response that is made anew may be written in another, which means nothing (RFC 9110, 5.1). */
+/** In lower case. A copied response may spell names differently, which has no meaning (RFC 9110, 5.1). */
 function namesOf({ headers }: Exchange): string[] {
   return headers.map(([name]) => name.toLowerCase());
 }
@@ -143,10 +146,7 @@ function valuesOf({ headers }: Exchange, name: string): string[] {
   return headers.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
 }
 
-/**
- * The values of a name, in one line as in several (RFC 9110, 5.3); what differs with every response is put out of
- * the way.
- */
+/** The values of a name, in one line or in several (RFC 9110, 5.3). Replaces what differs with every response. */
 function headerOf(exchange: Exchange, name: string): string {
   const value = valuesOf(exchange, name).join(", ");
   if (name === "date") return value === "" ? "" : "(a date)";
@@ -169,7 +169,7 @@ function bodyOf(exchange: Exchange): string {
   return boundary ? text.replaceAll(boundary, "(boundary)") : text;
 }
 
-/** What separates the parts of a form: random, with every form. */
+/** The boundary of form data, which is random. */
 function boundaryOf(exchange: Exchange): string | undefined {
   return /^multipart\/form-data;\s*boundary="?([^";]+)/i.exec(valuesOf(exchange, "content-type")[0] ?? "")
     ?.[1];

@@ -1,5 +1,5 @@
 /**
- * The responses that Hono's helpers make, one of each kind.
+ * The responses of Hono's helpers, one of each kind.
  * @module
  */
 
@@ -9,10 +9,10 @@ import { proxy } from "hono/proxy";
 import { stream, streamSSE, streamText } from "hono/streaming";
 import type { Visit } from "./_platform.ts";
 
-/** Gives a response by what Hono's context offers. */
+/** Makes a response with Hono's context. */
 export type HonoResponder = (c: Context, visit: Visit) => Response | Promise<Response>;
 
-/** Each kind of response, by the name that stands in the URL. */
+/** Each kind of response, by its name in the URL. */
 export const HONO_RESPONSES = {
   "c.text": (c) => c.text("Grüße"),
   "c.json": (c) => c.json({ hello: "wörld" }),
@@ -73,7 +73,7 @@ export const HONO_RESPONSES = {
 /** The name of a kind of response. */
 export type HonoResponseName = keyof typeof HONO_RESPONSES;
 
-/** Waits until the client has seen what was sent before. */
+/** Waits until the client has received what was sent before. */
 async function gate(visit: Visit, number: number): Promise<void> {
   await (await fetch(`${visit.platform.upstream}/gate/${number}?id=${visit.id}`)).arrayBuffer();
 }

@@ -1,6 +1,6 @@
 /**
- * Runs the list of behaviours on one runtime: for each way of mounting and each use of the session, what is sent is
- * compared with what the same handler sends without a session.
+ * Runs the list of behaviours on one runtime. For each way of mounting and each use of the session, it compares the
+ * response with that of the same handler without sessions.
  * @module
  */
 
@@ -14,26 +14,26 @@ import type { Upstream } from "./_upstream.ts";
 /** A server that runs the application of `_app.ts`. */
 export interface RunningServer extends AsyncDisposable {
   readonly port: number;
-  /** What it has written, at its end. */
+  /** The end of what it has written. */
   output(): string;
-  /** Its exit code, once it has ended. */
+  /** Its exit code; `undefined` while it runs. */
   exitCode(): number | undefined;
 }
 
 /** One column of the table. */
 export interface Runtime {
   name: string;
-  /** What of the rows' needs it has. */
+  /** The abilities that the runtime has. */
   has: readonly Ability[];
   /** Starts its server. */
   start(environment: { upstream: string; file: string }): Promise<RunningServer>;
 }
 
-/** How one cell of the table went. */
+/** The result of one cell of the table. */
 export interface CellResult {
   /** How many responses were compared, or mistakes made. */
   checks: number;
-  /** What was wrong; each begins with what it was seen at. */
+  /** The problems. Each begins with the request that showed it. */
   problems: string[];
 }
 
@@ -44,25 +44,25 @@ export interface Matrix extends AsyncDisposable {
   cell(row: Row): Promise<CellResult>;
 }
 
-/** Whether a runtime lacks what a row is about. */
+/** Whether a runtime lacks an ability that a row needs. */
 export function isMissing(row: Row, runtime: Pick<Runtime, "has">): boolean {
   return row.needs !== undefined && !runtime.has.includes(row.needs);
 }
 
-/** Whether a runtime is among those that a row names, each by a part of its name. */
+/** Whether a runtime is among those that a row names. A name may be a part of the runtime's name. */
 export function isAmong(names: readonly string[] | undefined, runtime: Pick<Runtime, "name">): boolean {
   return names?.some((name) => name === "every runtime" || runtime.name.includes(name)) ?? false;
 }
 
-/** A use of the session, by a visitor with a session or without. */
+/** A use of the session, by a visitor with or without a session. */
 interface Variant {
   name: string;
   use: UseName;
   signedIn: boolean;
   expected: Expected;
-  /** What the offered session holds afterwards; `null` where it is gone. */
+  /** The value in the offered session afterwards; `null` if it is gone. */
   after?: number | null;
-  /** The same, where the handler's end saves nothing. */
+  /** The same, if the handler's end saves nothing. */
   afterFailure?: number | null;
 }
 
@@ -97,20 +97,20 @@ const VARIANTS: Variant[] = [
   },
 ];
 
-/** Without what hardly differs from another one; a text is seen with all of them. */
+/** Leaves out variants that hardly differ from others. The row of texts runs all variants. */
 const COMMON_VARIANTS = VARIANTS.filter(({ name }) =>
   name !== "never asked" && name !== "created by a login"
 );
 
-/** What differs for a HEAD: one variant for each thing that may be added. */
+/** The variants for a HEAD: one for each header that may be added. */
 const HEAD_VARIANTS = VARIANTS.filter(({ name }) =>
   /^(?:never asked, with|read$|created$|destroyed)/.test(name)
 );
 
-/** At most so many sessions are offered to one handler in one cell. */
+/** At most this many sessions are offered to one handler in one cell. */
 const VISITORS = 8;
 
-/** What one `Response` object goes through that is given to many: each visit must leave nothing in it for the next. */
+/** The visits to one shared `Response` object. No visit may leave anything in it for the next. */
 const SHARED_VISITS = [
   "created",
   "never asked",
@@ -121,7 +121,7 @@ const SHARED_VISITS = [
   "never asked",
 ];
 
-/** A way of mounting, and its handler without a session. */
+/** A way of mounting, and its handler without sessions. */
 interface Family {
   mount: Mount;
   bare: Mount;
@@ -131,13 +131,13 @@ const HONO: Family = { mount: "hono", bare: "bare-hono" };
 const BEGIN: Family = { mount: "begin", bare: "bare-begin" };
 const FAMILIES = [FETCH, HONO, BEGIN];
 
-/** How many requests of a cell are under way at once. */
+/** How many requests of a cell run at once. */
 const CONCURRENCY = 8;
 
-/** How long a chunk may be held back before its stream is let go on. */
+/** How long a chunk may be delayed before its stream continues. */
 const HELD_BACK = 3_000;
 
-/** How long a rejection that nobody listens to may take to end a process. */
+/** How long an unhandled rejection may take to end a process. */
 const AFTERMATH = 120;
 
 let lastId = 0;
@@ -147,7 +147,7 @@ export async function openMatrix(runtime: Runtime, upstream: Upstream, file: str
   const environment = { upstream: upstream.url, file };
   let server = await runtime.start(environment);
 
-  /** What a cell needs, with connections that no other cell has used. */
+  /** The tools of a cell, with its own connections. */
   function bed(): Bed {
     return new Bed(server.port, upstream, runtime);
   }
@@ -157,7 +157,7 @@ export async function openMatrix(runtime: Runtime, upstream: Upstream, file: str
     server = await runtime.start(environment);
   }
 
-  /** Whether the server is as it was, a while after something happened to it. */
+  /** Whether the server still works, a while after an accident. */
   async function livesOn(): Promise<string | undefined> {
     await new Promise((resolve) => setTimeout(resolve, AFTERMATH));
     if (server.exitCode() !== undefined) return `ended with exit code ${server.exitCode()}`;
@@ -166,7 +166,7 @@ export async function openMatrix(runtime: Runtime, upstream: Upstream, file: str
       const { status } = await connection.exchange({ path: "/health" });
       return status === 200 ? undefined : `answers ${status}`;
     } catch (error) {
-      return `answers no more: ${error instanceof Error ? error.message : error}`;
+      return `no longer answers: ${error instanceof Error ? error.message : error}`;
     }
   }
 
@@ -184,7 +184,7 @@ export async function openMatrix(runtime: Runtime, upstream: Upstream, file: str
     };
     let problems = (await Promise.all(names.map(run))).flat();
     if (await livesOn() !== undefined) {
-      // One of them ended it. Once more, one at a time, to tell which.
+      // One of them ended the server. They are repeated one at a time, to find out which.
       problems = [];
       for (const name of names) {
         await restart();
@@ -222,7 +222,7 @@ interface Effect {
   holds: number | null;
 }
 
-/** How what a handler does is compared. */
+/** How the responses of a handler are compared. */
 interface Comparison {
   /** Part of the path after the use, such as `give/text`. */
   what: string;
@@ -230,13 +230,13 @@ interface Comparison {
   method?: "HEAD" | undefined;
   families: Family[];
   ownHead: boolean;
-  /** Whether the handler ends in an error that saves nothing. */
+  /** Whether the handler ends in an error, so that nothing is saved. */
   fails?: boolean;
-  /** Whether it is a framework's to say what such an end means: then nothing is lost half. */
+  /** Whether the framework decides what such an end means. Then the session is saved or not, but never in part. */
   open?: boolean;
 }
 
-/** One cell on its way. */
+/** One cell that is running. */
 class Bed {
   readonly #client: RawClient;
   readonly #upstream: Upstream;
@@ -271,7 +271,7 @@ class Bed {
     return { checks: this.#checks, problems: this.#problems };
   }
 
-  /** The comparisons of a row. Each runs once its sessions have been made. */
+  /** The comparisons of a row. Each runs once its sessions exist. */
   #comparisons(row: Exclude<Row, { accidents: unknown }>, ownHead: boolean): (() => Promise<void>)[] {
     const compare = (comparison: Comparison) => () => this.#compare(comparison);
     if ("responses" in row) {
@@ -305,20 +305,20 @@ class Bed {
   /** Every mount and use of one response. */
   async #compare(comparison: Comparison): Promise<void> {
     const { what, bareWhat = what, method } = comparison;
-    // It makes the answer to a HEAD of the response as it was made, without what was changed since.
+    // It answers a HEAD with the original response, without later changes.
     const ignoresChanges = method === "HEAD" && this.#runtime.name.endsWith("@hono/node-server 1");
     const families = comparison.families.filter((family) => !(ignoresChanges && family === HONO));
     if (families.length === 0) this.#checks++;
     await Promise.all(families.map(async (family) => {
       const bare = await this.#bare(`${family.bare}/never/${bareWhat}`, method);
-      // Hono answers some of what is thrown itself, and does not answer just as it would what is given.
+      // Hono answers some thrown values itself, and not quite as it answers returned ones.
       const thrown = bareWhat === what ? bare : await this.#bare(`${family.bare}/never/${what}`, method);
       const common = method === "HEAD" ? HEAD_VARIANTS : COMMON_VARIANTS;
       const variants = /\/(?:text|c\.text|response|error)$/.test(what) ? VARIANTS : common;
       await Promise.all(variants.map(async (variant) => {
         const token = variant.signedIn ? this.#tokens.pop()! : undefined;
         const seen = await this.#visit({ path: `${family.mount}/${variant.use}/${what}`, method, token });
-        // The adapter fails at some of what is not read before.
+        // The adapter fails for some responses that were not read before.
         if (family === HONO && this.#handlersHeadInHono && bare.status === 500 && seen.status === 200) return;
         const asThrown = thrown.status < 500 || variant.use === "never";
         this.#judge(
@@ -333,7 +333,7 @@ class Bed {
     }));
   }
 
-  /** What is sent without a session, asked for twice: what is not steady by itself can be compared with nothing. */
+  /** The response without a session, requested twice. If it differs from itself, it cannot be compared. */
   async #bare(path: string, method?: "HEAD"): Promise<Exchange> {
     const [one, other] = await Promise.all([this.#visit({ path, method }), this.#visit({ path, method })]);
     if (!isSame(one, other)) {
@@ -342,7 +342,7 @@ class Bed {
     return one;
   }
 
-  /** One object through several visits, each compared with the same visit of an object without sessions. */
+  /** One shared object through several visits. Each is compared with the same visit of an object without sessions. */
   async #compareShared(name: string): Promise<void> {
     await Promise.all(FAMILIES.map(async ({ mount, bare }) => {
       const cell = `${mount}-${name}-${++lastId}`;
@@ -359,14 +359,14 @@ class Bed {
           variant = { ...variant, expected: MARKED };
         }
         const at = `${mount}/${what}, visit ${index + 1}, ${variantName}`;
-        // Bun sends the headers of an object once. They may come with each visit.
+        // Bun sends the headers of an object once, or on each visit.
         if (was.end === "whole" && was.status !== 500) {
           const before = this.#problems.length;
           this.#judge(at, [was, first], seen, variant, { what, families: FAMILIES, ownHead: false }, token);
           if (variantName === "never asked") this.#forgiveMarks(before);
           continue;
         }
-        // The runtime refuses to send a body twice. It may do so here too, or send what it sent at first.
+        // The runtime refuses to send a body twice. It may do so here too, or send the first body.
         this.#checks++;
         if (seen.status === 500 || seen.end === was.end && was.end !== "whole") continue;
         for (const problem of compare(first, seen, { ...variant.expected, ownHead: true })) {
@@ -376,7 +376,7 @@ class Bed {
     }));
   }
 
-  /** An object that was marked for one visitor is private for the next one, too, which harms nobody. */
+  /** An object that was marked for one visitor is private for the next one too, which is harmless. */
   #forgiveMarks(from: number): void {
     if (!this.#runtime.name.includes("@hono/node-server")) return;
     const others = this.#problems.splice(from);
@@ -397,9 +397,9 @@ class Bed {
     const announced = tokenIn(seen);
     let expected: Expected = { ...variant.expected, ownHead };
     if (fails && variant.expected.cookie === "token") expected = { ...MARKED, ownHead };
-    // A logout that was awaited stands, and the browser hears of it although the handler failed.
+    // An awaited logout stands, and the browser gets its cookie although the handler failed.
     if (fails && variant.use === "destroyed") expected = { ...DELETION, statusOnly: true };
-    // Where nothing was thrown, Hono's own handler of errors may be given an error to answer.
+    // If nothing was thrown, Hono's own error handler may have an error to answer.
     if (fails && /(?:undefined|null)$/.test(what)) expected = { ...expected, statusOnly: true };
     if (open && announced === undefined) expected = { ...expected, cookie: "none" };
     const gated = /\/(?:stream|stream-typed|events|streamText|streamSSE)$/.test(what);
@@ -419,13 +419,13 @@ class Bed {
     if (announced && variant.expected.cookie === "token") {
       this.#effects.push({ at, token: announced, holds: 7 });
     }
-    // Whether a framework's end saves is for the library to say. A session that moved must not lose its browser.
+    // The library decides whether a framework's end saves. A session with a new token must keep its browser.
     if (open && token !== undefined && variant.use === "renewed") {
       this.#effects.push({ at, token, holds: announced ? null : 1 });
     }
   }
 
-  /** What the sessions hold, after all. */
+  /** The values of the sessions, at the end. */
   async #checkEffects(): Promise<void> {
     const body = JSON.stringify(this.#effects.map(({ token }) => token));
     const answer = await this.#client.exchange({ method: "POST", path: "/sessions", body });
@@ -444,13 +444,13 @@ class Bed {
     return this.#limit(async () => {
       const id = String(++lastId);
       const headers: Record<string, string> = token === undefined ? {} : { Cookie: `${COOKIE}=${token}` };
-      // Node and Bun send a decoded body under the headers of the encoded one, and no body under a length, without any
-      // session. Neither what they send beyond an end nor what they do not send may hold up the next response.
+      // Without any session, Node and Bun send a decoded body with the headers of the encoded one, or a length
+      // without a body. Extra or missing bytes must not delay the next response.
       if (/upstream-(?:gzip|brotli|head)|proxy-gzip/.test(path)) headers.Connection = "close";
       const ask: Ask = { path: `/${path}?id=${id}${cell ? `&cell=${cell}` : ""}`, headers };
       if (method !== undefined) ask.method = method;
       if (path.endsWith("/websocket")) return await upgrade(this.#client.port, ask);
-      // A stream waits until its client has seen the chunk before. A client of a HEAD sees none.
+      // A stream waits until its client has received the previous chunk. The client of a HEAD receives none.
       const openAll = () => [1, 2, 3].forEach((gate) => this.#upstream.open(id, gate));
       if (method === "HEAD") openAll();
       let seen = 0;
@@ -477,7 +477,7 @@ interface Visiting {
   cell?: string;
 }
 
-/** Asks for an upgrade; what comes back of an echo stands for the body. */
+/** Requests an upgrade. The echo is compared like a body. */
 async function upgrade(port: number, ask: Ask): Promise<Exchange> {
   using connection = await RawConnection.open(port);
   const headers = {
@@ -489,7 +489,7 @@ async function upgrade(port: number, ask: Ask): Promise<Exchange> {
   };
   const exchange = await connection.exchange({ ...ask, headers });
   if (exchange.status !== 101) return exchange;
-  // A client masks what it sends; a mask of zeros changes nothing (RFC 6455, 5.3).
+  // A client masks what it sends. A mask of zeros changes nothing (RFC 6455, 5.3).
   let echo = latin1(await connection.raw(FRAME));
   while (echo.length < 7) echo += latin1(await connection.raw(new Uint8Array()));
   return { ...exchange, body: Uint8Array.from(echo, (character) => character.charCodeAt(0)) };
@@ -502,7 +502,7 @@ function tail(text: string): string {
   return text.split("\n").slice(-12).join("\n");
 }
 
-/** Runs at most so many at once. */
+/** Runs at most this many at once. */
 function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let running = 0;

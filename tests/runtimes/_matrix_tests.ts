@@ -8,15 +8,15 @@ import { isMissing, openMatrix, type Runtime } from "./_matrix.ts";
 import { ROWS } from "./_rows.ts";
 import { startUpstream } from "./_upstream.ts";
 
-/** What servers that have files give as one. */
+/** The abilities of servers that have files. */
 export const FILE = decodeURIComponent(new URL("./_fixture.svg", import.meta.url).pathname);
 
-/** How many problems of a cell are told. They tend to be alike. */
+/** How many problems of a cell are reported. They tend to be alike. */
 const TOLD = 6;
 
 /** Declares the tests of a runtime. */
 export function testRuntime(runtime: Runtime): void {
-  Deno.test(`A session adds to a response what it must and changes nothing else on ${runtime.name}`, async (t) => {
+  Deno.test(`A session changes only the headers that it must on ${runtime.name}`, async (t) => {
     await using upstream = startUpstream();
     await using matrix = await openMatrix(runtime, upstream, FILE);
     for (const [section, rows] of Object.entries(ROWS)) {

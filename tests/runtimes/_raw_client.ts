@@ -1,43 +1,43 @@
 /**
- * HTTP/1.1 over a TCP connection with nothing in between: every line of the head as it was sent, the framing, the
- * bytes of the body without any decoding, and trailers.
+ * An HTTP/1.1 client on a bare TCP connection. It records every line of the head, the framing, the undecoded body and
+ * the trailers.
  * @module
  */
 
-/** How the end of a body is known. */
+/** How the end of a body is marked. */
 export type Framing = "none" | "length" | "chunked" | "until close";
 
-/** What was sent for one request. */
+/** The response to one request, as it was sent. */
 export interface Exchange {
   /** Such as `"HTTP/1.1 200 OK"`. */
   statusLine: string;
   status: number;
-  /** Names and values as they were sent, in their order. */
+  /** Names and values as they were sent, in order. */
   headers: [name: string, value: string][];
   framing: Framing;
-  /** The body with chunks put together, and nothing else undone. */
+  /** The body, dechunked but not decoded. */
   body: Uint8Array;
   /** The size of each chunk. */
   chunks: number[];
   trailers: [name: string, value: string][];
-  /** `"whole"`, or what was wrong: chunks that came late and together, more than was announced, no HTTP at all. */
+  /** `"whole"`, or what was wrong: delayed chunks, more bytes than announced, no HTTP at all. */
   end: "whole" | "cut off" | "timed out" | "held back" | "overrun" | "garbled";
 }
 
-/** What is asked. */
+/** A request. */
 export interface Ask {
   method?: string;
   path: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Called with the size of the body so far, whenever more of it has come. */
+  /** Called with the size of the body so far, whenever more of it arrives. */
   onBody?: (size: number) => void;
 }
 
-/** How long a server may be silent. */
+/** How long a server may send nothing. */
 const PATIENCE = 10_000;
 
-/** A connection that lives through several exchanges. */
+/** A connection for several exchanges. */
 export class RawConnection implements Disposable {
   readonly #connection: Deno.Conn;
   #received: Uint8Array = new Uint8Array();
@@ -79,7 +79,7 @@ export class RawConnection implements Disposable {
     }
     if (exchange.status === 101) return exchange;
     if (headers.Connection === "close") {
-      // What a server sends beyond the length that it announced.
+      // Bytes that a server sends beyond the announced length.
       while (await this.#more());
       if (this.#received.length > 0) exchange.end = "overrun";
       exchange.body = concat([exchange.body, this.#received]);
@@ -90,7 +90,7 @@ export class RawConnection implements Disposable {
     return exchange;
   }
 
-  /** What comes next of an upgraded connection, at least one byte. */
+  /** The next bytes of an upgraded connection, at least one. */
   async raw(sent: Uint8Array): Promise<Uint8Array> {
     for (let at = 0; at < sent.length;) at += await this.#connection.write(sent.subarray(at));
     if (this.#received.length === 0) await this.#more();
@@ -110,7 +110,7 @@ export class RawConnection implements Disposable {
     if (!(exchange.status > 0)) throw new Broken("garbled");
     exchange.headers = await this.#fields();
     const header = (name: string) => exchange.headers.find(([other]) => other.toLowerCase() === name)?.[1];
-    // Servers end a connection on which they failed, whether or not they say so.
+    // Servers close a connection on which they failed, with or without saying so.
     if (header("connection")?.toLowerCase() === "close" || exchange.status >= 500) this.reusable = false;
 
     const { status } = exchange;
@@ -145,7 +145,7 @@ export class RawConnection implements Disposable {
         }
         return;
       }
-      // Servers that send no body with a 205 may leave out to say so (RFC 9110, 15.3.6).
+      // Servers may omit the length of a 205, which has no body (RFC 9110, 15.3.6).
       if (status === 205) return;
       exchange.framing = "until close";
       this.reusable = false;
@@ -177,7 +177,7 @@ export class RawConnection implements Disposable {
     return this.#take(length);
   }
 
-  /** At least one byte, at most so many. */
+  /** At least one byte, and at most this many. */
   async #some(most: number): Promise<Uint8Array> {
     if (this.#received.length === 0) await this.#need();
     return this.#take(Math.min(most, this.#received.length));
@@ -224,7 +224,7 @@ export class RawConnection implements Disposable {
   }
 }
 
-/** The connections to one server: each is used for one exchange at a time, and again where that is possible. */
+/** The connections to one server. Each serves one exchange at a time, and is reused where possible. */
 export class RawClient implements Disposable {
   readonly port: number;
   readonly #free: RawConnection[] = [];
@@ -233,7 +233,7 @@ export class RawClient implements Disposable {
     this.port = port;
   }
 
-  /** Sends a request on a connection that is free, or on a new one. */
+  /** Sends a request on a free connection, or on a new one. */
   async exchange(ask: Ask): Promise<Exchange> {
     const connection = this.#free.pop() ?? await RawConnection.open(this.port);
     let done = false;
@@ -252,14 +252,14 @@ export class RawClient implements Disposable {
   }
 }
 
-/** A response that broke off. */
+/** A response that ended too early. */
 class Broken extends Error {
   constructor(readonly end: "cut off" | "timed out" | "garbled") {
     super(end);
   }
 }
 
-/** Each byte as the character of its number. */
+/** Each byte as the character with its number. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8_192) {

@@ -1,12 +1,11 @@
 /**
- * The responses that handlers give in the matrix, one of each kind. The same function serves with a session and
- * without one.
+ * The responses of the handlers in the matrix, one of each kind. The same functions serve with and without sessions.
  * @module
  */
 
 import type { Visit } from "./_platform.ts";
 
-/** Gives a response. */
+/** Makes a response. */
 export type Responder = (visit: Visit) => Response | Promise<Response>;
 
 /** A text that the handler has compressed itself. */
@@ -17,12 +16,12 @@ const GZIP = Uint8Array.from(
 
 const TEXT = "Grüße & <b>hello</b>\n";
 
-/** What a browser would ask of an upstream: bodies are passed on as they came. */
+/** The headers that a browser would send to an upstream. Bodies are passed on unchanged. */
 function passOn(visit: Visit, path: string, init?: RequestInit): Promise<Response> {
   return fetch(`${visit.platform.upstream}${path}?id=${visit.id}`, init);
 }
 
-/** A stream that waits, before each chunk but the first, until the client has seen the one before. */
+/** A stream that waits before each chunk, except the first, until the client has received the previous one. */
 function gated(visit: Visit, chunks: string[], init?: ResponseInit): Response {
   const encoder = new TextEncoder();
   let next = 0;
@@ -36,7 +35,7 @@ function gated(visit: Visit, chunks: string[], init?: ResponseInit): Response {
   return new Response(body, init);
 }
 
-/** A stream of so many chunks of 16 KiB. */
+/** A stream of this many chunks of 16 KiB. */
 function large(chunks: number): ReadableStream<Uint8Array> {
   let sent = 0;
   return new ReadableStream<Uint8Array>({
@@ -54,12 +53,12 @@ function formData(): FormData {
   return form;
 }
 
-/** Frameworks give subclasses, as `NextResponse` is one. */
+/** Frameworks return subclasses, such as `NextResponse`. */
 class Page extends Response {
   readonly renderedBy = "a framework";
 }
 
-/** Each kind of response, by the name that stands in the URL. */
+/** Each kind of response, by its name in the URL. */
 export const RESPONSES = {
   "text": () => new Response(TEXT),
   "text-typed": () => new Response("a,b\n", { headers: { "Content-Type": "text/csv; charset=utf-8" } }),

@@ -1,5 +1,5 @@
 /**
- * The list of behaviours: the rows of the table, each of one or more responses of `_responses.ts` and its siblings.
+ * The list of behaviours. Each row of the table covers one or more responses of `_responses.ts` and its siblings.
  * @module
  */
 
@@ -8,37 +8,37 @@ import type { HonoResponseName } from "./_hono_responses.ts";
 import type { ResponseName } from "./_responses.ts";
 import type { ThrownName } from "./_throws.ts";
 
-/** What a runtime may lack, so that a row is empty there. */
+/** What a runtime may lack. A row that needs it is empty there. */
 export type Ability = "file" | "websocket" | "second copy";
 
-/** What one row is about. */
+/** What one row tests. */
 export type RowContent =
-  /** Responses that a handler gives, compared with those of the same handler without a session. */
+  /** Responses of a handler, compared with those of the same handler without a session. */
   | { responses: ResponseName[]; method?: "HEAD" }
-  /** The same, of Hono's helpers. */
+  /** The same for Hono's helpers. */
   | { helpers: HonoResponseName[]; method?: "HEAD" }
-  /** One `Response` object given to many requests, of many uses. */
+  /** One `Response` object for many requests that use the session in different ways. */
   | { shared: ResponseName[] }
-  /** An upgrade, and an echo afterwards. */
+  /** A WebSocket upgrade, then an echo. */
   | { socket: ResponseName }
-  /** What carries a response is thrown: it is sent as if it had been given, and the session is saved. */
+  /** A thrown value that stands for a response: it is sent as if returned, and the session is saved. */
   | { thrownResponses: ThrownName[] }
-  /** Anything else is thrown: nothing is saved, and the platform or the framework hears of it as ever. */
+  /** Any other thrown value: nothing is saved, and the platform or the framework gets it as usual. */
   | { thrown: ThrownName[] }
-  /** What a framework's own functions throw, which must come through to the framework as it is. */
+  /** A value that a framework's own functions throw. It must reach the framework unchanged. */
   | { thrownToFramework: ThrownName[] }
-  /** A mistake in a handler or a hook; the process lives on. */
+  /** A mistake in a handler or a hook that the process must survive. */
   | { accidents: AccidentName[]; answer?: RegExp };
 
 /** One row of the table. */
 export type Row = RowContent & {
   title: string;
   needs?: Ability;
-  /** Where the runtime sends a head of its own, which no header of the session can get into. */
+  /** Runtimes that send a head of their own, without the session's headers. */
   ownHead?: readonly string[];
-  /** Where a HEAD in Hono is answered with the headers that its handler gave, whatever a middleware did to them. */
+  /** Runtimes that answer a HEAD in Hono with the handler's headers and drop those of middleware. */
   handlersHeadInHono?: readonly string[];
-  /** Where a `Response` object keeps `Vary` and `private` of an earlier visit. */
+  /** Runtimes on which a `Response` object keeps `Vary` and `private` of an earlier request. */
   keepsMarks?: readonly string[];
 };
 
@@ -46,7 +46,7 @@ export type Row = RowContent & {
 export const ROWS: Record<string, Row[]> = {
   "Responses that a handler makes": [
     { title: "text", responses: ["text", "text-typed", "404", "500"] },
-    { title: "a status and a status text of its own", responses: ["status-text", "201-empty"] },
+    { title: "a custom status and status text", responses: ["status-text", "201-empty"] },
     { title: "JSON", responses: ["json", "json-init"] },
     { title: "HTML", responses: ["html", "subclass"] },
     { title: "`Blob`", responses: ["blob", "blob-untyped"] },
@@ -68,16 +68,16 @@ export const ROWS: Record<string, Row[]> = {
     { title: "`Response.redirect()` and other redirects", responses: ["redirect", "redirect-relative"] },
     { title: "`Response.error()`", responses: ["error"], ownHead: ["every runtime"] },
     {
-      title: "headers of its own, set at once or later",
+      title: "custom headers, set at once or later",
       responses: ["headers", "etag", "headers-set-later"],
     },
-    { title: "several `Set-Cookie` of others", responses: ["cookies"] },
+    { title: "other `Set-Cookie` headers", responses: ["cookies"] },
     {
-      title: "`Cache-Control` and `Vary` of its own",
+      title: "the handler's own `Cache-Control` and `Vary`",
       responses: ["cache-public", "cache-no-store", "vary-own", "vary-cookie", "vary-all"],
     },
     {
-      title: "a clone, and what was cloned",
+      title: "a clone, and the response that was cloned",
       responses: ["clone", "clone-of-json", "cloned"],
     },
     {
@@ -91,9 +91,9 @@ export const ROWS: Record<string, Row[]> = {
       keepsMarks: ["@hono/node-server"],
     },
     { title: "trailers", responses: ["trailers", "upstream-trailers"] },
-    { title: "a WebSocket's upgrade", needs: "websocket", socket: "websocket", ownHead: ["Bun"] },
+    { title: "a WebSocket upgrade", needs: "websocket", socket: "websocket", ownHead: ["Bun"] },
   ],
-  "A `fetch()` passed on": [
+  "A `fetch()` response passed on": [
     { title: "plain", responses: ["upstream-plain", "upstream-json", "upstream-404", "upstream-empty"] },
     { title: "gzip", responses: ["upstream-gzip"] },
     { title: "brotli", responses: ["upstream-brotli"] },
@@ -146,7 +146,7 @@ export const ROWS: Record<string, Row[]> = {
       responses: ["file", "file-typed"],
     },
     {
-      title: "of a `fetch()` passed on",
+      title: "of a `fetch()` response passed on",
       method: "HEAD",
       handlersHeadInHono: ["@hono/node-server 1"],
       responses: [
@@ -194,7 +194,7 @@ export const ROWS: Record<string, Row[]> = {
       thrownToFramework: ["sveltekit-redirect", "sveltekit-error"],
     },
   ],
-  "The process lives on": [
+  "Mistakes that the process survives": [
     {
       title: "a forgotten `await`",
       accidents: [
@@ -206,7 +206,7 @@ export const ROWS: Record<string, Row[]> = {
       ],
     },
     {
-      title: "an error given to a `waitUntil` that listens later, or throws",
+      title: "a `waitUntil` that handles rejections late, or throws",
       accidents: ["wait-until-fetch", "wait-until-hono", "wait-until-throws"],
       answer: /^500 /,
     },
@@ -216,7 +216,7 @@ export const ROWS: Record<string, Row[]> = {
       answer: /^200 500 200$/,
     },
     {
-      title: "a manager of another copy of the package",
+      title: "a manager from another copy of the package",
       needs: "second copy",
       accidents: ["copy-fetch", "copy-hono", "copy-scheduled"],
       answer: /^200 (?:taken|refused by name)$/,

@@ -1,5 +1,5 @@
 /**
- * The runtimes: the columns of the table, each with what starts its server.
+ * The runtimes. Each is a column of the table, with a function that starts its server.
  * @module
  */
 
@@ -14,7 +14,7 @@ import { SECOND_COPY } from "./_second_copy.ts";
 const here = (name: string) => new URL(name, import.meta.url);
 const ROOT = decodeURIComponent(here("../../").pathname);
 
-/** The packed package with what the servers on Node import, installed by npm. */
+/** The packed package with the imports of the servers on Node, installed by npm. */
 export function installForNode(): Promise<PackedApp> {
   const dependencies = ["hono", "@hono/node-server", "@hono/node-server-1", "ws"];
   return installPacked({ dependencies, secondCopy: SECOND_COPY });
@@ -51,7 +51,7 @@ export const WORKERD: Runtime = {
   },
 };
 
-/** How Node's `http` is made to serve a handler of `fetch`: the script that does it, and what it has. */
+/** An adapter that lets Node's `http` serve a `fetch` handler: its script, and its abilities. */
 const ADAPTERS = {
   "node:http": { script: "_serve_node_http.ts", has: ["file", "second copy"] },
   "@hono/node-server 1": { script: "_serve_node_server_1.ts", has: ["file", "second copy"] },

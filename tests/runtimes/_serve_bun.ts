@@ -3,7 +3,7 @@ import process from "node:process";
 import { createApp } from "./_app.ts";
 import { secondCopy } from "./_second_copy.ts";
 
-/** What of Bun's types is used here; they cannot be loaded beside Deno's. */
+/** The part of Bun's types that is used here. They cannot be loaded beside Deno's. */
 interface BunServer {
   readonly port: number;
   upgrade(request: Request): boolean;
@@ -25,7 +25,7 @@ declare const Bun: {
 const app = createApp({
   upstream: process.env.UPSTREAM!,
   file: () => Bun.file(process.env.FILE!),
-  // Bun sends the 101 itself, and ignores what is returned.
+  // Bun sends the 101 itself, and ignores the returned response.
   upgrade(request, server) {
     const upgraded = (server as BunServer).upgrade(request);
     return new Response(null, { status: upgraded ? 200 : 400 });

@@ -1,4 +1,4 @@
-// The matrix's server on Node with a plain adapter: nothing replaces the global `Response`.
+// The matrix's server on Node with a plain adapter, which does not replace the global `Response`.
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
@@ -29,7 +29,7 @@ async function send(response: Response, incoming: IncomingMessage, outgoing: Ser
   const { status, statusText, headers } = response;
   outgoing.writeHead(status, statusText || STATUS_CODES[status], [...headers].flat());
   if (response.body === null || incoming.method === "HEAD") {
-    // Not awaited: a clone's ends when the other one's does.
+    // Not awaited, because a clone's body ends only when the other one's does.
     response.body?.cancel();
     outgoing.end();
   } else {

@@ -1,5 +1,5 @@
-// The matrix's server on Node behind `@hono/node-server` 1. Its `Response`, made from one of `fetch()`, takes over
-// headers that cannot be changed.
+// The matrix's server on Node behind `@hono/node-server` 1. Its `Response`, made from a `fetch()` response, has
+// immutable headers.
 import process from "node:process";
 import { serve } from "@hono/node-server-1";
 import { createApp } from "./_app.ts";

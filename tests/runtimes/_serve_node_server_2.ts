@@ -8,7 +8,7 @@ import { addTrailers, file } from "./_node.ts";
 import type { Server } from "./_platform.ts";
 import { secondCopy } from "./_second_copy.ts";
 
-/** The upgrade is a handler of Hono's; one within a plain handler serves every mount alike. */
+/** The upgrade is a Hono handler. Inside a plain handler it serves every mount. */
 const sockets = new Hono().get(
   "*",
   upgradeWebSocket(() => ({ onMessage: ({ data }, socket) => socket.send(data as string) })),

@@ -1,4 +1,4 @@
-// One `Response` for everyone, as an application may keep it, behind `@hono/node-server`, which can send it many times.
+// One `Response` for all visitors, behind `@hono/node-server`, which can send it many times.
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { sessions } from "@x/sessions";
@@ -18,7 +18,7 @@ const MAKE: Record<string, () => Response> = {
 };
 const made: Record<string, Response> = {};
 
-/** Made at the first request: until `serve()` was called the platform's `Response` is still in its place. */
+/** Created at the first request. Before `serve()` the global `Response` is still the platform's. */
 function shared(kind: string): Response {
   return made[kind] ??= MAKE[kind]!();
 }

@@ -6,7 +6,7 @@ interface Env {
   UPSTREAM: string;
 }
 
-/** What of the runtime's types is used here; they cannot be loaded beside Deno's. */
+/** The part of the runtime's types that is used here. They cannot be loaded beside Deno's. */
 interface ServerSocket {
   accept(): void;
   send(data: string): void;

@@ -7,10 +7,10 @@ import { isAmong, isMissing, type Runtime } from "./_matrix.ts";
 import { ROWS } from "./_rows.ts";
 import { allRuntimes } from "./_runtimes.ts";
 
-/** Where the page is. */
+/** The URL of the page. */
 export const PAGE = new URL("../../docs/runtimes.md", import.meta.url);
 
-/** Only the names of the columns are needed, and no server. */
+/** The table needs only the names of the runtimes. */
 const never = () => Promise.reject(new Error("The table starts no server"));
 
 /** The page, made from the list of behaviours. */
@@ -43,39 +43,42 @@ const INTRODUCTION = `# What a session changes of a response, on every runtime
 
 <!-- Written by \`deno task runtimes\`, from tests/runtimes. -->
 
-A response leaves with a session as it would have left without one: the same status line, headers, framing,
-bytes and trailers. A session adds this, and nothing else:
+A response has the same status line, headers, framing, bytes and trailers with a session as without one. A
+session adds these headers and nothing else:
 
 | the session was      | headers added                                                  |
 | -------------------- | -------------------------------------------------------------- |
 | never asked for      | none                                                           |
 | read, or written     | \`Vary: Cookie\`, and \`Cache-Control: private\` if there was none |
 | created, or renewed  | \`Set-Cookie\`, \`Vary: Cookie\`, a private \`Cache-Control\`        |
-| ended by \`destroy()\` | a \`Set-Cookie\` that deletes, and the same                      |
+| ended by \`destroy()\` | a deletion \`Set-Cookie\`, and the same two                      |
 
-Each "yes" below is a test. It compares the handler with a session and without one, over a TCP connection that
-decodes nothing, for \`honoSessions()\`, \`withSessions()\` and \`manager.begin()\` and for each use above. Node and
-Bun run the package as npm would hand it out, installed by npm and by \`bun install\`. "–" means that the
-runtime or the adapter has no such thing.
+Each "yes" below is a test. It runs a handler with a session and without one, and compares the bytes on a TCP
+connection. It does so for \`honoSessions()\`, \`withSessions()\` and \`manager.begin()\`, and for each use above.
+Node and Bun run the npm package, installed by npm and by \`bun install\`. "–" means that the runtime or the
+adapter does not have the feature.
 
-Two things are \`@hono/node-server\`'s own. It sends one \`Response\` object to many visitors: once that was read
-for one, it stays \`private\` for all. And its version 1 answers a HEAD in Hono without the headers that were
-added to the response after it was made, a session's among them.
+Two differences come from \`@hono/node-server\`:
+
+- It sends one \`Response\` object to many visitors. After a session was read for one of them, the object stays
+  \`private\` for all.
+- Version 1 answers a HEAD in Hono without the headers that were added after the response was made. That
+  includes a session's headers.
 `;
 
 const NOTES =
-  `¹ The runtime makes the head itself, and takes no header of the session's. What was changed is saved all the
+  `¹ The runtime makes the response's head itself, so the session can add no header. Changes are saved all the
 same.
 
-² A response that is sent to many keeps \`Vary: Cookie\` and \`private\` once somebody has asked for the session
-with it. No cookie stays in it.
+² A response that is sent to many requests keeps \`Vary: Cookie\` and \`private\` after one of them asked for its
+session. It never keeps a cookie.
 
-³ But for a HEAD in Hono: \`@hono/node-server\` 1 answers it with the headers that the handler gave, and leaves
-out what any middleware has set since. What was changed is saved all the same.
+³ Except for a HEAD in Hono: \`@hono/node-server\` 1 sends the handler's headers and drops what any middleware
+added. Changes are saved all the same.
 
-A handler that passes on a compressed \`fetch()\` sends the same bytes with a session as without one. On Node
-and Bun these are garbled either way, since \`fetch()\` has decoded the body and left \`Content-Encoding\` and
-\`Content-Length\` in place: delete both there.
+A handler that passes on a compressed \`fetch()\` response sends the same bytes with a session as without one.
+On Node and Bun these bytes are garbled either way: \`fetch()\` decodes the body but leaves \`Content-Encoding\`
+and \`Content-Length\` in place. Delete both headers there.
 `;
 
 /** A table as \`deno fmt\` writes it. */

@@ -1,23 +1,23 @@
 /**
- * What handlers throw in the matrix, as the frameworks that do so define it.
+ * The values that handlers throw in the matrix, as their frameworks define them.
  * @module
  */
 
 import { HTTPException } from "hono/http-exception";
 
-/** A response by another name: any framework may do as Hono's `HTTPException` does. */
+/** An object with a response, like Hono's `HTTPException`. */
 class CarriesResponse {
   getResponse(): Response {
     return new Response("carried", { status: 402, headers: { "X-Own": "1" } });
   }
 }
 
-/** `redirect()` and `notFound()` of Next: errors that are known by their `digest`. */
+/** `redirect()` and `notFound()` of Next throw errors with a `digest`. */
 function nextError(digest: string): Error {
   return Object.assign(new Error(digest.split(";")[0]), { digest });
 }
 
-/** `redirect()` and `error()` of SvelteKit: neither is an `Error`. */
+/** `redirect()` and `error()` of SvelteKit throw objects that are no `Error`. */
 class Redirect {
   constructor(readonly status: number, readonly location: string) {}
 }
@@ -25,7 +25,7 @@ class HttpError {
   constructor(readonly status: number, readonly body: { message: string }) {}
 }
 
-/** What is thrown, by the name that stands in the URL. */
+/** The thrown values, by their names in the URL. */
 export const THROWN = {
   "response": () => new Response(null, { status: 303, headers: { Location: "/next" } }),
   "response-text": () => new Response("thrown", { status: 403 }),
@@ -46,10 +46,10 @@ export const THROWN = {
   "sveltekit-error": () => new HttpError(404, { message: "Not found" }),
 } satisfies Record<string, () => unknown>;
 
-/** The name of something thrown. */
+/** The name of a thrown value. */
 export type ThrownName = keyof typeof THROWN;
 
-/** The response that a thrown value carries, if it does. */
+/** The response of a thrown value, if it has one. */
 export function responseIn(thrown: unknown): Response | undefined {
   if (thrown instanceof Response) return thrown;
   const carrier = thrown as { getResponse?: () => Response } | null | undefined;
@@ -57,8 +57,8 @@ export function responseIn(thrown: unknown): Response | undefined {
 }
 
 /**
- * What Next and SvelteKit make of what their functions throw, once it has come through everything around the handler.
- * They know it by its identity or its fields, so it must arrive as it was.
+ * The response that Next and SvelteKit make of what their functions throw. They recognise the value by its identity
+ * or its fields, so it must arrive unchanged.
  */
 export function frameworkResponse(thrown: unknown): Response | undefined {
   const digest = (thrown as { digest?: unknown } | null | undefined)?.digest;

@@ -1,6 +1,6 @@
 /**
- * An application as its author would type it, strictly: compiled against the packed package and never run.
- * `types_test.ts` says with which compilers.
+ * An application under strict types. It is compiled against the packed package and never run. `types_test.ts` lists
+ * the compilers.
  * @module
  */
 
@@ -33,11 +33,11 @@ interface Data {
   tags: string[];
 }
 
-/** Whether two types are the very same; `any` is the same as `any` alone. */
+/** Whether two types are identical. Only `any` is identical to `any`. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const pin = <_Claim extends true>(): void => {};
 
-// Options that an application has from its environment may be undefined.
+// Options from the environment may be undefined.
 declare const env: { url?: string; domain?: string; idle?: `${number}m`; signal?: AbortSignal };
 export const store = env.url === undefined
   ? undefined
@@ -50,7 +50,7 @@ export const planetscale = new PlanetScaleStore(
 export const kinds: SessionStore[] = [planetscale, new MemoryStore(), new SameMemoryStore()];
 export const atomic: AtomicStore[] = [planetscale, new MemoryStore()];
 
-// So may every option there is.
+// Every option may be undefined.
 type Undefined<Options> = { [Key in keyof Options]?: Options[Key] | undefined };
 type Last<Call> = Call extends (...args: infer Arguments) => unknown
   ? Required<Arguments> extends [...unknown[], infer Options] ? NonNullable<Options> : never

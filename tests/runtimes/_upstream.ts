@@ -1,6 +1,6 @@
 /**
- * The other server, whose responses handlers pass on. It writes each byte itself, so that nothing of what it sends
- * depends on a runtime. It also holds the gates that make streams wait for their client.
+ * The upstream server, whose responses handlers pass on. It writes each byte itself, so nothing depends on a runtime.
+ * It also has the gates at which streams wait for their client.
  * @module
  */
 
@@ -8,18 +8,18 @@
 export interface Upstream extends AsyncDisposable {
   /** Such as `"http://127.0.0.1:8080"`. */
   readonly url: string;
-  /** Lets what waits at a gate go on, now or when it comes. */
+  /** Opens a gate, for what waits there now or later. */
   open(id: string, gate: number): void;
 }
 
 const encoder = new TextEncoder();
 const HELLO = "hello ".repeat(100);
 
-/** The body of `hello` in a coding that the client must not undo. */
+/** The body `HELLO` in a coding that the client must not decode. */
 const GZIP = new Uint8Array(
   await new Response(new Blob([HELLO]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
 );
-/** `HELLO` by `brotliCompress`: no runtime's `CompressionStream` has it everywhere. */
+/** `HELLO` by `brotliCompress`. Not every runtime's `CompressionStream` has brotli. */
 const BROTLI = Uint8Array.from(atob("G1cC+I2Ubt5EVYaWbCBvUVscgEEc"), (character) => character.charCodeAt(0));
 
 /** What is sent, by path. */
@@ -40,7 +40,7 @@ const ANSWERS: Record<string, Uint8Array> = {
   "/events": chunked(["Content-Type: text/event-stream"], ["data: 1\n\n", "data: 2\n\n"]),
 };
 
-/** Starts one on a free port. */
+/** Starts an upstream on a free port. */
 export function startUpstream(): Upstream {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections = new Set<Deno.Conn>();
@@ -69,7 +69,7 @@ export function startUpstream(): Upstream {
         await write(connection, method === "HEAD" ? headOf(whole) : whole);
       }
     } catch (error) {
-      // A client that goes away in the middle, or the end of the test.
+      // The client disconnected, or the test ended.
       const gone = [
         Deno.errors.ConnectionReset,
         Deno.errors.BrokenPipe,
@@ -105,7 +105,7 @@ interface UpstreamRequest {
   id: string;
 }
 
-/** The requests on a connection, which have no bodies. */
+/** The requests on a connection. They have no bodies. */
 async function* requests(connection: Deno.Conn): AsyncGenerator<UpstreamRequest> {
   const buffer = new Uint8Array(16_384);
   let received = "";

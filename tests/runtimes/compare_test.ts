@@ -1,6 +1,4 @@
-/**
- * The comparer and the client find what they are for: a matrix that finds nothing would be green as well.
- */
+/** The comparer and the client notice what they must. Otherwise the matrix would pass without testing anything. */
 
 import { assertEquals, assertNotEquals } from "../assert.ts";
 import { compare, type Expected } from "./_compare.ts";
@@ -33,7 +31,7 @@ const READ: Expected = { marked: true, cookie: "none" };
 const CREATED: Expected = { marked: true, cookie: "token" };
 const DESTROYED: Expected = { marked: true, cookie: "deletion" };
 
-Deno.test("compare() lets what a session adds pass", () => {
+Deno.test("compare() allows what a session adds", () => {
   assertEquals(
     compare(bare, exchange([], { headers: [["content-type", "text/plain"], ["date", "later"]] }), UNTOUCHED),
     [],
@@ -43,7 +41,7 @@ Deno.test("compare() lets what a session adds pass", () => {
   assertEquals(compare(bare, exchange([...MARKS, ["Set-Cookie", DELETE]]), DESTROYED), []);
 });
 
-Deno.test("compare() finds a difference in each part of a response", () => {
+Deno.test("compare() notices a difference in each part of a response", () => {
   const changes: Partial<Exchange>[] = [
     { statusLine: "HTTP/1.1 200 Fine" },
     { framing: "chunked" },
@@ -62,7 +60,7 @@ Deno.test("compare() finds a difference in each part of a response", () => {
   }
 });
 
-Deno.test("compare() takes a type that a runtime had left out, and no other new one", () => {
+Deno.test("compare() allows a type that a runtime omitted, and no other new type", () => {
   const typeless = exchange([], { headers: [["Date", "now"]] });
   const typed = (type: string, change: Partial<Exchange> = {}) =>
     compare(
@@ -81,7 +79,7 @@ Deno.test("compare() takes a type that a runtime had left out, and no other new 
   assertEquals(compare({ ...head, status: 204 }, { ...svg, status: 204 }, UNTOUCHED).length, 1);
 });
 
-Deno.test("compare() finds marks that are missing, wrong or not called for", () => {
+Deno.test("compare() notices session headers that are missing, wrong or unexpected", () => {
   const cases: [headers: [string, string][], expected: Expected, own?: [string, string][]][] = [
     [MARKS, UNTOUCHED],
     [[], READ],
@@ -112,7 +110,7 @@ Deno.test("compare() finds marks that are missing, wrong or not called for", () 
   }
 });
 
-Deno.test("compare() asks for no marks where the runtime makes the head, and takes no wrong ones", () => {
+Deno.test("compare() does not require the session's headers if the runtime makes the head, but refuses wrong ones", () => {
   const expected: Expected = { ...CREATED, ownHead: true };
   assertEquals(compare(bare, exchange(), expected), []);
   assertEquals(compare(bare, exchange([...MARKS, ["Set-Cookie", SET]]), expected), []);

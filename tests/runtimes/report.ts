@@ -1,9 +1,9 @@
 /**
- * Runs the matrix and prints each cell that fails, with what was seen.
+ * Runs the matrix and prints each cell that fails, with its problems.
  *
  *     deno run --allow-all tests/runtimes/report.ts [--all] [part of a runtime's name or of a row's title ...]
  *
- * `--all` prints every problem of a cell and not its first ones alone.
+ * `--all` prints every problem of a cell, not only the first ones.
  * @module
  */
 
@@ -17,7 +17,7 @@ import { startUpstream } from "./_upstream.ts";
 const all = Deno.args.includes("--all");
 const names = Deno.args.filter((argument) => argument !== "--all");
 
-/** Something that is made when it is first needed, and removed at the end. */
+/** A value that is created when it is first needed, and removed at the end. */
 function made(make: () => Promise<PackedApp>) {
   let started = false;
   const get = once(() => {

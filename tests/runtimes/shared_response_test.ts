@@ -1,6 +1,6 @@
 /**
- * An application that answers everyone with one `Response` object, on Node behind `@hono/node-server`, which can send it many
- * times: what one visitor is given with it, no other one gets.
+ * An application that sends all visitors one `Response` object, on Node behind `@hono/node-server`. No visitor gets
+ * what another one got with it.
  * @module
  */
 

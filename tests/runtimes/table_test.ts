@@ -1,6 +1,4 @@
-/**
- * The page about runtimes against the list of behaviours, which the tests beside this one run.
- */
+/** Compares docs/runtimes.md with the list of behaviours, which the other tests here run. */
 
 import { assert, assertEquals } from "../assert.ts";
 import { ROWS } from "./_rows.ts";
@@ -14,7 +12,7 @@ Deno.test("docs/runtimes.md is what deno task runtimes writes", async () => {
   assertEquals(await Deno.readTextFile(PAGE), page());
 });
 
-Deno.test("Every response, helper, thrown value and accident of the matrix stands in a row", () => {
+Deno.test("Every response, helper, thrown value and accident of the matrix is in a row", () => {
   const rows = Object.values(ROWS).flat();
   const named = new Set<string>(rows.flatMap((row) => {
     if ("responses" in row) return row.responses;

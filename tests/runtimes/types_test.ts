@@ -1,6 +1,6 @@
 /**
- * The packed package under TypeScript: an application with everything strict compiles, with the oldest compiler that is
- * supported and with the newest, in both ways of finding modules, on Node's types and on the web's alone.
+ * The packed package under TypeScript. A strict application compiles with the oldest supported compiler and the
+ * newest, in both modes of module resolution, with Node's types and with only the web's.
  */
 
 import { assertEquals, assertStringIncludes } from "../assert.ts";
@@ -15,7 +15,7 @@ const MODULES = {
   bundler: { module: "esnext", moduleResolution: "bundler" },
 };
 
-/** Node's types bring `Request` and the like themselves; without them the DOM's do. */
+/** Node's types define `Request` and the like. Without them the DOM's types do. */
 const GLOBALS = {
   "@types/node": { types: ["node"], lib: ["es2022"] },
   "no @types/node": { types: [], lib: ["es2022", "dom", "dom.iterable"] },
@@ -24,14 +24,14 @@ const GLOBALS = {
 async function install(): Promise<PackedApp> {
   const others = Object.entries(COMPILERS);
   const app = await installPacked({
-    // Node's types of the oldest Node: newer ones want a newer compiler.
+    // Node's types of the oldest Node. Newer ones need a newer compiler.
     dependencies: ["hono", "@libsql/client", "@planetscale/database", ["@types/node", "^20.0.0"], ...others],
   });
   await Deno.copyFile(new URL("./_typed_app.ts", import.meta.url), `${app.dir}/app.ts`);
   return app;
 }
 
-/** What a compiler complains about in the application and in the package; other packages have faults of their own. */
+/** The compiler's errors in the application and in the package. Other packages have errors of their own. */
 async function complaints(app: PackedApp, compiler: string, options: object): Promise<string[]> {
   const config = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
   const compilerOptions = {
@@ -56,13 +56,13 @@ async function complaints(app: PackedApp, compiler: string, options: object): Pr
   }).output();
   const decoder = new TextDecoder();
   const lines = (decoder.decode(stdout) + decoder.decode(stderr)).split("\n");
-  // A complaint about no file, such as one about the options, or a crash, is ours as well.
+  // An error without a file, such as one about the options, or a crash, counts too.
   return lines.filter((line) =>
     /\S/.test(line) && !/^\s/.test(line) && !/^node_modules\/(?!@x\/)/.test(line)
   );
 }
 
-Deno.test("The packed package compiles where everything is strict", async (t) => {
+Deno.test("The packed package compiles under strict options", async (t) => {
   await using app = await install();
   for (const compiler of Object.keys(COMPILERS)) {
     for (const [resolution, modules] of Object.entries(MODULES)) {
@@ -72,7 +72,7 @@ Deno.test("The packed package compiles where everything is strict", async (t) =>
         });
       }
     }
-    await t.step(`${compiler} complains about an application that is wrong`, async () => {
+    await t.step(`${compiler} reports an error in a wrong application`, async () => {
       const text = await Deno.readTextFile(`${app.dir}/app.ts`);
       await Deno.writeTextFile(`${app.dir}/app.ts`, `${text}\nexport const wrong: string = manager;\n`);
       const found = await complaints(app, compiler, { ...MODULES.bundler, ...GLOBALS["no @types/node"] });

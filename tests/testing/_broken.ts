@@ -1,17 +1,17 @@
-/** What broken stores are made of. */
+/** Parts of the broken stores. */
 import type { NextRow, StoredRow } from "../../mod.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import type { StoreContractOptions } from "../../testing/mod.ts";
 import type { FullStore } from "../backends.ts";
 
-/** What a broken store does otherwise than the right one that it stands on. */
+/** The methods in which a broken store differs from the right one. */
 export type Breakage = (right: MemoryStore) => Partial<FullStore>;
 
 export interface Broken {
-  /** The mistake, as one would make it. */
+  /** The mistake. */
   name: string;
   breakage: Breakage;
-  /** Cases that find it. */
+  /** The cases that find it. */
   found: string[];
   options?: Pick<StoreContractOptions, "maxBytes" | "maxExpiry">;
 }
@@ -36,7 +36,7 @@ export function broken(breakage: Breakage): FullStore {
 }
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array) => a.toHex() === b.toHex();
-/** Lets everything that waits have its turn: where a look and a write are two steps, others come in between. */
+/** Lets other calls run: if a read and a write are two steps, they run in between. */
 export const turn = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 /** A moment at which nothing has expired. */
 export const EVER = { now: 0 };
@@ -48,7 +48,7 @@ export async function byToken(rows: AsyncIterable<StoredRow>): Promise<StoredRow
 /** Every row, the expired ones included. */
 export const rowsOf = (right: MemoryStore) => byToken(right.all(EVER));
 
-/** `update` as it would be without one of its checks. */
+/** An `update` without its checks. */
 export async function write(right: MemoryStore, token: string, next: NextRow): Promise<boolean> {
   const { token: newToken = token, data, subject } = next;
   const expiry = next.expiry ?? (await right.find(token, EVER))?.expiry ?? 0;
@@ -57,7 +57,7 @@ export async function write(right: MemoryStore, token: string, next: NextRow): P
   return true;
 }
 
-/** Pages of 100, by a store that has made a mistake about where the next one begins. */
+/** Pages of 100 rows. `next` is wrong about where the next page begins. */
 export async function* paged(
   rows: () => Promise<StoredRow[]>,
   next: (rows: StoredRow[], last: string) => StoredRow[],

@@ -1,21 +1,21 @@
-/** Mistakes about many rows at once, and about whose they are. */
+/** Mistakes about listings, purges and subjects. */
 import type { StoredRow } from "../../mod.ts";
 import { type Broken, byToken, EVER, paged, rowsOf, turn } from "./_broken.ts";
 
 export const BROKEN_LISTINGS: Broken[] = [
   {
-    name: "listings give a session a millisecond too long",
+    name: "listings yield a session a millisecond too long",
     breakage: (right) => ({
       all: ({ now, ...options }) => right.all({ ...options, now: now - 1 }),
       findBySubject: (subject, { now, ...options }) =>
         right.findBySubject(subject, { ...options, now: now - 1 }),
     }),
     found: ["all()", "findBySubject()"].map((name) =>
-      `${name} gives a session until the very millisecond of its expiry`
+      `${name} yields a session up to the millisecond before its expiry`
     ),
   },
   {
-    name: "listings go by an index of expiries that touch() and update() do not keep",
+    name: "listings use an index of expiries that touch() and update() do not maintain",
     breakage: (right) => {
       const expiries = new Map<string, number>();
       const isLive = ({ token }: StoredRow, now: number) => (expiries.get(token) ?? Infinity) > now;
@@ -35,11 +35,11 @@ export const BROKEN_LISTINGS: Broken[] = [
       };
     },
     found: ["all()", "findBySubject()"].map((name) =>
-      `${name} gives a session as touch() and update() have left it, at a time when it would have expired`
+      `${name} uses the expiry that touch() and update() wrote`
     ),
   },
   {
-    name: "all() skips a session at each border of a page",
+    name: "all() skips a session at each page boundary",
     breakage: (right) => ({
       all: (options) =>
         paged(
@@ -47,10 +47,10 @@ export const BROKEN_LISTINGS: Broken[] = [
           (rows, last) => rows.filter(({ token }) => token > last).slice(1),
         ),
     }),
-    found: ["all() gives each of 450 sessions once, also while they are deleted"],
+    found: ["all() yields each of 450 sessions once, even while some are deleted"],
   },
   {
-    name: "findBySubject() skips a session at each border of a page",
+    name: "findBySubject() skips a session at each page boundary",
     breakage: (right) => ({
       findBySubject: (subject, options) =>
         paged(
@@ -58,10 +58,10 @@ export const BROKEN_LISTINGS: Broken[] = [
           (rows, last) => rows.filter(({ token }) => token > last).slice(1),
         ),
     }),
-    found: ["findBySubject() gives each of 450 sessions once, also while they are deleted"],
+    found: ["findBySubject() yields each of 450 sessions once, even while some are deleted"],
   },
   {
-    name: "all() gives a session twice at each border of a page",
+    name: "all() yields a session twice at each page boundary",
     breakage: (right) => ({
       all: (options) =>
         paged(
@@ -69,10 +69,10 @@ export const BROKEN_LISTINGS: Broken[] = [
           (rows, last) => rows.filter(({ token }) => token >= last),
         ),
     }),
-    found: ["all() gives each of 450 sessions once, also while they are deleted"],
+    found: ["all() yields each of 450 sessions once, even while some are deleted"],
   },
   {
-    name: "all() counts the rows that it has passed, and so skips some when others are deleted",
+    name: "all() pages by offset, and skips rows when others are deleted",
     breakage: (right) => ({
       async *all({ now }) {
         for (let offset = 0;; offset += 100) {
@@ -83,10 +83,10 @@ export const BROKEN_LISTINGS: Broken[] = [
         }
       },
     }),
-    found: ["all() gives each of 450 sessions once, also while they are deleted"],
+    found: ["all() yields each of 450 sessions once, even while some are deleted"],
   },
   {
-    name: "all() ends at a page that expired rows have made short",
+    name: "all() ends at a page that is short because of expired rows",
     breakage: (right) => ({
       async *all({ now }) {
         const rows = await rowsOf(right);
@@ -97,15 +97,15 @@ export const BROKEN_LISTINGS: Broken[] = [
         }
       },
     }),
-    found: ["all() gives each of 450 sessions once, also while they are deleted"],
+    found: ["all() yields each of 450 sessions once, even while some are deleted"],
   },
   {
-    name: "all() gives expired sessions",
+    name: "all() yields expired sessions",
     breakage: (right) => ({ all: () => right.all(EVER) }),
-    found: ["all() gives every live session with its token, data and expiry, and no expired one"],
+    found: ["all() yields every live session with its token, data and expiry, and no expired one"],
   },
   {
-    name: "all() goes on for ever while sessions are written",
+    name: "all() never ends while sessions are written",
     breakage: (right) => ({
       async *all(options) {
         const seen = new Map<string, number>();
@@ -118,49 +118,49 @@ export const BROKEN_LISTINGS: Broken[] = [
         }
       },
     }),
-    found: ["all() comes to an end, and gives no session twice, while each is written anew"],
+    found: ["all() ends, and yields no session twice, while each is rewritten"],
   },
   {
-    name: "deleteExpired() takes what expires a millisecond later",
+    name: "deleteExpired() deletes sessions that expire a millisecond later",
     breakage: (right) => ({
       deleteExpired: (options) => right.deleteExpired({ ...options, now: options.now + 1 }),
     }),
     found: [
-      "deleteExpired() deletes what has expired, at the very millisecond too, and tells how many",
-      "deleteExpired() spares what expired less than the grace ago",
+      "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
+      "deleteExpired() keeps sessions that expired less than grace ago",
     ],
   },
   {
-    name: "deleteExpired() leaves what expires at this very millisecond",
+    name: "deleteExpired() keeps sessions that expire in this millisecond",
     breakage: (right) => ({
       deleteExpired: (options) => right.deleteExpired({ ...options, now: options.now - 1 }),
     }),
-    found: ["deleteExpired() deletes what has expired, at the very millisecond too, and tells how many"],
+    found: ["deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many"],
   },
   {
-    name: "deleteExpired() takes live sessions",
+    name: "deleteExpired() deletes live sessions",
     breakage: (right) => ({
       deleteExpired: (options) => right.deleteExpired({ ...options, now: Infinity }),
     }),
-    found: ["deleteExpired() leaves every live session alone"],
+    found: ["deleteExpired() deletes no live session"],
   },
   {
-    name: "deleteExpired() pays no heed to the limit",
+    name: "deleteExpired() ignores the limit",
     breakage: (right) => ({ deleteExpired: ({ now, grace }) => right.deleteExpired({ now, grace }) }),
-    found: ["deleteExpired() deletes at most as many as its limit says, until none is left"],
+    found: ["deleteExpired() deletes at most as many sessions as limit, until none is left"],
   },
   {
-    name: "deleteExpired() pays no heed to the grace",
+    name: "deleteExpired() ignores the grace",
     breakage: (right) => ({ deleteExpired: ({ now, limit }) => right.deleteExpired({ now, limit }) }),
-    found: ["deleteExpired() spares what expired less than the grace ago"],
+    found: ["deleteExpired() keeps sessions that expired less than grace ago"],
   },
   {
-    name: "deleteExpired() tells of one more than it deleted",
+    name: "deleteExpired() returns one more than it deleted",
     breakage: (right) => ({ deleteExpired: async (options) => await right.deleteExpired(options) + 1 }),
-    found: ["deleteExpired() deletes what has expired, at the very millisecond too, and tells how many"],
+    found: ["deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many"],
   },
   {
-    name: "deleteExpired() counts what another one deletes",
+    name: "deleteExpired() counts what another call deletes",
     breakage: (right) => ({
       async deleteExpired({ now, limit = 1_000 }) {
         const rows = (await rowsOf(right)).filter(({ expiry }) => expiry <= now).slice(0, limit);
@@ -169,10 +169,10 @@ export const BROKEN_LISTINGS: Broken[] = [
         return rows.length;
       },
     }),
-    found: ["deleteExpired() by four at once deletes each expired session once, and no live one"],
+    found: ["four concurrent purges by deleteExpired() delete each expired session once, and no live one"],
   },
   {
-    name: "deleteExpired() deletes by the expiry that it has read",
+    name: "deleteExpired() deletes by an expiry that it read before",
     breakage: (right) => {
       const first = new Map<string, number>();
       return {
@@ -187,7 +187,7 @@ export const BROKEN_LISTINGS: Broken[] = [
         },
       };
     },
-    found: ["deleteExpired() goes by the expiry as it is now, not as it was"],
+    found: ["deleteExpired() uses the current expiry, not an earlier one"],
   },
   {
     name: "subjects are compared without regard to case",
@@ -197,17 +197,17 @@ export const BROKEN_LISTINGS: Broken[] = [
       findBySubject: (subject, options) => right.findBySubject(subject.toLowerCase(), options),
       deleteBySubject: (subject, options) => right.deleteBySubject(subject.toLowerCase(), options),
     }),
-    found: ["a subject stands for itself and for no similar one"],
+    found: ["a subject matches only itself, not a similar one"],
   },
   {
-    name: "subjects are compared in another normal form",
+    name: "subjects are compared in another Unicode normal form",
     breakage: (right) => ({
       commit: (token, data, expiry, { subject, ...options }) =>
         right.commit(token, data, expiry, { ...options, subject: subject?.normalize() }),
       findBySubject: (subject, options) => right.findBySubject(subject.normalize(), options),
       deleteBySubject: (subject, options) => right.deleteBySubject(subject.normalize(), options),
     }),
-    found: ["a subject stands for itself and for no similar one"],
+    found: ["a subject matches only itself, not a similar one"],
   },
   {
     name: "subjects are cut at 254 characters",
@@ -217,23 +217,23 @@ export const BROKEN_LISTINGS: Broken[] = [
       findBySubject: (subject, options) => right.findBySubject(subject.slice(0, 254), options),
       deleteBySubject: (subject, options) => right.deleteBySubject(subject.slice(0, 254), options),
     }),
-    found: ["a subject stands for itself and for no similar one"],
+    found: ["a subject matches only itself, not a similar one"],
   },
   {
-    name: "update() without a subject empties it",
+    name: "update() without a subject clears it",
     breakage: (right) => ({
       update: (token, expected, next, options) =>
         right.update(token, expected, { ...next, subject: next.subject ?? null }, options),
     }),
-    found: ["update() without a subject leaves it alone, with one sets it, and with null empties it"],
+    found: ["update() keeps the subject, changes it, or clears it with null"],
   },
   {
-    name: "update() takes null for no subject",
+    name: "update() ignores a subject of null",
     breakage: (right) => ({
       update: (token, expected, next, options) =>
         right.update(token, expected, { ...next, subject: next.subject ?? undefined }, options),
     }),
-    found: ["update() without a subject leaves it alone, with one sets it, and with null empties it"],
+    found: ["update() keeps the subject, changes it, or clears it with null"],
   },
   {
     name: "a renewal loses the subject",
@@ -241,27 +241,27 @@ export const BROKEN_LISTINGS: Broken[] = [
       update: (token, expected, next, options) =>
         right.update(token, expected, next.token === token ? next : { subject: null, ...next }, options),
     }),
-    found: ["update() without a subject leaves it alone, with one sets it, and with null empties it"],
+    found: ["update() keeps the subject, changes it, or clears it with null"],
   },
   {
-    name: "commit() without a subject empties it",
+    name: "commit() without a subject clears it",
     breakage: (right) => ({
       async commit(token, ...args) {
         await right.delete(token);
         await right.commit(token, ...args);
       },
     }),
-    found: ["commit() with a subject changes it, and without one leaves it alone"],
+    found: ["commit() with a subject changes it, and without one keeps it"],
   },
   {
-    name: "findBySubject() gives expired sessions",
+    name: "findBySubject() yields expired sessions",
     breakage: (right) => ({ findBySubject: (subject) => right.findBySubject(subject, EVER) }),
-    found: ["findBySubject() gives the live sessions of the subject and no other"],
+    found: ["findBySubject() yields the live sessions of the subject and no other"],
   },
   {
-    name: "deleteBySubject() pays no heed to the exception",
+    name: "deleteBySubject() ignores the exception",
     breakage: (right) => ({ deleteBySubject: (subject) => right.deleteBySubject(subject) }),
-    found: ["deleteBySubject() spares the token that it is told to, which may be nobody's or another's"],
+    found: ["deleteBySubject() keeps the session of except, which may be nobody's or another subject's"],
   },
   {
     name: "deleteBySubject() compares the exception without regard to case",
@@ -272,10 +272,10 @@ export const BROKEN_LISTINGS: Broken[] = [
         return await right.deleteBySubject(subject, { except });
       },
     }),
-    found: ["deleteBySubject() spares the token that it is told to, which may be nobody's or another's"],
+    found: ["deleteBySubject() keeps the session of except, which may be nobody's or another subject's"],
   },
   {
-    name: "deleteBySubject() looks first and deletes later",
+    name: "deleteBySubject() reads first and deletes later",
     breakage: (right) => ({
       async deleteBySubject(subject) {
         const rows = await Array.fromAsync(right.findBySubject(subject, EVER));
@@ -284,7 +284,7 @@ export const BROKEN_LISTINGS: Broken[] = [
         return rows.length;
       },
     }),
-    found: ["deleteBySubject() that meets updates and renewals leaves no session of the subject"],
+    found: ["deleteBySubject() leaves no session of the subject during concurrent updates and renewals"],
   },
   {
     name: "stopCleanup() throws when it is called again",
@@ -297,7 +297,7 @@ export const BROKEN_LISTINGS: Broken[] = [
         },
       };
     },
-    found: ["stopCleanup() may be called at any time and more than once, and the store goes on"],
+    found: ["stopCleanup() may be called at any time and more than once, and the store still works"],
   },
   {
     name: "nothing is stored after stopCleanup()",
@@ -308,17 +308,17 @@ export const BROKEN_LISTINGS: Broken[] = [
         commit: (...args) => stopped ? Promise.resolve() : right.commit(...args),
       };
     },
-    found: ["stopCleanup() may be called at any time and more than once, and the store goes on"],
+    found: ["stopCleanup() may be called at any time and more than once, and the store still works"],
   },
   {
-    name: "all() gives what is no session",
+    name: "all() yields rows that are no sessions",
     breakage: () => ({
       async *all({ now }) {
         await turn();
         yield { token: "", data: new Uint8Array(), expiry: now + 1 };
       },
     }),
-    found: ["all() of an empty store gives nothing"],
+    found: ["all() of an empty store yields nothing"],
   },
   {
     name: "listings share bytes with the caller",
@@ -342,19 +342,19 @@ export const BROKEN_LISTINGS: Broken[] = [
       };
     },
     found: [
-      "all() gives bytes that are the caller's own",
-      "findBySubject() gives bytes that are the caller's own",
+      "all() yields copies of the bytes",
+      "findBySubject() yields copies of the bytes",
     ],
   },
   {
-    name: "create() pays no heed to the subject",
+    name: "create() ignores the subject",
     breakage: (right) => ({
       create: (token, data, expiry, { now }) => right.create(token, data, expiry, { now }),
     }),
-    found: ["create() says whose session it is"],
+    found: ["create() stores the subject"],
   },
   {
-    name: "create() and update() write the subject also where they are refused",
+    name: "create() and update() write the subject even if they are refused",
     breakage: (right) => ({
       async create(token, data, expiry, options) {
         if (await right.create(token, data, expiry, options)) return true;
@@ -371,12 +371,12 @@ export const BROKEN_LISTINGS: Broken[] = [
       },
     }),
     found: [
-      "create() that is refused leaves the subject alone",
-      "update() that is refused leaves the subject alone",
+      "a refused create() keeps the subject",
+      "a refused update() keeps the subject",
     ],
   },
   {
-    name: "touch() empties the subject",
+    name: "touch() clears the subject",
     breakage: (right) => ({
       async touch(token, expiry, options) {
         const found = await right.find(token, options);
@@ -384,10 +384,10 @@ export const BROKEN_LISTINGS: Broken[] = [
         await right.update(token, found.data, { token, data: found.data, expiry, subject: null }, options);
       },
     }),
-    found: ["touch() leaves the subject alone"],
+    found: ["touch() keeps the subject"],
   },
   {
-    name: "deleteBySubject() takes sessions of nobody",
+    name: "deleteBySubject() deletes sessions without a subject",
     breakage: (right) => ({
       async deleteBySubject(subject, options) {
         const named = new Set<string>();
@@ -398,29 +398,29 @@ export const BROKEN_LISTINGS: Broken[] = [
         return await right.deleteBySubject(subject, options);
       },
     }),
-    found: ["deleteBySubject() ends the sessions of the subject and no other, and tells how many"],
+    found: ["deleteBySubject() ends the sessions of the subject and no other, and returns how many"],
   },
   {
-    name: "findBySubject() gives a session again when it was written",
+    name: "findBySubject() yields a session again after a write",
     breakage: (right) => ({
       async *findBySubject(subject, options) {
         for (let round = 0; round < 2; round++) yield* right.findBySubject(subject, options);
       },
     }),
-    found: ["findBySubject() comes to an end, and gives no session twice, while each is updated"],
+    found: ["findBySubject() ends, and yields no session twice, while each is updated"],
   },
   {
-    name: "all() forgets what comes after a thousand",
+    name: "all() drops rows after the first thousand",
     breakage: (right) => ({
       async *all(options) {
         let given = 0;
         for await (const row of right.all(options)) if (given++ < 1_000) yield row;
       },
     }),
-    found: ["all() gives 1010 sessions, and not the first thousand alone"],
+    found: ["all() yields all of 1010 sessions, not only the first thousand"],
   },
   {
-    name: "deleteExpired() looks first and deletes later",
+    name: "deleteExpired() reads first and deletes later",
     breakage: (right) => ({
       async deleteExpired({ now, grace = 0, limit = 1_000 }) {
         const expired = (await rowsOf(right)).filter(({ expiry }) => expiry <= now - grace).slice(0, limit);
@@ -430,24 +430,24 @@ export const BROKEN_LISTINGS: Broken[] = [
         return deleted;
       },
     }),
-    found: ["deleteExpired() that meets an update() leaves the session alone where that is true"],
+    found: ["deleteExpired() keeps a session that a concurrent update() has extended"],
   },
   {
-    name: "deleteBySubject() takes an exception that leaves nothing to delete for none",
+    name: "deleteBySubject() ignores an exception that leaves nothing to delete",
     breakage: (right) => ({
       async deleteBySubject(subject, options) {
         const deleted = await right.deleteBySubject(subject, options);
         return deleted === 0 ? await right.deleteBySubject(subject) : deleted;
       },
     }),
-    found: ["deleteBySubject() spares the token that it is told to, also where it is the only one"],
+    found: ["deleteBySubject() keeps the session of except even if it is the only one"],
   },
   {
-    name: "half of a pair of surrogates is taken for the sign that replaces it",
+    name: "a lone surrogate matches the replacement character",
     breakage: (right) => ({
       findBySubject: (subject, options) => right.findBySubject(subject.toWellFormed(), options),
       deleteBySubject: (subject, options) => right.deleteBySubject(subject.toWellFormed(), options),
     }),
-    found: ["half of a pair of surrogates, which is no text, stands for no subject"],
+    found: ["a lone surrogate matches no subject"],
   },
 ];

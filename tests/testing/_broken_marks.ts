@@ -1,17 +1,16 @@
-/** Mistakes about what a renewal leaves under the old token. */
+/** Mistakes about the mark that a renewal leaves under the old token. */
 import { type Broken, EVER, turn } from "./_broken.ts";
 
-const LATER =
-  "update() with a new token leaves its mark under the old one, which is found until its own expiry";
-const NONE = "update() with a new token and no mark leaves nothing under the old one, also where a mark was";
-const REFUSED = "update() that is refused leaves no mark";
-const SAME_TOKEN = "update() with the token that the session has is no renewal, and leaves no mark";
-const TAKEN = "a mark keeps its token from being made anew";
-const PURGED = "a mark is purged by its own expiry, and the session stays";
-const NOBODYS =
-  "a mark is nobody's: no listing of a subject gives it, and no deletion by subject counts or ends it";
-const TEN = "update() by ten at once with marks of their own leaves the mark of the one that is true";
-const NO_TWO = "update() with a new token lets no two tokens in, at no moment";
+const LATER = "update() with a new token leaves its mark under the old one until the mark expires";
+const NONE =
+  "update() with a new token and no mark leaves nothing under the old one, and keeps earlier marks";
+const REFUSED = "a refused update() leaves no mark";
+const SAME_TOKEN = "update() with the session's own token is no renewal, and leaves no mark";
+const TAKEN = "create() and renewal to a token with a mark return false";
+const PURGED = "a mark is purged when it expires, and the session stays";
+const NOBODYS = "a mark has no subject: findBySubject() and deleteBySubject() ignore it";
+const TEN = "ten concurrent renewals leave the mark of the one that returned true";
+const NO_TWO = "at no moment of a renewal are both tokens live";
 
 export const BROKEN_MARKS: Broken[] = [
   {
@@ -84,7 +83,7 @@ export const BROKEN_MARKS: Broken[] = [
     found: [LATER],
   },
   {
-    name: "a mark is left before it is known whether the renewal is made",
+    name: "a mark is written before the renewal, even if that is refused",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const updated = await right.update(token, expected, next, options);
@@ -96,7 +95,7 @@ export const BROKEN_MARKS: Broken[] = [
     found: [REFUSED],
   },
   {
-    name: "a mark is left also where the token stays",
+    name: "a mark is left even if the token stays",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const updated = await right.update(token, expected, next, options);
@@ -141,7 +140,7 @@ export const BROKEN_MARKS: Broken[] = [
     found: [TAKEN],
   },
   {
-    name: "each of several renewals at once writes its mark, and the last one stays",
+    name: "each of several concurrent renewals writes its mark, and the last one stays",
     breakage: (right) => {
       let last: { data: Uint8Array; expiry: number } | undefined;
       return {
@@ -155,7 +154,7 @@ export const BROKEN_MARKS: Broken[] = [
     found: [TEN],
   },
   {
-    name: "a renewal lets the old token in for a while",
+    name: "both tokens are live for a moment of a renewal",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const old = await right.find(token, options);

@@ -1,15 +1,15 @@
-/** Mistakes about rows: when one is live, under which token, with which bytes. */
+/** Mistakes about the expiry, the token and the data of a row. */
 import type { MemoryStore } from "../../stores/memory.ts";
 import { type Broken, rowsOf, turn } from "./_broken.ts";
 
 export const BROKEN_ROWS: Broken[] = [
   {
-    name: "find() takes a session for live at its expiry",
+    name: "find() treats a session as live at its expiry",
     breakage: (right) => ({ find: (token, { now }) => right.find(token, { now: now - 1 }) }),
     found: ["a session is live up to the millisecond before its expiry, and dead from the expiry on"],
   },
   {
-    name: "find() deletes what has expired",
+    name: "find() deletes expired sessions",
     breakage: (right) => ({
       async find(token, options) {
         const found = await right.find(token, options);
@@ -26,9 +26,9 @@ export const BROKEN_ROWS: Broken[] = [
         right.commit(token, data, Math.ceil(expiry / 1_000) * 1_000, options),
     }),
     found: [
-      "find() gives the bytes and the expiry that commit() was given, as often as it is called",
+      "find() returns the data and expiry of commit(), on every call",
       "a session is live up to the millisecond before its expiry, and dead from the expiry on",
-      "times that differ by a millisecond stay apart all over a day",
+      "times that differ by a millisecond stay distinct throughout a day",
     ],
   },
   {
@@ -38,17 +38,17 @@ export const BROKEN_ROWS: Broken[] = [
         right.commit(token, data, ((expiry / 1_000) | 0) * 1_000 + expiry % 1_000, options),
     }),
     found: [
-      "an expiry far in the future is kept to the millisecond, or refused where the store cannot hold it",
+      "an expiry far in the future is kept to the millisecond, or refused if the store cannot hold it",
     ],
   },
   {
-    name: "an expiry beyond what the store can hold is cut in silence",
+    name: "an expiry that the store cannot hold is cut silently",
     breakage: (right) => ({
       commit: (token, data, expiry, options) =>
         right.commit(token, data, Math.min(expiry, Date.UTC(2038, 0, 19, 3, 14, 7, 999)), options),
     }),
     found: [
-      "an expiry far in the future is kept to the millisecond, or refused where the store cannot hold it",
+      "an expiry far in the future is kept to the millisecond, or refused if the store cannot hold it",
     ],
   },
   {
@@ -62,7 +62,7 @@ export const BROKEN_ROWS: Broken[] = [
     }),
     found: [
       "a token finds and deletes its own session and no similar one",
-      "tokens that differ in case alone are sessions of their own",
+      "tokens that differ only in case are different sessions",
     ],
   },
   {
@@ -84,10 +84,10 @@ export const BROKEN_ROWS: Broken[] = [
   {
     name: "delete() deletes nothing",
     breakage: () => ({ delete: () => Promise.resolve(true) }),
-    found: ["delete() ends one session and tells whether it did", "update() brings no deleted session back"],
+    found: ["delete() ends one session and returns whether it did", "update() revives no deleted session"],
   },
   {
-    name: "delete() says that it deleted what was not there",
+    name: "delete() returns true for a missing session",
     breakage: (right) => ({
       async delete(token) {
         await right.delete(token);
@@ -95,18 +95,18 @@ export const BROKEN_ROWS: Broken[] = [
       },
     }),
     found: [
-      "delete() ends one session and tells whether it did",
-      "delete() by twenty at once is true for one of them",
+      "delete() ends one session and returns whether it did",
+      "of twenty concurrent delete() calls one returns true",
     ],
   },
   {
-    name: "commit() leaves what is there",
+    name: "commit() does not overwrite",
     breakage: (right) => ({
       async commit(...args) {
         await right.create(...args);
       },
     }),
-    found: ["commit() overwrites data and expiry, also with an earlier expiry and with the same bytes"],
+    found: ["commit() overwrites data and expiry, even with an earlier expiry or the same bytes"],
   },
   {
     name: "data is kept as text",
@@ -114,17 +114,17 @@ export const BROKEN_ROWS: Broken[] = [
       commit: (token, data, ...args) =>
         right.commit(token, new TextEncoder().encode(new TextDecoder().decode(data)), ...args),
     }),
-    found: ["any bytes come back as they are"],
+    found: ["any bytes are read back unchanged"],
   },
   {
-    name: "an empty session is none",
+    name: "an empty session is lost",
     breakage: (right) => ({
       async find(token, options) {
         const found = await right.find(token, options);
         return found?.data.length ? found : undefined;
       },
     }),
-    found: ["any bytes come back as they are"],
+    found: ["any bytes are read back unchanged"],
   },
   {
     name: "data is cut at 65,535 bytes",
@@ -134,13 +134,13 @@ export const BROKEN_ROWS: Broken[] = [
     found: ["larger data is stored whole or refused, never cut"],
   },
   {
-    name: "data of the size that the store says it holds is refused",
+    name: "data of the largest size that the store holds is refused",
     breakage: (right) => ({
       commit: (token, data, ...args) =>
         data.length > 65_535 ? Promise.reject(new Error("too large")) : right.commit(token, data, ...args),
     }),
     options: { maxBytes: 65_536 },
-    found: ["data of the size that the store says it holds comes back whole"],
+    found: ["data up to the largest size that the store holds is read back whole"],
   },
   {
     name: "larger data is refused after the session was deleted",
@@ -151,14 +151,14 @@ export const BROKEN_ROWS: Broken[] = [
         await right.commit(token, data, ...args);
       },
     }),
-    found: ["larger data in place of other data is stored whole or refused, and then the other data stays"],
+    found: ["larger data replaces other data whole, or is refused and the other data stays"],
   },
   {
     name: "the buffer is kept in place of the bytes",
     breakage: (right) => ({
       commit: (token, data, ...args) => right.commit(token, new Uint8Array(data.buffer), ...args),
     }),
-    found: ["bytes that are a part of a larger buffer are stored without the rest of it"],
+    found: ["a view of a larger buffer is stored without the rest of the buffer"],
   },
   {
     name: "bytes are shared with the caller",
@@ -169,18 +169,18 @@ export const BROKEN_ROWS: Broken[] = [
         commit: (token, data, expiry) => Promise.resolve(void rows.set(token, { data, expiry })),
       };
     },
-    found: ["bytes are the store's own: what the caller does to them later changes nothing"],
+    found: ["the store keeps its own copy of the bytes, and returns copies"],
   },
   {
-    name: "find() gives an empty session where there is none",
+    name: "find() returns an empty session if there is none",
     breakage: (right) => ({
       find: async (token, options) =>
         await right.find(token, options) ?? { data: new Uint8Array(), expiry: options.now + 1 },
     }),
-    found: ["find() gives undefined where there is no session"],
+    found: ["find() returns undefined if there is no session"],
   },
   {
-    name: "find() answers out of a cache, also with primary: true",
+    name: "find() reads from a cache, even with primary: true",
     breakage: (right) => {
       const cache = new Map<string, Awaited<ReturnType<MemoryStore["find"]>>>();
       return {
@@ -190,10 +190,10 @@ export const BROKEN_ROWS: Broken[] = [
         },
       };
     },
-    found: ["find() sees what was last written when asked with primary: true"],
+    found: ["find() with primary: true returns what was last written"],
   },
   {
-    name: "a deleted token is remembered as dead",
+    name: "a deleted token can never be used again",
     breakage: (right) => {
       const dead = new Set<string>();
       return {
@@ -207,14 +207,14 @@ export const BROKEN_ROWS: Broken[] = [
     found: ["a deleted token can be used again"],
   },
   {
-    name: "commit() leaves an expired session",
+    name: "commit() does not overwrite an expired session",
     breakage: (right) => ({
       async commit(token, data, expiry, options) {
         const row = (await rowsOf(right)).find((row) => row.token === token);
         if (row === undefined || options.now < row.expiry) await right.commit(token, data, expiry, options);
       },
     }),
-    found: ["commit() writes over a session that has expired"],
+    found: ["commit() overwrites an expired session"],
   },
   {
     name: "commit() writes data and expiry in two steps",
@@ -224,7 +224,7 @@ export const BROKEN_ROWS: Broken[] = [
       return {
         async commit(token, bytes, expiry) {
           data.set(token, bytes);
-          // The sooner one came, the later it goes on: the last bytes meet with the first expiry.
+          // Earlier calls continue later, so the last data ends up with the first expiry.
           for (let turns = 20 - underWay++; turns > 0; turns--) await turn();
           expiries.set(token, expiry);
           underWay--;
@@ -232,7 +232,7 @@ export const BROKEN_ROWS: Broken[] = [
         find: (token) => Promise.resolve({ data: data.get(token)!, expiry: expiries.get(token)! }),
       };
     },
-    found: ["commit() of one token by twenty at once leaves one of them whole"],
+    found: ["twenty concurrent commit() calls for one token leave one of them intact"],
   },
   {
     name: "a time beyond 2038 fails",
@@ -245,14 +245,14 @@ export const BROKEN_ROWS: Broken[] = [
     found: ["now may be far in the future, whatever the store can hold"],
   },
   {
-    name: "a time beyond 2038 is taken for one in 2038",
+    name: "a time beyond 2038 is read as one in 2038",
     breakage: (right) => ({
       find: (token, { now }) => right.find(token, { now: now > 2 ** 31 * 1_000 ? 0 : now }),
     }),
     found: ["now may be far in the future, whatever the store can hold"],
   },
   {
-    name: "a write under a token with a trailing blank goes to the one without",
+    name: "a write under a token with a trailing blank changes the token without it",
     breakage: (right) => ({ commit: (token, ...args) => right.commit(token.trimEnd(), ...args) }),
     found: ["a write under a similar or a hostile token harms no other session"],
   },

@@ -1,9 +1,9 @@
-/** Mistakes about writes that say what they expect. */
+/** Mistakes about conditional writes. */
 import { type Broken, EVER, rowsOf, sameBytes, turn, write } from "./_broken.ts";
 
 export const BROKEN_WRITES: Broken[] = [
   {
-    name: "delete() of other bytes than expected says no, and deletes",
+    name: "delete() of other bytes than expected returns false, but deletes",
     breakage: (right) => ({
       async delete(token, { expected }: { expected?: Uint8Array } = {}) {
         const found = await right.find(token, EVER);
@@ -13,11 +13,11 @@ export const BROKEN_WRITES: Broken[] = [
     }),
     found: [
       "delete() with expected bytes deletes only a session that still holds them",
-      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+      "of a concurrent update() and delete() with expected bytes exactly one succeeds",
     ],
   },
   {
-    name: "delete() with expected bytes looks first and deletes later",
+    name: "delete() with expected bytes reads first and deletes later",
     breakage: (right) => ({
       async delete(token, { expected }: { expected?: Uint8Array } = {}) {
         const found = await right.find(token, EVER);
@@ -27,7 +27,7 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "delete() with expected bytes that meets an update() of them ends the session, or leaves the update",
+      "of a concurrent update() and delete() with expected bytes exactly one succeeds",
     ],
   },
   {
@@ -40,20 +40,20 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "update() is false where there is no session, and makes none",
-      "update() brings no deleted session back",
-      "update() is false from the expiry on, and brings no expired session back",
+      "update() returns false if there is no session, and creates none",
+      "update() revives no deleted session",
+      "update() returns false from the expiry on, and revives no expired session",
     ],
   },
   {
-    name: "update() pays no heed to the expected bytes",
+    name: "update() ignores the expected bytes",
     breakage: (right) => ({
       async update(token, _expected, next, options) {
         const found = await right.find(token, options);
         return found !== undefined && await write(right, token, next);
       },
     }),
-    found: ["update() is false where the bytes are others, and leaves the session alone"],
+    found: ["update() returns false if the row holds other bytes, and leaves the session unchanged"],
   },
   {
     name: "update() compares the expected bytes as text without regard to case",
@@ -65,24 +65,24 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.update(token, found.data, next, options);
       },
     }),
-    found: ["update() is false where the bytes are others, and leaves the session alone"],
+    found: ["update() returns false if the row holds other bytes, and leaves the session unchanged"],
   },
   {
-    name: "update() brings an expired session back",
+    name: "update() revives an expired session",
     breakage: (right) => ({
       update: (token, expected, next) => right.update(token, expected, next, EVER),
     }),
-    found: ["update() is false from the expiry on, and brings no expired session back"],
+    found: ["update() returns false from the expiry on, and revives no expired session"],
   },
   {
-    name: "update() takes a session for live at its expiry",
+    name: "update() treats a session as live at its expiry",
     breakage: (right) => ({
       update: (token, expected, next, { now }) => right.update(token, expected, next, { now: now - 1 }),
     }),
-    found: ["update() is false from the expiry on, and brings no expired session back"],
+    found: ["update() returns false from the expiry on, and revives no expired session"],
   },
   {
-    name: "update() looks first and writes later",
+    name: "update() reads first and writes later",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const found = await right.find(token, options);
@@ -91,22 +91,22 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "update() by twenty at once that expect the same bytes is true for one of them, whose data it is",
-      "update() by ten at once with tokens of their own is true for one of them, whose token alone lives",
-      "delete() that meets an update() ends the session",
-      "an update() that meets a renewal: one of the two is made, and one token lives",
+      "of twenty concurrent update() calls with the same expected bytes one returns true, and its data is stored",
+      "of ten concurrent renewals of one session one returns true, and only its token is live",
+      "delete() ends a session that is updated at the same time",
+      "of a concurrent update() and renewal one succeeds, and one token is live",
     ],
   },
   {
-    name: "update() is false where it changes nothing",
+    name: "update() returns false if it changes nothing",
     breakage: (right) => ({
       update: async (token, expected, next, options) =>
         await right.update(token, expected, next, options) && !sameBytes(expected, next.data),
     }),
-    found: ["update() is true also where it changes nothing"],
+    found: ["update() returns true even if it changes nothing"],
   },
   {
-    name: "a renewal leaves the old token",
+    name: "a renewal keeps the old token live",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const found = await right.find(token, options);
@@ -117,11 +117,11 @@ export const BROKEN_WRITES: Broken[] = [
     }),
     found: [
       "update() with a new token moves the session: the old token is dead, the new one lives",
-      "update() by ten at once with tokens of their own is true for one of them, whose token alone lives",
+      "of ten concurrent renewals of one session one returns true, and only its token is live",
     ],
   },
   {
-    name: "a renewal ends the session whose token it takes",
+    name: "a renewal to an existing token overwrites that session",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const found = await right.find(token, options);
@@ -129,7 +129,7 @@ export const BROKEN_WRITES: Broken[] = [
         return await write(right, token, next);
       },
     }),
-    found: ["update() onto a token that exists is false, and both sessions stay as they are"],
+    found: ["update() to an existing token returns false, and both sessions stay unchanged"],
   },
   {
     name: "a renewal deletes first and inserts later",
@@ -142,7 +142,7 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.create(next.token, next.data, next.expiry ?? found.expiry, options);
       },
     }),
-    found: ["update() onto a token that exists is false, and both sessions stay as they are"],
+    found: ["update() to an existing token returns false, and both sessions stay unchanged"],
   },
   {
     name: "create() overwrites",
@@ -153,12 +153,12 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "create() is false where the token exists, and leaves the session alone",
-      "create() by twenty at once is true for one of them, whose session it is",
+      "create() returns false if the token exists, and leaves the session unchanged",
+      "of twenty concurrent create() calls one returns true, and its data is stored",
     ],
   },
   {
-    name: "create() looks first and writes later",
+    name: "create() reads first and writes later",
     breakage: (right) => ({
       async create(token, data, expiry, options) {
         if (await right.find(token, options) !== undefined) return false;
@@ -167,17 +167,17 @@ export const BROKEN_WRITES: Broken[] = [
         return true;
       },
     }),
-    found: ["create() by twenty at once is true for one of them, whose session it is"],
+    found: ["of twenty concurrent create() calls one returns true, and its data is stored"],
   },
   {
-    name: "find() and touch() go by a clock of the store's own",
+    name: "find() and touch() use the store's own clock",
     breakage: (right) => ({
       find: (token) => right.find(token, { now: Date.now() }),
       touch: (token, expiry) => right.touch(token, expiry, { now: Date.now() }),
     }),
     found: [
-      "the clock of the caller decides, never one of the store's",
-      "the clock of the caller decides for writes as well",
+      "the caller's clock decides, never the store's",
+      "the caller's clock also decides for writes",
       "a session is live up to the millisecond before its expiry, and dead from the expiry on",
     ],
   },
@@ -191,23 +191,23 @@ export const BROKEN_WRITES: Broken[] = [
     }),
     found: [
       "touch() never moves an expiry back",
-      "touch() by ten at once leaves the latest expiry",
+      "ten concurrent touch() calls leave the latest expiry",
     ],
   },
   {
-    name: "touch() brings an expired session back",
+    name: "touch() revives an expired session",
     breakage: (right) => ({ touch: (token, expiry) => right.touch(token, expiry, EVER) }),
-    found: ["touch() brings no expired session back, not even at the very millisecond of its expiry"],
+    found: ["touch() revives no expired session, not even at the millisecond of its expiry"],
   },
   {
-    name: "touch() takes a session for live at its expiry",
+    name: "touch() treats a session as live at its expiry",
     breakage: (right) => ({
       touch: (token, expiry, { now }) => right.touch(token, expiry, { now: now - 1 }),
     }),
-    found: ["touch() brings no expired session back, not even at the very millisecond of its expiry"],
+    found: ["touch() revives no expired session, not even at the millisecond of its expiry"],
   },
   {
-    name: "touch() makes a session",
+    name: "touch() creates a session",
     breakage: (right) => ({
       async touch(token, expiry, options) {
         const found = await right.find(token, options);
@@ -215,10 +215,10 @@ export const BROKEN_WRITES: Broken[] = [
         else await right.touch(token, expiry, options);
       },
     }),
-    found: ["touch() makes no session, and brings none back that was deleted or renewed"],
+    found: ["touch() creates no session, and revives none that was deleted or renewed"],
   },
   {
-    name: "touch() writes the data that it has read",
+    name: "touch() writes back data that it read before",
     breakage: (right) => ({
       async touch(token, expiry, options) {
         const found = await right.find(token, options);
@@ -228,14 +228,14 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "touch() that meets an update() undoes nothing of it",
-      "delete() that meets a touch() ends the session",
-      "touch() that meets a renewal brings the old token not back",
-      "deleteExpired() that meets a touch() spares the session or ends it, and never both",
+      "touch() undoes nothing of a concurrent update()",
+      "delete() ends a session that is touched at the same time",
+      "touch() does not revive the old token of a concurrent renewal",
+      "deleteExpired() deletes a session or leaves it to a concurrent touch(), never both",
     ],
   },
   {
-    name: "touch() empties the data",
+    name: "touch() clears the data",
     breakage: (right) => ({
       async touch(token, expiry, options) {
         const found = await right.find(token, options);
@@ -244,10 +244,10 @@ export const BROKEN_WRITES: Broken[] = [
         }
       },
     }),
-    found: ["touch() moves an expiry forward, to the millisecond, and leaves the data alone"],
+    found: ["touch() moves an expiry forward, to the millisecond, and keeps the data"],
   },
   {
-    name: "tokens are compared without regard to trailing blanks, by delete() and update() alone",
+    name: "delete() and update() ignore trailing blanks of tokens",
     breakage: (right) => ({
       delete: (token) => right.delete(token.trimEnd()),
       update: (token, ...args) => right.update(token.trimEnd(), ...args),
@@ -258,7 +258,7 @@ export const BROKEN_WRITES: Broken[] = [
     ],
   },
   {
-    name: "create() takes another token for this one that differs in case alone",
+    name: "create() takes a token for another one that differs only in case",
     breakage: (right) => ({
       async create(token, ...args) {
         const rows = await rowsOf(right);
@@ -266,12 +266,12 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.create(token, ...args);
       },
     }),
-    found: ["create() and renewal tell apart tokens that differ in case alone"],
+    found: ["create() and renewal distinguish tokens that differ only in case"],
   },
   {
-    name: "create() makes nothing and says that it did",
+    name: "create() writes nothing and returns true",
     breakage: () => ({ create: () => Promise.resolve(true) }),
-    found: ["create() makes a session where there is none"],
+    found: ["create() creates a session if there is none"],
   },
   {
     name: "create() keeps data as text",
@@ -279,7 +279,7 @@ export const BROKEN_WRITES: Broken[] = [
       create: (token, data, ...args) =>
         right.create(token, new TextEncoder().encode(new TextDecoder().decode(data)), ...args),
     }),
-    found: ["any bytes can be created, expected by an update, and written by it"],
+    found: ["any bytes can be created, expected by update() and written by it"],
   },
   {
     name: "update() compares the expected bytes as text",
@@ -295,7 +295,7 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.update(token, expected, next, options);
       },
     }),
-    found: ["any bytes can be created, expected by an update, and written by it"],
+    found: ["any bytes can be created, expected by update() and written by it"],
   },
   {
     name: "update() shares bytes with the caller",
@@ -313,10 +313,10 @@ export const BROKEN_WRITES: Broken[] = [
         },
       };
     },
-    found: ["bytes of create() and update() are the store's own as well"],
+    found: ["create() and update() keep their own copies of the bytes"],
   },
   {
-    name: "update() never makes an expiry earlier",
+    name: "update() never moves an expiry back",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const { expiry } = await right.find(token, options) ?? { expiry: 0 };
@@ -328,10 +328,10 @@ export const BROKEN_WRITES: Broken[] = [
         );
       },
     }),
-    found: ["update() replaces data and expiry where the bytes are those expected"],
+    found: ["update() replaces data and expiry if the row holds the expected bytes"],
   },
   {
-    name: "a token can be renewed once",
+    name: "a session can be renewed only once",
     breakage: (right) => {
       const seen = new Set<string>();
       return {
@@ -342,10 +342,10 @@ export const BROKEN_WRITES: Broken[] = [
         },
       };
     },
-    found: ["update() with a new token can move the session with its bytes as they are, and more than once"],
+    found: ["update() with a new token can keep the bytes, and can move a session repeatedly"],
   },
   {
-    name: "a renewal looks whether the new token is free, and writes later",
+    name: "a renewal checks that the new token is free, and writes later",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         if (next.token === undefined) return await right.update(token, expected, next, options);
@@ -357,11 +357,11 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "update() onto one new token by two sessions at once is true for one of them, and the other stays",
+      "of two sessions that move to one new token at once one moves, and the other stays",
     ],
   },
   {
-    name: "a renewal inserts first, and is refused too late",
+    name: "a renewal inserts first and checks the old row later",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         if (next.token === undefined) return await right.update(token, expected, next, options);
@@ -371,20 +371,22 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.delete(token);
       },
     }),
-    found: ["delete() that meets a renewal ends the old token, and the new one lives if the renewal says so"],
+    found: [
+      "delete() during a renewal ends the old token, and the new one is live if the renewal returned true",
+    ],
   },
   {
-    name: "create() writes over a session that has expired",
+    name: "create() overwrites an expired session",
     breakage: (right) => ({
       async create(token, data, expiry, options) {
         if (await right.find(token, options) === undefined) await right.delete(token);
         return await right.create(token, data, expiry, options);
       },
     }),
-    found: ["create() is false where the token exists, also where it has expired"],
+    found: ["create() returns false if the token exists but has expired"],
   },
   {
-    name: "a renewal ends an expired session whose token it takes",
+    name: "a renewal to the token of an expired session overwrites it",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         if (next.token !== undefined && await right.find(next.token, options) === undefined) {
@@ -393,10 +395,10 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.update(token, expected, next, options);
       },
     }),
-    found: ["update() onto a token that exists is false, also where it has expired"],
+    found: ["update() to an existing token returns false even if that token has expired"],
   },
   {
-    name: "update() compares the length and both ends of the expected bytes",
+    name: "update() compares only the length and both ends of the expected bytes",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         const found = await right.find(token, options);
@@ -406,7 +408,7 @@ export const BROKEN_WRITES: Broken[] = [
         return await right.update(token, same ? found.data : expected, next, options);
       },
     }),
-    found: ["update() is false where a single byte is another one, wherever it is"],
+    found: ["update() returns false if a single byte differs, wherever it is"],
   },
   {
     name: "update() without an expiry ends the session",
@@ -414,10 +416,10 @@ export const BROKEN_WRITES: Broken[] = [
       update: (token, expected, next, options) =>
         right.update(token, expected, { ...next, expiry: next.expiry ?? 0 }, options),
     }),
-    found: ["update() leaves the expiry alone where none is given, as touch() has left it too"],
+    found: ["update() without an expiry keeps the current one, also after touch()"],
   },
   {
-    name: "update() without an expiry writes the one that the session was made with",
+    name: "update() without an expiry writes the first expiry of the session",
     breakage: (right) => {
       const first = new Map<string, number>();
       return {
@@ -429,10 +431,10 @@ export const BROKEN_WRITES: Broken[] = [
           right.update(token, expected, { expiry: first.get(token), ...next }, options),
       };
     },
-    found: ["update() leaves the expiry alone where none is given, as touch() has left it too"],
+    found: ["update() without an expiry keeps the current one, also after touch()"],
   },
   {
-    name: "update() takes the token that the session has for that of another one",
+    name: "update() takes the session's own token for another session's",
     breakage: (right) => ({
       async update(token, expected, next, options) {
         if (next.token !== undefined && await right.find(next.token, options) !== undefined) return false;
@@ -440,8 +442,8 @@ export const BROKEN_WRITES: Broken[] = [
       },
     }),
     found: [
-      "update() with the token that the session has is no renewal, and leaves no mark",
-      "update() is true also where it changes nothing",
+      "update() with the session's own token is no renewal, and leaves no mark",
+      "update() returns true even if it changes nothing",
     ],
   },
 ];

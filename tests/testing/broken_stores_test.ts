@@ -1,4 +1,4 @@
-/** The contract finds each of these mistakes: a store that makes one fails the cases named beside it. */
+/** The contract finds each of these mistakes: a broken store fails the cases that are listed for it. */
 import type { SessionStore } from "../../mod.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { storeContract } from "../../testing/mod.ts";
@@ -27,26 +27,26 @@ for (const { name, breakage, found, options } of BROKEN) {
       const run = cases.get(title);
       assert(run !== undefined, `there is no case: ${title}`);
       const error = await assertRejects(run, Error, undefined, `passed although broken: ${title}`);
-      // Of what it was that went wrong, not of some method that is missing.
+      // The failure must be the mistake, not a missing method.
       assert(!(error instanceof TypeError), `${title}: ${error.stack}`);
     }
   });
 }
 
-Deno.test("storeContract() passes the store that the broken ones stand on", async () => {
+Deno.test("storeContract() passes the store that the broken ones are made from", async () => {
   for (const run of casesOf(() => ({})).values()) await run();
 });
 
-Deno.test("storeContract() passes a store whose delete() takes a token alone", async () => {
+Deno.test("storeContract() passes a store whose delete() takes only a token", async () => {
   for (const run of casesOf((right) => ({ delete: (token) => right.delete(token) })).values()) await run();
 });
 
-Deno.test("storeContract() has no case that none of these broken stores fails", () => {
+Deno.test("Every case of storeContract() fails for one of these broken stores", () => {
   const found = new Set(BROKEN.flatMap(({ found }) => found));
   assertEquals([...casesOf(() => ({})).keys()].filter((title) => !found.has(title)), []);
 });
 
-Deno.test("storeContract() gives each case another name, and a store of its own that is closed again", async () => {
+Deno.test("storeContract() gives each case a unique name and its own store, and closes the store", async () => {
   const [opened, closed] = [new Set<MemoryStore>(), new Set<MemoryStore>()];
   const cases = storeContract({
     name: "MemoryStore",
@@ -66,7 +66,7 @@ Deno.test("storeContract() gives each case another name, and a store of its own 
   assertEquals([opened.size, closed.size], [5, 5]);
 });
 
-Deno.test("storeContract() closes the store of a case that fails, and says what was expected and what came", async () => {
+Deno.test("storeContract() closes the store of a failed case, and reports the expected and the actual value", async () => {
   const closed: unknown[] = [];
   const [first] = storeContract({
     name: "broken",
@@ -81,7 +81,7 @@ Deno.test("storeContract() closes the store of a case that fails, and says what 
   assertEquals(closed.length, 1);
 });
 
-Deno.test("storeContract() lists what a store lacks as skipped, with the reason, and runs nothing of it", async () => {
+Deno.test("storeContract() lists the cases of a missing ability as skipped, with the reason", async () => {
   const options = { name: "three methods", open: threeMethods };
   const reason = "it has three methods";
   const without = { atomic: reason, listing: reason, purging: reason, subjects: reason, cleanup: reason };
@@ -101,7 +101,7 @@ Deno.test("storeContract() lists what a store lacks as skipped, with the reason,
   }
 });
 
-Deno.test("storeContract() fails a store that lacks a method without saying why, and names method and ability", async () => {
+Deno.test("storeContract() fails a store that lacks a method without a reason, and names method and ability", async () => {
   const cases = storeContract({ name: "three methods", open: threeMethods });
   const errors = new Set<string>();
   for (const { run } of cases) await run().catch((error) => errors.add(error.message));
@@ -114,7 +114,7 @@ Deno.test("storeContract() fails a store that lacks a method without saying why,
   ]);
 });
 
-Deno.test("storeContract() refuses a gap without a reason, and a limit that is none", () => {
+Deno.test("storeContract() refuses a missing ability without a reason, and an invalid limit", () => {
   const open = () => new MemoryStore({ cleanup: "off" });
   for (const reason of ["", " "]) {
     assertThrows(

@@ -14,7 +14,7 @@ import { countingStore } from "../counting_store.ts";
 
 type Data = { userId: number; cart: string[] };
 
-/** What a request with this cookie finds in its session. */
+/** The session that a request with this cookie gets. */
 async function valuesSeen<D extends object>(
   manager: SessionManager<D>,
   cookie: string,

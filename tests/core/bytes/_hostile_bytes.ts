@@ -1,13 +1,13 @@
 /**
- * JSON that tries to get at `Object.prototype`, and a look at whether it got there. Also a program: run with
- * `--unstable-unsafe-proto`, without which Deno has no `__proto__` accessor and hides every such mistake.
+ * JSON that attacks `Object.prototype`, and a check for damage. This is also a program: run it with
+ * `--unstable-unsafe-proto`. Without the flag Deno has no `__proto__` accessor, which hides such faults.
  * @module
  */
 
 import { jsonCodec } from "../../../core/bytes/json_codec.ts";
 import { decodeRecord, encodeRecord } from "../../../core/state/record.ts";
 
-/** What stands under `values`. */
+/** The JSON under `values`. */
 const ATTACKS = [
   '{"__proto__":{"polluted":true}}',
   '{"__proto__":null}',
@@ -26,13 +26,13 @@ const ATTACKS = [
   '{"__subject":{"__proto__":{"polluted":true}},"__nonces":{"__proto__":["polluted"]}}',
 ];
 
-/** Each attack, without and with a `$` elsewhere: that makes the decoder walk through every value. */
+/** Each attack, alone and with a `$` elsewhere. The `$` makes the decoder walk through every value. */
 export const HOSTILE: string[] = ATTACKS.flatMap((values) => [
   `{"deadline":1,"values":${values}}`,
   `{"deadline":1,"values":${values.replace(/}$/, ',"walk":{"$date":0}}')}}`,
 ]);
 
-/** Decodes hostile text by every way that a session takes, and throws where it did harm. */
+/** Decodes hostile text in every way that a session does, and throws if it did harm. */
 export function survive(text: string): void {
   const bytes = new TextEncoder().encode(text);
   const { deadline, values } = jsonCodec.decode(bytes);
@@ -60,7 +60,7 @@ function assertPlain(value: unknown): void {
     Date.prototype,
   ];
   if (!prototypes.includes(Object.getPrototypeOf(value))) {
-    throw new Error("A value has a prototype of its own");
+    throw new Error("A value has a foreign prototype");
   }
   const children = value instanceof Map
     ? [...value].flat()

@@ -24,7 +24,7 @@ Deno.test("equalPlain() compares plain objects and arrays at any depth", () => {
   }
 });
 
-Deno.test("equalPlain() tells 0 from -0, an array from an object, and a key from one that is inherited", () => {
+Deno.test("equalPlain() distinguishes 0 from -0, an array from an object, and an own key from an inherited one", () => {
   assertEquals(equalPlain([0], [-0]), false);
   assertEquals(equalPlain([NaN], [NaN]), true);
   assertEquals(equalPlain([], {}), false);
@@ -32,13 +32,13 @@ Deno.test("equalPlain() tells 0 from -0, an array from an object, and a key from
   assertEquals(equalPlain({}, null), false);
 });
 
-Deno.test("equalPlain() leaves what is not plain to the codec", () => {
+Deno.test("equalPlain() leaves values that are not plain to the codec", () => {
   for (const make of [() => new Date(0), () => new Map(), () => new Set(), () => new Uint8Array(1)]) {
     assertEquals(equalPlain({ value: make() }, { value: make() }), false);
   }
 });
 
-Deno.test("equalPlain() ends where a value contains itself", () => {
+Deno.test("equalPlain() terminates if a value contains itself", () => {
   const circle: unknown[] = [];
   circle.push(circle);
   assertEquals(equalPlain(circle, [[[]]]), false);

@@ -66,12 +66,12 @@ Deno.test("jsonCodec keeps an invalid Date", () => {
   assertEquals(read.getTime(), NaN);
 });
 
-Deno.test("jsonCodec keeps names of values that start with $ as they are", () => {
+Deno.test("jsonCodec keeps value names that start with $", () => {
   assertEquals(textOf({ $date: 1 }), `{"deadline":${DEADLINE},"values":{"$date":1}}`);
   assertEquals(decodeText(textOf({ $date: 1 })), { $date: 1 });
 });
 
-Deno.test("jsonCodec keeps a view of a part of a buffer, and gives bytes of their own", () => {
+Deno.test("jsonCodec keeps a view of a part of a buffer, and returns a copy of its bytes", () => {
   const view = Uint8Array.of(1, 2, 3, 4).subarray(1, 3);
   assertEquals(roundTrip(view), Uint8Array.of(2, 3));
 });
@@ -81,24 +81,24 @@ Deno.test("jsonCodec keeps a megabyte of bytes", () => {
   assertEquals(roundTrip(bytes), bytes);
 });
 
-Deno.test("jsonCodec keeps one object that stands in two places as two", () => {
+Deno.test("jsonCodec keeps an object that occurs twice as two objects", () => {
   const shared = { n: 1 };
   assertEquals(roundTrip([shared, shared, { shared }]), [{ n: 1 }, { n: 1 }, { shared: { n: 1 } }]);
 });
 
-Deno.test("jsonCodec keeps an object without a prototype, and one of another realm", () => {
+Deno.test("jsonCodec keeps an object without a prototype, and one from another realm", () => {
   const bare = Object.assign(Object.create(null), { a: 1 });
   assertEquals(roundTrip(bare), { a: 1 });
   const foreign = Object.setPrototypeOf({ a: 1 }, Object.create(null));
   assertEquals(roundTrip(foreign), { a: 1 });
 });
 
-Deno.test("jsonCodec gives back every session as it was, to the bit", () => {
+Deno.test("jsonCodec reads every session back exactly", () => {
   fc.assert(
     fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), anyValues, (deadline, values) => {
       const bytes = jsonCodec.encode(deadline, values);
       const decoded = jsonCodec.decode(bytes);
-      // JSON has one zero; for a moment there is no other.
+      // JSON has no -0, so it is replaced here.
       assertEquals(decoded.deadline, deadline + 0);
       assert(
         isDeepStrictEqual(decoded.values, values),
@@ -110,7 +110,7 @@ Deno.test("jsonCodec gives back every session as it was, to the bit", () => {
   );
 });
 
-Deno.test("jsonCodec leaves what it encodes alone", () => {
+Deno.test("jsonCodec does not change what it encodes", () => {
   fc.assert(
     fc.property(anyValue, (value) => {
       const clone = structuredClone(value);
@@ -121,7 +121,7 @@ Deno.test("jsonCodec leaves what it encodes alone", () => {
   );
 });
 
-Deno.test("jsonCodec gives objects that share nothing with what it was given", () => {
+Deno.test("jsonCodec returns objects that share nothing with its input", () => {
   const cart = ["apple"];
   const bytes = jsonCodec.encode(0, { cart });
   cart.push("pear");
@@ -134,7 +134,7 @@ class Basket {
   secret = SECRET;
 }
 
-/** Of 31 arrays, and two thousand million values if each is written where it stands. */
+/** 31 arrays, which would be two thousand million values if each occurrence were written. */
 const repeated = Array.from({ length: 30 }).reduce<unknown>((part) => [part, part], [SECRET]);
 const cycle: unknown[] = [SECRET];
 cycle.push({ deep: [cycle] });
@@ -147,7 +147,7 @@ function nested(levels: number): unknown {
   return value;
 }
 
-/** As many properties as a list without holes has. */
+/** As many properties as a list without holes. */
 function hidden(list: unknown[]): unknown[] {
   return Object.defineProperty(list, SECRET, { value: SECRET });
 }
@@ -160,34 +160,34 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a symbol in a list", [SECRET, Symbol(SECRET)], "it holds a symbol"],
   ["a symbol as a key", { [Symbol(SECRET)]: SECRET }, "it holds a symbol as a key"],
   ["a list with a key", Object.assign([1], { [SECRET]: SECRET }), "it holds an array with named properties"],
-  ["what a match gives", SECRET.match(/h(u)/), "it holds an array with named properties"],
-  ["a list that holds parts many times over", repeated, "it holds more than a million values"],
+  ["the result of a match", SECRET.match(/h(u)/), "it holds an array with named properties"],
+  ["a list that repeats its parts many times", repeated, "it holds more than a million values"],
   ["a list that holds itself", cycle, "it contains itself"],
   ["a map that holds itself", loop, "it contains itself"],
   ["a class instance", new Basket(), "it holds an instance of Basket; store a plain object"],
   ["a class instance in a Map", new Map([[SECRET, new Basket()]]), "it holds an instance of Basket"],
-  ["a class instance as a key of a Map", new Map([[new Basket(), 1]]), "it holds an instance of Basket"],
+  ["a class instance as a Map key", new Map([[new Basket(), 1]]), "it holds an instance of Basket"],
   [
-    "a kind of Map",
+    "a subclass of Map",
     new (class Named extends Map<number, string> {})([[1, SECRET]]),
     "it holds an instance of Named",
   ],
-  ["a kind of Date", new (class ZonedDate extends Date {})(0), "it holds an instance of ZonedDate"],
+  ["a subclass of Date", new (class ZonedDate extends Date {})(0), "it holds an instance of ZonedDate"],
   [
     "a list with a hole and a key",
     Object.assign([, 1], { [SECRET]: 1 }),
     "it holds an array with named properties",
   ],
-  ["a kind of Set", new (class Named extends Set<string> {})([SECRET]), "it holds an instance of Named"],
-  ["a nameless class instance", new (class {})(), "it holds an instance of a class"],
+  ["a subclass of Set", new (class Named extends Set<string> {})([SECRET]), "it holds an instance of Named"],
+  ["an instance of a nameless class", new (class {})(), "it holds an instance of a class"],
   ["an error", new Error(SECRET), "it holds an instance of Error"],
   ["a pattern", new RegExp(SECRET), "it holds an instance of RegExp"],
   ["a URL", new URL(`https://u:${SECRET}@example.com`), "it holds an instance of URL"],
   ["a promise", Promise.resolve(SECRET), "it holds an instance of Promise"],
   ["a Buffer", Buffer.from(SECRET), "it holds an instance of Buffer; store new Uint8Array(buffer)"],
-  ["a kind of Uint8Array", new (class Key extends Uint8Array {})(1), "it holds an instance of Key"],
-  ["a kind of list", (class List extends Array<string> {}).of(SECRET), "it holds an instance of List"],
-  ["a list of another prototype", Object.setPrototypeOf([SECRET], null), "it holds an instance of Object"],
+  ["a subclass of Uint8Array", new (class Key extends Uint8Array {})(1), "it holds an instance of Key"],
+  ["a subclass of Array", (class List extends Array<string> {}).of(SECRET), "it holds an instance of List"],
+  ["a list with another prototype", Object.setPrototypeOf([SECRET], null), "it holds an instance of Object"],
   ["a Map with a property", Object.assign(new Map(), { [SECRET]: 1 }), "it holds a Map with properties"],
   ["a Set with a property", Object.assign(new Set(), { [SECRET]: 1 }), "it holds a Set with properties"],
   ["a Date with a property", Object.assign(new Date(0), { [SECRET]: 1 }), "it holds a Date with properties"],
@@ -220,12 +220,12 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
     "it holds an array with a property that is not enumerable",
   ],
   [
-    "a list with a place that is not enumerable",
+    "a list with an element that is not enumerable",
     Object.defineProperty([1, 2], 1, { enumerable: false }),
     "it holds an array with a property that is not enumerable",
   ],
   ["a list with a hole", [SECRET, , 1], "it holds an array with holes"],
-  ["a list with a hole, and a property in its stead", hidden([SECRET, , 1]), "it holds an array with a"],
+  ["a list with a hole, and a property in its place", hidden([SECRET, , 1]), "it holds an array with a"],
   ["a list of holes", new Array(3), "it holds an array with holes"],
   ["another typed array", Uint16Array.of(1), "it holds an instance of Uint16Array"],
   ["an ArrayBuffer", new ArrayBuffer(1), "it holds an instance of ArrayBuffer"],
@@ -233,7 +233,7 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a WeakMap", new WeakMap(), "it holds an instance of WeakMap"],
   ["a request", new Request(`https://example.com/${SECRET}`), "it holds an instance of Request"],
   [
-    "an instance whose own constructor is data",
+    "an instance with data as its own constructor",
     Object.assign(Object.create({}), { constructor: { name: SECRET } }),
     "it holds an instance of Object",
   ],
@@ -257,12 +257,12 @@ Deno.test("jsonCodec refuses a sparse list at once, however long it is", () => {
   assert(performance.now() - started < 1_000);
 });
 
-Deno.test("jsonCodec keeps a Date of a test runner's clock, whose constructor is a property of its own", () => {
+Deno.test("jsonCodec keeps a Date of a fake clock, which has an own property constructor", () => {
   const date = Object.defineProperty(new Date(5), "constructor", { value: Date });
   assertEquals(roundTrip(date), new Date(5));
 });
 
-Deno.test("jsonCodec takes 200 levels", () => {
+Deno.test("jsonCodec accepts 200 levels", () => {
   assert(isDeepStrictEqual(roundTrip(nested(200)), nested(200)));
 });
 
@@ -272,7 +272,7 @@ const NOT_OURS: [what: string, bytes: Uint8Array][] = [
   ["no bytes", new Uint8Array()],
   ["random bytes", Uint8Array.of(0xde, 0xad, 0xbe, 0xef)],
   ["bytes of gob", Uint8Array.of(0x25, 0x7f, 0x03, 0x01, 0x02)],
-  ["text that is no JSON", bytes("session")],
+  ["text that is not JSON", bytes("session")],
   ["null", bytes("null")],
   ["a number", bytes("1")],
   ["a text", bytes('"deadline"')],
@@ -280,16 +280,19 @@ const NOT_OURS: [what: string, bytes: Uint8Array][] = [
   ["an object without members", bytes("{}")],
   ["no deadline", bytes('{"values":{}}')],
   ["no values", bytes('{"deadline":1}')],
-  ["a deadline of text", bytes('{"deadline":"1","values":{}}')],
+  ["a deadline that is text", bytes('{"deadline":"1","values":{}}')],
   ["a deadline that is null", bytes('{"deadline":null,"values":{}}')],
   ["values that are null", bytes('{"deadline":1,"values":null}')],
   ["values that are text", bytes('{"deadline":1,"values":"a"}')],
   ["values that are a list", bytes('{"deadline":1,"values":[1]}')],
-  ["members in the prototype", bytes('{"__proto__":{"deadline":1,"values":{}}}')],
+  ["properties in the prototype", bytes('{"__proto__":{"deadline":1,"values":{}}}')],
   ["half of it", bytes('{"deadline":1,"values":{"a"')],
   ["something after it", bytes('{"deadline":1,"values":{}}{}')],
   ["a byte order mark", bytes('\ufeff{"deadline":1,"values":{}}')],
-  ["UTF-8 that is none", Uint8Array.of(...bytes('{"deadline":1,"values":{"a":"'), 0xff, ...bytes('"}}'))],
+  [
+    "bytes that are not UTF-8",
+    Uint8Array.of(...bytes('{"deadline":1,"values":{"a":"'), 0xff, ...bytes('"}}')),
+  ],
   ["UTF-16", new Uint8Array(Uint16Array.from('{"deadline":1,"values":{}}', (c) => c.charCodeAt(0)).buffer)],
 ];
 
@@ -343,13 +346,13 @@ for (const json of NO_TAGS) {
   });
 }
 
-Deno.test("jsonCodec.decode() refuses 100,000 levels without ending the process", () => {
+Deno.test("jsonCodec.decode() refuses 100,000 levels without a crash", () => {
   const levels = 100_000;
   const text = `{"deadline":1,"values":{"a":${'{"a":'.repeat(levels)}{"$date":0}${"}".repeat(levels)}}}`;
   assertThrows(() => decodeText(text), Error);
 });
 
-Deno.test("jsonCodec.decode() refuses whatever bytes it gets, or gives what encodes again", () => {
+Deno.test("jsonCodec.decode() refuses arbitrary bytes, or returns values that can be encoded again", () => {
   const text = fc.tuple(anyKey, anyKey, fc.json()).map(([outer, inner, json]) => {
     return `{"deadline":1,"values":{${JSON.stringify(outer)}:{${JSON.stringify(inner)}:${json}}}}`;
   });
@@ -373,11 +376,11 @@ Deno.test("jsonCodec.decode() refuses whatever bytes it gets, or gives what enco
   assert(decoded > 50);
 });
 
-Deno.test("jsonCodec.decode() leaves Object.prototype alone, whatever the keys", () => {
+Deno.test("jsonCodec.decode() does not change Object.prototype, whatever the keys", () => {
   HOSTILE.forEach(survive);
 });
 
-Deno.test("jsonCodec.decode() leaves Object.prototype alone where there is a __proto__ accessor", async () => {
+Deno.test("jsonCodec.decode() does not change Object.prototype on a runtime with a __proto__ accessor", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -394,7 +397,7 @@ Deno.test("jsonCodec.decode() leaves Object.prototype alone where there is a __p
   assertEquals(code, 0);
 });
 
-Deno.test("bytes of any length come back, and many of them take no longer than text does", () => {
+Deno.test("bytes of any length are read back, and many bytes take no longer than text", () => {
   for (const length of [0, 1, 2, 3, 12_287, 12_288, 12_289, 12_290, 24_577, 4_000_000]) {
     const bytes = Uint8Array.from({ length }, (_, index) => index * 7);
     const start = performance.now();

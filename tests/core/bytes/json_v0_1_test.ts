@@ -1,5 +1,5 @@
 /**
- * What version 0.1 wrote lies in tables for as long as sessions live: every later version reads it.
+ * Bytes of version 0.1 are in tables for as long as their sessions live. Every later version must read them.
  * @module
  */
 
@@ -40,7 +40,7 @@ const VALUES: Record<string, Record<string, unknown>> = {
     both: { $date: 1, $bytes: "" },
     deep: [{ $map: [{ $set: 1n }] }],
   },
-  "keys that mean something to JavaScript": Object.fromEntries<unknown>([
+  "keys with a meaning in JavaScript": Object.fromEntries<unknown>([
     ["__proto__", { polluted: true }],
     ["constructor", 1],
     ["a", Object.fromEntries([["__proto__", new Date(0)]])],
@@ -64,7 +64,7 @@ for (const { name, deadline, text } of golden.bytes) {
   });
 }
 
-Deno.test("SessionManager.load() reads the row that version 0.1 wrote, subject and all", async () => {
+Deno.test("SessionManager.load() reads the row of version 0.1, its subject included", async () => {
   const { token, storedToken, now, expiry, text } = golden.row;
   const store = new MemoryStore();
   await store.commit(storedToken, new TextEncoder().encode(text), expiry, { now });

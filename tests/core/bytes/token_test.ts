@@ -1,6 +1,6 @@
 import { hashToken, isToken, newNonce, newToken, publicId } from "../../../core/bytes/token.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../assert.ts";
-// Tokens, and what SCS with `HashTokenInStore` made of them.
+// Tokens, and their hashes by SCS with `HashTokenInStore`.
 import rows from "../../fixtures/scs-sqlite3store.json" with { type: "json" };
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
@@ -11,15 +11,15 @@ Deno.test("newToken() gives 32 random bytes as 43 characters of base64url", () =
   assertEquals(Uint8Array.fromBase64(token, { alphabet: "base64url" }).length, 32);
 });
 
-Deno.test("newToken() gives a token of its own each time, with every character in every place", () => {
+Deno.test("newToken() gives a different token each time, with every character in every place", () => {
   const tokens = Array.from({ length: 5_000 }, newToken);
   assertEquals(new Set(tokens).size, tokens.length);
   for (let i = 0; i < 42; i++) assertEquals(new Set(tokens.map((token) => token[i])).size, 64);
-  // The last character holds the last 4 of 256 bits.
+  // The last character holds only the last 4 of 256 bits.
   assertEquals(new Set(tokens.map((token) => token[42])).size, 16);
 });
 
-Deno.test("newToken() takes its bytes from the platform's secure source, each byte once", () => {
+Deno.test("newToken() takes its bytes from the platform's secure source, and uses each byte once", () => {
   const original = crypto.getRandomValues;
   const drawn: Uint8Array[] = [];
   crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {
@@ -43,10 +43,10 @@ Deno.test("newToken() takes its bytes from the platform's secure source, each by
   assertEquals(new Set(places).size, tokens.length);
 });
 
-Deno.test("isToken() takes 43 characters of base64url and nothing else", () => {
+Deno.test("isToken() accepts 43 characters of base64url and nothing else", () => {
   for (const token of ["A".repeat(43), "-_".repeat(21) + "8", newToken()]) assert(isToken(token));
   const digits = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
-  // 32 bytes leave the last two bits of the last digit at 0.
+  // In 32 bytes the last two bits of the last character are 0.
   assertEquals(digits.filter((digit) => isToken("A".repeat(42) + digit)).join(""), "AEIMQUYcgkosw048");
   const wrong = [
     "",
@@ -70,12 +70,12 @@ Deno.test("isToken() takes 43 characters of base64url and nothing else", () => {
 });
 
 for (const { token, storedToken } of rows.filter(({ hashed }) => hashed)) {
-  Deno.test(`hashToken() makes ${storedToken} of a token, as SCS does`, () => {
+  Deno.test(`hashToken() hashes a token to ${storedToken}, as SCS does`, () => {
     assertEquals(hashToken(token), storedToken);
   });
 }
 
-Deno.test("hashToken() gives base64url of SHA-256, which has the form of a token", async () => {
+Deno.test("hashToken() gives base64url of SHA-256, which is a well-formed token", async () => {
   const token = newToken();
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
   const expected = new Uint8Array(digest).toBase64({ alphabet: "base64url", omitPadding: true });
@@ -83,7 +83,7 @@ Deno.test("hashToken() gives base64url of SHA-256, which has the form of a token
   assert(isToken(hashToken(token)));
 });
 
-Deno.test("publicId() is neither the token nor its hash nor the start of either", () => {
+Deno.test("publicId() is neither the token nor its hash, nor a prefix of either", () => {
   for (let i = 0; i < 100; i++) {
     const token = newToken();
     const stored = hashToken(token);
@@ -99,18 +99,18 @@ Deno.test("publicId() is neither the token nor its hash nor the start of either"
   }
 });
 
-Deno.test("publicId() gives the same for the same session, and another for another", () => {
+Deno.test("publicId() is the same for one session, and differs between sessions", () => {
   const tokens = Array.from({ length: 1_000 }, newToken);
   assertEquals(new Set(tokens.map(publicId)).size, tokens.length);
   assertEquals(tokens.map(publicId), tokens.map(publicId));
 });
 
-// It is in links that users keep, and in audit logs: it must not change from version to version.
-Deno.test("publicId() gives what it gave in version 0.1", () => {
+// Ids are in links that users keep, and in audit logs. They must not change between versions.
+Deno.test("publicId() gives the same ids as version 0.1", () => {
   assertEquals(publicId("a".repeat(43)), "CDsuHlMtkzr_fIlOiRzwyg");
 });
 
-Deno.test("newNonce() gives 12 characters, another each time", () => {
+Deno.test("newNonce() gives 12 characters, different each time", () => {
   const nonces = Array.from({ length: 5_000 }, newNonce);
   for (const nonce of nonces) assertMatch(nonce, /^[A-Za-z0-9_-]{12}$/);
   assertEquals(new Set(nonces).size, nonces.length);

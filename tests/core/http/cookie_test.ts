@@ -14,7 +14,7 @@ function cookie(options: CookieOptions = {}, https = true): SessionCookie {
 
 const plain = cookie({ secure: false }, false);
 
-/** A cookie text in two parts: what it says, and its attributes in one order. */
+/** A cookie text in two parts: name and value, and its attributes in one order. */
 function split(text: string): { pair: string; attributes: string[] } {
   const [pair, ...attributes] = text.split("; ");
   return { pair: pair!, attributes: attributes.sort() };
@@ -24,12 +24,12 @@ const HEADERS: [what: string, header: string | null, tokens: string[]][] = [
   ["no header", null, []],
   ["an empty header", "", []],
   ["one cookie", `session=${A}`, [A]],
-  ["blanks and tabs around", ` \tsession \t= \t${A}\t `, [A]],
+  ["spaces and tabs around", ` \tsession \t= \t${A}\t `, [A]],
   ["other cookies around it", `a=1; session=${A}; b=2`, [A]],
-  ["no blank after the semicolon", `a=1;session=${A};b=2`, [A]],
-  ["another name that ends alike", `xsession=${A}`, []],
-  ["another name that starts alike", `sessions=${A}`, []],
-  ["a name in other case", `Session=${A}; SESSION=${B}`, []],
+  ["no space after the semicolon", `a=1;session=${A};b=2`, [A]],
+  ["another name with the same ending", `xsession=${A}`, []],
+  ["another name with the same beginning", `sessions=${A}`, []],
+  ["a name in another case", `Session=${A}; SESSION=${B}`, []],
   ["the prefixed name", `__Host-session=${A}`, []],
   ["a name without a value", "session", []],
   ["an empty value", "session=", []],
@@ -38,17 +38,17 @@ const HEADERS: [what: string, header: string | null, tokens: string[]][] = [
   ["a value too short", `session=${A.slice(1)}`, []],
   ["a value too long", `session=${A}a`, []],
   ["a second equals sign", `session=${A}=`, []],
-  ["a value with a blank inside", `session=${A.slice(22)} ${A.slice(22)}`, []],
-  ["a value of other letters", `session=${"é".repeat(43)}`, []],
+  ["a value with a space inside", `session=${A.slice(22)} ${A.slice(22)}`, []],
+  ["a value with other characters", `session=${"é".repeat(43)}`, []],
   ["two cookies, in their order", `session=${B}; session=${A}`, [B, A]],
   ["the same twice", `session=${A}; session=${A}`, [A]],
   ["three cookies: the first and the last", `session=${A}; session=${B}; session=${C}`, [A, C]],
-  ["a malformed one before", `session=x; session=${A}`, [A]],
-  ["many malformed ones before", `${"session=x; ".repeat(500)}session=${A}`, [A]],
-  ["the same over and over before another", `${`session=${A}; `.repeat(100)}session=${B}`, [A, B]],
+  ["a malformed cookie before", `session=x; session=${A}`, [A]],
+  ["many malformed cookies before", `${"session=x; ".repeat(500)}session=${A}`, [A]],
+  ["one token many times before another", `${`session=${A}; `.repeat(100)}session=${B}`, [A, B]],
   ["a comma in place of a semicolon", `a=1, session=${A}`, []],
-  ["blanks and tabs around it", ` \t session \t=\t ${A} \t;`, [A]],
-  // Another name for a browser: with a prefix it would be one that any site of the domain may set.
+  ["spaces and tabs around it", ` \t session \t=\t ${A} \t;`, [A]],
+  // For a browser this is another name. If it matched the prefixed name, any site of the domain could set it.
   ...Array.from(
     "\u00a0\ufeff\u2000\u2028\u3000\v\f\r\n",
     (space): typeof HEADERS[0] => [
@@ -65,7 +65,7 @@ for (const [what, header, tokens] of HEADERS) {
   });
 }
 
-Deno.test("SessionCookie.read() finds the cookie of its own scheme and no other", () => {
+Deno.test("SessionCookie.read() finds only the cookie of its own scheme", () => {
   const header = `session=${A}; __Host-session=${B}; __Secure-session=${C}`;
   assertEquals(cookie({}, true).read(header), [B]);
   assertEquals(cookie({}, false).read(header), [A]);
@@ -74,7 +74,7 @@ Deno.test("SessionCookie.read() finds the cookie of its own scheme and no other"
   assertEquals(cookie({ secure: false }, true).read(header), [A]);
 });
 
-Deno.test("SessionCookie.read() looks for a name literally, whatever it means in a pattern", () => {
+Deno.test("SessionCookie.read() matches a name literally, even if it has pattern characters", () => {
   const odd = cookie({ name: "s.+$|^*" });
   assertEquals(odd.read(`s.+$|^*=${A}; sxx=${B}; s.+$|^=${C}`), [A]);
 });
@@ -92,20 +92,20 @@ for (
     ["control characters", "\x01\x02;"],
   ]
 ) {
-  Deno.test(`SessionCookie.read() finds nothing in a header of 8 kB of ${what}, and what follows it`, () => {
+  Deno.test(`SessionCookie.read() finds nothing in a header of 8 kB of ${what}, but finds what follows it`, () => {
     const junk = unit!.repeat(Math.ceil(8_192 / unit!.length));
     assertEquals(plain.read(junk), []);
     assertEquals(plain.read(`${junk};session=${A}`), [A]);
   });
 
-  Deno.test(`SessionCookie.read() needs twice the work for twice as many ${what}`, () => {
+  Deno.test(`SessionCookie.read() needs only twice the work for twice as many ${what}`, () => {
     const once = workOf(unit!.repeat(2_000));
     const twice = workOf(unit!.repeat(4_000));
     assert(twice <= 2 * once + 10, `${once} characters looked at, then ${twice}`);
   });
 }
 
-/** How many characters go through the methods that cut and search text while a header is read. */
+/** How many characters pass through string methods while a header is read. */
 function workOf(header: string): number {
   let characters = 0;
   const originals = new Map<"indexOf" | "slice" | "trim" | "split", unknown>();
@@ -131,7 +131,7 @@ function workOf(header: string): number {
   return characters;
 }
 
-// Pieces that a reader of cookies may stumble over, and any text at all.
+// Pieces that may confuse a cookie parser, and any text.
 const header = fc.oneof(
   fc.string({ unit: "binary", maxLength: 300 }),
   fc.array(
@@ -170,12 +170,12 @@ Deno.test("SessionCookie.read() gives at most two tokens, each well formed, what
   );
 });
 
-Deno.test("SessionCookie.read() finds what write() wrote, whatever stands around it", () => {
+Deno.test("SessionCookie.read() finds what write() wrote, whatever surrounds it", () => {
   fc.assert(
     fc.property(header, header, (before, after) => {
       const token = newToken();
       const { pair } = split(plain.write(token, 1_000, 0, true));
-      // Of several session cookies the first and the last count.
+      // Of several session cookies only the first and the last count.
       fc.pre(plain.read(before).length === 0 || plain.read(after).length === 0);
       assert(plain.read(`${before};${pair};${after}`).includes(token));
     }),
@@ -184,7 +184,7 @@ Deno.test("SessionCookie.read() finds what write() wrote, whatever stands around
 });
 
 // SCS: session=T; Path=/; Expires=...; Max-Age=86400; HttpOnly; SameSite=Lax
-Deno.test("SessionCookie.write() writes the cookie text of SCS, but for the order", () => {
+Deno.test("SessionCookie.write() writes the cookie text of SCS, except for the order", () => {
   const text = plain.write(A, Date.UTC(2030, 0, 2, 3, 4, 5), Date.UTC(2030, 0, 1, 3, 4, 5), true);
   assertEquals(split(text), {
     pair: `session=${A}`,
@@ -198,7 +198,7 @@ Deno.test("SessionCookie.write() writes the cookie text of SCS, but for the orde
   });
 });
 
-Deno.test("SessionCookie.delete() writes the deleting cookie text of SCS, but for the order", () => {
+Deno.test("SessionCookie.delete() writes SCS's text of a deleted cookie, except for the order", () => {
   assertEquals(split(plain.delete()), {
     pair: "session=",
     attributes: ["Expires=Thu, 01 Jan 1970 00:00:01 GMT", "HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax"],
@@ -232,7 +232,7 @@ for (
   });
 }
 
-Deno.test("SessionCookie.write() gives no expiry to a cookie that goes with the browser", () => {
+Deno.test("SessionCookie.write() gives no expiry to a cookie that ends with the browser", () => {
   const { attributes } = split(plain.write(A, 1_000, 0, false));
   assertEquals(attributes, ["HttpOnly", "Path=/", "SameSite=Lax"]);
 });
@@ -267,7 +267,7 @@ Deno.test("SessionCookie.delete() repeats Partitioned", () => {
   assert(cookie({ partitioned: true }).delete().endsWith("; Secure; Partitioned"));
 });
 
-Deno.test("SessionCookie.persists tells what was asked for", () => {
+Deno.test("SessionCookie.persists reflects the option", () => {
   assertEquals(cookie().persists, true);
   assertEquals(cookie({ persist: false }).persists, false);
 });

@@ -1,4 +1,4 @@
-/** What `trustProxy` believes of what a proxy says of the scheme, and what it does not. */
+/** The forwarded schemes that `trustProxy` believes, and those that it does not. */
 import { MemoryStore, SessionConfigError, sessions } from "../../../mod.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
 
@@ -28,7 +28,7 @@ const ROWS: [
   ["nothing", [], PROTO, false],
   ["an empty value", [["X-Forwarded-Proto", ""]], PROTO, false],
   ["another header", [["X-Forwarded-Scheme", "https"]], PROTO, false],
-  // Which of a list is the proxy's own nobody knows: a client may have sent the first one.
+  // It is unknown which entry of a list is the proxy's. A client may have sent the first one.
   ["a list that begins with it", [["X-Forwarded-Proto", "https, http"]], PROTO, false],
   ["a list that ends with it", [["X-Forwarded-Proto", "http, https"]], PROTO, false],
   ["a list of nothing else", [["X-Forwarded-Proto", "https,https"]], PROTO, false],
@@ -54,12 +54,12 @@ const ROWS: [
 for (const [what, headers, trusted, secure] of ROWS) {
   Deno.test(`trustProxy: ${what} ${secure ? "means" : "does not mean"} https`, async () => {
     assertEquals(await isSecure(headers, trusted), secure);
-    // Without the option nothing is believed.
+    // Without the option no header is believed.
     assertEquals(await isSecure(headers), false);
   });
 }
 
-Deno.test("trustProxy believes nothing of a request over https, which needs no word of a proxy", async () => {
+Deno.test("trustProxy ignores the header of a request over https, which needs none", async () => {
   const manager = sessions<{ n: number }>({ store: new MemoryStore(), trustProxy: PROTO });
   const headers = { "X-Forwarded-Proto": "http" };
   const current = manager.begin(new Request("https://shop.example/", { headers }));
@@ -68,7 +68,7 @@ Deno.test("trustProxy believes nothing of a request over https, which needs no w
   assertEquals(response.headers.getSetCookie()[0]!.startsWith("__Host-session="), true);
 });
 
-Deno.test("trustProxy names what it lacks", () => {
+Deno.test("trustProxy names the fields that are missing", () => {
   for (const [given, missing] of [[{}, ["header", "value"]], [{ header: "X-Scheme" }, ["value"]]] as const) {
     const { problems } = assertThrows(
       () => sessions({ trustProxy: given as { header: string; value: string } }),

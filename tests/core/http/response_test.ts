@@ -9,24 +9,24 @@ function headersOf(response: Response): Record<string, string> {
   return headers;
 }
 
-Deno.test("markPersonal() adds Vary and Cache-Control, to the very response", () => {
+Deno.test("markPersonal() adds Vary and Cache-Control to the response object itself", () => {
   const response = new Response("body");
   assertStrictEquals(markPersonal(response, true), response);
   assertEquals(headersOf(response), { "cache-control": "private", "vary": "Cookie" });
 });
 
-Deno.test("markPersonal() leaves a response without a body as it is, which an application may return again", () => {
+Deno.test("markPersonal() does not change a response without a body, because an application may return it again", () => {
   const shared = new Response(null, { status: 204 });
   assertEquals(headersOf(markPersonal(shared, true)), { "cache-control": "private", "vary": "Cookie" });
   assertEquals(headersOf(shared), {});
 });
 
-Deno.test("markPersonal() adds no Vary where no cookie was read", () => {
+Deno.test("markPersonal() adds no Vary if no cookie was read", () => {
   assertEquals(headersOf(markPersonal(new Response(), false)), { "cache-control": "private" });
 });
 
 for (const own of ["public, max-age=60", "no-store", "max-age=0", "private", ""]) {
-  Deno.test(`markPersonal() leaves the handler's own Cache-Control "${own}" as it is`, () => {
+  Deno.test(`markPersonal() keeps the handler's own Cache-Control "${own}"`, () => {
     const response = markPersonal(new Response(null, { headers: { "Cache-Control": own } }), true);
     assertEquals(headersOf(response), { "cache-control": own, "vary": "Cookie" });
   });
@@ -70,7 +70,7 @@ const CACHE_CONTROL: [own: string, expected: string][] = [
   ["no-store", 'private, no-cache="Set-Cookie", no-store'],
   ["must-revalidate, immutable", 'private, no-cache="Set-Cookie", must-revalidate, immutable'],
   ["publicity=1", 'private, no-cache="Set-Cookie", publicity=1'],
-  // More than what is asked for here: every header, not one.
+  // Already stricter than needed: no-cache covers every header, not only Set-Cookie.
   ["no-cache", "private, no-cache"],
   ["max-age=60, No-Cache", "private, max-age=60, No-Cache"],
   // Commas in quotes.
@@ -98,7 +98,7 @@ const CDN_HEADERS = [
 ];
 
 for (const name of CDN_HEADERS) {
-  Deno.test(`withCookie() takes ${name} away, and markPersonal() leaves it`, () => {
+  Deno.test(`withCookie() removes ${name}, and markPersonal() keeps it`, () => {
     const make = () => new Response(null, { headers: { [name]: "max-age=60", "X-Other": "1" } });
     assertEquals(withCookie(make(), COOKIE).headers.has(name), false);
     assertEquals(withCookie(make(), COOKIE).headers.get("X-Other"), "1");
@@ -118,14 +118,14 @@ Deno.test("withCookie() keeps status, text, body and headers, and adds to the ha
   assertEquals([response.headers.get("X-Own"), await response.text()], ["1", "body"]);
 });
 
-Deno.test("withCookie() leaves the response it was given without the cookie", () => {
+Deno.test("withCookie() does not add the cookie to the response it was given", () => {
   const shared = new Response(null, { status: 204 });
   const responses = [withCookie(shared, "a=1"), withCookie(shared, "a=2")];
   assertEquals(headersOf(shared), {});
   assertEquals(responses.map((response) => response.headers.getSetCookie()), [["a=1"], ["a=2"]]);
 });
 
-Deno.test("A response that an application returns again and again gets nobody's cookie", async () => {
+Deno.test("A response that an application returns many times never gets a cookie", async () => {
   const manager = sessions({ store: new MemoryStore() });
   const shared = new Response(null, { status: 204 });
   const tokens = new Set<string>();
@@ -140,14 +140,14 @@ Deno.test("A response that an application returns again and again gets nobody's 
   assertEquals(tokens.size, 3);
 });
 
-/** Responses whose headers cannot be changed. */
+/** Responses with immutable headers. */
 const IMMUTABLE: [what: string, make: () => Response | Promise<Response>, status: number][] = [
   ["a redirect", () => Response.redirect("https://example.com/next", 303), 303],
   ["a fetched response", () => fetch("data:text/plain,fetched"), 200],
 ];
 
 for (const [what, make, status] of IMMUTABLE) {
-  Deno.test(`markPersonal() and withCookie() make a copy of ${what}`, async () => {
+  Deno.test(`markPersonal() and withCookie() copy ${what}`, async () => {
     const own = await make();
     const text = what === "a redirect" ? "" : "fetched";
     const location = own.headers.get("Location");
@@ -164,7 +164,7 @@ for (const [what, make, status] of IMMUTABLE) {
   });
 }
 
-Deno.test("markPersonal() gives an immutable response as it is where nothing is missing", async () => {
+Deno.test("markPersonal() returns an immutable response unchanged if it needs no header", async () => {
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response("ok", { headers: { Vary: "Cookie", "Cache-Control": "no-store" } }),
@@ -175,7 +175,7 @@ Deno.test("markPersonal() gives an immutable response as it is where nothing is 
 });
 
 for (const status of [204, 205, 304]) {
-  Deno.test(`withCookie() and markPersonal() take a ${status}, which has no body`, () => {
+  Deno.test(`withCookie() and markPersonal() accept a ${status}, which has no body`, () => {
     const response = withCookie(new Response(null, { status }), COOKIE);
     assertEquals([response.status, response.body], [status, null]);
     assertEquals(response.headers.get("Set-Cookie"), COOKIE);
@@ -183,14 +183,14 @@ for (const status of [204, 205, 304]) {
   });
 }
 
-Deno.test("withCookie() and markPersonal() give a network error as it is", () => {
+Deno.test("withCookie() and markPersonal() return a network error unchanged", () => {
   const response = Response.error();
   assertEquals(response.status, 0);
   assertStrictEquals(withCookie(response, COOKIE), response);
   assertStrictEquals(markPersonal(response, true), response);
 });
 
-Deno.test("withCookie() puts the cookie into an upgrade itself, which cannot be copied", () => {
+Deno.test("withCookie() adds the cookie to an upgrade itself, which cannot be copied", () => {
   const upgrade = new Response(null, { status: 101 });
   assertStrictEquals(withCookie(upgrade, COOKIE), upgrade);
   assertEquals(upgrade.headers.get("Set-Cookie"), COOKIE);
@@ -199,7 +199,7 @@ Deno.test("withCookie() puts the cookie into an upgrade itself, which cannot be 
   assertEquals(other.headers.get("Vary"), "Cookie");
 });
 
-/** A fetch handler's body that tells whether it was given up. */
+/** The body of a fetch handler, which reports whether it was cancelled. */
 function watchedBody(): { body: ReadableStream; isCancelled: () => boolean } {
   let cancelled = false;
   const body = new ReadableStream({
@@ -210,7 +210,7 @@ function watchedBody(): { body: ReadableStream; isCancelled: () => boolean } {
   return { body, isCancelled: () => cancelled };
 }
 
-Deno.test("replaceResponse() keeps of the handler's response only Access-Control-* and Vary", async () => {
+Deno.test("replaceResponse() keeps only Access-Control-* and Vary of the handler's response", async () => {
   const handlers = new Response("secret", {
     status: 201,
     headers: {
@@ -242,7 +242,7 @@ Deno.test("replaceResponse() keeps of the handler's response only Access-Control
   assertEquals([response.status, await response.text()], [503, "sorry"]);
 });
 
-Deno.test("replaceResponse() prefers the error's own Access-Control-*, and leaves the error as it is", () => {
+Deno.test("replaceResponse() prefers the error's own Access-Control-*, and does not change the error", () => {
   const handlers = new Response(null, { headers: { "Access-Control-Allow-Origin": "*", Vary: "Origin" } });
   const error = new Response(null, {
     status: 503,
@@ -253,12 +253,12 @@ Deno.test("replaceResponse() prefers the error's own Access-Control-*, and leave
   assertEquals(error.headers.has("Vary"), false);
 });
 
-Deno.test("replaceResponse() gives the error itself where the handler gave no response", () => {
+Deno.test("replaceResponse() returns the error itself if the handler gave no response", () => {
   const error = new Response(null, { status: 503 });
   assertStrictEquals(replaceResponse(undefined, error), error);
 });
 
-Deno.test("replaceResponse() gives up the handler's body, whoever holds it", async () => {
+Deno.test("replaceResponse() cancels the handler's body, whoever holds it", async () => {
   const { body, isCancelled } = watchedBody();
   replaceResponse(new Response(body), new Response(null, { status: 503 }));
   assertEquals(isCancelled(), true);

@@ -3,7 +3,7 @@ import { responseOf } from "../../../core/http/thrown.ts";
 import { SessionGoneError } from "../../../mod.ts";
 import { assertEquals, assertStrictEquals } from "../../assert.ts";
 
-/** As SvelteKit's `redirect()` and `error()` throw them. */
+/** The values that SvelteKit's `redirect()` and `error()` throw. */
 class Redirect {
   constructor(readonly status: number, readonly location: string) {}
 }
@@ -11,7 +11,7 @@ class HttpError {
   constructor(readonly status: number, readonly body: { message: string }) {}
 }
 
-/** As Next's `redirect()` and `notFound()` throw them. */
+/** The values that Next's `redirect()` and `notFound()` throw. */
 const next = (digest: string) => Object.assign(new Error(digest), { digest });
 
 const RESPONSES: [name: string, thrown: unknown, status: number, location: string | null][] = [
@@ -26,13 +26,13 @@ const RESPONSES: [name: string, thrown: unknown, status: number, location: strin
 ];
 
 for (const [name, thrown, status, location] of RESPONSES) {
-  Deno.test(`responseOf() makes a ${status} of ${name}`, () => {
+  Deno.test(`responseOf() turns ${name} into a ${status}`, () => {
     const response = responseOf(thrown)!;
     assertEquals([response.status, response.headers.get("Location")], [status, location]);
   });
 }
 
-Deno.test("responseOf() gives a thrown Response as it is, also one of another implementation", () => {
+Deno.test("responseOf() returns a thrown Response unchanged, also one of another implementation", () => {
   const response = new Response("thrown");
   assertStrictEquals(responseOf(response), response);
   const other = {
@@ -43,7 +43,7 @@ Deno.test("responseOf() gives a thrown Response as it is, also one of another im
   assertStrictEquals(responseOf(other) as unknown, other);
 });
 
-Deno.test("responseOf() gives undefined for what stands for no response", () => {
+Deno.test("responseOf() returns undefined for values that stand for no response", () => {
   const errors = [
     new Error("boom"),
     next("DYNAMIC_SERVER_USAGE"),

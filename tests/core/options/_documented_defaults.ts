@@ -1,9 +1,9 @@
 /**
- * Reads the options of an interface, and the defaults that its comments promise, out of the source.
+ * Reads the options of an interface and their documented defaults from the source.
  * @module
  */
 
-/** The options of an interface by name, each with what stands in `@default {...}`, if anything does. */
+/** The options of an interface by name, each with the text of its `@default {...}`, if any. */
 export function documentedDefaults(source: string, name: string): Map<string, string | undefined> {
   const body = new RegExp(`export interface ${name}(?: extends \\w+)? {\\n([^]*?)\\n}\\n`).exec(source)?.[1];
   if (body === undefined) throw new Error(`There is no interface ${name}`);

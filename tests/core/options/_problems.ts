@@ -1,7 +1,7 @@
 import { SessionConfigError } from "../../../mod.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
 
-/** Every mistake that a construction is refused for, once its error was seen to say the same. */
+/** The mistakes for which a construction throws. Also checks that the message lists them. */
 export function problemsOf(make: () => unknown): readonly string[] {
   const error = assertThrows(make, SessionConfigError);
   assertEquals(error.code, "ERR_SESSION_CONFIG");

@@ -13,12 +13,12 @@ function settings(cookie: CookieOptions = {}): CookieSettings {
   return read;
 }
 
-/** The mistakes in cookie options that TypeScript need not have seen. */
+/** The mistakes in cookie options that TypeScript may not notice. */
 function problemsIn(cookie: object): readonly string[] {
   return problemsOf(() => sessions({ cookie }));
 }
 
-/** The parts of the `Set-Cookie` that goes out over http or https, in one order. */
+/** The parts of the `Set-Cookie` over http or https, in one order. */
 function parts(cookie: CookieOptions, https: boolean): string[] {
   const [pair, ...attributes] = new SessionCookie(settings(cookie), https).write("T", 0, 0, false).split(
     "; ",
@@ -34,7 +34,7 @@ function isSecureOver(scheme: "http" | "https", cookie: CookieOptions): boolean 
   return parts(cookie, scheme === "https").includes("Secure");
 }
 
-Deno.test("The cookie has the defaults that the comments of CookieOptions promise", () => {
+Deno.test("The cookie has the defaults that CookieOptions documents", () => {
   const defaults = documentedDefaults(sourceOf("core/options/cookie_options.ts"), "CookieOptions");
   const promised = (name: string) => JSON.parse(defaults.get(name)!);
   assertEquals([...defaults.values()].includes(undefined), false);
@@ -115,7 +115,7 @@ Deno.test("The cookie is never Secure with secure: false", () => {
   assert(!isSecureOver("http", { secure: false }));
 });
 
-Deno.test("The cookie carries each attribute that was asked for and no other", () => {
+Deno.test("The cookie has exactly the attributes that were asked for", () => {
   assertEquals(
     parts(
       { domain: "example.com", path: "/a b", httpOnly: false, sameSite: "Strict", partitioned: true },
@@ -173,7 +173,7 @@ for (const [cookie, problems] of MISTAKES) {
   });
 }
 
-// What ends an attribute or a header, or is not text at all.
+// Characters that end an attribute or a header, or are no text at all.
 const POISON = [
   "a;b",
   "a; Secure",
@@ -187,7 +187,7 @@ const POISON = [
 ];
 
 for (const [option, valid] of [["name", "a"], ["domain", "a"], ["path", "/a"]] as const) {
-  Deno.test(`sessions() refuses what would end cookie.${option} or the header, wherever it stands`, () => {
+  Deno.test(`sessions() refuses a cookie.${option} that would end the attribute or the header`, () => {
     settings({ [option]: valid });
     for (const poison of POISON) {
       for (const value of [poison, `${valid}${poison}`, `${poison}${valid}`, `${valid}\n`, `\n${valid}`]) {

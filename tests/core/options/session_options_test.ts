@@ -13,14 +13,14 @@ function settings(options: SessionOptions = {}): SessionSettings {
   return readOptions({ store: new MemoryStore(), ...options });
 }
 
-/** The mistakes in options that TypeScript need not have seen. */
+/** The mistakes in options that TypeScript may not notice. */
 function problemsIn(options: object): readonly string[] {
   return problemsOf(() => sessions(options));
 }
 
 const DURATION = `must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"`;
 
-Deno.test("sessions() uses the defaults that the comments of SessionOptions promise", () => {
+Deno.test("sessions() uses the defaults that SessionOptions documents", () => {
   const defaults = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions");
   const { lifetime, idleTimeout, touchInterval, codec, hashTokenInStore, maxBytes, now } = settings();
 
@@ -38,20 +38,20 @@ Deno.test("sessions() uses the defaults that the comments of SessionOptions prom
   assertEquals(maxBytes, 32 * 1024);
   assertEquals(defaults.get("now"), "Date.now");
   const before = Date.now();
-  // Asked before the clock it is compared with: a millisecond may pass between the two.
+  // Read before the clock it is compared with, because a millisecond may pass between the two.
   const asked = now();
   assertGreaterOrEqual(asked, before);
   assertGreaterOrEqual(Date.now(), asked);
   assertEquals(defaults.get("store"), "new MemoryStore()");
 });
 
-Deno.test("SessionOptions documents a default for each option but the cookie and onEvent", () => {
+Deno.test("SessionOptions documents a default for each option except the cookie and onEvent", () => {
   const defaults = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions");
   const without = [...defaults].filter(([, value]) => value === undefined).map(([name]) => name);
   assertEquals(without, ["cookie", "onEvent"]);
 });
 
-Deno.test("sessions() keeps sessions in a MemoryStore of its own without a store, and with undefined", async () => {
+Deno.test("sessions() uses its own MemoryStore without a store, and with undefined", async () => {
   for (const options of [{}, { store: undefined }]) {
     const [manager, other] = [sessions(options), sessions(options)];
     const session = await manager.load();
@@ -62,7 +62,7 @@ Deno.test("sessions() keeps sessions in a MemoryStore of its own without a store
   }
 });
 
-Deno.test("sessions() takes undefined for an option that is absent", () => {
+Deno.test("sessions() treats undefined like an absent option", () => {
   const names = documentedDefaults(sourceOf("core/options/session_options.ts"), "SessionOptions").keys();
   const absent = Object.fromEntries([...names].map((name) => [name, undefined]));
   sessions(absent);
@@ -87,7 +87,7 @@ Deno.test("sessions() keeps no reference to the options it was given", async () 
   assertEquals((await manager.load()).deadline, 1_500);
 });
 
-Deno.test("readOptions() gives settings that nobody can change", () => {
+Deno.test("readOptions() returns immutable settings", () => {
   assert(Object.isFrozen(settings()));
   assert(Object.isFrozen(settings().cookie));
 });
@@ -143,7 +143,7 @@ const NO_DURATIONS = [
 ];
 
 for (const value of NO_DURATIONS) {
-  Deno.test(`sessions() refuses the duration ${Deno.inspect(value)} wherever one is asked for`, () => {
+  Deno.test(`sessions() refuses the duration ${Deno.inspect(value)} for every option that is one`, () => {
     for (const name of ["lifetime", "idleTimeout", "touchInterval"]) {
       assertEquals(
         problemsIn({ idleTimeout: "1h", [name]: value })[0],
@@ -206,7 +206,7 @@ const OPTION_LIST =
   "store, lifetime, idleTimeout, touchInterval, cookie, codec, hashTokenInStore, maxBytes, saveOnServerError, trustProxy, onError, onEvent, now";
 
 for (const name of ["ttl", "secret", "__proto__x", "toString", "constructor"]) {
-  Deno.test(`sessions() refuses the unknown option "${name}" and names those there are`, () => {
+  Deno.test(`sessions() refuses the unknown option "${name}" and lists the known ones`, () => {
     assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; the options are ${OPTION_LIST}`]);
   });
 }
@@ -217,7 +217,7 @@ for (
     "touchInterval",
   ]] as const
 ) {
-  Deno.test(`sessions() refuses the misspelt option "${name}" and names the one that is meant`, () => {
+  Deno.test(`sessions() refuses the misspelt option "${name}" and names the right one`, () => {
     assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; did you mean "${meant}"?`]);
   });
 }
@@ -289,11 +289,11 @@ Deno.test("sessions() names every mistake in one error, in the order of the opti
   ]);
 });
 
-Deno.test("sessions() says nothing of touchInterval when only idleTimeout is wrong", () => {
+Deno.test("sessions() says nothing of touchInterval if only idleTimeout is wrong", () => {
   assertEquals(problemsIn({ idleTimeout: "x" }).length, 1);
 });
 
-Deno.test("sessions() takes the extremes of each option", () => {
+Deno.test("sessions() accepts the extremes of each option", () => {
   assertEquals(settings({ lifetime: 400 * DAY }).lifetime, 400 * DAY);
   assertEquals(settings({ lifetime: "400d" }).lifetime, 400 * DAY);
   assertEquals(settings({ lifetime: 1 }).lifetime, 1);
@@ -304,7 +304,7 @@ Deno.test("sessions() takes the extremes of each option", () => {
   assertEquals(settings({ maxBytes: 1 }).maxBytes, 1);
 });
 
-Deno.test("sessions() shows neither an object nor a function that was given for an option", () => {
+Deno.test("sessions() shows no object and no function that was given for an option", () => {
   const secret = { password: "hunter2", toString: () => "hunter2" };
   for (const value of [secret, [secret], () => "hunter2", Object.create(null), Symbol("s")]) {
     const problems = problemsIn({ maxBytes: value, cookie: { name: value }, lifetime: value });

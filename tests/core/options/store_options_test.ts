@@ -9,7 +9,7 @@ import { assertEquals } from "../../assert.ts";
 import { documentedDefaults, sourceOf } from "./_documented_defaults.ts";
 import { problemsOf } from "./_problems.ts";
 
-// Clients that nothing is asked of: a store's constructor opens nothing.
+// Clients that are never called, because a store's constructor opens nothing.
 const libSQL = () => createClient({ url: "http://127.0.0.1:1" });
 const planetScale = () => new Client({ url: "mysql://user:password@127.0.0.1/" });
 
@@ -26,7 +26,7 @@ const STORES: [name: string, make: (options?: CleanupOptions) => unknown][] = [
 const DURATION = `must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"`;
 
 for (const [name, make] of STORES) {
-  Deno.test(`new ${name}() takes each kind of clean-up and its interval`, () => {
+  Deno.test(`new ${name}() accepts each kind of clean-up and its interval`, () => {
     make();
     for (const cleanup of ["lazy", "timer", "off", undefined] as const) make({ cleanup });
     for (const cleanupInterval of [0, 1_000, "0s", "90s", "5m", undefined]) make({ cleanupInterval });
@@ -49,7 +49,7 @@ for (const [name, make] of STORES) {
     }
   });
 
-  Deno.test(`new ${name}() refuses an unknown option, and names the one that is meant or those there are`, () => {
+  Deno.test(`new ${name}() refuses an unknown option, and names the right one or the known ones`, () => {
     const [misspelt] = problemsOf(() => make({ cleanUp: "off" } as CleanupOptions));
     assertEquals(misspelt, '"cleanUp" is no option; did you mean "cleanup"?');
     const [unknown] = problemsOf(() => make({ purge: "off" } as CleanupOptions));
@@ -59,7 +59,7 @@ for (const [name, make] of STORES) {
 }
 
 for (const [name, make] of SQL_STORES) {
-  Deno.test(`new ${name}() uses the defaults that the comments of its options promise`, () => {
+  Deno.test(`new ${name}() uses the defaults that its options document`, () => {
     const defaults = documentedDefaults(sourceOf("stores/_sql.ts"), "SqlStoreOptions");
     assertEquals(defaults.get("table"), `"sessions"`);
     assertEquals(make().schema(), make({ table: "sessions" }).schema());
@@ -67,7 +67,7 @@ for (const [name, make] of SQL_STORES) {
     assertEquals(make().timeout, 5_000);
   });
 
-  Deno.test(`new ${name}() takes a plain identifier as the table, and puts it into each statement`, () => {
+  Deno.test(`new ${name}() accepts a plain identifier as the table, and uses it in each statement`, () => {
     for (const table of ["t", "_", "Sessions_2", "a".repeat(63)]) {
       for (const statement of make({ table }).schema()) assertEquals(statement.includes(table), true);
     }
@@ -110,7 +110,7 @@ for (const [name, make] of SQL_STORES) {
     });
   }
 
-  Deno.test(`new ${name}() takes a timeout above 0, as a number or as text`, () => {
+  Deno.test(`new ${name}() accepts a timeout above 0, as a number or as text`, () => {
     assertEquals(make({ timeout: 1 }).timeout, 1);
     assertEquals(make({ timeout: "2s" }).timeout, 2_000);
   });
@@ -152,7 +152,7 @@ Deno.test("The clean-up options document the defaults that the stores pass", () 
 
 const NO_CLIENTS = [undefined, null, {}, "libsql://example.com", { execute: "" }, () => {}];
 
-Deno.test("new LibSQLStore() refuses what is no client", () => {
+Deno.test("new LibSQLStore() refuses a value that is no client", () => {
   const half = { execute: () => {} };
   for (const client of [...NO_CLIENTS, half]) {
     const problems = problemsOf(() => new LibSQLStore(client as unknown as ReturnType<typeof libSQL>));
@@ -160,19 +160,19 @@ Deno.test("new LibSQLStore() refuses what is no client", () => {
   }
 });
 
-Deno.test("new PlanetScaleStore() refuses what is no client", () => {
+Deno.test("new PlanetScaleStore() refuses a value that is no client", () => {
   for (const client of NO_CLIENTS) {
     const problems = problemsOf(() => new PlanetScaleStore(client as unknown as Client));
     assertEquals(problems, [`"client" must be a Client or a Connection of @planetscale/database`]);
   }
 });
 
-Deno.test("new LibSQLStore() names a wrong client together with wrong options", () => {
+Deno.test("new LibSQLStore() reports a wrong client together with wrong options", () => {
   const make = () => new LibSQLStore({} as ReturnType<typeof libSQL>, { table: "a b", timeout: 0 });
   assertEquals(problemsOf(make).length, 3);
 });
 
-Deno.test("new MemoryStore() takes a maxSessions above 0 and refuses any other", () => {
+Deno.test("new MemoryStore() accepts a maxSessions above 0 and refuses any other", () => {
   new MemoryStore({ maxSessions: 1 });
   new MemoryStore({ maxSessions: undefined });
   for (const maxSessions of [0, -1, 1.5, NaN, Infinity, "100", null, 10n]) {

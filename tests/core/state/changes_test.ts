@@ -2,7 +2,7 @@ import { ChangeLog } from "../../../core/state/changes.ts";
 import type { SessionRecord } from "../../../core/state/record.ts";
 import { assertEquals } from "../../assert.ts";
 
-/** What another request left behind. */
+/** The values that another request left behind. */
 function fresh(values: Record<string, unknown> = {}): SessionRecord {
   return { deadline: 1_000, subject: "zoe", values: { ...values }, createdAt: undefined, nonces: "n" };
 }
@@ -16,12 +16,12 @@ function replay(log: ChangeLog, values: Record<string, unknown> = {}): Record<st
 const increment = (value: unknown) => (value as number ?? 0) + 1;
 const double = (value: unknown) => (value as number ?? 0) * 2;
 
-/** Does to a log what a session does: `before` is the value as this request knows it. */
+/** Does to a log what a session does. `before` is the value that this request knows. */
 function update(log: ChangeLog, fn: (value: unknown) => unknown, before?: unknown): void {
   log.update("n", fn, fn(before));
 }
 
-Deno.test("ChangeLog.replay() does nothing for a log that is empty", () => {
+Deno.test("ChangeLog.replay() does nothing for an empty log", () => {
   const record = fresh({ n: 1 });
   new ChangeLog().replay(record);
   assertEquals(record, fresh({ n: 1 }));
@@ -35,7 +35,7 @@ Deno.test("ChangeLog.replay() puts and removes by key, and leaves the other keys
   assertEquals(replay(log, { mine: 0, gone: 0, theirs: 2 }), { mine: 1, theirs: 2 });
 });
 
-Deno.test("ChangeLog.replay() clears what the other request added too, and then does what came after", () => {
+Deno.test("ChangeLog.replay() also clears what the other request added, and then applies the later changes", () => {
   const log = new ChangeLog();
   log.put("before", 1);
   log.clear();
@@ -43,7 +43,7 @@ Deno.test("ChangeLog.replay() clears what the other request added too, and then 
   assertEquals(replay(log, { before: 0, theirs: 3 }), { after: 2 });
 });
 
-Deno.test("ChangeLog.replay() runs the functions of update() in their order on the fresh value", () => {
+Deno.test("ChangeLog.replay() runs the functions of update() in order on the fresh value", () => {
   const log = new ChangeLog();
   update(log, increment, 0);
   update(log, double, 1);
@@ -51,7 +51,7 @@ Deno.test("ChangeLog.replay() runs the functions of update() in their order on t
   assertEquals(replay(log, {}), { n: 2 });
 });
 
-Deno.test("ChangeLog.replay() removes a key whose function gives undefined, and hands undefined to the next", () => {
+Deno.test("ChangeLog.replay() removes a key whose function gives undefined, and passes undefined to the next function", () => {
   const log = new ChangeLog();
   const seen: unknown[] = [];
   log.update("n", () => undefined, undefined);
@@ -60,7 +60,7 @@ Deno.test("ChangeLog.replay() removes a key whose function gives undefined, and 
   assertEquals(seen, [undefined]);
 });
 
-Deno.test("ChangeLog.replay() may run again and again, each time on what is there", () => {
+Deno.test("ChangeLog.replay() may run repeatedly, each time on the current values", () => {
   const log = new ChangeLog();
   update(log, increment, 0);
   assertEquals(replay(log, { n: 1 }), { n: 2 });
@@ -89,7 +89,7 @@ for (
   });
 }
 
-Deno.test("ChangeLog.put() and remove() put an end to the updates before them", () => {
+Deno.test("ChangeLog.put() and remove() discard the updates before them", () => {
   const log = new ChangeLog();
   update(log, increment);
   log.put("n", 7);
@@ -106,7 +106,7 @@ Deno.test("ChangeLog keeps one entry for each key however often it is written", 
   assertEquals(replay(log), { n: 999 });
 });
 
-Deno.test("ChangeLog.replay() moves the deadline and the subject only where they were set", () => {
+Deno.test("ChangeLog.replay() sets the deadline and the subject only if they were set", () => {
   const log = new ChangeLog();
   log.deadline = 5_000;
   log.subject = "ann";
@@ -115,7 +115,7 @@ Deno.test("ChangeLog.replay() moves the deadline and the subject only where they
   assertEquals([record.deadline, record.subject], [5_000, "ann"]);
 });
 
-Deno.test("ChangeLog.replay() takes the subject away where it was set to null", () => {
+Deno.test("ChangeLog.replay() clears the subject if it was set to null", () => {
   const log = new ChangeLog();
   log.subject = null;
   const record = fresh();
@@ -123,7 +123,7 @@ Deno.test("ChangeLog.replay() takes the subject away where it was set to null", 
   assertEquals([record.deadline, record.subject], [1_000, undefined]);
 });
 
-/** The changes `first`, and those of `second` made while the commit of `first` was failing. */
+/** The changes `first`, and the changes `second` that were made while the commit of `first` was failing. */
 function appended(
   first: (log: ChangeLog) => void,
   second: (log: ChangeLog) => void,
@@ -144,17 +144,17 @@ Deno.test("ChangeLog.append() lets the later put() and remove() win, and keeps t
   assertEquals(replay(log, { b: 0, d: 0 }), { a: 2, c: 1, d: 0 });
 });
 
-Deno.test("ChangeLog.append() lets a later clear() drop what came before", () => {
+Deno.test("ChangeLog.append() with a later clear() drops the earlier changes", () => {
   const log = appended((first) => first.put("a", 1), (second) => (second.clear(), second.put("b", 2)));
   assertEquals(replay(log, { c: 0 }), { b: 2 });
 });
 
-Deno.test("ChangeLog.append() puts later updates behind earlier ones", () => {
+Deno.test("ChangeLog.append() puts later updates after earlier ones", () => {
   const log = appended((first) => update(first, increment), (second) => update(second, double, 1), { n: 2 });
   assertEquals(replay(log, { n: 10 }), { n: 22 });
 });
 
-Deno.test("ChangeLog.append() takes what updates made of this request's own value, and runs none again", () => {
+Deno.test("ChangeLog.append() takes the results of updates on this request's own value, and runs none again", () => {
   let runs = 0;
   const later = new ChangeLog();
   later.update("cart", (cart) => (runs++, [...cart as string[], "pear"]), ["apple", "pear"]);
@@ -173,7 +173,7 @@ Deno.test("ChangeLog.append() removes what later updates removed from this reque
   assertEquals(replay(log, { n: 100 }), {});
 });
 
-Deno.test("ChangeLog.append() keeps deadline, subject, renewal, news and merged sessions, the later ones first", () => {
+Deno.test("ChangeLog.append() keeps deadline, subject, renewal, cookie and merged sessions, and the later ones win", () => {
   const set =
     (deadline: number | undefined, subject: string | null | undefined, token: string) => (log: ChangeLog) => {
       log.deadline = deadline;

@@ -1,4 +1,4 @@
-/** Requests that run into each other, with the interleaving forced: no update is lost, no ended session comes back. */
+/** Concurrent requests with a forced interleaving: no update is lost, and no ended session comes back. */
 import {
   type CommitResult,
   type Session,
@@ -19,7 +19,7 @@ interface Data {
   list: number[];
 }
 
-/** A session in the store; the clock goes on a little, so that times differ. */
+/** A session in the store. The clock advances a little, so that times differ. */
 async function savedSession(bed: Bed, options = {}): Promise<string> {
   const session = await bed.manager<Data>(options).load();
   session.put("n", 0);
@@ -31,7 +31,7 @@ async function savedSession(bed: Bed, options = {}): Promise<string> {
   return token;
 }
 
-/** What another request does from beginning to end. */
+/** One whole request of another client. */
 async function elsewhere(bed: Bed, token: string, use: (session: Session<Data>) => unknown): Promise<string> {
   const session = await bed.manager<Data>({ store: bed.another() }).load(token);
   assertEquals(session.token, token, "the other request found no session");
@@ -53,7 +53,7 @@ onEachStore("Two requests that write different keys both win", async (bed) => {
   session.put("a", 1);
   await session.commit();
   assertEquals(await valuesOf(bed, token), { n: 0, a: 1, b: 2 });
-  // The session shows what it met.
+  // The session now has the other request's value.
   assertEquals([session.get("a"), session.get("b")], [1, 2]);
   assertEquals(bed.eventKinds(), ["conflict"]);
 });
@@ -72,7 +72,7 @@ onEachStore("A conflict costs one read of the primary and one more write", async
   assertEquals(primary, [false, true]);
 });
 
-onEachStore("update() loses no count, however many requests read before they write", async (bed) => {
+onEachStore("update() loses no count, however many requests read before one writes", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.manager<Data>();
   const loaded = await Promise.all(Array.from({ length: 5 }, () => manager.load(token)));
@@ -89,7 +89,7 @@ onEachStore("update() loses no count, however many requests read before they wri
   assertEquals(await valuesOf(bed, token), { n: 13 });
 });
 
-/** Two requests on one session: what the first does after the second was saved. */
+/** Two requests on one session: the changes of the first one, committed after the second one. */
 const MERGES: Record<string, {
   first: (session: Session<Data>) => unknown;
   second: (session: Session<Data>) => unknown;
@@ -100,17 +100,17 @@ const MERGES: Record<string, {
     second: (session) => session.put("a", 2),
     values: { n: 0, a: 1 },
   },
-  "remove() of a key that the other changed: it goes": {
+  "remove() of a key that the other changed: it is removed": {
     first: (session) => session.remove("n"),
     second: (session) => session.put("n", 7),
     values: {},
   },
-  "put() of a key that the other removed: it is there": {
+  "put() of a key that the other removed: it is stored": {
     first: (session) => session.put("n", 7),
     second: (session) => session.remove("n"),
     values: { n: 7 },
   },
-  "clear(): what the other put goes too": {
+  "clear(): the other's new values are cleared too": {
     first(session) {
       session.clear();
       session.put("a", 1);
@@ -118,24 +118,24 @@ const MERGES: Record<string, {
     second: (session) => session.put("b", 2),
     values: { a: 1 },
   },
-  "pop() and put(): both count": {
+  "pop() and put(): both apply": {
     first: (session) => session.pop("n"),
     second: (session) => session.put("b", 2),
     values: { b: 2 },
   },
-  "update() of a list by both: both count": {
+  "update() of a list by both: both apply": {
     first: (session) => session.update("list", (list = []) => [...list, 1]),
     second: (session) => session.update("list", (list = []) => [...list, 2]),
     values: { n: 0, list: [2, 1] },
   },
-  "update() that removes: it goes": {
+  "update() that removes: the key is removed": {
     first: (session) => session.update("n", () => undefined),
     second: (session) => session.put("n", 5),
     values: {},
   },
 };
 onEachStore(
-  "Two requests that change one key: the later save decides, on what the earlier one left",
+  "Two requests change one key: the later save wins, and keeps the other keys of the earlier one",
   async (bed) => {
     for (const [what, { first, second, values }] of Object.entries(MERGES)) {
       const token = await savedSession(bed);
@@ -148,7 +148,7 @@ onEachStore(
   },
 );
 
-onEachStore("Two requests, one moves the deadline and one changes the subject: both count", async (bed) => {
+onEachStore("One request moves the deadline and another changes the subject: both apply", async (bed) => {
   const deadline = bed.clock.time + HOUR;
   const move = (session: Session<Data>) => session.setDeadline(deadline);
   const rename = (session: Session<Data>) => session.subject = "bob";
@@ -167,7 +167,7 @@ onEachStore("Two requests, one moves the deadline and one changes the subject: b
 });
 
 onEachStore(
-  "A value changed in place by one request, another key by the other: both are saved",
+  "One request changes a value in place, another one changes another key: both are saved",
   async (bed) => {
     const token = await savedSession(bed);
     await elsewhere(bed, token, (other) => other.put("list", [1]));
@@ -179,7 +179,7 @@ onEachStore(
   },
 );
 
-onEachStore("What is changed while a commit is under way goes with the next one", async (bed) => {
+onEachStore("A change during a commit is saved by the next commit", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.interleaved<Data>({
     update: [before(() => {
@@ -196,7 +196,7 @@ onEachStore("What is changed while a commit is under way goes with the next one"
   assertEquals(await valuesOf(bed, token), { n: 0, a: 1, b: 2 });
 });
 
-onEachStore("What is changed while a commit meets a conflict goes with the next one too", async (bed) => {
+onEachStore("A change during a commit that meets a conflict is saved by the next commit", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.interleaved<Data>({
     update: [before(async () => {
@@ -215,7 +215,7 @@ onEachStore("What is changed while a commit meets a conflict goes with the next 
   assertEquals(await valuesOf(bed, token), { n: 11, b: 2 });
 });
 
-onEachStore("What is changed while a commit fails is saved with the rest by the next one", async (bed) => {
+onEachStore("A change during a commit that fails is saved with the rest by the next commit", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.interleaved<Data>({
     update: [() => {
@@ -233,7 +233,7 @@ onEachStore("What is changed while a commit fails is saved with the rest by the 
   assertEquals(await valuesOf(bed, token), { n: 12, a: 1, b: 2 });
 });
 
-onEachStore("Two commits of one session at once are one write, and make one token", async (bed) => {
+onEachStore("Two concurrent commits of one session are one write, and create one token", async (bed) => {
   const session = await bed.manager<Data>().load();
   session.put("a", 1);
   const [one, two] = await Promise.all([session.commit(), session.commit()]);
@@ -243,12 +243,12 @@ onEachStore("Two commits of one session at once are one write, and make one toke
 });
 
 onEachStore(
-  "Others that keep changing the session: SessionConflictError, and nothing was saved",
+  "If other requests keep changing the session: SessionConflictError, and nothing is saved",
   async (bed) => {
     const token = await savedSession(bed);
     let writes = 0;
-    // Time passes with each write alone: nobody has to wait five seconds here, and a machine that stands still for a
-    // moment does not take the second attempt's time away.
+    // Only writes advance this clock. So nobody waits five seconds, and a machine that pauses does not cost the
+    // second attempt its time.
     const { now: originalNow } = performance;
     let time = originalNow.call(performance);
     const contested = aroundCalls(bed.store, async (method, call) => {
@@ -273,7 +273,7 @@ onEachStore(
   memoryAlone,
 );
 
-/** Every way in which a session ends elsewhere; gives the token under which it lives on, if it does. */
+/** Every way in which a session ends elsewhere. Returns the token under which it lives on, if any. */
 const ENDS: Record<string, (bed: Bed, token: string) => Promise<string | void>> = {
   "destroy()": async (bed, token) => void await elsewhere(bed, token, (other) => other.destroy()),
   "destroyAll()": async (bed) => void await bed.manager().destroyAll("zoe"),
@@ -283,7 +283,7 @@ const ENDS: Record<string, (bed: Bed, token: string) => Promise<string | void>> 
   },
   "a renewal": (bed, token) => elsewhere(bed, token, (other) => other.renewToken()),
   "its expiry": (bed) => Promise.resolve(bed.clock.advance(24 * HOUR)),
-  "its expiry and a purge": async (bed) => {
+  "expiry and a purge": async (bed) => {
     bed.clock.advance(24 * HOUR);
     assertEquals((await bed.manager().purge()).deleted, 1);
   },
@@ -292,7 +292,7 @@ const ENDS: Record<string, (bed: Bed, token: string) => Promise<string | void>> 
   },
 };
 
-/** What a request may be doing to the session meanwhile. */
+/** What a request may be doing to the session at that time. */
 const renew = (session: Session<Data>) => session.renewToken();
 const CHANGES: ((session: Session<Data>) => void)[] = [
   (session) => session.put("a", 1),
@@ -301,7 +301,7 @@ const CHANGES: ((session: Session<Data>) => void)[] = [
   (session) => session.setDeadline(session.deadline + HOUR),
 ];
 
-/** That the session lives on nowhere but under the token that its end gave it. */
+/** Checks that the session lives only under the token that its end left. */
 async function assertEnded(bed: Bed, token: string, successor: string | void): Promise<void> {
   const manager = bed.manager();
   assertEquals((await manager.load(token)).keys(), []);
@@ -312,7 +312,7 @@ async function assertEnded(bed: Bed, token: string, successor: string | void): P
 for (const [end, finish] of Object.entries(ENDS)) {
   onEachStore(`A change after ${end}: SessionGoneError, and nothing comes back`, async (bed) => {
     for (const change of CHANGES) {
-      // Of two renewals each has a session: see below.
+      // After two renewals each request has a session: see below.
       if (change === renew && end === "a renewal") continue;
       for (const { token } of await bed.rows()) await bed.store.delete(token);
       const token = await savedSession(bed);
@@ -327,7 +327,7 @@ for (const [end, finish] of Object.entries(ENDS)) {
     }
   });
 
-  onEachStore(`A touch after ${end} brings nothing back`, async (bed) => {
+  onEachStore(`A touch after ${end} revives nothing`, async (bed) => {
     const options = { idleTimeout: "23h", touchInterval: 0 } as const;
     const token = await savedSession(bed, options);
     let successor: string | void = undefined;
@@ -343,7 +343,7 @@ for (const [end, finish] of Object.entries(ENDS)) {
     await assertEnded(bed, token, successor);
   });
 
-  // The time of a call is that of its start: expiry alone cannot come in between.
+  // A call has the time of its start, so expiry alone cannot happen in between.
   if (end === "its expiry") continue;
   onEachStore(`${end} between a conflict and the second attempt: SessionGoneError`, async (bed) => {
     const token = await savedSession(bed);
@@ -364,7 +364,7 @@ for (const [end, finish] of Object.entries(ENDS)) {
   });
 }
 
-onEachStore("destroy() of a session that was renewed meanwhile ends the old token alone", async (bed) => {
+onEachStore("destroy() of a session that was renewed meanwhile ends only the old token", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.manager<Data>();
   const session = await manager.load(token);
@@ -374,7 +374,7 @@ onEachStore("destroy() of a session that was renewed meanwhile ends the old toke
   assertEquals((await manager.load(renewed)).token, renewed);
 });
 
-onEachStore("destroyAll() ends a session that is renewed meanwhile too", async (bed) => {
+onEachStore("destroyAll() also ends a session that is renewed at the same time", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.manager<Data>();
   const session = await manager.load(token);
@@ -405,7 +405,7 @@ onEachStore("renewToken() is one write: the table has one row before it and one 
 });
 
 onEachStore(
-  "renewToken() whose write fails leaves the old token alive, and may be tried again",
+  "renewToken() whose write fails keeps the old token alive, and may be tried again",
   async (bed) => {
     const token = await savedSession(bed);
     const rows = await bed.rows();
@@ -426,7 +426,7 @@ onEachStore(
 );
 
 onEachStore(
-  "Two renewals at once of somebody's session: the second gets only what it changed itself",
+  "Two concurrent renewals of a user's session: the second one gets only its own changes",
   async (bed) => {
     const token = await savedSession(bed);
     const manager = bed.manager<Data>();
@@ -446,7 +446,7 @@ onEachStore(
 );
 
 onEachStore(
-  "Two renewals at once of nobody's session: each gets what it had read and changed",
+  "Two concurrent renewals of an anonymous session: each gets what it read and changed",
   async (bed) => {
     const manager = bed.manager<Data>();
     const first = await manager.load();
@@ -467,7 +467,7 @@ onEachStore(
   },
 );
 
-onEachStore("renewToken() keeps what another request saved meanwhile", async (bed) => {
+onEachStore("renewToken() keeps what another request saved at the same time", async (bed) => {
   const token = await savedSession(bed);
   const session = await bed.manager<Data>().load(token);
   session.renewToken();
@@ -477,7 +477,7 @@ onEachStore("renewToken() keeps what another request saved meanwhile", async (be
   assertEquals(await valuesOf(bed, renewed.token), { n: 0, b: 2 });
 });
 
-onEachStore("A touch never outlives a deadline that was moved meanwhile", async (bed) => {
+onEachStore("A touch never outlives a deadline that was moved at the same time", async (bed) => {
   const options = { idleTimeout: "20m", touchInterval: 0 } as const;
   const token = await savedSession(bed, options);
   const end = bed.clock.time + 5 * MINUTE;
@@ -485,7 +485,7 @@ onEachStore("A touch never outlives a deadline that was moved meanwhile", async 
     touch: [before(() => elsewhere(bed, token, (other) => other.setDeadline(end)))],
   }, options);
   await (await manager.load(token)).commit();
-  // The touch could not know: the row says one thing, the data another, and the earlier one counts.
+  // The touch could not know the new deadline. The row and the data now disagree, and the earlier time counts.
   assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
   const [entry] = await manager.sessionsOf("zoe");
   assertEquals([entry?.expiresAt, (await manager.load(token)).deadline], [end, end]);

@@ -1,5 +1,5 @@
 /**
- * What is done in place, to an object that a session gave out or was given, is saved like any other change.
+ * A change in place, to an object that a session returned or was given, is saved like any other change.
  * @module
  */
 
@@ -26,11 +26,11 @@ import { before, failUnsent, interleave, type Step } from "../../scenarios/_inte
 interface Kind {
   name: string;
   make(): object;
-  /** A change in place, another one each time. */
+  /** Changes the value in place, differently each time. */
   change(value: object): void;
 }
 
-/** A kind whose changes add the next number somewhere in it. */
+/** A kind of value that each change extends by the next number. */
 function kind<T extends object>(name: string, make: () => T, change: (value: T) => void): Kind {
   return { name, make, change: change as (value: object) => void };
 }
@@ -46,7 +46,7 @@ const KINDS: Kind[] = [
   kind("bytes", () => new Uint8Array(2), (bytes) => bytes[0]!++),
 ];
 
-/** The value after so many changes. */
+/** The value after that many changes. */
 function changed({ make, change }: Kind, times: number): object {
   const value = make();
   for (let i = 0; i < times; i++) change(value);
@@ -56,13 +56,13 @@ function changed({ make, change }: Kind, times: number): object {
 const rejected = () => new SessionStoreError("update", { reason: "rejected", retryable: false });
 
 interface Bed {
-  /** The store goes its steps from the second write on. */
+  /** The store runs its steps from the second write on. */
   manager: SessionManager;
-  /** A session that holds the value. */
+  /** A session with the value. */
   session: Session;
-  /** What another request finds. */
+  /** The value that another request reads. */
   saved(key?: string): Promise<unknown>;
-  /** Changes the session as another request does. */
+  /** Another request that changes the session. */
   elsewhere(use: (session: Session) => void): Promise<void>;
 }
 
@@ -114,7 +114,7 @@ for (const each of KINDS) {
     assertEquals(await saved(), changed(each, 1));
   });
 
-  Deno.test(`Session.update() may change ${name} in place and give it back`, async () => {
+  Deno.test(`Session.update() may change ${name} in place and return it`, async () => {
     const { session, saved } = await bed(make());
     change(session.get("value") as object);
     session.update("value", (value) => (change(value as object), value));
@@ -138,7 +138,7 @@ for (const each of KINDS) {
       }],
     ] as const
   ) {
-    Deno.test(`Session.commit() saves what is done to ${name} of ${way} after a commit, again and again`, async () => {
+    Deno.test(`Session.commit() saves changes in place to ${name} of ${way} after each commit`, async () => {
       const { session, saved } = await bed(make());
       const value = obtain(session);
       for (let times = 1; times <= 3; times++) {
@@ -148,7 +148,7 @@ for (const each of KINDS) {
       }
     });
 
-    Deno.test(`Session.commit() saves what is done to ${name} of ${way} while a commit is under way`, async () => {
+    Deno.test(`Session.commit() saves changes in place to ${name} of ${way} during another commit`, async () => {
       let value: object = {};
       const { session, saved } = await bed(make(), [before(() => Promise.resolve(change(value)))]);
       value = obtain(session);
@@ -159,7 +159,7 @@ for (const each of KINDS) {
       assertEquals(await saved(), changed(each, 2));
     });
 
-    Deno.test(`Session.commit() saves what was done to ${name} of ${way} before one that failed`, async () => {
+    Deno.test(`Session.commit() saves changes in place to ${name} of ${way} before a failed commit`, async () => {
       const { session, saved } = await bed(make(), [failUnsent(rejected())]);
       const value = obtain(session);
       change(value);
@@ -169,7 +169,7 @@ for (const each of KINDS) {
       assertEquals(await saved(), changed(each, 2));
     });
 
-    Deno.test(`Session.commit() saves what was done to ${name} of ${way} beside another request's change`, async () => {
+    Deno.test(`Session.commit() saves changes in place to ${name} of ${way} beside another request's change`, async () => {
       const { session, saved, elsewhere } = await bed(make());
       const value = obtain(session);
       change(value);
@@ -182,7 +182,7 @@ for (const each of KINDS) {
     });
   }
 
-  Deno.test(`Session.commit() writes nothing for ${name} that was looked at and left as it was`, async () => {
+  Deno.test(`Session.commit() writes nothing for ${name} that was only read`, async () => {
     const { store, calls, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
     const manager = sessions({ store });
     const first = await manager.load();
@@ -197,7 +197,7 @@ for (const each of KINDS) {
   });
 }
 
-/** As one that encrypts: other bytes each time. */
+/** Like an encrypting codec: different bytes each time. */
 const randomCodec: Codec = {
   encode: (...session) =>
     new Uint8Array([...crypto.getRandomValues(new Uint8Array(8)), ...jsonCodec.encode(...session)]),
@@ -205,7 +205,7 @@ const randomCodec: Codec = {
 };
 
 for (const { name, make, change } of KINDS) {
-  Deno.test(`A codec whose bytes differ each time has ${name} saved where it was changed, and not where not`, async () => {
+  Deno.test(`With a codec whose bytes differ each time ${name} is saved only if it was changed`, async () => {
     const store = new MemoryStore({ cleanup: "off" });
     const manager = sessions({ store, codec: randomCodec });
     const first = await manager.load();
@@ -226,7 +226,7 @@ for (const { name, make, change } of KINDS) {
 
 const LIST = KINDS[0]!;
 
-Deno.test("Session.commit() writes nothing for a list that was changed there and back", async () => {
+Deno.test("Session.commit() writes nothing for a list that was changed and changed back", async () => {
   const { session, elsewhere, saved } = await bed(["a"]);
   const list = session.get("value") as string[];
   list.push("b");
@@ -245,7 +245,7 @@ for (
     ["clear()", (session: Session) => session.clear(), undefined],
   ] as const
 ) {
-  Deno.test(`Session.${what} puts an end to what was done in place to the value before`, async () => {
+  Deno.test(`Session.${what} discards earlier changes in place to the value`, async () => {
     const { session, saved } = await bed(["a"]);
     const list = session.get("value") as string[];
     list.push("b");
@@ -256,7 +256,7 @@ for (
   });
 }
 
-Deno.test("Session.destroy() puts an end to what was done in place to the values before", async () => {
+Deno.test("Session.destroy() discards earlier changes in place to the values", async () => {
   const { session, manager } = await bed(["a"]);
   const list = session.get("value") as string[];
   await session.destroy();
@@ -266,7 +266,7 @@ Deno.test("Session.destroy() puts an end to what was done in place to the values
   assertEquals((await manager.load(token)).keys(), ["fresh"]);
 });
 
-Deno.test("The last of two requests that change one list in place wins: update() is there to merge them", async () => {
+Deno.test("Of two requests that change one list in place the last one wins: update() can merge them", async () => {
   const { session, saved, elsewhere } = await bed(["a"]);
   (session.get("value") as string[]).push("mine");
   await elsewhere((other) => (other.get("value") as string[]).push("theirs"));
@@ -274,7 +274,7 @@ Deno.test("The last of two requests that change one list in place wins: update()
   assertEquals(await saved(), ["a", "mine"]);
 });
 
-Deno.test("Session.update() merges what two requests do to one list, even in place", async () => {
+Deno.test("Session.update() merges the changes of two requests to one list, even in place", async () => {
   const { session, saved, elsewhere } = await bed(["a"]);
   const push = (item: string) => (list: unknown) => ((list as string[]).push(item), list);
   session.update("value", push("mine"));
@@ -283,7 +283,7 @@ Deno.test("Session.update() merges what two requests do to one list, even in pla
   assertEquals(await saved(), ["a", "theirs", "mine"]);
 });
 
-Deno.test("Session.commit() saves what is done in place while it meets another request's change", async () => {
+Deno.test("Session.commit() saves a change in place that is made while it meets a conflict", async () => {
   let list: string[] = [];
   let other: Bed | undefined;
   const steps = [before(async () => {
@@ -295,13 +295,13 @@ Deno.test("Session.commit() saves what is done in place while it meets another r
   session.put("else", 1);
   await session.commit();
   assertEquals(await saved(), ["theirs"]);
-  // Looking at the session does not make it forget.
+  // Reading the session does not make it forget the change.
   assertEquals(session.get("value"), ["a", "b"]);
   await session.commit();
   assertEquals(await saved(), ["a", "b"]);
 });
 
-Deno.test("Session.get() gives the other request's value after a conflict, and it may be changed in place", async () => {
+Deno.test("Session.get() gives the other request's value after a conflict, and that may be changed in place", async () => {
   const { session, saved, elsewhere } = await bed(["a"]);
   session.get("value");
   session.put("else", 1);
@@ -312,7 +312,7 @@ Deno.test("Session.get() gives the other request's value after a conflict, and i
   assertEquals(await saved(), ["theirs", "mine"]);
 });
 
-Deno.test("Session.update() that throws changes nothing, and what was given out is still watched", async () => {
+Deno.test("Session.update() that throws changes nothing, and changes in place are still noticed", async () => {
   const { session, saved } = await bed(["a"]);
   const list = session.get("value") as string[];
   assertThrows(() =>
@@ -325,7 +325,7 @@ Deno.test("Session.update() that throws changes nothing, and what was given out 
   assertEquals(await saved(), ["a", "b"]);
 });
 
-Deno.test("Session.update() runs its function once although the commit under way fails", async () => {
+Deno.test("Session.update() runs its function once, although the commit under way fails", async () => {
   let session = undefined as Session | undefined;
   const failWhileUpdated: Step = () => {
     session!.update("cart", (cart) => ((cart as string[]).push("pear"), cart));
@@ -339,7 +339,7 @@ Deno.test("Session.update() runs its function once although the commit under way
   assertEquals(await opened.saved("cart"), ["apple", "pear"]);
 });
 
-Deno.test("Session.commit() names the value that was made impossible to store in place, and saves nothing", async () => {
+Deno.test("Session.commit() names the value that cannot be stored since a change in place, and saves nothing", async () => {
   const { session, saved } = await bed(["a"]);
   session.put("other", 1);
   (session.get("value") as unknown[]).push(() => {});
@@ -348,7 +348,7 @@ Deno.test("Session.commit() names the value that was made impossible to store in
   assertEquals([await saved(), await saved("other")], [["a"], undefined]);
 });
 
-Deno.test("Session.commit() that refuses a value loses none of the other changes", async () => {
+Deno.test("Session.commit() that refuses a value keeps the other changes", async () => {
   const { session, saved, elsewhere } = await bed(0);
   session.put("a", 1);
   session.put("bad", { f() {} });
@@ -357,7 +357,7 @@ Deno.test("Session.commit() that refuses a value loses none of the other changes
   assertEquals((await refused()).key, "bad");
   assertEquals((await refused()).key, "bad");
   session.remove("bad");
-  // Only what is in the log of changes comes through a conflict.
+  // Only changes in the log survive a conflict.
   await elsewhere((other) => other.put("theirs", 3));
   await session.commit();
   assertEquals([await saved("a"), await saved("n"), await saved("theirs")], [1, 2, 3]);
@@ -365,7 +365,7 @@ Deno.test("Session.commit() that refuses a value loses none of the other changes
 
 const URL = "https://example.com/";
 
-/** A request whose session is read and then closed, as it is in a stream. */
+/** A request whose session is read and then closed, as in a stream. */
 async function closed(value: object, use: (session: Session) => void = () => {}) {
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }) });
   const first = await manager.load();
@@ -379,12 +379,12 @@ async function closed(value: object, use: (session: Session) => void = () => {})
   return { manager, session, token, current };
 }
 
-/** The same for a codec: a `Map` that refuses changes has another prototype. */
+/** The same value for a codec. A `Map` that refuses changes has another prototype. */
 function assertSame(value: unknown, expected: object): void {
   assertEquals(jsonCodec.encode(0, { value }), jsonCodec.encode(0, { value: expected }));
 }
 
-// Nothing can guard bytes.
+// Bytes cannot be frozen.
 for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
   Deno.test(`A change in place of ${kind.name} throws once the response has started`, async () => {
     let before: unknown;
@@ -393,14 +393,14 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
     assertStrictEquals(session.get("value"), before);
     assertSame(before, kind.make());
     assertEquals((await manager.load(token)).get("value"), kind.make());
-    // What cannot be changed can still be put elsewhere.
+    // An object that cannot be changed can still be stored in another session.
     const other = await manager.load(token);
     other.put("value", before as object);
     await other.commit();
     assertEquals((await manager.load(token)).get("value"), kind.make());
   });
 
-  Deno.test(`A change in place of ${kind.name} throws where it is given out only then`, async () => {
+  Deno.test(`A change in place of ${kind.name} throws if it is first read after the response has started`, async () => {
     const { session } = await closed(kind.make());
     const value = session.get("value");
     assertSame(value, kind.make());
@@ -408,7 +408,7 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
     assertStrictEquals(session.get("value"), value);
   });
 
-  Deno.test(`A second change in place of ${kind.name} throws once the first is saved`, async () => {
+  Deno.test(`A second change in place of ${kind.name} throws after the first is saved`, async () => {
     if (/within|Map in/.test(kind.name)) return;
     let value: object | undefined;
     const { manager, token } = await closed(kind.make(), (session) => {
@@ -419,7 +419,7 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
     assertEquals((await manager.load(token)).get("value"), changed(kind, 1));
   });
 
-  Deno.test(`${kind.name} that a handler has put is never frozen`, async () => {
+  Deno.test(`${kind.name} of the handler is not frozen by put()`, async () => {
     const own = kind.make();
     const { session } = await closed({}, (session) => session.put("value", own));
     const given = session.get("value");
@@ -429,13 +429,13 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
     assertSame(given, kind.make());
   });
 
-  Deno.test(`${kind.name} that a handler has put into another one is never frozen`, async () => {
+  Deno.test(`${kind.name} of the handler is not frozen inside another value`, async () => {
     const own = kind.make();
     await closed([], (session) => (session.get("value") as unknown[]).push(own));
     kind.change(own);
   });
 
-  Deno.test(`${kind.name} that update() was given is never frozen`, async () => {
+  Deno.test(`${kind.name} of the handler is not frozen by update()`, async () => {
     const own = kind.make();
     const { session } = await closed([], (session) => session.update("value", () => ({ own })));
     session.get("value");
@@ -443,7 +443,7 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
   });
 }
 
-Deno.test("A middleware around that asks after one within gets objects that can be changed", async () => {
+Deno.test("An outer middleware gets objects that can be changed, after an inner one has finished", async () => {
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }) });
   const first = await manager.load();
   first.put("list", [1]);
@@ -458,7 +458,7 @@ Deno.test("A middleware around that asks after one within gets objects that can 
   assertEquals((await manager.load(token)).get("list"), [1, 3]);
 });
 
-Deno.test("A middleware saves what a handler did in place", async () => {
+Deno.test("A middleware saves what a handler changed in place", async () => {
   const { manager, session, saved } = await bed(LIST.make());
   const current = manager.begin(new Request("https://example.com/"), { token: session.token });
   LIST.change((await current.session()).get("value") as object);

@@ -1,4 +1,4 @@
-/** A store with SCS's three methods and no more: all of the manager works on it, and the last write wins. */
+/** The whole manager works on a store with only SCS's three methods, and the last write wins. */
 import {
   MemoryStore,
   SessionGoneError,
@@ -14,7 +14,7 @@ import { before, failUnsent, interleave, type Steps } from "../../scenarios/_int
 import { assertShowsNone } from "../../scenarios/_secrets.ts";
 import { Browser } from "../../scenarios/_visits.ts";
 
-/** What a user writes who follows the guide for custom stores. */
+/** The store of a user who follows the guide for custom stores. */
 class BasicStore implements SessionStore {
   readonly find: SessionStore["find"];
   readonly commit: SessionStore["commit"];
@@ -32,7 +32,7 @@ function basicManager(bed: Bed, steps: Steps = {}, options = {}): SessionManager
   return bed.manager({ store: interleave(store, steps), ...options });
 }
 
-onEachStore("A basic store serves a session from its first write to its logout", async (bed) => {
+onEachStore("A basic store keeps a session from its first write to its logout", async (bed) => {
   const manager = basicManager(bed, {}, { idleTimeout: "20m" });
   const browser = new Browser(manager);
   await browser.visit((session) => session.put("a", 1));
@@ -55,7 +55,7 @@ onEachStore("A basic store serves a session from its first write to its logout",
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("A basic store: a write that was saved before is seen, and both count", async (bed) => {
+onEachStore("A basic store: a write that was saved before is merged", async (bed) => {
   const manager = basicManager(bed);
   const { token } = await (await manager.load()).commit();
   const [one, two] = [await manager.load(token), await manager.load(token)];
@@ -66,7 +66,7 @@ onEachStore("A basic store: a write that was saved before is seen, and both coun
   assertEquals((await manager.load(token)).keys(), ["a", "b"]);
 });
 
-onEachStore("A basic store: a session that was ended before stays ended", async (bed) => {
+onEachStore("A basic store: a session that ended before stays ended", async (bed) => {
   const manager = basicManager(bed);
   const { token } = await (await manager.load()).commit();
   const [one, two] = [await manager.load(token), await manager.load(token)];
@@ -76,11 +76,11 @@ onEachStore("A basic store: a session that was ended before stays ended", async 
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("A basic store: of two writes at the same moment the last one wins", async (bed) => {
+onEachStore("A basic store: of two concurrent writes the last one wins", async (bed) => {
   const { token } = await (await basicManager(bed).load()).commit();
   const other = await basicManager(bed).load(token);
   other.put("b", 2);
-  // Between the look and the write, which an atomic store does in one step.
+  // Between the read and the write, which are one step in an atomic store.
   const session = await basicManager(bed, { commit: [before(() => other.commit())] }).load(token);
   session.put("a", 1);
   await session.commit();
@@ -88,7 +88,7 @@ onEachStore("A basic store: of two writes at the same moment the last one wins",
 });
 
 onEachStore(
-  "A basic store: a renewal that was interrupted between its two writes is finished",
+  "A basic store: a renewal that was interrupted between its two writes is completed",
   async (bed) => {
     const { token } = await (await basicManager(bed).load()).commit();
     const session = await basicManager(bed, { delete: [failUnsent(new Error("lost"))] }).load(token);
@@ -100,7 +100,7 @@ onEachStore(
   },
 );
 
-Deno.test("A store that throws at once where it should list gives away nothing", async () => {
+Deno.test("A store whose listing throws at once leaks nothing", async () => {
   const secret = "mysql://root:hunter2@db";
   const fail = () => {
     throw new Error(secret);
@@ -114,7 +114,7 @@ Deno.test("A store that throws at once where it should list gives away nothing",
 });
 
 onEachStore(
-  "A basic store cannot list, purge or revoke: a SessionStoreError says which method it lacks",
+  "A basic store cannot list, purge or revoke: a SessionStoreError names the missing method",
   async (bed) => {
     const manager = basicManager(bed);
     const attempts = {

@@ -5,11 +5,11 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "../../a
 import { documentedDefaults, sourceOf } from "../options/_documented_defaults.ts";
 import { problemsOf } from "../options/_problems.ts";
 
-/** A purge in a world where nothing takes time but what the test says. */
+/** A purge in a simulated world, where only the test takes time. */
 interface World {
   /** Rows to delete. */
   rows: number;
-  /** How long a statement takes, by the number of rows that it may delete and its own number, from 1. */
+  /** How long a statement takes, by its limit and its number, which starts at 1. */
   cost?: (limit: number, number: number) => number;
   /** What the statement of this number, from 1, does before it deletes. */
   onStatement?: (number: number) => void;
@@ -19,7 +19,7 @@ interface Seen {
   result: PurgeResult;
   /** The limit of each statement. */
   limits: number[];
-  /** How long each rest was to be. */
+  /** How long each rest should be. */
   rests: number[];
 }
 
@@ -35,7 +35,7 @@ async function purgeIn(world: World, options: PurgeOptions = {}): Promise<Seen> 
         deleteExpired({ limit = NaN, grace, now }) {
           assertEquals([now, grace], [5_000, options.grace ?? 0]);
           limits.push(limit);
-          // Infinity, as the wait for the statement is not what is under test.
+          // Infinity, because the timeout of a statement is not tested here.
           time += world.cost?.(limit, limits.length) ?? 0;
           world.onStatement?.(limits.length);
           const deleted = Math.min(limit, left);
@@ -54,7 +54,7 @@ async function purgeIn(world: World, options: PurgeOptions = {}): Promise<Seen> 
   }
 }
 
-Deno.test("purge() sends one statement and rests not at all when there is nothing to delete", async () => {
+Deno.test("purge() sends one statement and does not rest if there is nothing to delete", async () => {
   assertEquals(await purgeIn({ rows: 0 }), {
     result: { deleted: 0, batches: 1, done: true, elapsedMs: 0 },
     limits: [100],
@@ -62,37 +62,37 @@ Deno.test("purge() sends one statement and rests not at all when there is nothin
   });
 });
 
-Deno.test("purge() sends one more statement when the first deleted as many as it may", async () => {
+Deno.test("purge() sends another statement if the first deleted as many rows as its limit", async () => {
   const { result, limits } = await purgeIn({ rows: 100 });
   assertEquals(limits.length, 2);
   assertEquals([result.deleted, result.batches, result.done], [100, 2, true]);
 });
 
-Deno.test("purge() doubles quick statements up to 1,000 rows and no more", async () => {
+Deno.test("purge() doubles the limit of quick statements, up to 1,000 rows", async () => {
   const { result, limits } = await purgeIn({ rows: 5_000, cost: () => 1 });
   assertEquals(limits, [100, 200, 400, 800, 1_000, 1_000, 1_000, 1_000]);
   assertEquals([result.deleted, result.batches, result.done], [5_000, 8, true]);
 });
 
-Deno.test("purge() shrinks slow statements towards 25 ms, down to 10 rows and no less", async () => {
+Deno.test("purge() shrinks slow statements towards 25 ms, down to 10 rows", async () => {
   const { limits } = await purgeIn({ rows: 250, cost: (limit) => limit });
-  // Nobody knows why the first one took so long until a small one has shown it.
+  // The reason for the slow first statement is unknown until a small one has run.
   assertEquals(limits.slice(0, 5), [100, 10, 20, 25, 25]);
   const slow = await purgeIn({ rows: 140, cost: (limit) => limit * 100 });
   assertEquals(slow.limits.slice(0, 3), [100, 10, 10]);
 });
 
-Deno.test("purge() tells the way from the work: a far database gets statements as large as a near one", async () => {
+Deno.test("purge() separates latency from work: a distant database gets statements as large as a near one", async () => {
   for (const way of [15, 30, 60, 120]) {
     const { limits, rests } = await purgeIn({ rows: 5_000, cost: (limit) => way + limit * 0.01 });
     const growing = way < 25 ? [100, 156, 312, 624] : [100, 10, 20, 40, 80, 160, 320, 640];
     assertEquals(limits.slice(0, growing.length + 2), [...growing, 1_000, 1_000], `${way} ms`);
-    // Its answer is under way for longer than it works.
+    // The latency is longer than the work.
     assertEquals(rests.slice(1).every((ms) => ms === 0), true, `${way} ms: ${rests}`);
   }
 });
 
-Deno.test("purge() lets a far database work for as long as the way takes, and at most 100 ms", async () => {
+Deno.test("purge() lets a distant database work for as long as the latency, and at most 100 ms", async () => {
   const lastOf = async (way: number) =>
     (await purgeIn({ rows: 10_000, cost: (limit) => way + limit * 0.25 })).limits.at(-2);
   assertEquals(await lastOf(0), 100);
@@ -101,12 +101,12 @@ Deno.test("purge() lets a far database work for as long as the way takes, and at
   assertEquals(await lastOf(500), 400);
 });
 
-Deno.test("purge() finds its size again after a stall, and where the way becomes longer", async () => {
+Deno.test("purge() recovers its size after a stall, and after the latency has grown", async () => {
   const stalled = await purgeIn({
     rows: 100_000,
     cost: (limit, number) => 30 + limit * 0.01 + (number === 10 ? 5_000 : 0),
   });
-  // One alone may have waited for something else.
+  // A single slow statement may have waited for something else.
   assertEquals(stalled.limits.slice(8).every((limit) => limit === 1_000), true, `${stalled.limits}`);
   const busy = await purgeIn({
     rows: 20_000,
@@ -121,21 +121,21 @@ Deno.test("purge() finds its size again after a stall, and where the way becomes
   assertEquals(detour.limits.slice(50).every((limit) => limit === 1_000), true, `${detour.limits}`);
 });
 
-Deno.test("purge() rests after each statement for as long as it took, and not after the last", async () => {
+Deno.test("purge() rests after each statement for as long as it took, but not after the last", async () => {
   const { rests, result } = await purgeIn({ rows: 150, cost: (limit) => limit });
   assertEquals(rests, [100, 10, 20]);
   assertEquals(result.elapsedMs, 2 * (100 + 10 + 20) + 25);
 });
 
-Deno.test("purge() begins no statement after its budget, and no rest outlasts it", async () => {
+Deno.test("purge() starts no statement after its budget, and no rest outlasts it", async () => {
   const { result, limits, rests } = await purgeIn({ rows: 10_000, cost: () => 40 }, { budget: 100 });
-  // 40 ms of work, 40 of rest, 40 of work: the budget is over before another rest.
+  // 40 ms of work, 40 of rest, 40 of work: then the budget is over.
   assertEquals(rests, [40, 0]);
   assertEquals(limits.length, 2);
   assertEquals([result.done, result.batches, result.elapsedMs], [false, 2, 120]);
 });
 
-Deno.test("purge() sends no more statements than it may, and does not rest after the last one", async () => {
+Deno.test("purge() sends at most maxStatements statements, and does not rest after the last one", async () => {
   const source = sourceOf("core/store/purge.ts");
   assertEquals(documentedDefaults(source, "PurgeOptions").get("maxStatements"), "Infinity");
   const { result, limits, rests } = await purgeIn({ rows: 10_000, cost: () => 1 }, { maxStatements: 3 });
@@ -146,7 +146,7 @@ Deno.test("purge() sends no more statements than it may, and does not rest after
   assertEquals((await purgeIn({ rows: 5_000 }, { maxStatements: Infinity })).result.done, true);
 });
 
-Deno.test("purge() ends without an error where the platform allows no further request", async () => {
+Deno.test("purge() ends without an error if the platform allows no further request", async () => {
   for (
     const message of [
       "Too many subrequests by single Worker invocation.",
@@ -163,24 +163,24 @@ Deno.test("purge() ends without an error where the platform allows no further re
   }
 });
 
-Deno.test("purge() sends one statement with no budget at all", async () => {
+Deno.test("purge() sends one statement with a budget of 0", async () => {
   const { result } = await purgeIn({ rows: 500, cost: () => 1 }, { budget: 0 });
   assertEquals([result.batches, result.deleted, result.done], [1, 100, false]);
 });
 
-Deno.test("purge() goes on for 25 s by default, as its comment says", async () => {
+Deno.test("purge() runs for 25 s by default, as documented", async () => {
   assertEquals(documentedDefaults(sourceOf("core/store/purge.ts"), "PurgeOptions").get("budget"), '"25s"');
   const { result, limits } = await purgeIn({ rows: 1e9, cost: () => 1_000 });
-  // It rests after the first one, when it does not know yet that this was the way.
+  // It rests after the first statement, when it does not know yet that this was latency.
   assertEquals([limits.length, result.elapsedMs, result.done], [24, 25_000, false]);
 });
 
-Deno.test("purge() goes on without end with a budget of Infinity", async () => {
+Deno.test("purge() runs without a limit with a budget of Infinity", async () => {
   const { result } = await purgeIn({ rows: 100_000, cost: () => 10_000 }, { budget: Infinity });
   assertEquals([result.done, result.deleted], [true, 100_000]);
 });
 
-Deno.test("purge() passes the grace on, which is none by default", async () => {
+Deno.test("purge() passes on the grace, which is 0 by default", async () => {
   assertEquals(documentedDefaults(sourceOf("core/store/purge.ts"), "PurgeOptions").get("grace"), "0");
   await purgeIn({ rows: 1 });
   await purgeIn({ rows: 1 }, { grace: 60_000 });
@@ -189,7 +189,7 @@ Deno.test("purge() passes the grace on, which is none by default", async () => {
 const failure = (reason: "busy" | "unreachable") =>
   new SessionStoreError("deleteExpired", { reason, retryable: true });
 
-Deno.test("purge() ends without an error when the store is busy, whether at first or later", async () => {
+Deno.test("purge() ends without an error if the store is busy, at first or later", async () => {
   for (const number of [1, 3]) {
     const busy = (statement: number) => {
       if (statement === number) throw failure("busy");
@@ -201,7 +201,7 @@ Deno.test("purge() ends without an error when the store is busy, whether at firs
   }
 });
 
-Deno.test("purge() throws when the store fails, an error of this package as it is", async () => {
+Deno.test("purge() throws if the store fails, and does not change an error of this package", async () => {
   const error = failure("unreachable");
   const fail = (thrown: unknown) => () =>
     purgeIn({
@@ -216,7 +216,7 @@ Deno.test("purge() throws when the store fails, an error of this package as it i
   assertEquals(Deno.inspect(foreign).includes("hunter2"), false);
 });
 
-Deno.test("purge() ends after the statement under way when its signal aborts, and sends none when it has", async () => {
+Deno.test("purge() ends after the current statement if its signal aborts, and sends none if it already has", async () => {
   const controller = new AbortController();
   const { result } = await purgeIn(
     { rows: 1_000, onStatement: (number) => number === 2 && controller.abort() },
@@ -227,7 +227,7 @@ Deno.test("purge() ends after the statement under way when its signal aborts, an
   assertEquals(limits, []);
 });
 
-Deno.test("purge() gives up on a statement when the store's time is over", async () => {
+Deno.test("purge() gives up on a statement after the store's timeout", async () => {
   const hangs = { deleteExpired: () => new Promise<number>(() => {}), timeout: 5 };
   const purging = purge(
     hangs,
@@ -252,7 +252,7 @@ Deno.test("purge() refuses wrong options, all in one error", () => {
   assertEquals(problemsOf(() => readPurgeOptions(odd)).length, 3);
 });
 
-Deno.test("SessionManager.purge() deletes what has expired, and tells of it once", async () => {
+Deno.test("SessionManager.purge() deletes expired sessions, and emits one event", async () => {
   const events: unknown[] = [];
   const store = new MemoryStore({ cleanup: "off" });
   for (let i = 0; i < 250; i++) await store.commit(`t${i}`, new Uint8Array(), i, { now: 0 });
