@@ -1,8 +1,10 @@
 /**
- * The packed package under TypeScript: an application with everything strict compiles, with the oldest compiler that is
- * supported and with the newest, in both ways of finding modules, on Node's types and on the web's alone.
+ * The packed package under TypeScript: an application with everything strict compiles, and so does every declaration of
+ * the package, with the oldest compiler that is supported and with the newest, in both ways of finding modules, on Node's
+ * types and on the web's alone.
  */
 
+import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertStringIncludes } from "../assert.ts";
 import { nodeBinary } from "../services/node.ts";
 import { installPacked, type PackedApp } from "../services/packed.ts";
@@ -31,9 +33,18 @@ async function install(): Promise<PackedApp> {
   return app;
 }
 
+/** Every declaration of the package, those of its inner modules too. */
+function declarationsIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    if (isDirectory) return declarationsIn(path);
+    return name.endsWith(".d.ts") ? [path] : [];
+  });
+}
+
 /** What a compiler complains about in the application and in the package; other packages have faults of their own. */
 async function complaints(app: PackedApp, compiler: string, options: object): Promise<string[]> {
-  const config = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
+  const project = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
   const compilerOptions = {
     ...options,
     target: "es2022",
@@ -46,9 +57,10 @@ async function complaints(app: PackedApp, compiler: string, options: object): Pr
     verbatimModuleSyntax: true,
     skipLibCheck: false,
   };
-  await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: ["app.ts"] }));
+  const files = ["app.ts", ...declarationsIn(`${app.dir}/node_modules/${config.name}`)];
+  await Deno.writeTextFile(project, JSON.stringify({ compilerOptions, files }));
   const { stdout, stderr } = await new Deno.Command(nodeBinary(26), {
-    args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", config],
+    args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", project],
     cwd: app.dir,
     stdin: "null",
     stdout: "piped",
