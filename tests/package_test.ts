@@ -78,15 +78,20 @@ Deno.test("The manifest says what a registry, a bundler and an installer want to
   assertEquals(Object.keys(manifest.exports), [...ENTRIES, "./package.json"]);
 });
 
-Deno.test("Every entry has types, and they name no module that has none", () => {
-  const { exports } = JSON.parse(read("package.json"));
-  const types = new Set(ENTRIES.map((entry) => exports[entry].types.slice("./".length) as string));
-  for (const path of types) {
-    for (const [, target] of read(path).matchAll(/(?:from|import\()\s*["'](\.[^"']+)\.js["']/g)) {
-      types.add(new URL(`${target}.d.ts`, `file:///${path}`).pathname.slice(1));
+Deno.test("Every module has its declarations, and none is declared that is not there", () => {
+  const files = filesOf();
+  const named = (ending: string) =>
+    files.filter((path) => path.endsWith(ending)).map((path) => path.slice(0, -ending.length)).sort();
+  assertEquals(named(".d.ts"), named(".js"));
+  assert(named(".js").length > 2 * ENTRIES.length);
+});
+
+Deno.test("What a declaration imports is declared too", () => {
+  for (const path of filesOf().filter((path) => path.endsWith(".d.ts"))) {
+    for (const [, target] of read(path).matchAll(/(?:from|import\()\s*["'](\.[^"']+)["']/g)) {
+      read(new URL(target!.replace(/\.js$/, ".d.ts"), `file:///${path}`).pathname.slice(1));
     }
   }
-  assert(types.size > 2 * ENTRIES.length);
 });
 
 Deno.test("No file of the package names a path of the machine that packed it", () => {

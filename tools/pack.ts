@@ -74,10 +74,12 @@ function tarballName(): string {
 export async function pack(output: string): Promise<string> {
   const scratch = await Deno.makeTempDir({ prefix: "x-sessions-pack-" });
   try {
+    const sources = `${scratch}/sources`;
+    await copySources(sources);
     const packed = `${scratch}/deno.tgz`;
     // Source maps would name files that the package does not have. The code in it is readable as it is.
     const args = ["pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", packed];
-    await run("deno pack", ROOT, Deno.execPath(), args);
+    await run("deno pack", sources, Deno.execPath(), args);
     await run("tar", ROOT, "tar", ["-xzf", packed, "-C", scratch]);
     const directory = `${scratch}/package`;
     await completeManifest(`${directory}/package.json`);
@@ -89,13 +91,37 @@ export async function pack(output: string): Promise<string> {
   }
 }
 
+/**
+ * Copies what is published, with a configuration that exports every module: `deno pack` declares what it can reach from
+ * the types of the exports, and would leave the other modules without a `.d.ts`.
+ */
+async function copySources(directory: string): Promise<void> {
+  await Deno.mkdir(directory);
+  const published = config.publish.include.map((path) => path.replace(/\/$/, ""));
+  await run("cp", ROOT, "cp", ["-R", ...published, directory]);
+  const modules = published.flatMap((path) => modulesIn(directory, path)).sort();
+  const exports = Object.fromEntries(modules.map((path) => [`./${path}`, `./${path}`]));
+  const complete = { ...config, exports: { ...config.exports, ...exports } };
+  await Deno.writeTextFile(`${directory}/deno.json`, JSON.stringify(complete));
+}
+
+/** The modules at a path, or below it. */
+function modulesIn(directory: string, path: string): string[] {
+  if (path.endsWith(".ts")) return [path];
+  if (!Deno.statSync(`${directory}/${path}`).isDirectory) return [];
+  return [...Deno.readDirSync(`${directory}/${path}`)].flatMap(({ name }) =>
+    modulesIn(directory, `${path}/${name}`)
+  );
+}
+
 async function completeManifest(path: string): Promise<void> {
   const { name, version, type, license, main, types, exports, dependencies } = JSON.parse(
     await Deno.readTextFile(path),
   );
+  const entries = Object.fromEntries(Object.keys(config.exports).map((entry) => [entry, exports[entry]]));
   const manifest = {
     ...{ name, version, ...MANIFEST, license, type, main, types },
-    exports: { ...exports, "./package.json": "./package.json" },
+    exports: { ...entries, "./package.json": "./package.json" },
     dependencies,
     peerDependencies: OPTIONAL_PEERS,
     peerDependenciesMeta: Object.fromEntries(

@@ -1,8 +1,9 @@
 /**
- * The packed package under TypeScript. A strict application compiles with the oldest supported compiler and the
- * newest, in both modes of module resolution, with Node's types and with only the web's.
+ * The packed package under TypeScript. A strict application and every declaration of the package compile with the oldest
+ * supported compiler and the newest, in both modes of module resolution, with Node's types and with only the web's.
  */
 
+import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertStringIncludes } from "../assert.ts";
 import { nodeBinary } from "../services/node.ts";
 import { installPacked, type PackedApp } from "../services/packed.ts";
@@ -31,9 +32,18 @@ async function install(): Promise<PackedApp> {
   return app;
 }
 
+/** Every declaration of the package, those of its inner modules too. */
+function declarationsIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    if (isDirectory) return declarationsIn(path);
+    return name.endsWith(".d.ts") ? [path] : [];
+  });
+}
+
 /** The compiler's errors in the application and in the package. Other packages have errors of their own. */
 async function complaints(app: PackedApp, compiler: string, options: object): Promise<string[]> {
-  const config = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
+  const project = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
   const compilerOptions = {
     ...options,
     target: "es2022",
@@ -46,9 +56,10 @@ async function complaints(app: PackedApp, compiler: string, options: object): Pr
     verbatimModuleSyntax: true,
     skipLibCheck: false,
   };
-  await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: ["app.ts"] }));
+  const files = ["app.ts", ...declarationsIn(`${app.dir}/node_modules/${config.name}`)];
+  await Deno.writeTextFile(project, JSON.stringify({ compilerOptions, files }));
   const { stdout, stderr } = await new Deno.Command(nodeBinary(26), {
-    args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", config],
+    args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", project],
     cwd: app.dir,
     stdin: "null",
     stdout: "piped",
