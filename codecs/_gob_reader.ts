@@ -1,21 +1,21 @@
 import type { DecodedSession } from "../core/bytes/json_codec.ts";
 
-/** Deeper than this no one nests a session, and reading it would exhaust the stack. */
+/** No session is nested deeper than this, and reading one that is would exhaust the stack. */
 const MAX_DEPTH = 200;
 /**
- * A byte can stand for a whole struct whose fields Go left out. So many of them, by the bytes of a stream and altogether,
- * are far beyond any session; what is read takes memory in proportion to the bytes.
+ * How many fields Go may have left out: for each byte of the stream, and altogether. One byte can stand for a whole struct
+ * without fields, so without a limit a short stream would take any amount of memory. No session comes near these.
  */
 const ZERO_FIELDS_PER_BYTE = 16;
 const MAX_ZERO_FIELDS = 100_000;
-/** Ids below are Go's own types. */
+/** Lower ids are those of Go's own types. */
 const FIRST_DEFINED_ID = 64;
 /** Go's zero time, in milliseconds. */
 const YEAR_1 = -62_135_596_800_000;
 
-/** The types that need no definition: the id is the index, and no type has 0. */
+/** The types that need no definition, by their ids. No type has the id 0. */
 const BASIC_KINDS = ["", "bool", "int", "uint", "float", "bytes", "string", "complex", "interface"] as const;
-/** What a definition can define: the index is its field of Go's `wireType`. */
+/** What a definition can define, by the numbers of the fields of Go's `wireType`. */
 const DEFINED_KINDS = ["array", "slice", "struct", "map", "gob", "binary", "text"] as const;
 const STRING_ID = 6;
 
@@ -31,7 +31,7 @@ type GobType =
   | { kind: "map"; key: number; elem: number }
   | { kind: "gob" | "binary" | "text"; name: string };
 
-/** Reads the session that a gob stream holds. Throws a `TypeError` that shows no part of it. */
+/** Reads the session in a gob stream. Throws a `TypeError` that shows no part of it. */
 export function readSession(bytes: Uint8Array): DecodedSession {
   const { Deadline, Values } = new GobReader(bytes).readStruct();
   if (!(Deadline instanceof Date) || !isPlainObject(Values)) fail("the gob stream holds something else");
@@ -44,7 +44,7 @@ class GobReader {
   readonly #types = new Map<number, GobType>();
   #position = 0;
   #depth = 0;
-  /** How many more fields may have been left out. */
+  /** How many more left-out fields are allowed. */
   #zeroFields: number;
 
   constructor(bytes: Uint8Array) {
@@ -105,7 +105,7 @@ class GobReader {
     const name = this.#readString();
     if (name === "") return null;
     const type = this.#typeOf(this.#readTypeId());
-    // For those who skip the value. Where the value brings definitions it counts only up to the first one.
+    // The length of the value. It is of no use: where the value holds definitions, it ends at the first of them.
     this.#readLength();
     if (type.kind !== "struct" && this.#readByte() !== 0) fail("a value does not start as it has to");
     return this.#readValue(type, name);
@@ -117,7 +117,7 @@ class GobReader {
       const id = Number(this.#readInt());
       if (id >= 0) return id;
       this.#readDefinition(-id);
-      // A definition ends its message, even in the middle of a value: here the next message starts.
+      // A definition ends its message, even in the middle of a value. The next message starts here.
       this.#readLength();
     }
   }
@@ -166,7 +166,7 @@ class GobReader {
     return this.#readList(() => this.#readValue(type));
   }
 
-  /** Takes room for each item when it comes: many lists may claim more than the stream goes on to hold. */
+  /** Takes memory for each item when it comes, since a list may claim more items than the stream holds. */
   #readList<Item>(readItem: () => Item): Item[] {
     const items: Item[] = [];
     for (let left = this.#readLength(); left > 0; left--) items.push(readItem());
@@ -197,7 +197,7 @@ class GobReader {
     return Object.fromEntries(entries);
   }
 
-  /** The numbers of the fields that are there: each comes as the distance from the one before, and 0 ends them. */
+  /** The numbers of the fields that were sent. Each comes as the distance from the one before, and 0 ends them. */
   *#readFieldNumbers(count: number): Generator<number> {
     for (let field = -1;;) {
       const distance = Number(this.#readUint());
@@ -208,7 +208,7 @@ class GobReader {
     }
   }
 
-  /** What a field holds that Go left out. Structs and arrays are always sent: there it was a nil pointer. */
+  /** The value of a field that Go left out. Go always sends structs and arrays, so there it was a nil pointer. */
   #zeroOf(id: number): unknown {
     if (this.#zeroFields-- === 0) fail("too many fields are left out");
     const type = this.#typeOf(id);
@@ -234,7 +234,7 @@ class GobReader {
     }
   }
 
-  /** What Go's `Time.MarshalBinary` writes; version 2 is for zones whose offset has seconds. */
+  /** Reads what Go's `Time.MarshalBinary` writes. Version 2 is for time zones whose offset has seconds. */
   #readTime(): Date {
     const bytes = this.#readBytes();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -259,27 +259,27 @@ class GobReader {
     return this.#take(this.#readLength());
   }
 
-  /** The bits of a float come with their bytes reversed, so that the many that end in zeros get short. */
+  /** The bytes of a float come reversed: many floats end in zeros, and those get short. */
   #readFloat(): number {
     const view = new DataView(new ArrayBuffer(8));
     view.setBigUint64(0, this.#readUint(), true);
     return view.getFloat64(0);
   }
 
-  /** The sign is the lowest bit, and the others are inverted if it is set. */
+  /** The lowest bit is the sign. If it is set the others are inverted. */
   #readInt(): bigint {
     const value = this.#readUint();
     return value & 1n ? ~(value >> 1n) : value >> 1n;
   }
 
-  /** A count of bytes, items or fields. Each takes a byte at least, so a count cannot exceed what is left. */
+  /** A count of bytes, items or fields. Each takes at least one byte, so a count cannot exceed the bytes that are left. */
   #readLength(): number {
     const length = this.#readUint();
     if (length > this.#bytes.length - this.#position) fail("it is cut off");
     return Number(length);
   }
 
-  /** Up to 127 in one byte; others as the negated count of their bytes, and the bytes from the highest on. */
+  /** A number up to 127 is one byte. A larger one is the negated count of its bytes, and then the bytes, highest first. */
   #readUint(): bigint {
     const first = this.#readByte();
     if (first < 0x80) return BigInt(first);
@@ -309,7 +309,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** A type's name for a message. What does not look like one may be a value, in bytes that were damaged. */
+/** The first name that may be shown in a message. In damaged bytes a value may stand in place of a name. */
 function describe(...names: (string | undefined)[]): string {
   return names.find((name) => name !== undefined && GO_NAME.test(name)) ?? "a value";
 }
@@ -319,5 +319,5 @@ function fail(problem: string): never {
   throw new TypeError(`Cannot decode session: ${problem}`);
 }
 
-// A byte order mark would otherwise be dropped in silence; invalid UTF-8 would become U+FFFD.
+// By default a decoder drops a byte order mark and makes U+FFFD of invalid UTF-8.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -7,7 +7,7 @@ const DEFINITIONS = latin1(
     "\x10\xff\x81\x05\x01\x01\x04Time\x01\xff\x82\x00\x00\x00" +
     "\x27\xff\x83\x04\x01\x01\x17map[string]interface {}\x01\xff\x84\x00\x01\x0c\x01\x10\x00\x00",
 );
-/** `[]string` (67): Go defines it where it is first used. */
+/** The definition of `[]string` (67). Go writes it before the first value of that type. */
 const STRINGS_DEFINITION = latin1("\xff\x85\x02\x01\x02\xff\x86\x00\x01\x0c\x00\x00");
 
 const BOOL_ID = 1;
@@ -21,25 +21,25 @@ const STRINGS_ID = 67;
 
 /** Go counts from the year 1. */
 const SECONDS_BEFORE_1970 = 62_135_596_800;
-/** A `Date` goes no further from 1970. */
+/** The latest time that a `Date` can hold, and its negative is the earliest. */
 const MAX_MILLISECONDS = 8.64e15;
 
-/** A value as Go has it in an interface. */
+/** A value as gob writes it for a Go interface. */
 interface GoValue {
-  /** The name under which Go registers the type. */
+  /** The name under which Go has registered the type. */
   name: string;
   id: number;
   content: Uint8Array;
 }
 
-/** Writes a session as SCS's `GobCodec` does. Throws a `TypeError` for what has no counterpart in Go. */
+/** Writes a session as SCS's `GobCodec` does. Throws a `TypeError` for a value that Go has no type for. */
 export function writeSession(deadline: number, values: Record<string, unknown>): Uint8Array {
   if (!(Math.abs(deadline) <= MAX_MILLISECONDS)) {
     throw new TypeError("Cannot encode session as gob: its deadline is no time");
   }
   const entries = Object.entries(values);
   const stream = [DEFINITIONS];
-  // A 1 stands before each of the two fields: it comes right after the one before it.
+  // A field's number is written as the distance from the field before. Here it is 1 for both fields.
   let message = [int(SESSION_ID), uint(1), time(Math.floor(deadline)), uint(1), uint(entries.length)];
   let stringsAreDefined = false;
   for (const [key, value] of entries) {
@@ -47,7 +47,7 @@ export function writeSession(deadline: number, values: Record<string, unknown>):
     message.push(string(key), string(goValue?.name ?? ""));
     if (goValue === null) continue;
     if (goValue.id === STRINGS_ID && !stringsAreDefined) {
-      // A definition ends its message, and what follows, inside this value, is the next one.
+      // A definition ends its message. The next message starts in the middle of this value.
       stream.push(withLength([...message, STRINGS_DEFINITION]));
       message = [];
       stringsAreDefined = true;
@@ -120,7 +120,7 @@ function nameOf(value: object): string {
   return `an instance of ${name}`;
 }
 
-/** Up to 127 in one byte; others as the negated count of their bytes, and the bytes from the highest on. */
+/** A number up to 127 is one byte. A larger one is the negated count of its bytes, and then the bytes, highest first. */
 function uint(value: number | bigint): Uint8Array {
   if (value < 0x80) return Uint8Array.of(Number(value));
   const bytes: number[] = [];
@@ -128,20 +128,20 @@ function uint(value: number | bigint): Uint8Array {
   return Uint8Array.of(0x100 - bytes.length, ...bytes);
 }
 
-/** The sign goes to the lowest bit; the others of a negative number are inverted. */
+/** The lowest bit is the sign. If it is set the others are inverted. */
 function int(value: number | bigint): Uint8Array {
   const big = BigInt(value);
   return uint(big < 0n ? ~big << 1n | 1n : big << 1n);
 }
 
-/** The bits of a float go with their bytes reversed, so that the many that end in zeros get short. */
+/** The bytes of a float are written reversed: many floats end in zeros, and those get short. */
 function float(value: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
   return uint(view.getBigUint64(0, true));
 }
 
-/** What Go's `Time.MarshalBinary` writes: version, seconds, nanoseconds, and -1 for UTC. Takes an integer. */
+/** Writes what Go's `Time.MarshalBinary` does: version, seconds, nanoseconds, and -1 for UTC. Takes an integer. */
 function time(milliseconds: number): Uint8Array {
   const seconds = Math.floor(milliseconds / 1000);
   const view = new DataView(new ArrayBuffer(15));

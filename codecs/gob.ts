@@ -1,5 +1,5 @@
 /**
- * Sessions as the bytes that Go's SCS writes by default: for a table that a Go service and this package share.
+ * Encodes sessions as Go's SCS does by default, for a table that a Go service and this package share.
  *
  * Pass it as `sessions({ codec: gobCodec })`, and with `hashTokenInStore: false` unless the Go service has set
  * `HashTokenInStore`. Where no Go service reads the table, `jsonCodec` is the better choice: it holds more kinds
@@ -14,7 +14,7 @@
  * assertEquals(gobCodec.decode(bytes), { deadline, values: { userID: 42, roles: ["admin", "editor"] } });
  * ```
  *
- * What is written, and what Go then has:
+ * What is written, and the type that Go reads:
  *
  * | JavaScript | Go |
  * |---|---|
@@ -28,10 +28,10 @@
  * | array of strings, also an empty one | `[]string` |
  * | `null` | `nil` |
  *
- * Everything else is refused by a `TypeError` that names the key: text with lone surrogates, `undefined`, an
- * invalid `Date`, other arrays, plain objects, `Map`, `Set`, class instances. Store such a value as JSON text.
+ * A `TypeError` that names the key refuses everything else: text with lone surrogates, `undefined`, an invalid
+ * `Date`, other arrays, plain objects, `Map`, `Set`, class instances. Store such a value as JSON text.
  *
- * What Go wrote, and what is read:
+ * What Go has written, and what is read:
  *
  * | Go | JavaScript |
  * |---|---|
@@ -44,16 +44,16 @@
  * | any other slice, any array | array |
  * | map with string keys | plain object |
  * | any other map | `Map` |
- * | struct | plain object; a field that gob left out has its zero value, `null` for a nil pointer to a struct or array |
+ * | struct | plain object; a field that gob left out gets its zero value, `null` for a nil pointer to a struct or array |
  * | `nil` | `null` |
  *
- * Complex numbers are refused, and types that encode themselves (`GobEncoder` and the like) other than `time.Time`.
+ * Complex numbers are refused. So is any type that encodes itself (`GobEncoder` and the like), except `time.Time`.
  *
- * So a session that is read and written again may change a Go type, and SCS's typed getters then give zero
- * values: a `float64` of 2 comes back to Go as an `int` of 2, an `int32` too. Use `int` and fractions in values
- * that both sides write, or bigint here for what Go has as `int64`: one up to 2^53 - 1 is read as a number, so
- * it has to be made a bigint before each time that it is written. A value of a kind that is read but not written,
- * such as a struct, has to be removed before the session can be saved from here.
+ * The two tables show that a Go type may change when a session is read here and written again. A `float64` of 2 and an
+ * `int32` of 2 come back to Go as an `int` of 2, and SCS's typed getters then give zero values. In values that both
+ * sides write, use `int` and fractions. For an `int64` of Go write a bigint: one up to 2^53 - 1 is read as a number,
+ * so make it a bigint before each write. A value that can be read but not written, such as a struct, has to be removed
+ * before this side can save the session.
  *
  * @module
  */
@@ -74,9 +74,9 @@ import { writeSession } from "./_gob_writer.ts";
  */
 export const gobCodec: Codec = {
   /**
-   * Writes a session; a fraction of a millisecond in the deadline is dropped.
+   * Writes a session. A fraction of a millisecond in the deadline is dropped.
    *
-   * @throws {TypeError} A value has no counterpart in Go. The message names its key.
+   * @throws {TypeError} Go has no type for a value. The message names its key.
    */
   encode(deadline: number, values: Record<string, unknown>): Uint8Array {
     return writeSession(deadline, values);
@@ -85,7 +85,7 @@ export const gobCodec: Codec = {
   /**
    * Reads a session, whichever ids its types have.
    *
-   * @throws {TypeError} The bytes are no session of SCS's, or hold a type that JavaScript cannot have.
+   * @throws {TypeError} The bytes are no session of SCS's, or hold a type that is refused.
    */
   decode(bytes: Uint8Array): DecodedSession {
     return readSession(bytes);

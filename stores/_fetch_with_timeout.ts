@@ -1,9 +1,8 @@
 import { LONGEST_TIMER } from "../core/wait.ts";
 
 /**
- * A `fetch` that gives up for good: it aborts the request after `ms` milliseconds, the reading of the answer
- * included. Neither `@libsql/client` nor `@planetscale/database` has a time limit of its own; hand this to the
- * client's `fetch` option.
+ * Makes a `fetch` that aborts the request after `ms` milliseconds, even while the answer is being read. Pass it as the
+ * client's `fetch` option: neither `@libsql/client` nor `@planetscale/database` has a time limit of its own.
  *
  * @param ms Milliseconds, above 0.
  * @returns A function that rejects with a `TimeoutError` when the time is up.
@@ -23,7 +22,7 @@ export function fetchWithTimeout(
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
   if (!(ms > 0)) throw new RangeError(`Cannot make fetchWithTimeout: the time must be above 0, got ${ms}`);
   return async (input, init) => {
-    // Workers with a compatibility date before 2024-11-11 throw where `cache` is mentioned at all.
+    // Workers with a compatibility date before 2024-11-11 throw if `cache` is named at all.
     const { cache: _, ...rest } = init ?? {};
     const controller = new AbortController();
     const expired = () => controller.abort(new DOMException("The database took too long", "TimeoutError"));

@@ -1,6 +1,6 @@
 import { isLocked, isMoved } from "./_sqlite_errors.ts";
 
-/** What a client of `@libsql/client` has for a database in this process. */
+/** The calls of `@libsql/client` that a database in this process needs. */
 export interface FileClient {
   execute?(statement: { sql: string; args: [] }): Promise<{ readonly rows: readonly object[] }>;
   executeMultiple?(sql: string): Promise<void>;
@@ -8,33 +8,33 @@ export interface FileClient {
   transaction?(mode: "deferred"): Promise<{ close(): void }>;
 }
 
-/** What is known of a client, which several stores may share. */
-interface Knowledge {
-  /** The end of the last statement: whose turn is next waits for it. */
+/** What is known of a client. Several stores may share one. */
+interface ClientState {
+  /** The end of the last statement. The next one waits for it. */
   last?: Promise<unknown>;
-  /** Whether a lock was ever met, so that the next write asks for it first. */
+  /** Whether a lock was ever met. From then on each write asks for the lock first. */
   asksFirst?: boolean;
-  /** Whether a connection that met a lock is kept out of use. */
+  /** Whether a connection that met a lock is held out of use. */
   hasAside?: boolean;
 }
 
-const known = new WeakMap<FileClient, Knowledge>();
+const states = new WeakMap<FileClient, ClientState>();
 
 /**
- * Makes a sender of statements to a database in a file, which other processes may lock. They are sent one by one, so that
- * nothing gets to a connection that is about to be given up.
+ * Makes a sender of statements to a database in a file, which other processes may lock. It sends one statement at a time,
+ * so that none reaches a connection that is being given up.
  *
- * The driver leaves a statement unfinished that a lock refused, until it is collected as garbage. What is written on
- * that connection meanwhile is reported as done and never committed, and what is read there grows old (issue 352 of
- * tursodatabase/libsql-client-ts). So nothing more is sent on a connection that met a lock, and no write on one that
- * has an unfinished statement of the application's. Where locks are met at all, each write first asks for the lock in a
- * way that leaves nothing behind.
+ * When a lock refuses a statement the driver leaves that statement unfinished until it is garbage collected. Meanwhile
+ * the driver reports later writes on that connection as done but never commits them, and reads there see old rows (issue
+ * 352 of tursodatabase/libsql-client-ts). So a connection that met a lock is never used again. Nor does a write use a
+ * connection on which the application has an unfinished statement. Once a lock was met, each write first asks for the
+ * lock by a statement that is never left unfinished.
  */
 export function fileSender(
   client: FileClient,
 ): <T>(writes: boolean, statement: () => Promise<T>) => Promise<T> {
-  const state = known.get(client) ?? {};
-  known.set(client, state);
+  const state = states.get(client) ?? {};
+  states.set(client, state);
 
   return (writes, statement) => {
     const work = inTurn(state.last, writes, statement);
@@ -54,10 +54,10 @@ export function fileSender(
     }
   }
 
-  /** Throws where someone else's statement is unfinished on the connection, or where the lock cannot be had. */
+  /** Throws if the application has an unfinished statement on the connection, or if another one holds the lock. */
   async function lookAtConnection(): Promise<void> {
     try {
-      // Without IMMEDIATE it stays in memory, at a fraction of the price.
+      // Without IMMEDIATE it takes no lock and costs a fraction.
       await client.executeMultiple?.(`BEGIN${state.asksFirst ? " IMMEDIATE" : ""}; COMMIT`);
     } catch (error) {
       if (/statements in progress/.test(String(error))) await giveUpConnection();
@@ -66,8 +66,9 @@ export function fileSender(
   }
 
   /**
-   * The pool gives out first what came back last: a transaction that is never ended keeps the connection out of use.
-   * The application's transactions stay open, which a reconnect would end. One of them may hold the lock.
+   * Takes a connection out of use. The pool hands out the connection that came back last, and a transaction that never
+   * ends keeps it. A reconnect would do too, but it ends the application's transactions, and one of them may be what
+   * holds the lock.
    */
   async function giveUpConnection(): Promise<void> {
     state.asksFirst = true;
@@ -77,10 +78,10 @@ export function fileSender(
       await execute("SELECT 1");
       state.hasAside = true;
     } catch {
-      // It was the only one, so that no transaction of the application's can be open.
+      // The pool has only this connection, so no transaction of the application's is open.
       aside?.close();
       const [row] = await execute("SELECT file FROM pragma_database_list WHERE name = 'main'");
-      // A database in memory lives as long as its connection, and nobody else can lock it.
+      // A database in memory ends with its connection. Nobody else can lock it, so it stays.
       if (Object.values(row ?? {})[0]) await reconnect();
     }
   }

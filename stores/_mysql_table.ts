@@ -7,26 +7,29 @@ import {
 import { OptionsReader } from "../core/options/reader.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
+import { waitFor } from "../core/wait.ts";
 import {
   classifyMySQLError,
+  DUPLICATE,
+  hasAdvice,
   indexName,
-  isDuplicate,
-  isTooLong,
   lacks,
   misfits,
   repeats,
   TO_DATETIME,
+  TOO_LONG,
 } from "./_mysql_errors.ts";
-import { readSqlOptions, type SqlSettings, type SqlStoreOptions, StatementRunner } from "./_sql.ts";
+import { readSqlOptions, type SqlSettings, type SqlStoreOptions } from "./_sql.ts";
+import { BUSY, refused, toStoreError, unsure } from "./_sql_errors.ts";
 
-/** What goes into a statement. Of all types only these two are sure to arrive as they are. */
+/** What goes into a statement. The driver changes values of other types on their way. */
 export type PlanetScaleValue = string | Uint8Array;
 
 /** How the store wants rows: as the server sent them, whatever `cast` the client was given. */
 export interface PlanetScaleExecuteOptions {
   /** Columns by position. */
   as: "array";
-  /** Each value as text of one character a byte. */
+  /** Each value as a text with one character for each byte. */
   cast: (field: { type: string }, value: string | null) => string | null;
 }
 
@@ -34,7 +37,7 @@ export interface PlanetScaleExecuteOptions {
 export interface PlanetScaleResult {
   /** Its rows. */
   readonly rows: readonly (readonly (string | null)[])[];
-  /** The columns. None at all means that the answer was none. */
+  /** The columns. A `SELECT` that gives none was not answered. */
   readonly fields: readonly {
     readonly type: string;
     readonly columnLength?: number | null;
@@ -42,7 +45,7 @@ export interface PlanetScaleResult {
   }[];
   /** Rows written. */
   readonly rowsAffected: number;
-  /** How long the server took, in milliseconds. Absent or 0: the answer did not say, and may have been none. */
+  /** How long the server took, in milliseconds. Absent or 0: the answer does not say, and may have been empty. */
   readonly time?: number;
 }
 
@@ -66,14 +69,12 @@ export interface Statement {
 }
 
 /**
- * Collations compare tokens without regard to case or trailing blanks, as that of SCS's table does. The first
- * comparison finds the row by the index, the second one makes sure that it is the right one.
+ * Finds a row by its token, which is given twice. The collation of SCS's table ignores case and trailing blanks. The
+ * first comparison finds the row by the index, and the second one makes sure that it is the right one.
  */
 export const TOKEN_IS = "token = ? AND CAST(token AS BINARY) = CAST(? AS BINARY)";
-/** Deletions that a user's renewals may outrun, each missing one, before `deleteBySubject` says so. */
-export const MOST_PASSES = 20;
 
-/** What MySQL calls no character set. */
+/** What MySQL has for a character set where a column holds bytes. */
 const BINARY_CHARSET = 63;
 /** How many characters a token has. */
 const TOKEN_LENGTH = 43;
@@ -87,9 +88,8 @@ export class MySQLTable {
   /** The table's name as a statement has it. */
   readonly name: string;
   readonly #client: PlanetScaleClient;
-  readonly #runner: StatementRunner;
   #indexChecked = false;
-  /** Whether the zone of the session was seen to be UTC, or the column not to follow it. */
+  /** Whether times are known to be UTC: the session's time zone is UTC, or the column does not follow it. */
   #zoneChecked = false;
 
   /** @throws {SessionConfigError} The client or an option is wrong. */
@@ -100,18 +100,16 @@ export class MySQLTable {
     }
     this.settings = readSqlOptions(reader);
     reader.finish();
-    const { table, timeout } = this.settings;
-    this.name = `\`${table}\``;
+    this.name = `\`${this.settings.table}\``;
     this.#client = client;
-    this.#runner = new StatementRunner(timeout, (error) => classifyMySQLError(error, table));
   }
 
   /** The name of the index on a column, as a statement has it. */
   index(column: string): string {
-    return `\`${indexName(this.settings.table, column)}\``;
+    return indexName(this.settings.table, column);
   }
 
-  /** As long as the zone is not known, a condition that holds in no other than UTC; {@linkcode select} looks at it. */
+  /** A condition that holds only in UTC, until the time zone is known. {@linkcode select} finds it out. */
   get zoneGuard(): string {
     return this.#zoneChecked ? "" : ` AND ${IS_UTC}`;
   }
@@ -119,14 +117,14 @@ export class MySQLTable {
   /** Inserts a row; `false` where the token exists. */
   async insert(operation: StoreOperation, row: NextRow): Promise<boolean> {
     const { sql, args } = assignments(row);
-    // Not INSERT IGNORE, which cuts what is too long for its column.
+    // Not INSERT IGNORE, which cuts a value that is too long for its column.
     const insert = `INSERT INTO ${this.name} SET ${sql}`;
     const written = await this.writeUnlessTaken(operation, insert, args, row.data);
     if (written === 0) throw noAnswer(operation, true);
     return written > 0;
   }
 
-  /** Rows by a condition. `data` is what to select as their data. */
+  /** Finds rows by a condition. `data` says what they have for their data. */
   async select(
     operation: StoreOperation,
     condition: string,
@@ -138,20 +136,20 @@ export class MySQLTable {
     const sql = `SELECT token, ${data}, expiry, ${isUtc} FROM ${this.name} WHERE ${condition}`;
     const { rows, fields } = await this.read(operation, sql, args, signal);
     const { type, columnLength, charset } = fields[0]!;
-    // It fills up with zeros, so that what was written is not found again. A CHAR that compares bytes has another charset.
+    // MySQL fills such a column up with zeros, so a shorter token is not found again. A CHAR that compares bytes comes
+    // as BINARY too, but with another character set.
     if (type === "BINARY" && charset === BINARY_CHARSET && columnLength !== TOKEN_LENGTH) {
       throw new SessionStoreError(operation, misfits(this.settings.table, `BINARY(${columnLength})`));
     }
     if (fields[2]?.type === "TIMESTAMP" && !this.#zoneChecked) {
-      // No row, and so nothing to see the zone by: a live session may have been taken for an expired one.
+      // Without a row the answer does not show the zone. In a wrong one a live session looks expired.
       const [row] = rows.length > 0 ? rows : (await this.read(operation, `SELECT 0, 0, 0, ${isUtc}`)).rows;
       if (row?.[3] !== "1") {
-        throw new SessionStoreError(operation, {
-          reason: "schema",
-          retryable: false,
-          advice: "the session's time_zone is not UTC; " +
-            `set it to '+00:00', or run ALTER TABLE ${this.name} ${TO_DATETIME} in UTC`,
-        });
+        const remedy = `set it to '+00:00', or run ALTER TABLE ${this.name} ${TO_DATETIME} in UTC`;
+        throw new SessionStoreError(
+          operation,
+          refused("schema", `the session's time_zone is not UTC; ${remedy}`),
+        );
       }
     }
     this.#zoneChecked = true;
@@ -160,20 +158,34 @@ export class MySQLTable {
     ));
   }
 
-  /** Sends a statement that has rows for its answer. */
+  /** Gives the expiry of a row, and its subject where the table has a column for that. */
+  async ownerOf(
+    operation: StoreOperation,
+    token: string,
+  ): Promise<{ expiry: number; subject: string | undefined } | undefined> {
+    const read = (subject: string) => this.select(operation, TOKEN_IS, [token, token], undefined, subject);
+    const [row] = await read("COALESCE(subject, '')").catch((error) => {
+      // A table made by SCS has no such column.
+      if (error instanceof SessionStoreError && error.reason === "schema") return read("''");
+      throw error;
+    });
+    return row && { expiry: row.expiry, subject: new TextDecoder().decode(row.data) || undefined };
+  }
+
+  /** Sends a statement whose answer has columns. */
   async read(
     operation: StoreOperation,
     sql: string,
     args: PlanetScaleValue[] = [],
     signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    const result = await this.#runner.read(operation, signal, () => this.#execute(operation, sql, args));
-    // An answer without columns is no answer, though the driver gives it as an empty one.
+    const result = await this.#send(operation, false, sql, args, signal);
+    // The driver makes an empty result of an empty answer, and that has no columns.
     if (result.fields.length === 0) throw noAnswer(operation, false);
     return result;
   }
 
-  /** Sends a statement that writes, of data perhaps that may be too large. */
+  /** Sends a statement that writes. `data` is what it writes, where that may be too large. */
   async write(
     operation: StoreOperation,
     sql: string,
@@ -181,29 +193,35 @@ export class MySQLTable {
     data: Uint8Array = new Uint8Array(),
   ): Promise<PlanetScaleResult> {
     try {
-      return await this.#runner.write(operation, () => this.#execute(operation, sql, args));
+      return await this.#send(operation, true, sql, args);
     } catch (error) {
-      if (data.length > BLOB_BYTES && isTooLong(error)) {
+      if (data.length > BLOB_BYTES && hasAdvice(error, TOO_LONG)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
       throw error;
     }
   }
 
-  /** Sends a statement, unless the application has a transaction open on the same `Connection`: it would be part of it. */
-  async #execute(
+  /** Sends a statement, and reduces what is thrown. */
+  async #send(
     operation: StoreOperation,
+    writes: boolean,
     sql: string,
     args: PlanetScaleValue[],
+    signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    // Not among the driver's types. Of a `Client` and of what `transaction()` gives there is none.
+    const { table, timeout } = this.settings;
+    // Not among the driver's types. A `Client` has none, and neither has what `transaction()` gives.
     const { session } = this.#client as { session?: { vitessSession?: { inTransaction?: boolean } } | null };
-    if (!session?.vitessSession?.inTransaction) return await this.#client.execute(sql, args, RAW);
-    throw new SessionStoreError(operation, {
-      reason: "busy",
-      retryable: true,
-      advice: "a transaction is open on the Connection; give the store a Client",
-    });
+    if (session?.vitessSession?.inTransaction) {
+      const advice = "a transaction is open on the Connection; give the store a Client";
+      throw new SessionStoreError(operation, { ...BUSY, advice });
+    }
+    try {
+      return await waitFor(this.#client.execute(sql, args, RAW), timeout, signal);
+    } catch (error) {
+      throw toStoreError(operation, error, writes, () => classifyMySQLError(error, table));
+    }
   }
 
   /** As {@linkcode write}; gives the number of rows, or -1 where another row has the token. */
@@ -211,12 +229,12 @@ export class MySQLTable {
     try {
       return (await this.write(...args)).rowsAffected;
     } catch (error) {
-      if (isDuplicate(error)) return -1;
+      if (hasAdvice(error, DUPLICATE)) return -1;
       throw error;
     }
   }
 
-  /** Deletes rows by a condition, some of them by an `ORDER BY` and a `LIMIT`, and tells how many. */
+  /** Deletes the rows of a condition, and tells how many. `order` is an `ORDER BY` with a `LIMIT`. */
   async delete(
     operation: StoreOperation,
     condition: string,
@@ -225,15 +243,15 @@ export class MySQLTable {
   ): Promise<number> {
     const sql = `DELETE FROM ${this.name} WHERE ${condition}${order}`;
     const { rowsAffected, time = 0 } = await this.write(operation, sql, args);
-    // A logout is never taken for done on the word of an answer that may have been none: the driver gives an empty
-    // body as one of no rows, but it does not say how long that took.
+    // The driver makes a result without rows of an empty answer, but without the time that it took. A logout is not
+    // done until the table has been looked at.
     if (rowsAffected === 0 && time === 0 && await this.hasAny(operation, condition, args)) {
       throw noAnswer(operation, true);
     }
     return rowsAffected;
   }
 
-  /** Looks, after a write, whether there are such rows. What fails here leaves the write in doubt. */
+  /** Looks, after a write, whether there are such rows. If this fails the write stays in doubt. */
   async hasAny(operation: StoreOperation, condition: string, args: PlanetScaleValue[]): Promise<boolean> {
     try {
       return (await this.select(operation, `${condition} LIMIT 1`, args, undefined, "''")).length > 0;
@@ -242,37 +260,30 @@ export class MySQLTable {
     }
   }
 
-  /** Throws where the table is another program's, or holds no token as it is. A table of SCS's is right. */
+  /** Throws where the table is another program's, or does not keep tokens and times as they are. */
   async check(): Promise<void> {
     const { table } = this.settings;
     const fail = (details: StoreErrorDetails) => {
       throw new SessionStoreError("createTable", details);
     };
     const { rows } = await this.read("createTable", `SHOW COLUMNS FROM ${this.name}`);
-    // Name, type, whether it may be NULL, and which kind of index it begins.
-    const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type, key }]));
+    // Name, type, whether it may be NULL, and the kind of index that it begins.
+    const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type: type!, key }]));
     for (const name of ["token", "data", "expiry"]) if (!columns.has(name)) fail(lacks(table, name));
-    const { type, key } = columns.get("token")!;
-    const [, isVariable, kind, length] = /^(var)?(char|binary)\((\d+)\)/i.exec(String(type)) ?? [];
-    const size = Number(length);
-    const fits = kind === "binary" && !isVariable ? size === TOKEN_LENGTH : size >= TOKEN_LENGTH;
-    if (!fits) fail(misfits(table, String(type).toUpperCase()));
-    const time = String(columns.get("expiry")!.type).toUpperCase();
-    if (!/^(DATETIME|TIMESTAMP)/.test(time)) fail(misfits(table, time, "expiry"));
-    if (key !== "PRI" && key !== "UNI") fail(repeats(table));
+    const [token, expiry] = [columns.get("token")!, columns.get("expiry")!];
+    if (!HOLDS_TOKENS.test(token.type)) fail(misfits(table, token.type.toUpperCase()));
+    if (!HOLDS_TIMES.test(expiry.type)) fail(misfits(table, expiry.type.toUpperCase(), "expiry"));
+    if (!/PRI|UNI/.test(token.key!)) fail(repeats(table));
   }
 
-  /** Tells once of an index that a purge needs and the table lacks. */
+  /** Reports once that the table lacks the index that a purge needs. */
   async reportMissingIndex({ onEvent }: StoreOptions): Promise<void> {
     if (onEvent === undefined || this.#indexChecked) return;
     this.#indexChecked = true;
     const sql = `SHOW INDEX FROM ${this.name} WHERE Column_name = 'expiry' AND Seq_in_index = 1`;
-    // Where that cannot be told, as on a host that does not show indexes, there is no ground for a warning.
-    const isMissing = await this.read("deleteExpired", sql).then(
-      ({ rows }) => rows.length === 0,
-      () => false,
-    );
-    if (!isMissing) return;
+    // A host that does not show its indexes is no reason to warn.
+    const found = await this.read("deleteExpired", sql).catch(() => undefined);
+    if (found?.rows.length !== 0) return;
     onEvent({
       kind: "missing-index",
       statement: `CREATE INDEX ${this.index("expiry")} ON ${this.name} (expiry)`,
@@ -280,31 +291,41 @@ export class MySQLTable {
   }
 }
 
+/** Types that hold 43 characters and no padding: VARCHAR and CHAR of 43 or more, VARBINARY, BINARY of exactly 43. */
+const HOLDS_TOKENS = /^(char|var(char|binary))\((4[3-9]|[5-9]\d|\d{3,})\)|^binary\(43\)/i;
+const HOLDS_TIMES = /^(datetime|timestamp)/i;
+
 /**
- * What follows `SET` where a row is written. The column `expiry` comes last and in every statement, if only with the
- * value that it has: MySQL does not write such a one, but a TIMESTAMP that is not named may become the present time.
+ * What follows `SET` where a row is written.
  *
- * Outside strict mode MySQL cuts what is too long for its column. There the value of `expiry`, which can see what
- * became of the others, fails the statement by a number that is out of range in every mode.
+ * The column `expiry` is always named, and comes last. Where it keeps its value MySQL does not write it, but a TIMESTAMP
+ * that is not named may become the present time.
+ *
+ * Outside strict mode MySQL cuts a value that is too long for its column. The expression for `expiry` sees what was
+ * stored in the others: if a length is wrong it gives a number that is out of range in every mode, and the statement
+ * fails.
  */
 export function assignments({ token, data, subject, expiry }: NextRow): Statement {
-  const owner = typeof subject === "string" ? toBytes(subject) : subject;
-  const columns: string[] = [];
-  const args: PlanetScaleValue[] = [];
-  let [length, size] = ["0", 0];
-  for (const [column, value] of Object.entries({ token, data, subject: owner })) {
-    if (value === undefined) continue;
-    columns.push(`${column} = ${value === null ? value : "?"}`);
-    if (value !== null) args.push(value);
-    if (!(value instanceof Uint8Array)) continue;
-    length += ` + LENGTH(${column})`;
-    size += value.length;
+  let sql = "data = ?";
+  const args: PlanetScaleValue[] = [data];
+  let [stored, length] = ["LENGTH(data)", data.length];
+  if (token !== undefined) {
+    sql += ", token = ?";
+    args.push(token);
+  }
+  if (subject === null) sql += ", subject = NULL";
+  else if (subject !== undefined) {
+    const bytes = toBytes(subject);
+    sql += ", subject = ?";
+    args.push(bytes);
+    stored += " + LENGTH(subject)";
+    length += bytes.length;
   }
   const value = expiry === undefined ? "expiry" : "?";
-  columns.push(`expiry = IF(${length} = ?, ${value}, EXP(999 + LENGTH(data)))`);
-  args.push(`${size}`);
+  sql += `, expiry = IF(${stored} = ?, ${value}, EXP(999 + LENGTH(data)))`;
+  args.push(`${length}`);
   if (expiry !== undefined) args.push(toDateTime(expiry));
-  return { sql: columns.join(), args };
+  return { sql, args };
 }
 
 /** The condition for a row by its token, and by its data where these are given. */
@@ -314,13 +335,13 @@ export function rowWith(token: string, data: Uint8Array | undefined): Statement 
   return { sql: `${TOKEN_IS} AND data = ?`, args: [...args, data] };
 }
 
-/** Whether the session's zone is UTC, in winter and in summer: some zones are for half of the year. */
+/** Whether the session's time zone is UTC, in winter and in summer: some zones equal UTC for half of the year. */
 const IS_UTC = "UNIX_TIMESTAMP('2026-01-01') + UNIX_TIMESTAMP('2026-07-01') = 3550089600";
 
 /** What SCS's `BLOB` column holds. */
 const BLOB_BYTES = 65_535;
 
-/** The last moment of a `DATETIME`, and the first of a `TIMESTAMP`: what lies beyond is never or long ago. */
+/** The last moment of a `DATETIME`, and the first of a `TIMESTAMP`. A time outside becomes the nearest of the two. */
 const LAST = 253_402_300_799_999;
 const FIRST = 1_000;
 
@@ -334,22 +355,22 @@ function fromDateTime(text: string): number {
   return Date.parse(`${text.slice(0, 23).replace(" ", "T")}Z`);
 }
 
-/** Whether a row may have the token: MySQL refuses to compare its column with any other (error 1267). */
+/** Whether a row may have the token. MySQL refuses to compare a column of ASCII with any other text (error 1267). */
 export function isAscii(token: string): boolean {
   return /^\p{ASCII}*$/u.test(token);
 }
 
-/** A subject as the bytes that a binary column compares. Half a surrogate pair becomes a byte that no text has. */
+/** A subject as the bytes that a binary column compares. A lone surrogate becomes a byte that no text has. */
 export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
 }
 
-/** The bytes of a value, which has one character for each. */
-export function fromBinary(text: string): Uint8Array {
+/** The bytes of a value that has one character for each byte. */
+function fromBinary(text: string): Uint8Array {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
-/** The error of a reply that says nothing. */
+/** The error of an answer that is empty. */
 export function noAnswer(operation: StoreOperation, ambiguous: boolean): SessionStoreError {
-  return new SessionStoreError(operation, { reason: "malformed", retryable: true, ambiguous });
+  return new SessionStoreError(operation, { ...unsure("malformed"), ambiguous });
 }

@@ -2,13 +2,13 @@ import { equalBytes } from "../core/bytes/equal.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 
-/** The statements that a renewal is made of, each atomic and on one shard. */
+/** The calls that a renewal is made of. Each is atomic, and goes to one shard. */
 export interface RenewalStatements {
-  /** A live row as it is. */
+  /** Gives a live row as it is. */
   find(token: string, now: number): Promise<StoredSession | undefined>;
-  /** What a row says beside its data. */
+  /** Gives what a row holds beside its data. */
   lookAt(token: string, now: number): Promise<{ expiry: number; subject: string | undefined } | undefined>;
-  /** `false` where the token exists, which is then left alone. */
+  /** Inserts a row. Gives `false`, and changes nothing, where the token exists. */
   insert(row: StoredRow, subject: string | undefined, now: number): Promise<boolean>;
   /** Replaces data and expiry of a live row that holds the expected data. */
   replace(token: string, expected: Uint8Array, next: StoredSession, now: number): Promise<boolean>;
@@ -16,44 +16,44 @@ export interface RenewalStatements {
   remove(token: string, expected: Uint8Array, now: number): Promise<void>;
 }
 
-/** The stores whose rows may say that a session has moved. */
+/** The stores that renew in this way. */
 const sharded = new WeakSet<object>();
 
-/** No codec starts its bytes with a zero. */
+/** How the data of a pending row and of a moved row begin. No codec begins with a zero. */
 const TAG = new TextEncoder().encode("\0x-sessions:");
 const PENDING = "P".charCodeAt(0);
 const MOVED = "M".charCodeAt(0);
 
-/** How the data of a row begins that has moved to another token: no session, but the proof of where it is. */
+/** How the data of a moved row begins. */
 export const MOVED_TAG: Uint8Array = new Uint8Array([...TAG, MOVED]);
 
 /**
- * Renewal where a token cannot be changed in place and the two rows lie on different shards, so that not even a
- * transaction is sure to write both or none.
+ * Renewal where a token cannot be changed in place. The old row and the new one are on different shards, and no
+ * transaction across shards is sure to write both or none.
  *
- * 1. A row is inserted under the new token that says "pending, from the old token". It counts for nothing.
- * 2. The old row is replaced, if it still holds the expected data, by "moved to the new token", which also holds the
- *    mark that the renewal leaves. This one statement is the switch: before it only the old token works, after it only
- *    the new one.
- * 3. The pending row is replaced by the session itself.
- * 4. The old row, which has lived as long as the session to prove that the pending one counts, gets the expiry of its
- *    mark. Without a mark it is deleted.
+ * 1. Insert a *pending* row under the new token. It names the old token, and is no session yet.
+ * 2. Replace the old row by a *moved* row, if it still holds the expected data. It names the new token, and holds the
+ *    mark that the renewal leaves. This is the switch: before it only the old token works, after it only the new one.
+ * 3. Replace the pending row by the session.
+ * 4. Give the moved row the expiry of its mark, or delete it if there is no mark. Until then it has the session's
+ *    expiry, so that it does not go before step 3.
  *
- * Whoever finds a pending row looks at the old one: if that has moved there, the row counts, and steps 3 and 4 are made
- * up for. A pending row whose old one is gone never counts: the session ended before the switch.
+ * Who finds a pending row looks at the old one. If that is a moved row which names this one, the session is here, and
+ * the reader does steps 3 and 4. If the old row is gone the session ended before the switch, and the pending row never
+ * becomes a session.
  *
- * The old row keeps its subject, and so tells whoever deletes a subject's sessions that one of them has moved.
+ * A moved row keeps its subject. By it a deletion of the subject's sessions sees that one of them has moved.
  */
 export class ShardedRenewal {
   readonly #statements: RenewalStatements;
 
-  /** @param store Whose renewals these are. */
+  /** @param store The store that renews. */
   constructor(store: object, statements: RenewalStatements) {
     sharded.add(store);
     this.#statements = statements;
   }
 
-  /** Whether a store has renewals of this kind. No other such store can stand on it: each would read the rows its way. */
+  /** Whether a store renews in this way. It cannot be a shard of another such store: both would interpret its rows. */
   static isOf(store: object): boolean {
     return sharded.has(store);
   }
@@ -74,22 +74,22 @@ export class ShardedRenewal {
     const moved = tagged(MOVED, next.token, next.mark && encodeMark(next.mark));
     const subject = next.subject === undefined ? old?.subject : next.subject ?? undefined;
     const inserted = await insert(pending, subject, now);
-    // An earlier delivery of the same statement may have inserted it; any other row is another session.
+    // The row may be there because an earlier attempt has inserted it. Any other row is another session.
     if (!inserted && !sameBytes(await find(next.token, now), pending.data)) return false;
     const switched = await replace(token, expected, { data: moved, expiry }, now);
-    // No row may have been hit because an earlier delivery of the same statement did it.
+    // Nothing may have been replaced because an earlier attempt has done it. If that cannot be seen it is in doubt.
     if (!switched && !sameBytes(await find(token, now).catch(throwInDoubt), moved)) {
       await remove(next.token, pending.data, now);
       return false;
     }
-    // From here on the new token works; what follows is made up for by whoever reads it.
+    // From here on the new token works. If one of the last steps fails the next reader does it.
     await this.#complete(token, moved, pending, next.data, now).catch(() => {});
     return true;
   }
 
-  /** The last two steps. `false` where the pending row was no longer there. */
+  /** Does steps 3 and 4. Gives `false` where the pending row was no longer there. */
   async #complete(
-    old: string,
+    oldToken: string,
     moved: Uint8Array,
     pending: StoredRow,
     data: Uint8Array,
@@ -97,28 +97,28 @@ export class ShardedRenewal {
   ): Promise<boolean> {
     const { replace, remove } = this.#statements;
     const { token, expiry } = pending;
-    // The old row is what proves that the pending one counts: it stays until that is sure to be completed.
+    // Step 3 comes first: without the moved row nobody could tell that the pending one has become a session.
     if (!(await replace(token, pending.data, { data, expiry }, now))) return false;
     const mark = markIn(moved);
     const last = mark === undefined
-      ? remove(old, moved, now)
-      : replace(old, moved, { data: moved, expiry: mark.expiry }, now);
+      ? remove(oldToken, moved, now)
+      : replace(oldToken, moved, { data: moved, expiry: mark.expiry }, now);
     await last.catch(() => {});
     return true;
   }
 
-  /** Makes up for what is left of the renewal that a moved row proves; `false` where it still has to prove it. */
+  /** Completes the renewal that has left a moved row. Gives `false` where the new row is still pending. */
   async settle(moved: Uint8Array, now: number): Promise<boolean> {
     const { token } = parse(moved)!;
     const { find } = this.#statements;
     const row = await find(token, now);
     if (row === undefined || !isPending(row)) return true;
     await this.resolve({ token, ...row }, now);
-    const seen = await find(token, now);
-    return seen === undefined || !isPending(seen);
+    const after = await find(token, now);
+    return after === undefined || !isPending(after);
   }
 
-  /** The session in a row, or the mark; `undefined` where the row does not count. */
+  /** Gives the session that a row stands for, or the mark; `undefined` where it stands for neither. */
   async resolve({ token, data, expiry }: StoredRow, now: number): Promise<StoredSession | undefined> {
     const row = parse(data);
     if (row === undefined) return { data, expiry };
@@ -129,23 +129,39 @@ export class ShardedRenewal {
     const { find } = this.#statements;
     const old = await find(row.token, now);
     const proof = old && parse(old.data);
-    const counts = proof?.kind === MOVED && proof.token === token;
-    if (counts && await this.#complete(row.token, old!.data, { token, data, expiry }, row.rest, now)) {
+    const hasSwitched = proof?.kind === MOVED && proof.token === token;
+    if (hasSwitched && await this.#complete(row.token, old!.data, { token, data, expiry }, row.rest, now)) {
       return { data: row.rest, expiry };
     }
-    // Between the looks the renewal may have been completed, and the session changed, ended or renewed again.
-    const seen = await find(token, now);
-    if (counts && sameBytes(seen, data)) return { data: row.rest, expiry };
-    return seen !== undefined && parse(seen.data) === undefined ? seen : undefined;
+    // Meanwhile another request may have completed the renewal, and changed, ended or renewed the session.
+    const after = await find(token, now);
+    if (hasSwitched && sameBytes(after, data)) return { data: row.rest, expiry };
+    return after !== undefined && parse(after.data) === undefined ? after : undefined;
+  }
+
+  /** Gives each row that stands for a session, and with `marks` also each mark. */
+  async *resolveAll(
+    rows: AsyncIterable<StoredRow>,
+    now: number,
+    { marks }: { marks: boolean },
+  ): AsyncGenerator<StoredRow, void, undefined> {
+    for await (const row of rows) {
+      const found = marks || !hasMoved(row.data) ? await this.resolve(row, now) : undefined;
+      if (found !== undefined) yield { ...row, ...found };
+    }
   }
 }
 
-/** Whether the session of a row has moved to another token. */
+/** Whether this is the data of a moved row. */
 export function hasMoved(data: Uint8Array): boolean {
   return parse(data)?.kind === MOVED;
 }
 
-/** Where nothing can be seen the switch may have happened. */
+/** Whether a row is a pending one. */
+export function isPending(row: { data: Uint8Array }): boolean {
+  return parse(row.data)?.kind === PENDING;
+}
+
 function throwInDoubt(error: unknown): never {
   throw inDoubt(error);
 }
@@ -163,7 +179,7 @@ function parse(data: Uint8Array): { kind: number; token: string; rest: Uint8Arra
   return { kind, token, rest: data.slice(start + length) };
 }
 
-/** The length of an expiry in bytes, as a number of 64 bits. */
+/** How many bytes of a moved row hold the expiry of its mark. The data of the mark follows. */
 const EXPIRY_BYTES = 8;
 
 function encodeMark({ data, expiry }: StoredSession): Uint8Array {
@@ -173,16 +189,11 @@ function encodeMark({ data, expiry }: StoredSession): Uint8Array {
   return bytes;
 }
 
-/** The mark in a row that has moved, as far as the renewal has left one. */
+/** The mark in the data of a moved row; `undefined` where the renewal left none. */
 function markIn(moved: Uint8Array): StoredSession | undefined {
   const rest = parse(moved)?.rest;
   if (rest === undefined || rest.length < EXPIRY_BYTES) return undefined;
   return { data: rest.slice(EXPIRY_BYTES), expiry: new DataView(rest.buffer).getFloat64(0) };
-}
-
-/** Whether a row waits for the switch, or for what comes after it. */
-export function isPending(row: { data: Uint8Array }): boolean {
-  return parse(row.data)?.kind === PENDING;
 }
 
 function sameBytes(row: StoredSession | undefined, data: Uint8Array): boolean {

@@ -1,5 +1,5 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
-import { classifyStatus } from "./_sql.ts";
+import { BUSY, classifyStatus, noColumn, noTable, notUnique, refused, unsure } from "./_sql_errors.ts";
 
 /** A driver's code and message, as one line. */
 function describe(error: unknown): string {
@@ -12,77 +12,55 @@ export function isLocked(error: unknown): boolean {
   return /SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database (table )?is locked/.test(describe(error));
 }
 
-/** Whether the file under an open connection was replaced. Nothing was done then. */
+/** Whether the database's file was replaced while a connection was open. Nothing was done then. */
 export function isMoved(error: unknown): boolean {
   return /DBMOVED/.test(describe(error));
 }
 
 /**
- * Whether a statement may be sent later: another has the lock, the application's transactions all connections, or the
- * connection was one to a file that is no more.
+ * Whether the same statement may succeed a moment later. Another connection holds the lock, the application's
+ * transactions hold every connection, the server is overloaded, or the file was replaced and is open anew by now.
  */
-export function isSQLiteBusy(error: unknown): boolean {
-  return isLocked(error) || /TRANSACTION_ACTIVE|DBMOVED|overloaded/.test(describe(error));
+export function isBusy(error: unknown): boolean {
+  return isLocked(error) || isMoved(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));
 }
 
 /**
- * Throws where a transaction of the application's is open on a connection that the store shares: what the store wrote
- * would be undone with it. Counts as busy.
+ * Throws while a transaction of the application's is open on a connection that the store shares. A rollback would undo
+ * what the store writes. The error counts as busy.
  */
 export function refuseTransaction(isOpen: boolean | undefined): void {
   if (isOpen) throw { code: "TRANSACTION_ACTIVE" };
 }
 
-/** Makes of a driver's error what a user may see of it; `undefined` where it says nothing of SQLite's. */
+/** What an error of a SQLite driver means; `undefined` where it is not about SQLite. */
 export function classifySQLiteError(
   error: unknown,
   table: string,
   subjectIndex: string,
 ): StoreErrorDetails | undefined {
+  if (isBusy(error)) return BUSY;
   const text = describe(error);
-  const final = (reason: StoreErrorDetails["reason"], advice?: string) => ({
-    reason,
-    retryable: false,
-    ...(advice && { advice }),
-  });
-  const useOther = 'name another table in the option "table" and run createTable()';
-  if (isSQLiteBusy(error)) return { reason: "busy", retryable: true };
-  if (/no such table/i.test(text)) {
-    return final(
-      "schema",
-      `there is no table ${table}; run createTable() of the store once`,
-    );
-  }
-  // Only names that are in the store's own statements are shown.
+  if (/no such table/i.test(text)) return noTable(table);
+  // An error shows only the names of columns that the store's own statements have.
   const column = /no (?:such column|column named):? "?(token|data|expiry|subject)/i.exec(text)?.[1];
-  if (column === "subject") {
-    const statement = `ALTER TABLE "${table}" ADD COLUMN subject TEXT; ${subjectIndex}`;
-    return final("schema", `the table ${table} has no column for subjects; run ${statement}`);
-  }
   if (column) {
-    return final(
-      "schema",
-      `the table ${table} has no column ${column}, so it is another program's; ${useOther}`,
-    );
+    return noColumn(table, column, `ALTER TABLE "${table}" ADD COLUMN subject TEXT; ${subjectIndex}`);
   }
   if (/ON CONFLICT clause/.test(text)) {
-    const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
-    return final(
-      "schema",
-      `the column token of the table ${table} is not unique; run ${statement}, or ${useOther}`,
-    );
+    return notUnique(table, `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`);
   }
   if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
-    return final("rejected", "the client is closed");
+    return refused("rejected", "the client is closed");
   }
-  if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return final("unauthorized");
-  if (/BLOCKED/.test(text)) return final("unauthorized", "the host has blocked the database");
+  if (/BLOCKED/.test(text)) return refused("unauthorized", "the host has blocked the database");
+  if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return refused("unauthorized");
   const status = (error as { cause?: { status?: unknown } } | null)?.cause?.status ??
     /HTTP error! status: (\d+)/.exec(text)?.[1];
   if (status) return classifyStatus(Number(status));
-  if (/HRANA_PROTO_ERROR/.test(text)) return { reason: "malformed", retryable: true, ambiguous: true };
+  if (/HRANA_PROTO_ERROR/.test(text)) return unsure("malformed");
   if (/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT/.test(text)) {
-    return { reason: "unreachable", retryable: true, ambiguous: true };
+    return unsure("unreachable");
   }
-  if (/SQLITE_|\bSQL_[A-Z]+_/.test(text)) return final("rejected");
+  if (/SQLITE_|\bSQL_[A-Z]+_/.test(text)) return refused("rejected");
 }

@@ -16,10 +16,10 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
-import { GaveUp, waitFor } from "../core/wait.ts";
-import { whenUnlocked } from "./_locks.ts";
-import { batchSize, PAGE_SIZE, readSqlOptions, toStoreError } from "./_sql.ts";
-import { classifySQLiteError } from "./_sqlite_errors.ts";
+import { backoff, GaveUp, pause, waitFor } from "../core/wait.ts";
+import { batchSize, PAGE_SIZE, readSqlOptions } from "./_sql.ts";
+import { toStoreError } from "./_sql_errors.ts";
+import { classifySQLiteError, isBusy } from "./_sqlite_errors.ts";
 
 /** What goes into a statement. */
 export type SQLiteValue = string | number | Uint8Array | null;
@@ -34,52 +34,61 @@ export interface SQLiteStatement {
 
 /** What a statement gave. */
 export interface SQLiteResult {
-  /** Its rows, with the columns in the order of the statement, whatever they are called. */
-  rows: readonly object[];
-  /** How many rows it changed: believed only of a database in this process. */
-  rowsAffected?: number | undefined;
+  /** Its rows. Each has its columns in the order of the statement, whatever their names. */
+  readonly rows: readonly object[];
 }
 
 /**
- * What a statement is for: to `"read"`, to `"write"`, or to be part of one `"transaction"`, on the primary where there
- * are replicas.
+ * How statements are sent: one that reads, one that writes, or several in one transaction. Where there are replicas
+ * the primary runs the last two.
  */
 export type SQLiteKind = "read" | "write" | "transaction";
 
 /** How to reach a database that speaks SQLite. */
 export interface SQLiteDriver {
-  /**
-   * Whether the database is in this process: calls cannot hang, a second look costs no request, a shorter statement
-   * saves time, numbers arrive as they are, and the rows that were changed are counted right.
-   */
+  /** Whether the database is in this process: it has no replica, and no call of it can hang. */
   readonly isLocal: boolean;
   /** Sends statements: one, unless they are a transaction. */
   send(
     statements: SQLiteStatement[],
     kind: SQLiteKind,
   ): readonly SQLiteResult[] | Promise<readonly SQLiteResult[]>;
-  /** What its own errors mean, where SQLite's do not say it. */
+  /** What an error means that only this driver throws. */
   classify?(error: unknown): StoreErrorDetails | undefined;
 }
 
 /** From the start of SQLite's Julian days to the start of 1970, in milliseconds. */
 const JULIAN_OFFSET = 210_866_760_000_000;
-
-const DAY = 86_400_000;
-/** A column with text, which another program may have turned into a BLOB: the two are never equal. */
+/**
+ * A parameter in milliseconds, as the Julian day that SQLite's own `julianday()` makes of that time, to the bit. A
+ * server may lose the last bit of a fraction that arrives as JSON, so the database divides.
+ */
+const DAY = `((? + ${JULIAN_OFFSET}) / 86400000.0)`;
+const IS_LIVE = `expiry > ${DAY}`;
+/**
+ * Data and expiry, as bytes and in milliseconds. The time is no INTEGER: @libsql/client refuses one that is too large,
+ * and one such row would end every listing.
+ */
+const COLUMNS = `CAST(data AS BLOB), round(expiry * 86400000.0) - ${JULIAN_OFFSET}`;
+/** Compares a column with a text. Another program may have made a BLOB of the column, and the two are never equal. */
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
-/** The same for data, which may be text. */
-const IS_EXPECTED = " AND CAST(data AS BLOB) = ?";
+/** Compares the data with bytes. Another program may have made a text of the data. */
+const IS_EXPECTED = "AND CAST(data AS BLOB) = ?";
 
-/** How long a purge waits for a lock, in milliseconds. Another writer goes first: the rows are left for the next purge. */
+/** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
-/** How many tokens that were found as BLOBs are remembered. */
+/** The most tokens that are remembered as BLOBs. */
 const MOST_BLOBS = 1_000;
 
 /** An index whose first column is the expiry, and that covers every row. */
-const EXPIRY_INDEX = /\(\s*["`[]?expiry["`\]]?\s*(?:asc\b|desc\b)?\s*[,)](?!.*\bwhere\b)/is;
+const EXPIRY_INDEX = /\(["`[\s]*expiry["`\]\s]*(asc|desc)?\s*[,)](?!.*\bwhere\b)/is;
 
-/** Sessions in a table of SQLite, through one of its drivers. Each call is one statement. */
+/**
+ * Sessions in a table of SQLite, through one of its drivers. Each call is one statement.
+ *
+ * A statement holds no value, only the table's name, which was checked. A write is judged by the rows that `RETURNING`
+ * gives: some hosts have reported a count of 0 for a write that happened.
+ */
 export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
@@ -87,32 +96,39 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly place: { readonly of: object; readonly name: string };
   readonly #driver: SQLiteDriver;
   readonly #name: string;
+  /** The table's name as a statement has it. */
+  readonly #table: string;
   readonly #cleanup: Cleanup;
-  readonly #sql: ReturnType<typeof statements>;
-  /** Tokens that were found as BLOBs: the next write makes text of them. */
+  /** Tokens that were found as BLOBs. The next write of such a session makes its token a text. */
   readonly #blobs = new Set<string>();
   #indexChecked = false;
 
   /**
    * @param client Where the tables are.
-   * @param reader The options. The caller has read those of its own already.
+   * @param reader The options. The caller has already read its own.
    */
   constructor(client: object, driver: SQLiteDriver, reader: OptionsReader) {
     const { table, timeout, mode, interval } = readSqlOptions(reader);
     reader.finish();
-    // SQLite does not tell "Sessions" from "sessions".
+    // For SQLite "Sessions" and "sessions" are one table.
     this.place = { of: client, name: table.toLowerCase() };
     this.#driver = driver;
     this.#name = table;
+    this.#table = `"${table}"`;
     this.timeout = timeout;
-    this.#sql = statements(table, driver.isLocal);
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
   /** The statements that make the table and its indexes, for a migration. */
   schema(): string[] {
-    const { createTable, expiryIndex, subjectIndex } = this.#sql;
-    return [createTable, expiryIndex, subjectIndex];
+    const index = (column: string) =>
+      `CREATE INDEX IF NOT EXISTS "${this.#name}_${column}_idx" ON ${this.#table}(${column})`;
+    return [
+      `CREATE TABLE IF NOT EXISTS ${this.#table} ` +
+      "(token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT)",
+      index("expiry"),
+      `${index("subject")} WHERE subject IS NOT NULL`,
+    ];
   }
 
   /**
@@ -120,156 +136,145 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
    * call of this.
    */
   async createTable(): Promise<void> {
-    const { createTable, expiryIndex, subjectIndex, check } = this.#sql;
-    const ddl = [createTable, check, expiryIndex, subjectIndex].map((sql) => ({ sql, args: [] }));
-    await this.#send("createTable", "transaction", ddl);
+    const [createTable, ...indexes] = this.schema() as [string, string, string];
+    // Inserts nothing. It fails where another program's table has the name.
+    const check = `INSERT INTO ${this.#table} (token, data, expiry, subject)` +
+      " SELECT NULL, NULL, NULL, NULL WHERE 0 ON CONFLICT(token) DO NOTHING RETURNING 1";
+    const statements = [createTable, check, ...indexes].map((sql) => ({ sql, args: [] }));
+    await this.#send("createTable", "transaction", statements);
   }
 
   /** Gives a live row. */
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
-    const { signal, primary } = options;
-    const { isLocal } = this.#driver;
-    const now = this.#day(options.now);
-    const read = async (sql: string, args: SQLiteValue[]) =>
-      // A transaction that may write goes to the primary; a lone SELECT may be answered by a replica that lags.
-      (await this.#send("find", primary && !isLocal ? "transaction" : "read", [{ sql, args }], signal))[0]!
-        .rows[0];
-    const row = isLocal && await read(this.#sql.find, [token, now]) ||
-      await read(this.#sql.findAnyType, [token, token, now]);
+    const { now, primary, signal } = options;
+    const sql = `SELECT ${COLUMNS}, typeof(token) FROM ${this.#table} WHERE token ${IS_TEXT} AND ${IS_LIVE}`;
+    const [row] = await this.#read("find", sql, [token, token, now], signal, primary);
     this.#cleanup.notice("read", options);
     if (row === undefined) return undefined;
     const [data, expiry, type] = Object.values(row);
     if (type === "blob") this.#remember(token);
-    return { data: toBytes(data), expiry: this.#ms(expiry) };
+    return { data: toBytes(data), expiry };
   }
 
   /** Inserts or overwrites. */
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     await this.#mend("commit", token);
-    const { overwrite } = this.#sql;
-    await this.#insert("commit", overwrite(options.subject !== undefined), token, data, expiry, options);
+    const subject = options.subject === undefined ? "" : ", subject = excluded.subject";
+    const overwrite = `UPDATE SET data = excluded.data, expiry = excluded.expiry${subject}`;
+    await this.#insert("commit", overwrite, token, data, expiry, options);
   }
 
   /** Inserts; `false` where the token exists. */
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
-    return await this.#insert("create", this.#sql.orNothing, token, data, expiry, options) === 1;
+    return await this.#insert("create", "NOTHING", token, data, expiry, options) > 0;
   }
 
   /** Changes a live row that still holds the expected bytes. */
-  async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
+  async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
     const { data, expiry, subject, mark } = next;
-    const renewed = next.token === token ? undefined : next.token;
-    const args: SQLiteValue[] = [data];
-    let assignments = "";
-    if (renewed !== undefined) {
-      assignments += ", token = ?";
-      args.push(renewed);
-    }
-    if (expiry !== undefined) {
-      assignments += `, expiry = ${this.#sql.julianDay}`;
-      args.push(this.#day(expiry));
-    }
-    const condition = [token, expected, this.#day(options.now)];
-    if (subject !== undefined && renewed === undefined) {
-      return await this.#updateWithSubject(assignments, args, condition, subject);
-    }
-    if (subject !== undefined) {
-      assignments += ", subject = ?";
-      args.push(subject);
-    }
-    args.push(...condition);
-    const statement = { sql: this.#sql.update(assignments, renewed !== undefined), args };
-    if (renewed === undefined || mark === undefined) return await this.#write("update", statement) === 1;
-    const marking = {
-      sql: this.#sql.mark,
-      args: [token, mark.data, this.#day(mark.expiry), renewed, data],
+    const newToken = next.token === token ? undefined : next.token;
+    // Names only the columns that change: SQLite writes an index entry for each that is named, changed or not.
+    let columns = "data = ?";
+    const values: SQLiteValue[] = [data];
+    const assign = (assignment: string, value: SQLiteValue | undefined) => {
+      if (value === undefined) return;
+      columns += `, ${assignment}`;
+      values.push(value);
     };
-    return this.#changes((await this.#send("update", "transaction", [statement, marking]))[0]!) === 1;
-  }
-
-  /**
-   * Names the column of the subject only where it has another value, as after a write of an SCS service: an entry of its
-   * index costs as much as the row. A second statement is sent only where that is so, or another request was first.
-   */
-  async #updateWithSubject(
-    assignments: string,
-    args: SQLiteValue[],
-    condition: SQLiteValue[],
-    subject: string | null,
-  ): Promise<boolean> {
-    const kept = {
-      sql: this.#sql.update(assignments, false, " AND subject IS ?"),
-      args: [...args, ...condition, subject],
+    const send = async (condition: string, args: SQLiteValue[], ...more: SQLiteStatement[]) => {
+      const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
+      const where = `token = ? ${IS_EXPECTED} AND ${IS_LIVE}${condition}`;
+      const sql = `${update} ${this.#table} SET ${columns} WHERE ${where}`;
+      return await this.#write("update", sql, [...values, token, expected, now, ...args], ...more) > 0;
     };
-    const changed = {
-      sql: this.#sql.update(`${assignments}, subject = ?`, false),
-      args: [...args, subject, ...condition],
-    };
-    return await this.#write("update", kept) === 1 || await this.#write("update", changed) === 1;
+    assign("token = ?", newToken);
+    assign(`expiry = ${DAY}`, expiry);
+    if (newToken === undefined && subject !== undefined) {
+      // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
+      // or another request was first.
+      if (await send(" AND subject IS ?", [subject])) return true;
+    }
+    assign("subject = ?", subject);
+    if (newToken === undefined || mark === undefined) return await send("", []);
+    return await send("", [], {
+      // Only where the update has moved the row: no other row holds the bytes that it wrote.
+      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${DAY}` +
+        ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
+      args: [token, mark.data, mark.expiry, newToken, data],
+    });
   }
 
   /** Moves the expiry of a live row forward. */
-  async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
+  async touch(token: string, expiry: number, { now }: TimedOptions): Promise<void> {
     await this.#mend("touch", token);
-    const day = this.#day(expiry);
-    await this.#write("touch", { sql: this.#sql.touch, args: [day, token, this.#day(options.now), day] });
+    const sql =
+      `UPDATE ${this.#table} SET expiry = ${DAY} WHERE token = ? AND ${IS_LIVE} AND expiry < ${DAY}`;
+    await this.#write("touch", sql, [expiry, token, now, expiry]);
   }
 
   /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
-  async delete(
-    token: string,
-    { expected }: DeleteOptions = {},
-  ): Promise<boolean> {
-    const args: SQLiteValue[] = [token, token];
-    if (expected !== undefined) args.push(expected);
-    return await this.#write("delete", { sql: this.#sql.delete(expected !== undefined), args }) > 0;
+  async delete(token: string, { expected }: DeleteOptions = {}): Promise<boolean> {
+    const sql = `DELETE FROM ${this.#table} WHERE token ${IS_TEXT}`;
+    const deleted = expected === undefined
+      ? await this.#write("delete", sql, [token, token])
+      : await this.#write("delete", `${sql} ${IS_EXPECTED}`, [token, token, expected]);
+    return deleted > 0;
   }
 
   /** Every live row, in the order of the tokens, page by page. */
   all(options: TimedOptions): AsyncIterable<StoredRow> {
-    return this.#pages("all", this.#sql.all, [], options);
+    return this.#pages("all", "", [], options);
   }
 
   /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0, onEvent } = options;
-    const day = this.#day(now - grace);
-    const deletion = { sql: this.#sql.deleteExpired, args: [day, day, batchSize(options)] };
-    if (this.#indexChecked || onEvent === undefined) return await this.#write("deleteExpired", deletion);
-    const indexes = { sql: this.#sql.indexes, args: [this.#name] };
-    const [found, deleted] = await this.#send("deleteExpired", "transaction", [indexes, deletion]);
-    this.#indexChecked = true;
-    if (!found!.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])))) {
-      onEvent({ kind: "missing-index", statement: this.#sql.expiryIndex });
+    const until = now - grace;
+    // The outer condition is checked when a row is deleted. Its plus keeps the planner from the index on expiry there,
+    // by which it would walk over every expired row.
+    const sql = `DELETE FROM ${this.#table} WHERE +expiry <= ${DAY} AND token IN` +
+      ` (SELECT token FROM ${this.#table} WHERE expiry <= ${DAY} ORDER BY expiry LIMIT ?) RETURNING 1`;
+    const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
+    const looks = onEvent !== undefined && !this.#indexChecked;
+    if (looks) {
+      statements.push({
+        sql: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
+        args: [this.#name],
+      });
     }
-    return this.#changes(deleted!);
+    const [deleted, indexes] = await this.#send("deleteExpired", looks ? "transaction" : "write", statements);
+    if (looks) {
+      this.#indexChecked = true;
+      const isThere = indexes!.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])));
+      if (!isThere) onEvent({ kind: "missing-index", statement: this.schema()[1]! });
+    }
+    return deleted!.rows.length;
   }
 
   /** Every live row of the subject, page by page. */
-  findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
-    // On its way into the database a lone surrogate becomes another text, which may be somebody's.
-    if (!subject.isWellFormed()) return none();
-    return this.#pages("findBySubject", this.#sql.findBySubject, [subject, subject], options);
+  async *findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    // On its way into the database a lone surrogate becomes another text, which may be someone else's subject.
+    if (!subject.isWellFormed()) return;
+    yield* this.#pages("findBySubject", ` AND subject ${IS_TEXT}`, [subject, subject], options);
   }
 
   /** Deletes every row of the subject but one. */
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
     if (!subject.isWellFormed()) return 0;
-    const args = [subject, subject, options.except ?? null];
-    return await this.#write("deleteBySubject", { sql: this.#sql.deleteBySubject, args });
+    const sql = `DELETE FROM ${this.#table} WHERE subject ${IS_TEXT} AND CAST(token AS TEXT) IS NOT ?`;
+    return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);
   }
 
   /** Whose session a row is, for a store that stands on this one. */
   async subjectOf(token: string): Promise<string | undefined> {
-    const statement = { sql: this.#sql.subjectOf, args: [token, token] };
+    const sql = `SELECT CAST(subject AS TEXT) FROM ${this.#table} WHERE token ${IS_TEXT}`;
     try {
-      // Within a renewal: never from a replica that lags.
-      const kind = this.#driver.isLocal ? "read" : "transaction";
-      const [row] = (await this.#send("find", kind, [statement]))[0]!.rows;
+      // Asked for within a renewal: never from a replica that lags.
+      const [row] = await this.#read("find", sql, [token, token], undefined, true);
       return row && (Object.values(row)[0] as string | null ?? undefined);
     } catch (error) {
-      // A table of SCS's has no such column.
+      // A table made by SCS has no such column.
       if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
       throw error;
     }
@@ -294,74 +299,38 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: WriteOptions,
   ): Promise<number> {
     const { subject } = options;
-    const args = [token, data, this.#day(expiry)];
-    if (subject !== undefined) args.push(subject);
-    const sql = this.#sql.insert(subject !== undefined) + onConflict;
-    const inserted = await this.#write(operation, { sql, args });
+    const args: SQLiteValue[] = [token, data, expiry];
+    let [column, value] = ["", ""];
+    if (subject !== undefined) {
+      [column, value] = [", subject", ", ?"];
+      args.push(subject);
+    }
+    const sql = `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${DAY}${value})` +
+      ` ON CONFLICT(token) DO ${onConflict}`;
+    const inserted = await this.#write(operation, sql, args);
     this.#cleanup.notice("insert", options);
     return inserted;
   }
 
-  /** The parameter for a time: see `julianDay` of the statements. */
-  #day(ms: number): number {
-    return this.#driver.isLocal ? (ms + JULIAN_OFFSET) / DAY : ms;
-  }
-
-  /** The time that a statement gave. */
-  #ms(time: unknown): number {
-    return this.#driver.isLocal ? Math.round(Number(time) * DAY) - JULIAN_OFFSET : Number(time);
-  }
-
-  /** Sends a write, and tells how many rows it changed. */
-  async #write(operation: StoreOperation, statement: SQLiteStatement): Promise<number> {
-    return this.#changes((await this.#send(operation, "write", [statement]))[0]!);
-  }
-
-  /** Counts of hosts are not believed: some have been seen to report 0 for a write that happened. */
-  #changes({ rowsAffected, rows }: SQLiteResult): number {
-    return this.#driver.isLocal ? rowsAffected! : rows.length;
-  }
-
-  /** Sends statements, again while another connection holds the lock, and reduces what is thrown. */
-  async #send(
-    operation: StoreOperation,
-    kind: SQLiteKind,
-    statements: SQLiteStatement[],
-    signal?: AbortSignal,
-  ): Promise<readonly SQLiteResult[]> {
-    const driver = this.#driver;
-    const { timeout } = this;
-    const { isLocal } = driver;
-    // Less than the timeout: after giving up before it, it is certain that nothing was written.
-    const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
-    try {
-      if (signal?.aborted) throw new GaveUp("aborted");
-      const work = whenUnlocked(() => driver.send(statements, kind), lockWait, isLocal ? 8 : 100, signal);
-      return await (isLocal ? work : waitFor(work, timeout, signal));
-    } catch (error) {
-      const classify = () =>
-        driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.#sql.subjectIndex);
-      throw toStoreError(operation, error, kind !== "read" && operation !== "find", classify);
-    }
-  }
-
   async *#pages(
     operation: StoreOperation,
-    sql: string,
+    condition: string,
     args: SQLiteValue[],
     { now, signal }: TimedOptions,
   ): AsyncGenerator<StoredRow, void, undefined> {
-    // Text or bytes, as it is found: every BLOB comes after every text.
+    const sql = `SELECT ${COLUMNS}, token FROM ${this.#table}` +
+      ` WHERE token > ? AND ${IS_LIVE}${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
+    // A text or bytes, as it was found: in SQLite's order all BLOBs come after all texts.
     let after: SQLiteValue = "";
     while (true) {
-      const page: SQLiteStatement[] = [{ sql, args: [after, this.#day(now), ...args, PAGE_SIZE] }];
-      const { rows }: SQLiteResult = (await this.#send(operation, "read", page, signal))[0]!;
+      const rows: readonly object[] = await this.#read(operation, sql, [after, now, ...args], signal);
       for (const row of rows) {
-        const [found, data, expiry]: unknown[] = Object.values(row);
-        const token = typeof found === "string" ? found : new TextDecoder().decode(toBytes(found));
-        if (found !== token) this.#remember(token);
-        after = found === token ? token : toBytes(found);
-        yield { token, data: toBytes(data), expiry: this.#ms(expiry) };
+        const [data, expiry, found] = Object.values(row);
+        const isText = typeof found === "string";
+        after = isText ? found : toBytes(found);
+        const token = isText ? found : new TextDecoder().decode(toBytes(found));
+        if (!isText) this.#remember(token);
+        yield { token, data: toBytes(data), expiry };
       }
       if (rows.length < PAGE_SIZE) return;
     }
@@ -371,78 +340,86 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (this.#blobs.size < MOST_BLOBS) this.#blobs.add(token);
   }
 
-  /** Makes text of a token that was found as a BLOB, so that the statements of everyday find it. */
-  #mend(operation: StoreOperation, token: string): Promise<unknown> | undefined {
-    if (this.#blobs.delete(token)) return this.#write(operation, { sql: this.#sql.mend, args: [token] });
+  /** Makes a text of a token that was found as a BLOB, so that the statement which follows finds it. */
+  async #mend(operation: StoreOperation, token: string): Promise<void> {
+    if (!this.#blobs.delete(token)) return;
+    const sql =
+      `UPDATE OR IGNORE ${this.#table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`;
+    await this.#write(operation, sql, [token]);
+  }
+
+  /** Sends a statement that reads, and gives its rows. */
+  async #read(
+    operation: StoreOperation,
+    sql: string,
+    args: SQLiteValue[],
+    signal?: AbortSignal,
+    primary?: boolean,
+  ): Promise<readonly object[]> {
+    // A replica that lags may answer a lone SELECT, but no transaction.
+    const kind = primary && !this.#driver.isLocal ? "transaction" : "read";
+    return (await this.#send(operation, kind, [{ sql, args }], signal))[0]!.rows;
+  }
+
+  /** Sends a write, in one transaction with `more` where there are any, and tells how many rows it changed. */
+  async #write(
+    operation: StoreOperation,
+    sql: string,
+    args: SQLiteValue[],
+    ...more: SQLiteStatement[]
+  ): Promise<number> {
+    const statements = [{ sql, args }, ...more].map(({ sql, args }) => ({ sql: `${sql} RETURNING 1`, args }));
+    const kind = more.length > 0 ? "transaction" : "write";
+    return (await this.#send(operation, kind, statements))[0]!.rows.length;
+  }
+
+  /** Sends statements, and reduces what is thrown. */
+  async #send(
+    operation: StoreOperation,
+    kind: SQLiteKind,
+    statements: SQLiteStatement[],
+    signal?: AbortSignal,
+  ): Promise<readonly SQLiteResult[]> {
+    const driver = this.#driver;
+    const { timeout } = this;
+    try {
+      // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
+      const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
+      const work = sendWhenUnlocked(driver, statements, kind, lockWait, signal);
+      return await (driver.isLocal ? work : waitFor(work, timeout, signal));
+    } catch (error) {
+      throw toStoreError(
+        operation,
+        error,
+        kind !== "read" && operation !== "find",
+        () => driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
+      );
+    }
   }
 }
 
-async function* none(): AsyncGenerator<never, void, undefined> {}
-
-/** The texts of all statements. None holds a value: a name was checked, and the rest are parameters. */
-function statements(name: string, isLocal: boolean) {
-  const table = `"${name}"`;
-  const returning = isLocal ? "" : " RETURNING 1";
-  // The Julian day that SQLite's own `julianday()` makes of a time, to the bit. As JSON it could lose the last bit on its
-  // way to a server, which therefore gets milliseconds.
-  const julianDay = isLocal ? "?" : `((? + ${JULIAN_OFFSET}) / 86400000.0)`;
-  // Not as an INTEGER: @libsql/client refuses one that is too large, and one such row would end every listing.
-  const columns = "CAST(data AS BLOB) AS bytes, " +
-    (isLocal ? "expiry" : `round(expiry * 86400000.0) - ${JULIAN_OFFSET} AS ms`);
-  const isLive = `expiry > ${julianDay}`;
-  const page = (condition = "") =>
-    `SELECT token, ${columns} FROM ${table} WHERE token > ? AND ${isLive}${condition} ORDER BY token LIMIT ?`;
-  const set = `${table} SET data = ?`;
-  const where = ` WHERE token = ?${IS_EXPECTED} AND ${isLive}`;
-  const save = `UPDATE ${set}${where}${returning}`;
-  return {
-    julianDay,
-    createTable:
-      `CREATE TABLE IF NOT EXISTS ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT)`,
-    expiryIndex: `CREATE INDEX IF NOT EXISTS "${name}_expiry_idx" ON ${table}(expiry)`,
-    subjectIndex: `CREATE INDEX IF NOT EXISTS "${name}_subject_idx" ON ${table}(subject)` +
-      " WHERE subject IS NOT NULL",
-    // Adds nothing, and fails where a table of another program has the name.
-    check: `INSERT INTO ${table} (token, data, expiry, subject)` +
-      " SELECT NULL, NULL, NULL, NULL WHERE 0 ON CONFLICT(token) DO NOTHING",
-    /** For a local database. */
-    find: `SELECT ${columns} FROM ${table} WHERE token = ? AND ${isLive}`,
-    findAnyType: `SELECT ${columns}, typeof(token) AS type FROM ${table}` +
-      ` WHERE (token = ? OR token = CAST(? AS BLOB)) AND ${isLive}`,
-    insert: (withSubject: boolean) =>
-      `INSERT INTO ${table} (token, data, expiry${withSubject ? ", subject" : ""})` +
-      ` VALUES (?, ?, ${julianDay}${withSubject ? ", ?" : ""}) ON CONFLICT(token) DO `,
-    orNothing: `NOTHING${returning}`,
-    overwrite: (withSubject: boolean) =>
-      "UPDATE SET data = excluded.data, expiry = excluded.expiry" +
-      (withSubject ? ", subject = excluded.subject" : ""),
-    // Only the columns that move: SQLite writes an index entry for each that is named, changed or not.
-    update: (assignments: string, renews: boolean, condition = "") =>
-      assignments + condition === ""
-        ? save
-        : `UPDATE ${renews ? "OR IGNORE " : ""}${set}${assignments}${where}${condition}${returning}`,
-    // Only where the update has moved the row: the bytes that it wrote are like no others.
-    mark: `INSERT OR IGNORE INTO ${table} (token, data, expiry) SELECT ?, ?, ${julianDay}` +
-      ` WHERE EXISTS (SELECT 1 FROM ${table} WHERE token = ? AND data = ?)`,
-    touch:
-      `UPDATE ${table} SET expiry = ${julianDay} WHERE token = ? AND ${isLive} AND expiry < ${julianDay}`,
-    mend: `UPDATE OR IGNORE ${table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`,
-    delete: (compares: boolean) =>
-      `DELETE FROM ${table} WHERE token ${IS_TEXT}${compares ? IS_EXPECTED : ""}${returning}`,
-    all: page(),
-    findBySubject: page(` AND subject ${IS_TEXT}`),
-    deleteBySubject:
-      `DELETE FROM ${table} WHERE subject ${IS_TEXT} AND CAST(token AS TEXT) IS NOT ?${returning}`,
-    // Checked again outside, where a row is deleted. The plus keeps the planner from taking the index on expiry there
-    // too, and with it from walking over every expired row.
-    deleteExpired: `DELETE FROM ${table} WHERE +expiry <= ${julianDay} AND token IN` +
-      ` (SELECT token FROM ${table} WHERE expiry <= ${julianDay} ORDER BY expiry LIMIT ?)${returning}`,
-    subjectOf: `SELECT CAST(subject AS TEXT) FROM ${table} WHERE token ${IS_TEXT}`,
-    indexes: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
-  };
+/** Sends statements, and again while another connection holds the lock, for `lockWait` milliseconds. */
+async function sendWhenUnlocked(
+  driver: SQLiteDriver,
+  statements: SQLiteStatement[],
+  kind: SQLiteKind,
+  lockWait: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly SQLiteResult[]> {
+  const started = performance.now();
+  for (let attempt = 1;; attempt++) {
+    if (signal?.aborted) throw new GaveUp("aborted");
+    try {
+      return await driver.send(statements, kind);
+    } catch (error) {
+      const ms = backoff(attempt, 2, driver.isLocal ? 8 : 100);
+      if (!isBusy(error) || performance.now() + ms - started > lockWait) throw error;
+      await pause(ms, signal);
+    }
+  }
 }
 
 /** A driver gives a BLOB as an array, a buffer or numbers. The caller owns what this returns. */
-function toBytes(value: unknown): Uint8Array {
-  return new Uint8Array(value as ArrayBuffer);
+function toBytes(value: ArrayBuffer | ArrayLike<number>): Uint8Array {
+  return new Uint8Array(value);
 }

@@ -26,6 +26,7 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
+import { unsure } from "./_sql_errors.ts";
 import {
   type SQLiteDriver,
   type SQLiteStatement,
@@ -35,10 +36,10 @@ import {
 
 export type { SqlStoreOptions } from "./_sql.ts";
 
-/** What goes into a statement. */
+/** A parameter of a statement. */
 export type D1Value = SQLiteValue;
 
-/** What the store calls of a statement of D1's. */
+/** The calls that the store makes on a D1 statement. */
 export interface D1Statement {
   /** Sets the parameters. */
   bind(...values: D1Value[]): D1Statement;
@@ -46,13 +47,13 @@ export interface D1Statement {
   all(): Promise<D1Result>;
 }
 
-/** What a statement gave. */
+/** The answer to a statement. */
 export interface D1Result {
   /** Its rows, by the names of their columns. */
   readonly results: readonly object[];
 }
 
-/** What the store calls of a database, and of a session of D1's on it. */
+/** The calls that the store makes on a D1 database, and on a D1 session. */
 export interface D1Queryable {
   /** Makes a statement. */
   prepare(sql: string): D1Statement;
@@ -62,7 +63,7 @@ export interface D1Queryable {
 
 /** A D1 database: the binding of a Worker. */
 export interface D1Database extends D1Queryable {
-  /** Begins a session of D1's, which reads its own writes also where replicas lag. */
+  /** Begins a D1 session. It reads its own writes even when replicas lag. */
   withSession?(constraint: "first-primary" | "first-unconstrained"): D1Queryable;
 }
 
@@ -72,8 +73,8 @@ export type D1StoreOptions = SqlStoreOptions;
 /**
  * Keeps sessions in Cloudflare D1. Each call is one statement, and one request to the database.
  *
- * With read replication a read may be answered by a replica, though by none that lags behind what this store has
- * written. After a conflict, and before an unknown token is given up, the primary is asked.
+ * With read replication a replica may answer a read, but only one that has every write of this store. After a conflict
+ * the store asks the primary, and also before it reports a token as unknown.
  */
 export class D1Store extends SQLiteTableStore {
   /**
@@ -92,7 +93,7 @@ export class D1Store extends SQLiteTableStore {
 }
 
 function d1Driver(database: D1Database): SQLiteDriver {
-  /** The session of D1's that has seen what this store has written. */
+  /** The D1 session of this store's last writes. */
   let session: D1Queryable | undefined;
   const prepare = (queryable: D1Queryable, { sql, args }: SQLiteStatement) =>
     queryable.prepare(sql).bind(...args);
@@ -112,10 +113,10 @@ function d1Driver(database: D1Database): SQLiteDriver {
   };
 }
 
-/** What D1 itself says, beside what SQLite says. */
+/** Errors of D1 itself. Those of SQLite are common to all drivers. */
 function classify(error: unknown): StoreErrorDetails | undefined {
   if (/reset|transient/.test(String((error as { message?: unknown } | null)?.message))) {
-    return { reason: "unreachable", retryable: true, ambiguous: true };
+    return unsure("unreachable");
   }
 }
 

@@ -37,7 +37,7 @@ import { type SQLiteDriver, SQLiteTableStore, type SQLiteValue } from "./_sqlite
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
 export type { SqlStoreOptions } from "./_sql.ts";
 
-/** What goes into a statement. */
+/** A parameter of a statement. */
 export type LibSQLValue = SQLiteValue;
 
 /** A statement with its parameters. */
@@ -48,15 +48,13 @@ export interface LibSQLStatement {
   args: LibSQLValue[];
 }
 
-/** What a statement gave. */
+/** The answer to a statement. */
 export interface LibSQLResult {
   /** Its rows, each with its columns by position. */
   readonly rows: readonly { readonly [column: number]: unknown }[];
-  /** How many rows it changed. */
-  readonly rowsAffected?: number;
 }
 
-/** What the store calls of an `@libsql/client`: any client of it fits. */
+/** The calls that the store makes on a client of `@libsql/client`. */
 export interface LibSQLClient {
   /** Runs one statement. */
   execute(statement: LibSQLStatement): Promise<LibSQLResult>;
@@ -64,20 +62,20 @@ export interface LibSQLClient {
   batch(statements: LibSQLStatement[], mode: "write"): Promise<LibSQLResult[]>;
   /** `"file"` for a database in this process. */
   readonly protocol?: string;
-  /** Runs statements without parameters. Needed for a database in a file. */
+  /** Runs statements without parameters. A database in a file needs it. */
   executeMultiple?(sql: string): Promise<void>;
-  /** Opens new connections. Needed for a database in a file. */
+  /** Opens new connections. A database in a file needs it. */
   reconnect?(): void | Promise<void>;
 }
 
-/** What the store calls of a client of `@tursodatabase/serverless`, also of its `/compat`, or `@tursodatabase/database`. */
+/** The calls that the store makes on a client of `@tursodatabase/serverless`, its `/compat`, or `@tursodatabase/database`. */
 export interface TursoClient {
-  /** Runs statements: with `"write"` in one transaction. A row has its columns in the order of the statement. */
+  /** Runs statements, with `"write"` in one transaction. The columns of a row are in the order of the statement. */
   batch(
     statements: LibSQLStatement[],
     mode?: "write",
-  ): Promise<readonly { readonly rows: readonly object[]; readonly rowsAffected?: number }[]>;
-  /** Whether a transaction of the application's is open on the client's only connection. */
+  ): Promise<readonly { readonly rows: readonly object[] }[]>;
+  /** Whether the application has a transaction open on the client's only connection. */
   readonly inTransaction?: boolean;
 }
 
@@ -87,7 +85,7 @@ export type LibSQLStoreOptions = SqlStoreOptions;
 /**
  * Keeps sessions in a libSQL or SQLite table. Each call is one statement, and over HTTP one request.
  *
- * Over HTTP writes are judged by the rows that `RETURNING` gives, never by a count: hosts have been seen to report 0
+ * Whether a write happened is judged by the rows that `RETURNING` gives, never by a count: some hosts have reported 0
  * for a write that happened.
  */
 export class LibSQLStore extends SQLiteTableStore {
@@ -95,8 +93,8 @@ export class LibSQLStore extends SQLiteTableStore {
    * Makes a store, and sends nothing yet.
    *
    * @param client A client of `@libsql/client`, `@tursodatabase/serverless` or `@tursodatabase/database`. The store
-   * never closes it. One for a file is best the store's own: after a lock it may have to reconnect, which ends
-   * transactions that others have open on it.
+   * never closes it. For a file, give the store a client of its own: after a lock the store may reconnect the client,
+   * and this ends any transaction that is open on it.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: LibSQLClient | TursoClient, options: LibSQLStoreOptions = {}) {
@@ -112,12 +110,12 @@ function isFile(client: LibSQLClient | TursoClient | undefined): client is LibSQ
   return (client as LibSQLClient | undefined)?.protocol === "file";
 }
 
-/** A database that is asked over HTTP, or by a client that works in the background. */
+/** Reaches a database over HTTP, or by a client that works in the background. */
 function clientDriver(client: TursoClient & Partial<Pick<LibSQLClient, "execute">>): SQLiteDriver {
   return {
     isLocal: false,
     async send(statements, kind) {
-      // Of a client that has one connection, where statements of the store would be part of the transaction.
+      // Such a client has one connection, so the store's statements would be part of the transaction.
       refuseTransaction(client.inTransaction);
       if (kind === "transaction") return await client.batch(statements, "write");
       return client.execute ? [await client.execute(statements[0]!)] : await client.batch(statements);
@@ -125,7 +123,7 @@ function clientDriver(client: TursoClient & Partial<Pick<LibSQLClient, "execute"
   };
 }
 
-/** A database in this process, where a lock leaves a connection that is of no use any more. */
+/** Reaches a database in this process. `_file_database.ts` says why it needs more care. */
 function fileDriver(client: LibSQLClient): SQLiteDriver {
   const { send } = clientDriver(client);
   const inTurn = fileSender(client);

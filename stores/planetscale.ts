@@ -16,7 +16,6 @@
  * @module
  */
 
-import { SessionStoreError } from "../core/errors.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
 import type {
   AtomicStore,
@@ -36,7 +35,6 @@ import type {
 import {
   assignments,
   isAscii,
-  MOST_PASSES,
   MySQLTable,
   noAnswer,
   type PlanetScaleClient,
@@ -46,6 +44,7 @@ import {
   toDateTime,
   TOKEN_IS,
 } from "./_mysql_table.ts";
+import { deleteInPasses } from "./_passes.ts";
 import { batchSize, PAGE_SIZE, type SqlStoreOptions } from "./_sql.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
@@ -218,28 +217,17 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       condition += " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
       args.push(except);
     }
-    let deleted = 0;
-    for (let pass = 1; pass <= MOST_PASSES; pass++) {
-      deleted += await table.delete("deleteBySubject", condition, args);
-      // Under READ COMMITTED a renewal may move a row to where the deletion has been. A look sees the table as it is
-      // at one moment: what it does not find is gone.
-      if (!(await table.hasAny("deleteBySubject", condition, args))) return deleted;
-    }
-    throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
+    return await deleteInPasses(async () => {
+      const deleted = await table.delete("deleteBySubject", condition, args);
+      // Under READ COMMITTED a renewal may move a row to where the deletion has already been. A SELECT sees the table as
+      // it is at one moment, so this one finds such a row.
+      return { deleted, isDone: !(await table.hasAny("deleteBySubject", condition, args)) };
+    });
   }
 
   /** Whose session a row is, for a store that stands on this one. */
   async subjectOf(token: string): Promise<string | undefined> {
-    if (!isAscii(token)) return undefined;
-    try {
-      const subject = "COALESCE(subject, '')";
-      const [row] = await this.#table.select("find", TOKEN_IS, [token, token], undefined, subject);
-      return row && (new TextDecoder().decode(row.data) || undefined);
-    } catch (error) {
-      // A table of SCS's has no such column.
-      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
-      throw error;
-    }
+    return isAscii(token) ? (await this.#table.ownerOf("find", token))?.subject : undefined;
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */

@@ -16,7 +16,6 @@
  * @module
  */
 
-import { SessionStoreError } from "../core/errors.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type {
   DeleteExpiredOptions,
@@ -28,8 +27,9 @@ import type {
   StoreOptions,
   TimedOptions,
 } from "../core/store.ts";
-import { isAscii, MOST_PASSES, MySQLTable, rowWith, toBytes, toDateTime, TOKEN_IS } from "./_mysql_table.ts";
-import { hasMoved, MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
+import { isAscii, MySQLTable, rowWith, toBytes, toDateTime } from "./_mysql_table.ts";
+import { deleteInPasses } from "./_passes.ts";
+import { MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
 import { batchSize } from "./_sql.ts";
 import { type PlanetScaleClient, PlanetScaleStore, type PlanetScaleStoreOptions } from "./planetscale.ts";
 
@@ -66,7 +66,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     this.#table = new MySQLTable(client, options);
     this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => super.find(token, { now, primary: true }),
-      lookAt: (token) => this.#lookAt(token),
+      lookAt: (token) => this.#table.ownerOf("update", token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
       replace: (token, expected, next, now) => super.update(token, expected, next, { now }),
       remove: async (token, expected) => {
@@ -109,11 +109,8 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   }
 
   /** Every live row, in the order of the tokens, page by page. */
-  override async *all(options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    for await (const row of super.all(options)) {
-      const found = await this.#renewal.resolve(row, options.now);
-      if (found !== undefined) yield { ...row, ...found };
-    }
+  override all(options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#renewal.resolveAll(super.all(options), options.now, { marks: true });
   }
 
   /**
@@ -134,14 +131,9 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   }
 
   /** Every live row of the subject, page by page. */
-  override async *findBySubject(
-    subject: string,
-    options: TimedOptions,
-  ): AsyncGenerator<StoredRow, void, undefined> {
-    for await (const row of super.findBySubject(subject, options)) {
-      const found = hasMoved(row.data) ? undefined : await this.#renewal.resolve(row, options.now);
-      if (found !== undefined) yield { ...row, ...found };
-    }
+  override findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    const rows = super.findBySubject(subject, options);
+    return this.#renewal.resolveAll(rows, options.now, { marks: false });
   }
 
   /** Deletes every row of the subject but one. Marks stay. */
@@ -153,39 +145,28 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     const condition = `subject = ? AND NOT ${HAS_MOVED}` +
       (except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)");
     const args = [toBytes(subject), MOVED_TAG, ...(except === undefined ? [] : [except])];
-    let deleted = 0;
     let before: string[] = [];
-    for (let pass = 1; pass <= MOST_PASSES; pass++) {
-      deleted += await this.#table.delete("deleteBySubject", condition, args);
-      // Shards are visited one by one or at once: a renewal may carry a session from one that was not reached yet to
-      // one that was left. It is seen by what it leaves there.
+    return await deleteInPasses(async () => {
+      const deleted = await this.#table.delete("deleteBySubject", condition, args);
+      // The shards are not visited at the same moment: a renewal may carry a session from one that comes later to one
+      // that has had its turn. The row that it leaves behind shows it.
       const after = await this.#movedTokens(subject);
-      if (after.every((token) => before.includes(token))) return deleted;
+      const isDone = after.every((token) => before.includes(token));
       before = after;
-    }
-    throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
+      return { deleted, isDone };
+    });
   }
 
   /** The tokens from which sessions of the subject have moved lately. */
   async #movedTokens(subject: string): Promise<string[]> {
     const condition = `subject = ? AND ${HAS_MOVED}`;
     const args = [toBytes(subject), MOVED_TAG];
-    const found = this.#table.select("deleteBySubject", condition, args, undefined, "''");
-    // Rows were deleted before.
-    const rows = await found.catch((error) => {
+    try {
+      const rows = await this.#table.select("deleteBySubject", condition, args, undefined, "''");
+      return rows.map(({ token }) => token);
+    } catch (error) {
+      // Rows have been deleted before this.
       throw inDoubt(error);
-    });
-    return rows.map(({ token }) => token);
-  }
-
-  /** The expiry of a row, and its subject where the table has a column for that. */
-  async #lookAt(token: string): Promise<{ expiry: number; subject: string | undefined } | undefined> {
-    const read = (subject: string) =>
-      this.#table.select("update", TOKEN_IS, [token, token], undefined, subject);
-    const [row] = await read("COALESCE(subject, '')").catch((error) => {
-      if (error instanceof SessionStoreError && error.reason === "schema") return read("''");
-      throw error;
-    });
-    return row && { expiry: row.expiry, subject: new TextDecoder().decode(row.data) || undefined };
+    }
   }
 }

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { SessionConfigError, SessionStoreError } from "../core/errors.ts";
+import { SessionConfigError } from "../core/errors.ts";
 import {
   type AtomicStore,
   type DeleteExpiredOptions,
@@ -36,6 +36,7 @@ import {
 } from "../core/store.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import { OptionsReader } from "../core/options/reader.ts";
+import { deleteInPasses } from "./_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
 
 /** A store that {@linkcode ShardedStore} can stand on: every store of this package but those that are sharded already. */
@@ -157,10 +158,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   /** Every live row, store by store and page by page. */
   async *all(options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
     for (const shard of this.parts) {
-      for await (const row of shard.all(options)) {
-        const found = await this.#renewal.resolve(row, options.now);
-        if (found !== undefined) yield { ...row, ...found };
-      }
+      yield* this.#renewal.resolveAll(shard.all(options), options.now, { marks: true });
     }
   }
 
@@ -186,14 +184,8 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   }
 
   /** Every live row of the subject. All stores are asked at once. */
-  async *findBySubject(
-    subject: string,
-    options: TimedOptions,
-  ): AsyncGenerator<StoredRow, void, undefined> {
-    for await (const row of this.#rowsOf(subject, options)) {
-      const found = hasMoved(row.data) ? undefined : await this.#renewal.resolve(row, options.now);
-      if (found !== undefined) yield { ...row, ...found };
-    }
+  findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
+    return this.#renewal.resolveAll(this.#rowsOf(subject, options), options.now, { marks: false });
   }
 
   /** Deletes every row of the subject but one. Marks stay. */
@@ -202,34 +194,33 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     options: StoreOptions & { except?: string } = {},
   ): Promise<number> {
     const now = nowOf(options);
-    let deleted = 0;
     let isBegun = false;
-    const end = async (row: StoredRow) => {
-      // One whose renewal has failed is nobody's session.
-      const counts = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
-      if (await this.#delete(row.token, options) && counts) deleted++;
-    };
     let before: string[] = [];
+    const end = async (row: StoredRow) => {
+      // A pending row whose renewal has failed is deleted too, but counts as no session.
+      const isSession = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
+      return await this.#delete(row.token, options) && isSession;
+    };
     try {
-      for (let pass = 1; pass <= MOST_PASSES; pass++) {
+      return await deleteInPasses(async () => {
         const rows: StoredRow[] = [];
         const moved: string[] = [];
-        // Expired ones as well.
+        // With 0 for the time, expired rows are listed as well.
         for await (const row of this.#rowsOf(subject, { ...options, now: 0 })) {
           if (hasMoved(row.data)) moved.push(row.token);
           else if (row.token !== options.except) rows.push(row);
         }
-        // A renewal may carry a session from a store that was not asked yet to one that was. It is seen by what it leaves
-        // there.
-        if (rows.length === 0 && moved.every((token) => before.includes(token))) return deleted;
+        // A renewal may carry a session from a store that is listed later to one that was listed already. The row that
+        // it leaves behind shows it.
+        const isDone = rows.length === 0 && moved.every((token) => before.includes(token));
         before = moved;
         isBegun ||= rows.length > 0;
-        await Promise.all(rows.map(end));
-      }
+        const ended = await Promise.all(rows.map(end));
+        return { deleted: ended.filter(Boolean).length, isDone };
+      });
     } catch (error) {
       throw isBegun ? inDoubt(error) : error;
     }
-    throw new SessionStoreError("deleteBySubject", { reason: "busy", retryable: true, ambiguous: true });
   }
 
   /** Ends the clean-up of every store for good. May be called at any time and more than once. */
@@ -303,9 +294,6 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     }
   }
 }
-
-/** Listings that a user's renewals may outrun, before `deleteBySubject` says so. */
-const MOST_PASSES = 20;
 
 /** The manager's clock, where it comes with a call that need not have it. */
 function nowOf(options: StoreOptions = {}): number {

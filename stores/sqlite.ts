@@ -20,9 +20,9 @@
  * database.close();
  * ```
  *
- * For a file run `PRAGMA journal_mode = WAL` and `PRAGMA synchronous = NORMAL` once: a save then does not wait for the
- * disk. Leave the driver's own waiting for locks off, since it stops the whole process (`timeout: 0` in better-sqlite3
- * and `node:sqlite`): the store waits without.
+ * For a file run `PRAGMA journal_mode = WAL` once, and `PRAGMA synchronous = NORMAL` on each connection: a save then does
+ * not wait for the disk. Turn off the driver's own waiting for locks (`timeout: 0` in better-sqlite3 and `node:sqlite`):
+ * it stops the whole process. The store waits without stopping it.
  *
  * @module
  */
@@ -41,15 +41,15 @@ import {
 
 export type { SqlStoreOptions } from "./_sql.ts";
 
-/** What the store calls of a prepared statement. */
+/** The calls that the store makes on a prepared statement. */
 export interface SQLitePrepared {
   /** Runs it, and gives its rows. */
   all(...args: SQLiteValue[]): unknown[];
-  /** Runs it, and tells how many rows it changed. */
-  run(...args: SQLiteValue[]): { changes: number | bigint };
+  /** Runs it. */
+  run(): unknown;
 }
 
-/** What the store calls of a database: one of `node:sqlite`, `bun:sqlite` or better-sqlite3 fits. */
+/** The calls that the store makes on a database of `node:sqlite`, `bun:sqlite` or better-sqlite3. */
 export interface SQLiteDatabase {
   /** Prepares a statement. */
   prepare(sql: string): SQLitePrepared;
@@ -67,8 +67,8 @@ export type SQLiteStoreOptions = SqlStoreOptions;
 /**
  * Keeps sessions in a table of a synchronous SQLite database. Each call is one statement.
  *
- * A write waits until a transaction of the application's on the same database is over: otherwise a rollback would undo
- * it.
+ * While the application has a transaction open on the same database, a write waits. Otherwise a rollback would undo
+ * the write.
  */
 export class SQLiteStore extends SQLiteTableStore {
   /**
@@ -103,7 +103,7 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
       try {
         database.exec("ROLLBACK");
       } catch {
-        // Where the disk is full SQLite has done so itself.
+        // If the disk is full SQLite has already rolled back.
       }
       throw error;
     }
@@ -112,12 +112,14 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   function run({ sql, args }: SQLiteStatement): SQLiteResult {
     let statement = prepared.get(sql);
     if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
-    if (sql.startsWith("SELECT")) return { rows: statement.all(...args) as object[] };
-    return { rows: [], rowsAffected: Number(statement.run(...args).changes) };
+    // better-sqlite3 refuses all() where a statement gives no rows.
+    if (!sql.startsWith("CREATE")) return { rows: statement.all(...args) as object[] };
+    statement.run();
+    return { rows: [] };
   }
 }
 
-/** SQLite's numbers, which `node:sqlite` has in place of names. */
+/** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. */
 const NAMES: Record<number, string> = {
   3: "PERM",
   5: "BUSY",
@@ -132,14 +134,14 @@ const NAMES: Record<number, string> = {
 };
 const MOVED = 1032;
 
-/** Gives an error of `node:sqlite` the name that other drivers give it. */
+/** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
 function withName<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
     const { errcode, errno, code, message } = (error ?? {}) as Record<string, unknown>;
     if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw { code: "FILE_MOVED" };
-    // The lowest byte is the plain code, without its extension.
+    // The lowest byte is the primary code. The others extend it.
     const name = typeof errcode === "number" && NAMES[errcode & 255];
     throw name ? Object.assign(new Error(String(message)), { code: `SQLITE_${name}` }) : error;
   }
