@@ -34,6 +34,24 @@ const classes = Object.entries(mod).filter(([name]) =>
   /^Session\w+Error$/.test(name) && name !== "SessionError"
 );
 
+Deno.test("docs/architecture.md names functions that are in their files", () => {
+  const missing: string[] = [];
+  let count = 0;
+  for (const line of readRepoFile("docs/architecture.md").split("\n")) {
+    const path = /(?:core|stores|middleware)\/[\w/]+\.ts/.exec(line)?.[0];
+    if (!line.startsWith("|") || path === undefined) continue;
+    const source = readRepoFile(path);
+    // Of what is said to lie in another file only the part before a semicolon is meant.
+    const [names = ""] = line.split("|").slice(3, 4).map((cell) => cell.split(";")[0]);
+    for (const [, name] of names.matchAll(/`#?(\w+)(?:\(\))?`/g)) {
+      count++;
+      if (!new RegExp(`\\b${name}\\b`).test(source)) missing.push(`${name} in ${path}`);
+    }
+  }
+  assertEquals(missing, []);
+  assert(count > 50, `only ${count} names were found`);
+});
+
 Deno.test("docs/errors.md has a section for each code of SessionErrorCode, and for no other", () => {
   const headings = [...ERRORS.matchAll(/^## `(\w+)`$/gm)].map(([, code]) => code!);
   assertEquals(headings, unionOf("core/errors.ts", "SessionErrorCode"));
