@@ -11,7 +11,7 @@ import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
-import { isToldWithin, remember, type Visit } from "./told.ts";
+import { Visit } from "./visit.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
@@ -264,7 +264,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
     shared.setCookie = setCookie;
     const answer = withCookie(response, setCookie);
-    remember(answer, this.#visit);
+    this.#visit.noteCookie(answer);
     return answer;
   }
 
@@ -279,10 +279,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
   #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
-    return isToldWithin(response, this.#visit) ? cookie?.valueIn(response.headers) : undefined;
+    return this.#visit.isAround(response) ? cookie?.valueIn(response.headers) : undefined;
   }
 
   get #visit(): Visit {
-    return { request: this.#request, began: this.#began };
+    return new Visit(this.#request, this.#began);
   }
 }

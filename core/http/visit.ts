@@ -1,0 +1,36 @@
+/**
+ * Under this symbol a response carries the visit in which it got its cookie. A WeakMap would cost the garbage collector more
+ * than all else that a new session costs.
+ */
+const VISIT = Symbol("@x/sessions");
+
+/** One pass of a request through a middleware. */
+export class Visit {
+  readonly #request: Request;
+  readonly #began: number;
+
+  /** @param began Counts visits in the order in which they began. */
+  constructor(request: Request, began: number) {
+    this.#request = request;
+    this.#began = began;
+  }
+
+  /** Notes that a response got its cookie in this visit. */
+  noteCookie(response: Response): void {
+    // Not an assignment, which throws for a frozen response.
+    Reflect.set(response, VISIT, this);
+  }
+
+  /**
+   * Whether a response got its cookie in a visit within this one: from the same manager mounted further in, on a copy of the
+   * request. Such a visit began later and has the same `Cookie` header. A response of another request cannot be meant: one that
+   * is returned to many gets its cookie in a copy.
+   */
+  isAround(response: Response): boolean {
+    const inner = (response as { [VISIT]?: Visit })[VISIT];
+    if (inner === undefined) return false;
+    const [own, other] = [this.#request, inner.#request];
+    return own === other ||
+      (inner.#began > this.#began && own.headers.get("Cookie") === other.headers.get("Cookie"));
+  }
+}
