@@ -105,6 +105,12 @@ export interface SessionStore {
    * this process whose calls wait for nothing.
    */
   readonly timeout?: number | undefined;
+  /**
+   * Whether the store answers within this process. Requests that conflict then take turns without a timer.
+   *
+   * @default {timeout === Infinity}
+   */
+  readonly inProcess?: boolean | undefined;
   /** Gives a live row, else `undefined`. A row is dead when `now >= expiry`. Deletes nothing. */
   find(token: string, options: FindOptions): Promise<StoredSession | undefined>;
   /** Inserts or overwrites. */

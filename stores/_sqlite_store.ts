@@ -92,6 +92,8 @@ const EXPIRY_INDEX = /\(["`[\s]*expiry["`\]\s]*(asc|desc)?\s*[,)](?!.*\bwhere\b)
 export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
+  /** Whether the database is in this process. */
+  readonly inProcess: boolean;
   /** The client and the table. */
   readonly place: { readonly of: object; readonly name: string };
   readonly #driver: SQLiteDriver;
@@ -116,6 +118,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#name = table;
     this.#table = `"${table}"`;
     this.timeout = timeout;
+    this.inProcess = driver.isLocal;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 

@@ -76,6 +76,8 @@ export interface ShardedStoreOptions {
 export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** The longest that one of the stores waits for an operation, in milliseconds. */
   readonly timeout: number | undefined;
+  /** Whether all of them are in this process. */
+  readonly inProcess: boolean;
   /** Every store, once. */
   readonly parts: readonly Shard[];
   /** The stores in the order of the list that new sessions are placed by, and then of the other one. */
@@ -102,6 +104,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     this.parts = [...new Set(this.#lists.flat())];
     const timeouts = this.parts.map(({ timeout }) => timeout).filter((timeout) => timeout !== undefined);
     this.timeout = timeouts.length > 0 ? Math.max(...timeouts) : undefined;
+    this.inProcess = this.parts.every(({ timeout, inProcess }) => inProcess ?? timeout === Infinity);
     this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => this.#find(token, { now, primary: true }),
       lookAt: (token, now) => this.#lookAt(token, now),

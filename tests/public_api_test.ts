@@ -266,9 +266,12 @@ for (const [folder, below] of Object.entries(LAYERS)) {
   });
 }
 
-Deno.test("The import map for applications has exactly the packages that the modules import", () => {
+/** What programs outside the project import beside the package: the drivers of its stores, and assertions. */
+const COMPANIONS = ["@libsql/client", "@planetscale/database", "@std/assert"];
+
+Deno.test("The import map for applications has the packages that the modules import, the drivers and assertions", () => {
   const names = Object.values(PACKAGES).flat().map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)![0]);
-  assertEquals(Object.keys(config.imports).sort(), [...new Set(names)].sort());
+  assertEquals(Object.keys(config.imports).sort(), [...new Set([...names, ...COMPANIONS])].sort());
   // `deno task` downloads everything in a lock file, and this lock file has the servers of the tests.
   assertEquals(config.lock, false);
 });
@@ -378,5 +381,29 @@ Deno.test("The guard of the tests above notices a timer, a random number, the cl
   ) {
     const complaint = await complaintsOf([], `${act}; console.log("unseen");`);
     assertEquals(/before it was used|NotCapable/.test(complaint), true, act);
+  }
+});
+
+Deno.test("A program outside the project reaches the package and its drivers by this import map", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const lines = [
+      ...COMPANIONS,
+      "hono",
+      ...Object.keys(config.exports).map((name) => config.name + name.slice(1)),
+    ]
+      .map((name) => `import ${JSON.stringify(name)};\n`);
+    await Deno.writeTextFile(`${dir}/main.ts`, lines.join(""));
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "check",
+        "--quiet",
+        `--config=${decodeURIComponent(new URL("../deno.json", import.meta.url).pathname)}`,
+        `${dir}/main.ts`,
+      ],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
   }
 });

@@ -21,10 +21,12 @@ const MOST_ATTEMPTS = 15;
 const CONFLICT_BASE = 8;
 const CONFLICT_GROWTH = 16;
 const CONFLICT_CAP = 2_500;
-/** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten. */
+/** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten turns. */
 const TURNS_BASE = 64;
 const TURNS_GROWTH = 4;
 const TURNS_CAP = 16_384;
+/** How often requests take turns on a store that other processes may use too. Those need a pause by the clock. */
+const TURNS_ATTEMPTS = 7;
 
 /** What the primary holds after a write that was not acknowledged. */
 type Seen =
@@ -149,13 +151,16 @@ export class Commit {
   async #pause({ failure }: PendingWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure !== undefined) return await this.#operation.pause(attempt);
-    if (!this.#operation.mayHang) {
+    const { inProcess, mayHang } = this.#operation;
+    const byTurns = !inProcess ? 0 : mayHang ? TURNS_ATTEMPTS : MOST_ATTEMPTS;
+    if (attempt <= byTurns) {
       // Without a timer, which test frameworks replace: other requests of this process need only their turn.
       await turns(backoff(attempt, TURNS_BASE, TURNS_CAP, TURNS_GROWTH));
       return true;
     }
     const base = Math.max(10, CONFLICT_BASE * duration);
-    return await this.#operation.pause(attempt, { base, growth: CONFLICT_GROWTH, cap: CONFLICT_CAP });
+    const growing = { base, growth: CONFLICT_GROWTH, cap: CONFLICT_CAP };
+    return await this.#operation.pause(attempt - byTurns, growing);
   }
 
   /** Asks the primary what became of an update. */

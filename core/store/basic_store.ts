@@ -16,11 +16,13 @@ import type {
  */
 export class BasicStoreAdapter implements AtomicStore {
   readonly timeout?: number | undefined;
+  readonly inProcess?: boolean | undefined;
   readonly #store: SessionStore;
 
   constructor(store: SessionStore) {
     this.#store = store;
     this.timeout = store.timeout;
+    this.inProcess = store.inProcess;
   }
 
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {

@@ -47,8 +47,10 @@ export class Operation {
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
-  /** Whether a call may hang; `false` where the store answers in this process. */
+  /** Whether a call may wait: for a network, or for another process. */
   readonly mayHang: boolean;
+  /** Whether the store answers within this process. */
+  readonly inProcess: boolean;
   /** When the time is up, by the monotonic clock. */
   #until = Infinity;
   /** How long the store waits for a lock before it gives up, in milliseconds, as far as seen. */
@@ -60,6 +62,7 @@ export class Operation {
     this.#now = now;
     const { timeout = DEFAULT_TIMEOUT } = store;
     this.mayHang = timeout !== Infinity;
+    this.inProcess = store.inProcess ?? !this.mayHang;
     if (this.mayHang) this.#until = performance.now() + timeout;
   }
 
