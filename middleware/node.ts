@@ -116,21 +116,18 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
   if (!isManager(manager)) {
     throw new SessionConfigError(["the first argument must be a session manager"]);
   }
-  const exchanges = new WeakMap<NodeRequest, Exchange<Data>>();
-  const exchangeOf = (request: NodeRequest) => {
-    const exchange = exchanges.get(request);
+  // Requests carry this symbol: a WeakMap of requests costs the garbage collector far more.
+  const EXCHANGE = Symbol("@x/sessions");
+  type Exchanging = NodeRequest & { [EXCHANGE]?: Exchange<Data> };
+  const exchangeOf = (request: Exchanging) => {
+    const exchange = request[EXCHANGE];
     if (exchange !== undefined) return exchange;
     throw new TypeError(
       "Cannot load session: the request did not pass through nodeSessions(); mount it before",
     );
   };
-  function middleware(request: NodeRequest, response: NodeResponse, next: () => unknown): void {
-    let exchange = exchanges.get(request);
-    if (exchange === undefined) {
-      exchange = new Exchange(manager, request, response);
-      exchanges.set(request, exchange);
-    }
-    const current = exchange;
+  function middleware(request: Exchanging, response: NodeResponse, next: () => unknown): void {
+    const exchange = request[EXCHANGE] ??= new Exchange(manager, request, response);
     let done: unknown;
     try {
       done = next();
@@ -138,7 +135,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
       done = Promise.reject(error);
     }
     // Express returns nothing, and handles what its handlers throw.
-    if (done instanceof Promise) done.catch((error) => current.fail(error));
+    if (done instanceof Promise) done.catch((error) => exchange.fail(error));
   }
   return Object.assign(middleware, {
     of: (request: NodeRequest) => exchangeOf(request).session(),
@@ -413,13 +410,11 @@ function callBack(given: unknown[]): void {
   if (typeof callback === "function") queueMicrotask(() => callback());
 }
 
-/** One `Request` per Node request, so that several managers and middlewares share it. */
-const requests = new WeakMap<NodeRequest, Request>();
+/** Under this symbol a Node request carries its `Request`, which several managers and middlewares share. */
+const REQUEST = Symbol("@x/sessions");
 
-function requestOf(request: NodeRequest): Request {
-  let made = requests.get(request);
-  if (made === undefined) requests.set(request, made = makeRequest(request));
-  return made;
+function requestOf(request: NodeRequest & { [REQUEST]?: Request }): Request {
+  return request[REQUEST] ??= makeRequest(request);
 }
 
 /** A `Request` without a body, for the session and for `onError`. */
