@@ -1,6 +1,6 @@
 /**
- * Deno's `fetch` sends a POST a second time, over a new connection, when the one that it was kept alive on breaks. What
- * becomes of the second time says nothing of the first.
+ * Deno's `fetch` sends a POST again over a new connection if its kept-alive connection breaks. The result of the
+ * second delivery says nothing about the first.
  * @module
  */
 
@@ -11,10 +11,10 @@ import { assertEquals, assertRejects } from "../../assert.ts";
 import { freshTable, sharedLibSQL } from "../../backends.ts";
 import { startFaultProxy } from "../../services/fault_proxy.ts";
 
-/** Nothing here waits for a time to run out, and the machine may be slow, in milliseconds. */
+/** No test waits for this timeout, in milliseconds. The machine may be slow. */
 const PATIENCE = 60_000;
 
-Deno.test("A write whose connection breaks, and whose second delivery is refused, is not said to have failed", async () => {
+Deno.test("A write whose connection breaks, and whose second delivery is refused, is not reported as failed", async () => {
   const { url } = await sharedLibSQL();
   const table = freshTable();
   const patient = fetchWithTimeout(PATIENCE) as typeof fetch;
