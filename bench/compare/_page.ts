@@ -47,7 +47,7 @@ export async function readmeWith({ columns, date }: Results, readme: string): Pr
   const [before, rest = ""] = readme.split(start);
   const [, after] = rest.split(end);
   if (after === undefined) throw new Error(`README.md has no ${start} and ${end}`);
-  const legend = `✓ yes, ~ in part, ✗ no, – not available; run on ${date}.`;
+  const legend = `✓ yes, ~ in part, ✗ no, – not applicable; run on ${date}.`;
   return await formatted(`${before}${start}\n\n${shortTable(columns)}\n\n${legend}\n\n${end}${after}`, "md");
 }
 
@@ -60,7 +60,7 @@ function markdown(results: Results): string {
     "",
     shortTable(columns),
     "",
-    "✓ yes, ~ in part, ✗ no, – not available. The rest of the page has the details.",
+    "✓ yes, ~ in part, ✗ no, – not applicable. The rest of the page has the details.",
     "",
     ...[...sections].flatMap(([section, situations]) => [
       `## ${section}`,
