@@ -15,7 +15,7 @@ interface Data {
 }
 
 /** Longer than any pause between attempts. Longer timers are timeouts. */
-const SHORTEST_WATCH = 4_900;
+const SHORTEST_TIMEOUT = 4_900;
 
 /** Without pauses and timeouts, so that only the number of attempts ends a commit. */
 async function withoutTime(work: () => Promise<void>): Promise<void> {
@@ -23,7 +23,7 @@ async function withoutTime(work: () => Promise<void>): Promise<void> {
   const { now } = performance;
   const started = performance.now();
   globalThis.setTimeout = ((callback: () => void, ms = 0) => {
-    return ms > SHORTEST_WATCH ? timer(callback, ms) : timer(callback, 0);
+    return ms > SHORTEST_TIMEOUT ? timer(callback, ms) : timer(callback, 0);
   }) as typeof setTimeout;
   performance.now = () => started;
   try {

@@ -92,7 +92,7 @@ export class Cell {
     return elapsed;
   }
 
-  /** Whether the fault was hit at all. */
+  /** Whether the fault was ever active. */
   get isArmed(): boolean {
     return this.#watch !== undefined;
   }

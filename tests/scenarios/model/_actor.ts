@@ -178,8 +178,8 @@ export class ActorRun {
   #compareCookie(jar: Jar, cookie: string | undefined, value: string, mayDisplace: boolean): void {
     const { reference, now } = this.#world;
     if (mayDisplace || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
-    // The exception: a commit from before the login that set a new deadline sends the old token. Without the mark
-    // nothing tells it of the login.
+    // Allowed too: a commit from before the login sends a new deadline with the old token. And once the mark is gone,
+    // a request does not know of the login.
     if (value === cookie || !reference.liveMark(hashToken(cookie), now)) return;
     if (reference.live(hashToken(jar.current), now)) this.#world.fail("the cookie of a login is displaced");
   }

@@ -128,7 +128,7 @@ class ReplayedTurns implements Turns {
 }
 
 /** Longer than any pause between attempts. Longer timers are the library's timeouts of single calls. */
-const SHORTEST_WATCH = 4_900;
+const SHORTEST_TIMEOUT = 4_900;
 /** A call waits for its turn, and the machine may be slow. Timeouts are longer by this factor. */
 const PATIENCE = 20;
 /** How much of an operation's time each pause takes, in milliseconds. */
@@ -142,7 +142,7 @@ const PAUSE_TAKES = 1;
 export async function withPausesAsTurns(turns: Turns, work: () => Promise<void>): Promise<void> {
   const real = globalThis.setTimeout;
   const start = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
-    if (ms > SHORTEST_WATCH) return real(callback, PATIENCE * ms, ...args);
+    if (ms > SHORTEST_TIMEOUT) return real(callback, PATIENCE * ms, ...args);
     void turns.take(PAUSE, "pause", () => {
       time += PAUSE_TAKES;
       return Promise.resolve(callback(...args));
