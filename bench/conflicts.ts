@@ -13,15 +13,15 @@ import { MemoryStore, SessionConflictError, sessions } from "../mod.ts";
 
 const WRITERS = [1, 2, 10, 50, 100, 500];
 /** Half of the time of a call, in milliseconds. */
-const WAY = 5;
+const ONE_WAY_MS = 5;
 
 let calls = 0;
 
 async function away<T>(call: () => Promise<T>): Promise<T> {
   calls++;
-  await new Promise((resolve) => setTimeout(resolve, WAY));
+  await new Promise((resolve) => setTimeout(resolve, ONE_WAY_MS));
   const result = await call();
-  await new Promise((resolve) => setTimeout(resolve, WAY));
+  await new Promise((resolve) => setTimeout(resolve, ONE_WAY_MS));
   return result;
 }
 

@@ -189,12 +189,12 @@ class Purger implements Disposable {
 }
 
 /** The database does not answer any more. */
-class Standstill extends Error {}
+class Stall extends Error {}
 
-async function standstillOf(traffic: Traffic, signal: AbortSignal): Promise<never> {
+async function stallOf(traffic: Traffic, signal: AbortSignal): Promise<never> {
   while (!signal.aborted) {
     await wait(1_000);
-    if (traffic.silence() > SILENCE) throw new Standstill();
+    if (traffic.silence() > SILENCE) throw new Stall();
   }
   return await new Promise(() => {});
 }
@@ -229,7 +229,7 @@ async function run(database: Database, scenario: Scenario, index: number): Promi
     return purgers.use(new Purger()).run({ place, how: scenario.how });
   });
   const watching = new AbortController();
-  const reports = await Promise.race([Promise.all(work), standstillOf(traffic, watching.signal)])
+  const reports = await Promise.race([Promise.all(work), stallOf(traffic, watching.signal)])
     .catch((error) => {
       traffic.abandon();
       throw error;
@@ -351,7 +351,7 @@ for (const [kind, open] of Object.entries(OPENERS)) {
       console.log(`\n${database.name}, ${scenario.name}`);
       print(outcome);
     } catch (error) {
-      if (!(error instanceof Standstill)) throw error;
+      if (!(error instanceof Stall)) throw error;
       // Seen with libsql-server and eight writers on two cores: they spin while they wait for a writer that ended
       // long ago.
       console.log(`\n${database.name}, ${scenario.name}: NO RESULT, the server came to a standstill`);

@@ -8,7 +8,7 @@ import { MemoryStore, SessionConflictError, sessions, SessionStoreError } from "
 import { assert, assertEquals } from "../assert.ts";
 
 /** The latency of a call in each direction. */
-const WAY = 5;
+const ONE_WAY_MS = 5;
 
 /** Enough turns for a reply to pass through the store and the manager, and for the next timer to be set. */
 async function reactions(): Promise<void> {
@@ -70,9 +70,9 @@ class FarStore extends MemoryStore {
 
   async #away<T>(call: () => Promise<T>): Promise<T> {
     this.calls++;
-    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    await new Promise<void>((resolve) => setTimeout(resolve, ONE_WAY_MS));
     const result = await call();
-    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    await new Promise<void>((resolve) => setTimeout(resolve, ONE_WAY_MS));
     return result;
   }
 }

@@ -33,12 +33,12 @@ export interface FaultBed extends AsyncDisposable {
   readonly manager: SessionManager<Data>;
   readonly store: FullStore;
   /** The same table over a direct connection. */
-  readonly truth: SessionManager<Data>;
-  readonly trueStore: FullStore;
+  readonly direct: SessionManager<Data>;
+  readonly directStore: FullStore;
   /** The errors that `onError` of the manager behind the proxy got. */
   readonly errors: SessionError[];
   /** Everything that its hooks got. */
-  readonly told: unknown[];
+  readonly reported: unknown[];
   /**
    * Waits until the database has processed every request that reached it. Requests that did not reach it never will.
    */
@@ -60,11 +60,11 @@ async function openBed(url: string, open: OpenStore, stop: () => Promise<void>):
   let proxy = startFaultProxy(url);
   const faulty: Fetch = (input, init) => proxy.through(fetchWithTimeout(FETCH_TIMEOUT))(input, init);
   const store = open(faulty as typeof fetch, STORE_TIMEOUT);
-  const trueStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
-  await trueStore.createTable();
+  const directStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
+  await directStore.createTable();
   const clock = new Clock();
   const errors: SessionError[] = [];
-  const told: unknown[] = [];
+  const reported: unknown[] = [];
   const times = { now: clock.now, lifetime: HOUR, idleTimeout: 20 * MINUTE };
   return {
     get proxy() {
@@ -72,19 +72,19 @@ async function openBed(url: string, open: OpenStore, stop: () => Promise<void>):
     },
     clock,
     store,
-    trueStore,
+    directStore,
     errors,
-    told,
+    reported,
     manager: sessions<Data>({
       ...times,
       store,
-      onEvent: (event) => void told.push(event),
+      onEvent: (event) => void reported.push(event),
       onError(error, info) {
         errors.push(error);
-        told.push(error, info.phase);
+        reported.push(error, info.phase);
       },
     }),
-    truth: sessions<Data>({ ...times, store: trueStore }),
+    direct: sessions<Data>({ ...times, store: directStore }),
     async settle() {
       await proxy.stop();
       proxy = startFaultProxy(url);

@@ -64,7 +64,7 @@ export class Cell {
   async prepare(): Promise<void> {
     this.bed.proxy.reset();
     for (let i = 0; i < 2; i++) {
-      const session = await this.bed.truth.load();
+      const session = await this.bed.direct.load();
       session.subject = this.subject;
       session.put("n", 1);
       session.put("secret", CANARY.value);
@@ -97,24 +97,24 @@ export class Cell {
     return this.#watch !== undefined;
   }
 
-  expect(truth: boolean, problem: string): void {
-    if (!truth) this.problems.push(problem);
+  expect(holds: boolean, problem: string): void {
+    if (!holds) this.problems.push(problem);
   }
 
   /** Must hold unless a request ran out of time because the machine was slow. */
-  expectInTime(truth: boolean, problem: string): void {
-    if (!truth) this.delays.push(problem);
+  expectInTime(holds: boolean, problem: string): void {
+    if (!holds) this.delays.push(problem);
   }
 
   /** The number in a session; `undefined` if the session is gone. */
   async read(token: string): Promise<number | undefined> {
-    const session = await this.bed.truth.load(token);
+    const session = await this.bed.direct.load(token);
     return session.token === undefined ? undefined : session.get("n");
   }
 
   /** How many sessions the user has. */
   async count(): Promise<number> {
-    return (await this.bed.truth.sessionsOf(this.subject)).length;
+    return (await this.bed.direct.sessionsOf(this.subject)).length;
   }
 
   /** Runs a call that is not part of a request. */
@@ -152,7 +152,7 @@ export class Cell {
   }
 
   outcome({ elapsed, error }: { elapsed: number; error?: SessionError }): Outcome {
-    const shown = [...this.#shown, error, ...this.bed.told.splice(0)];
+    const shown = [...this.#shown, error, ...this.bed.reported.splice(0)];
     const { problems, delays } = this;
     return { elapsed, error, problems, delays, shown, tokens: this.#tokens };
   }
@@ -311,12 +311,12 @@ export const OPERATIONS: readonly Operation[] = [
     name: "purge",
     retried: false,
     async run(cell) {
-      const { clock, manager, trueStore } = cell.bed;
+      const { clock, manager, directStore } = cell.bed;
       // The marks of renewals.
-      await trueStore.deleteExpired({ now: clock.time });
-      await trueStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
+      await directStore.deleteExpired({ now: clock.time });
+      await directStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
       const seen = await cell.call(() => manager.purge());
-      const left = await trueStore.deleteExpired({ now: clock.time });
+      const left = await directStore.deleteExpired({ now: clock.time });
       // A busy database ends a purge without an error, and the purge says that it is not done.
       const isDone = seen.error !== undefined || seen.result?.done;
       cell.expect(!isDone || isRight(seen.error, left, 1, 0), `${left} expired rows are left`);
@@ -339,7 +339,7 @@ export async function runCell(
     return await operation.run(cell);
   } finally {
     bed.proxy.reset();
-    await bed.truth.destroyAll(cell.subject);
+    await bed.direct.destroyAll(cell.subject);
   }
 }
 

@@ -6,7 +6,7 @@
 /** How often to check that the process runs, in milliseconds. */
 const TICK = 5;
 /** A smaller delay is normal for a timer, and no pause. */
-const STANDSTILL = 20;
+const SHORTEST_PAUSE_MS = 20;
 
 /**
  * Runs until it is stopped. If a timer with an interval of a few milliseconds is late, all timers were late: the
@@ -15,20 +15,20 @@ const STANDSTILL = 20;
 export class Stopwatch {
   readonly #started = performance.now();
   #last = this.#started;
-  #stoodStill = 0;
+  #pausedMs = 0;
   #timer = setInterval(() => this.#tick(), TICK);
 
   /** Milliseconds since the start in which the process ran. */
   stop(): number {
     clearInterval(this.#timer);
     this.#tick();
-    return this.#last - this.#started - this.#stoodStill;
+    return this.#last - this.#started - this.#pausedMs;
   }
 
   #tick(): void {
     const now = performance.now();
     const late = now - this.#last - TICK;
-    if (late > STANDSTILL) this.#stoodStill += late;
+    if (late > SHORTEST_PAUSE_MS) this.#pausedMs += late;
     this.#last = now;
   }
 }

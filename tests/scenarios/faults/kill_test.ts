@@ -29,7 +29,7 @@ import { Stopwatch } from "./_stopwatch.ts";
 interface Database extends AsyncDisposable {
   store: SessionStore;
   /** The same table with a long timeout, for when there is no fault. */
-  truth: SessionStore & { createTable(): Promise<void> };
+  direct: SessionStore & { createTable(): Promise<void> };
   /** Writes without the library, and fails if the database is down. */
   write(): Promise<unknown>;
   kill(): Promise<void>;
@@ -52,7 +52,7 @@ const databases: readonly { name: string; open(): Promise<Database> }[] = [
       const plain = open(PATIENT.timeout);
       return {
         store: new LibSQLStore(open(1_000), OPTIONS),
-        truth: new LibSQLStore(plain, PATIENT),
+        direct: new LibSQLStore(plain, PATIENT),
         write: () => plain.execute(WRITE),
         kill: () => server.kill(),
         start: () => server.start(),
@@ -69,7 +69,7 @@ const databases: readonly { name: string; open(): Promise<Database> }[] = [
       const plain = open(PATIENT.timeout);
       return {
         store: new PlanetScaleStore(open(1_000), OPTIONS),
-        truth: new PlanetScaleStore(plain, PATIENT),
+        direct: new PlanetScaleStore(plain, PATIENT),
         write: () => plain.execute(WRITE),
         kill: () => server.kill(),
         start: () => server.start(),
@@ -172,10 +172,10 @@ for (const { name, open: openDatabase } of databases) {
     ignore: chosen !== undefined && !name.toLowerCase().includes(chosen),
     async fn() {
       await using database = await openDatabase();
-      await database.truth.createTable();
+      await database.direct.createTable();
       const manager = sessions<Data>({ store: database.store });
-      const truth = sessions<Data>({ store: database.truth });
-      const known = await Promise.all(Array.from({ length: WRITERS - SHARING + 1 }, () => open(truth)));
+      const direct = sessions<Data>({ store: database.direct });
+      const known = await Promise.all(Array.from({ length: WRITERS - SHARING + 1 }, () => open(direct)));
       let written: (() => void) | undefined;
       let going = true;
       const writing = Promise.all(Array.from({ length: WRITERS }, async (_, number) => {
@@ -206,7 +206,7 @@ for (const { name, open: openDatabase } of databases) {
       // A busy machine may occasionally need a second. A service that recovers slowly always does.
       assert(late.length <= kills / 5, `the service was back only ${late.join(", ")} after the database`);
       for (const { token, acknowledged, ambiguous } of known) {
-        const session = await truth.load(token);
+        const session = await direct.load(token);
         const count = session.get("count") ?? -1;
         assert(
           count >= acknowledged && count <= acknowledged + ambiguous,

@@ -20,12 +20,12 @@ Deno.test("A write whose connection breaks, and whose second delivery is refused
   const patient = fetchWithTimeout(PATIENCE) as typeof fetch;
   const open = (fetch: typeof globalThis.fetch) =>
     new LibSQLStore(createClient({ url, fetch }), { table, cleanup: "off", timeout: 2 * PATIENCE });
-  const truth = open(patient);
-  await truth.createTable();
+  const direct = open(patient);
+  await direct.createTable();
   await using proxy = startFaultProxy(url, { keepAlive: true });
   const store = open(proxy.through(patient) as typeof fetch);
 
-  const created = await sessions<{ n: number }>({ store: truth }).load();
+  const created = await sessions<{ n: number }>({ store: direct }).load();
   created.put("n", 1);
   const { token } = await created.commit();
   const session = await sessions<{ n: number }>({ store }).load(token);
@@ -33,5 +33,5 @@ Deno.test("A write whose connection breaks, and whose second delivery is refused
   proxy.faults = () => "vanish";
   const error = await assertRejects(() => session.commit(), SessionStoreError);
   assertEquals([error.reason, error.ambiguous], ["unreachable", true]);
-  assertEquals((await sessions<{ n: number }>({ store: truth }).load(token)).get("n"), 2);
+  assertEquals((await sessions<{ n: number }>({ store: direct }).load(token)).get("n"), 2);
 });
