@@ -1,6 +1,6 @@
 /**
- * PlanetScale's interface in front of the server at `MYSQL_URL`, in a process of its own so that it takes no time from
- * whoever measures. Prints its address; its database is `DATABASE`.
+ * PlanetScale's interface in front of the server at `MYSQL_URL`, in a process of its own, so that it takes no time
+ * from the process that measures. Prints its address. Its database is `DATABASE`.
  * @module
  */
 

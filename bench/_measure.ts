@@ -1,5 +1,6 @@
 /**
- * Measuring several things in one process, so that whatever else the machine does meets all of them alike.
+ * Measures several things in one process, in alternating rounds, so that other work of the machine affects all of
+ * them alike.
  * @module
  */
 
@@ -7,31 +8,31 @@ import process from "node:process";
 import { setting } from "./_report.ts";
 
 /**
- * Whether the processor's time is counted, of all threads, in place of the time that passes: the garbage collector's is in
- * it, and what other processes take on a busy machine is not.
+ * Whether processor time of all threads is counted instead of elapsed time. It includes the garbage collector, and
+ * excludes other processes.
  */
 export const CPU_TIME: boolean = setting("CLOCK") === "cpu";
 
-/** A moment in milliseconds, on the clock that is used. */
+/** A time in milliseconds on the chosen clock. */
 export function clock(): number {
   if (!CPU_TIME) return performance.now();
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
 }
 
-/** What is measured: one round of it, whose result is the time of one step in microseconds. */
+/** One round of the measured work. Its result is the time of one step in microseconds. */
 export type Round = () => Promise<number>;
 
-/** How often, and how much of it. */
+/** How many rounds. */
 export interface MeasureOptions {
   /** Rounds that count. */
   rounds: number;
-  /** Rounds before those, for the compiler: a fifth of them unless given. */
+  /** Warm-up rounds; a fifth of the rounds by default. */
   warmUp?: number;
 }
 
 /**
- * Runs rounds that take turns.
+ * Runs alternating rounds.
  *
  * @returns For each name the lower quartile of its rounds.
  */
@@ -49,20 +50,20 @@ export async function measure<Name>(
   return new Map([...times].map(([name, taken]) => [name, quantile(taken, 1 / 4)]));
 }
 
-/** A round of so many steps, one after the other. */
+/** A round of this many steps, one after the other. */
 export function steps(count: number, step: (index: number) => unknown): Round {
   return async () => {
     const started = clock();
     for (let index = 0; index < count; index++) {
       const result = step(index);
-      // What is not asynchronous pays for no turn of the queue of microtasks.
+      // A synchronous step must not pay for a turn of the microtask queue.
       if (result instanceof Promise) await result;
     }
     return (clock() - started) * 1_000 / count;
   };
 }
 
-/** The value below which that share of them lies. */
+/** The value below which this share of the values lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;

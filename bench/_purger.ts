@@ -1,6 +1,6 @@
 /**
- * One purger in a thread of its own, as another instance of the application is: purges until nothing is left, in turns,
- * as a scheduler would give them.
+ * A purger in its own thread, like one in another instance of the application. It purges in turns until nothing is
+ * left, as a scheduler would.
  * @module
  */
 
@@ -8,29 +8,29 @@ import { sessions } from "../mod.ts";
 import { aroundCalls } from "../tests/counting_store.ts";
 import { deleteOfSCS, openStore, type Place, runSQL } from "./_stores.ts";
 
-/** What to do. */
+/** The order to a purger. */
 export interface PurgerTask {
   place: Place;
-  /** By `manager.purge()` until nothing is left, in one turn of it, or in one statement as SCS does. */
+  /** Purge with `manager.purge()` until nothing is left, with one call of it, or with one statement as SCS does. */
   how: "batches" | "one turn" | "one statement";
 }
 
-/** What a purger did. */
+/** The result of a purger. */
 export interface PurgerReport {
   /** Rows deleted; unknown for SCS's statement. */
   deleted: number;
   statements: number;
-  /** The longest one, in milliseconds. */
+  /** The longest statement, in milliseconds. */
   longest: number;
-  /** All of them, in milliseconds. */
+  /** All statements together, in milliseconds. */
   worked: number;
-  /** Turns that a busy lock ended. */
+  /** Calls that ended because the database was busy. */
   busyTurns: number;
-  /** What came out of `manager.purge()` or `onError`. */
+  /** Errors of `manager.purge()` and `onError`. */
   errors: string[];
 }
 
-/** A turn, and the pause before the next one where someone else was at work. */
+/** The budget of a call, and the pause after one that met a busy database. */
 const TURN = { budget: "25s", pause: 1_000 } as const;
 
 async function work({ place, how }: PurgerTask): Promise<PurgerReport> {

@@ -1,12 +1,12 @@
 /**
- * What benchmarks print: Markdown, for the page of results.
+ * The output of benchmarks: Markdown for the page of results.
  * @module
  */
 
 import { cpus } from "node:os";
 import process from "node:process";
 
-/** An environment variable. Deno has a permission for it that nobody has to give. */
+/** An environment variable; `undefined` without the permission to read it. */
 export function setting(name: string): string | undefined {
   try {
     return process.env[name];
@@ -24,7 +24,7 @@ export function numberSetting(name: string, otherwise: number): number {
   return value;
 }
 
-/** An environment variable that lists names; without it everything is chosen. */
+/** An environment variable that lists names. Without it everything is chosen. */
 export function chosenBy(name: string): (candidate: string) => boolean {
   const names = setting(name)?.split(",").map((text) => text.trim());
   return (candidate) => names === undefined || names.includes(candidate);
@@ -38,7 +38,7 @@ export function runtime(): string {
   return `Node ${versions.node}`;
 }
 
-/** A line that says when, on what and with what something was measured. */
+/** A line with the date, the runtime and the machine of a measurement. */
 export function circumstances(versions: readonly string[] = []): string {
   const date = new Date().toISOString().slice(0, 10);
   const machine = cpus();
@@ -62,7 +62,7 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), line(rule), ...rows.map(line)].join("\n");
 }
 
-/** A number for a table: with that many decimals while it is below 100. */
+/** A number for a table, with this many decimals if it is below 100. */
 export function figure(value: number, decimals = 1): string {
   if (!Number.isFinite(value)) return "–";
   const digits = value < 100 ? decimals : 0;

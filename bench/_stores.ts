@@ -11,17 +11,17 @@ import { PlanetScaleStore } from "../stores/planetscale.ts";
 import type { FullStore } from "../tests/backends.ts";
 import { connect, type MySQLAddress } from "../tests/services/_mysql_connection.ts";
 
-/** Where a database is; it can be sent to a thread. */
+/** The address of a database, which can be sent to a thread. */
 export type Place =
   & {
     url: string;
     table: string;
-    /** How long a store's request and its answer are under way beside, in milliseconds. */
+    /** The added round trip of a store's requests, in milliseconds. */
     way?: number;
   }
   & ({ kind: "libsql" } | { kind: "mysql"; direct: MySQLAddress });
 
-/** Nothing is given up before this: a stall shows in full. */
+/** No call times out before this, so that a stall is measured in full. */
 const PATIENCE = "20m";
 
 function openLibSQL(url: string, way = 0): LibSQLClient {
@@ -30,7 +30,7 @@ function openLibSQL(url: string, way = 0): LibSQLClient {
     : createClient({ url, concurrency: Infinity, fetch: farFetch(way) });
 }
 
-/** A `fetch` whose server is so many milliseconds away. */
+/** A `fetch` whose server is this many milliseconds away. */
 function farFetch(way: number): (...request: Parameters<typeof fetch>) => Promise<Response> {
   return async (...request) => {
     if (way > 0) await new Promise((resolve) => setTimeout(resolve, way));
@@ -38,7 +38,7 @@ function farFetch(way: number): (...request: Parameters<typeof fetch>) => Promis
   };
 }
 
-/** A store of one's own, as another instance of the application has it. */
+/** A new store, like one in another instance of the application. */
 export function openStore(place: Place): FullStore {
   const { url, table, way = 0 } = place;
   const options = { table, cleanup: "off", timeout: PATIENCE } as const;
@@ -66,7 +66,7 @@ export async function runSQL(place: Place, sql: string): Promise<Record<string, 
   }
 }
 
-/** How SCS deletes: its own statements. */
+/** SCS's own deletion statements. */
 export function deleteOfSCS({ kind, table }: Place): string {
   return kind === "libsql"
     ? `DELETE FROM ${table} WHERE expiry < julianday('now')`

@@ -1,32 +1,35 @@
 /**
- * What the users of an application do while something else is measured: requests that read a session, change one, only
- * touch one or make one, so many a second whatever becomes of them, each timed from the moment at which it was due.
+ * Simulates the users of an application while something else is measured. A fixed number of requests per second read,
+ * change, touch or create a session. Each is timed from the moment at which it was due.
  * @module
  */
 
 import { type SessionManager, sessions } from "../mod.ts";
 import type { FullStore } from "../tests/backends.ts";
 
-/** What the rows of live sessions hold, so that a manager can read them. */
+/** The data of live sessions, which a manager can read. */
 export const DATA = JSON.stringify({
   deadline: Date.UTC(2100),
   values: { name: "Zoë", cart: Array.from({ length: 20 }, (_, index) => 1_000 + index) },
 });
 
-/** A request is due so many milliseconds after the one before. */
+/** A request is due this many milliseconds after the one before. */
 const EVERY = 10;
-/** More reads than this at once, or more writes, are not sent: libsql-server would refuse them. They count as held back. */
+/**
+ * With more reads or writes than this in flight further ones are not sent, because libsql-server would refuse them.
+ * They count as held back.
+ */
 const MOST_AT_ONCE = 50;
 /**
- * So many of them write; the rest wait here, and their time runs. Each writer that waits within libsql-server turns a
- * thread in a circle there, and a hundred of them bring a small machine to a standstill from which it does not recover.
+ * At most this many writes are in flight. Further ones wait here, and the wait counts. Within libsql-server each
+ * waiting writer keeps a thread spinning, and a hundred of them bring a small machine to a standstill.
  */
 const WRITERS_AT_ONCE = 4;
-/** So many sessions have but a minute to live from each touch, and are touched every two seconds. */
+/** This many sessions live only a minute after each touch, and are touched every two seconds. */
 const TOUCHED = 50;
 const TOUCH_LIFE = 60_000;
 
-/** How long requests of one kind took, in milliseconds. */
+/** Durations of requests of one kind, in milliseconds. */
 export interface Latencies {
   count: number;
   p50: number;
@@ -34,15 +37,15 @@ export interface Latencies {
   longest: number;
 }
 
-/** What a stretch of traffic came to. */
+/** The result of a period of traffic. */
 export interface TrafficReport {
   /** Requests that read a session. */
   reads: Latencies;
-  /** Requests that read and write, touch, or make a session. */
+  /** Requests that read and write, touch or create a session. */
   writes: Latencies;
-  /** Sessions that were made. */
+  /** Sessions that were created. */
   created: number;
-  /** Requests that were not sent because too many hung. */
+  /** Requests that were not sent because too many were in flight. */
   heldBack: number;
   errors: string[];
 }
@@ -52,10 +55,10 @@ interface Data {
   count: number;
 }
 
-/** Traffic that flows from its start to `stop()`. */
+/** Traffic from its start to `stop()`. */
 export class Traffic {
   readonly #manager: SessionManager<Data>;
-  /** Touches at each use, which the other does not. */
+  /** Touches on each use; the other manager does not. */
   readonly #touching: SessionManager<Data>;
   /** Live sessions to read and write. */
   readonly #tokens: readonly string[];
@@ -80,7 +83,7 @@ export class Traffic {
     this.#tokens = tokens.slice(TOUCHED);
   }
 
-  /** @param tokens Those of live sessions. */
+  /** ¦@param tokens The tokens of live sessions. */
   static async start(store: FullStore, tokens: readonly string[]): Promise<Traffic> {
     const traffic = new Traffic(store, tokens);
     const now = Date.now();
@@ -91,7 +94,7 @@ export class Traffic {
     return traffic;
   }
 
-  /** Waits for what is under way, and tells. */
+  /** Waits for the requests in flight, and returns the result. */
   async stop(): Promise<TrafficReport> {
     this.abandon();
     await Promise.all([...this.#pending.reads, ...this.#pending.writes]);
@@ -104,12 +107,12 @@ export class Traffic {
     };
   }
 
-  /** Sends nothing more, and waits for nothing. */
+  /** Stops without waiting for anything. */
   abandon(): void {
     clearTimeout(this.#timer);
   }
 
-  /** For how many milliseconds no read was answered, or no write. */
+  /** For how many milliseconds no read, or no write, has succeeded. */
   silence(): number {
     const { reads, writes } = this.#lastAnswers;
     return performance.now() - Math.min(reads, writes);
@@ -117,7 +120,7 @@ export class Traffic {
 
   #schedule(): void {
     this.#timer = setTimeout(() => {
-      // After a pause of this process it makes up for what it missed, late as it is.
+      // After a pause of this process it sends the missed requests, late.
       for (; this.#next <= performance.now(); this.#next += EVERY) this.#send(this.#next);
       this.#schedule();
     }, Math.max(0, this.#next - performance.now()));
@@ -164,7 +167,7 @@ export class Traffic {
     if (session.get("name") === undefined) throw new Error("A live session is gone");
   }
 
-  /** Half of the writes touch, and the rest change a session or make one. */
+  /** Half of the writes touch. The others change or create a session. */
   async #write(turn: number): Promise<void> {
     if (turn % 4 === 1) {
       const session = await this.#touching.load(this.#touched[((turn - 1) / 4) % TOUCHED]!);

@@ -1,11 +1,11 @@
 /**
- * What a session library adds to a cold start: an empty Worker, the same one with this library, and the same one with
- * hono-sessions, each with one route. In the real `workerd`, until it listens and until it has answered first; and in Deno, the
- * import of the bundled module and its first request.
+ * What a session library adds to a cold start. An empty Worker is compared with one that uses this library and one that
+ * uses hono-sessions, each with one route. Two things are measured: the start in the real `workerd`, until it listens and until
+ * its first response; and in Deno the import of the bundled module and its first request.
  *
  *     deno run --allow-all --no-lock bench/cold_start.ts
  *
- * Medians of `STARTS` (15) starts that take turns.
+ * Medians of `STARTS` (15) alternating starts.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const WORKERS: Record<string, string> = {
       });`,
 };
 
-/** Prints how long the import and the first request take, in milliseconds. */
+/** Prints the time of the import and of the first request, in milliseconds. */
 const PROBE = `
   const started = performance.now();
   const { default: app } = await import(Deno.args[0]);
@@ -90,7 +90,7 @@ try {
 
   const columns = ["listens", "first answer", "import", "first request"] as const;
   const times = new Map([...bundles.keys()].map((name) => [name, columns.map((): number[] => [])]));
-  // The first turn fills caches: of this process too, which bundles each Worker once.
+  // The first turn fills caches, also in this process, which bundles each Worker once.
   for (let turn = -1; turn < STARTS; turn++) {
     for (const [name, bundle] of bundles) {
       const started = performance.now();

@@ -1,9 +1,11 @@
 /**
- * What it costs that many requests change one session at once, on a store that takes 10 ms for each call:
+ * The cost of many concurrent writes to one session, on a store that takes 10 ms per call:
  *
  *     deno run bench/conflicts.ts
  *
- * Each request counts one up. What others kept from it is a conflict. What was cut off by the time limit is in doubt.
+ * Each request adds 1. A request that other requests kept from saving counts as a conflict. A request that hit the time limit
+ * counts as in doubt.
+ *
  * @module
  */
 
@@ -11,19 +13,19 @@ import { MemoryStore, SessionConflictError, sessions } from "../mod.ts";
 
 const WRITERS = [1, 2, 10, 50, 100, 500];
 /** Half of the time of a call, in milliseconds. */
-const WAY = 5;
+const ONE_WAY_MS = 5;
 
 let calls = 0;
 
 async function away<T>(call: () => Promise<T>): Promise<T> {
   calls++;
-  await new Promise((resolve) => setTimeout(resolve, WAY));
+  await new Promise((resolve) => setTimeout(resolve, ONE_WAY_MS));
   const result = await call();
-  await new Promise((resolve) => setTimeout(resolve, WAY));
+  await new Promise((resolve) => setTimeout(resolve, ONE_WAY_MS));
   return result;
 }
 
-/** A store at the end of a way of 5 ms. */
+/** A store with a latency of 5 ms in each direction. */
 class FarStore extends MemoryStore {
   override readonly timeout: number = 5_000;
 

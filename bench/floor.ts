@@ -1,12 +1,12 @@
 /**
- * What the least that a session can cost is made of: a Hono application without this library does one step more in each
- * line, down to what every read has to do. Below it is what the library takes for the same.
+ * The steps of the cheapest possible read. A Hono application without this library does one step more in each line, up to
+ * everything that a read has to do. The last lines are the library for the same request.
  *
  *     deno run --allow-all --no-lock bench/floor.ts
  *     deno run --allow-all --no-lock bench/run_on.ts node bench/floor.ts
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/floor.ts
  *
- * The lower quartile of `ROUNDS` (60) rounds of `REQUESTS` (500) requests that take turns; `CLOCK=cpu` as in `request.ts`.
+ * The lower quartile of `ROUNDS` (60) alternating rounds of `REQUESTS` (500) requests. `CLOCK=cpu` as in `request.ts`.
  *
  * @module
  */
@@ -54,13 +54,13 @@ function readCookie(c: Context): string | undefined {
   }
 }
 
-/** Whatever a handler finds, so that no compiler leaves it out. */
+/** The results of handlers go here, so that no compiler removes them. */
 let found: unknown;
 
 const hash = (text: string) => base64url(sha256(encoder.encode(text)));
 const find = async (c: Context) => await store.find(hash(readCookie(c)!), { now: Date.now() });
 
-/** Each does all that the one before does. */
+/** Each application does everything that the previous one does, and one step more. */
 const HANDLERS: Record<string, (c: Context) => unknown> = {
   "bare Hono": () => {},
   "the cookie": (c) => found = readCookie(c),

@@ -1,6 +1,6 @@
 /**
- * Whether calls stay quick as sessions grow in number: `find`, `sessionsOf` and `destroyAll` with 1,000, 100,000 and 1,000,000
- * sessions of users with five each, in memory and in an SQLite file; and what a session takes in memory.
+ * Whether calls stay fast as the number of sessions grows: `find`, `sessionsOf` and `destroyAll` with 1,000, 100,000 and
+ * 1,000,000 sessions. Each user has five. They run in memory and in an SQLite file. Also the memory that a session takes.
  *
  *     deno run --allow-all --no-lock --v8-flags=--expose-gc bench/growth.ts
  *
@@ -35,7 +35,7 @@ const bytes = (index: number) =>
     __nonces: "abcdefghijkl",
   });
 
-/** Microseconds at the median. */
+/** Median in microseconds. */
 async function timed(work: (index: number) => Promise<unknown>): Promise<number> {
   const times: number[] = [];
   for (let index = 0; index < CALLS; index++) {
@@ -57,7 +57,7 @@ async function measureStore(store: SessionStore, size: number): Promise<number[]
     const { length } = await manager.sessionsOf(user(at(index)));
     if (length !== PER_USER) throw new Error(`sessionsOf() found ${length}`);
   });
-  // Each call has users of its own, as long as there are enough.
+  // Each call uses other users, as long as there are enough.
   const users = Math.min(CALLS, Math.floor(size / PER_USER));
   let next = 0;
   const destroyAll = await timed(async () => {
@@ -68,7 +68,7 @@ async function measureStore(store: SessionStore, size: number): Promise<number[]
   return [find, sessionsOf, destroyAll];
 }
 
-/** Bytes in use after a collection of garbage. */
+/** Bytes in use after garbage collection. */
 function inUse(): number {
   (globalThis as { gc?: () => void }).gc?.();
   const { heapUsed, external } = process.memoryUsage();

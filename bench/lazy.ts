@@ -1,6 +1,6 @@
 /**
- * How often lazy clean-up purges, and how long an expired row stands, in a made-up day: `deno run bench/lazy.ts`.
- * Nothing is measured; the rule that is shipped is played through with `SEEDS` (20) throws of the dice.
+ * How often lazy clean-up purges, and how long an expired row stays, on a simulated day: `deno run bench/lazy.ts`.
+ * Nothing is measured. The shipped rule is simulated with `SEEDS` (20) different seeds.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * What goes over many rows, on 1,000,000 of them: `iterate()`, `destroyAll()` of one user's five sessions and of another's
- * ten thousand, and a purge of all that is left, on each store that has its database in the process, and on a local D1.
+ * Work on 1,000,000 rows: `iterate()`, `destroyAll()` of a user with five sessions and of one with ten thousand, and a purge
+ * of the rest. Runs on each store with its database in the process, and on a local D1.
  *
  *     deno run --allow-all --no-lock bench/million.ts
  *
@@ -25,16 +25,16 @@ import { chosenBy, circumstances, figure, markdownTable, numberSetting } from ".
 const ROWS = numberSetting("ROWS", 1_000_000);
 const isChosen = chosenBy("STORES");
 
-/** Sessions of most users, and of one that has very many. */
+/** The sessions of most users, and of one user with very many. */
 const PER_USER = 5;
 const MANY = 10_000;
-/** How many users are signed out everywhere, one after the other. */
+/** How many users are signed out everywhere, in turn. */
 const USERS = 50;
 const EXPIRY = Date.now() + 86_400_000;
 
 const token = (index: number) => `t${String(index).padStart(42, "0")}`;
 const user = (index: number) => index < MANY ? "many" : `user-${Math.floor(index / PER_USER)}`;
-/** What each session holds, but for its user. */
+/** The data of each session, without its user. */
 const DATA = jsonCodec.encode(EXPIRY, {
   name: "Zoë",
   cart: [1001, 1002, 1003, 1004],
@@ -46,13 +46,13 @@ const DATA = jsonCodec.encode(EXPIRY, {
 
 interface Opened extends AsyncDisposable {
   store: FullStore;
-  /** Statements that were sent to the database. */
+  /** How many statements were sent to the database. */
   calls(): number;
   /** Runs a statement. */
   run?(sql: string): Promise<unknown>;
 }
 
-/** An object whose methods of these names are counted. */
+/** An object whose methods with these names are counted. */
 function counted<T extends object>(target: T, names: string[], count: () => void): T {
   return new Proxy(target, {
     get(object, name) {
@@ -132,7 +132,7 @@ const OPENERS: Record<string, (directory: string) => Promise<Opened>> = {
   },
 };
 
-/** Rows of a statement: D1 takes 100,000 bytes. */
+/** Rows per statement, because D1 accepts at most 100,000 bytes. */
 const CHUNK = 150;
 const HEX = DATA.toHex();
 

@@ -1,11 +1,11 @@
 /**
- * What single steps cost that a request may be made of, on each runtime: what to spare before anything else.
+ * The cost of single steps that a request may consist of, on each runtime. It shows which ones to avoid first.
  *
  *     deno run --allow-all --no-lock bench/primitives.ts
  *     deno run --allow-all --no-lock bench/run_on.ts node bench/primitives.ts
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/primitives.ts
  *
- * Each figure is in nanoseconds, less what an empty step costs, the lower quartile of `ROUNDS` (30) rounds that take turns.
+ * Figures are in nanoseconds, without the cost of an empty step: the lower quartile of `ROUNDS` (30) alternating rounds.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { circumstances, markdownTable, numberSetting } from "./_report.ts";
 const ROUNDS = numberSetting("ROUNDS", 30);
 const STEPS = numberSetting("STEPS", 1_000);
 
-/** Whatever a step makes goes here, so that no compiler leaves it out. */
+/** The results of steps go here, so that no compiler removes them. */
 const kept: unknown[] = new Array(64).fill(undefined);
 const sync = (step: (index: number) => unknown): Round => () => {
   const started = clock();
@@ -32,7 +32,7 @@ const async = (step: (index: number) => unknown): Round => async () => {
   for (let index = 0; index < STEPS; index++) kept[index & 63] = await step(index);
   return (clock() - started) * 1e6 / STEPS;
 };
-/** What a step needs is made before the clock starts. */
+/** The input of a step is created before the clock starts. */
 const prepared = <T>(make: () => T, step: (made: T) => unknown): Round => () => {
   const made = Array.from({ length: STEPS }, make);
   const started = clock();

@@ -1,16 +1,18 @@
 /**
- * What purging does to an application under load: a million expired rows and a hundred thousand live ones, one purger and
- * four, beside SCS's single `DELETE` on the same data. On an SQLite file, a real libsql-server and a real MySQL server.
+ * How a purge affects an application under load, with a million expired rows and a hundred thousand live ones. It compares
+ * one purger, four purgers and SCS's single `DELETE` on the same data, on an SQLite file, a real libsql-server and a real MySQL
+ * server.
  *
  *     deno run --allow-all bench/purge.ts
  *
- * `ROWS` (1000000) and `LIVE` (100000) scale it, `IDLE` (30) is how many seconds without a purge are measured before
- * each one, `DATABASE` (`file,libsql,mysql`) and `PURGERS` (`1,4,SCS`) choose. With a million rows it takes about half an hour and 3 GB in
- * `TMPDIR`: a disk that is slow to sync shows in every figure.
+ * - `ROWS` (1000000) and `LIVE` (100000) scale it.
+ * - `IDLE` (30) is how many seconds without a purge are measured before each purge.
+ * - `DATABASE` (`file,libsql,mysql`) and `PURGERS` (`1,4,SCS`) choose.
+ * - With a million rows it takes about half an hour, and 3 GB in `TMPDIR`. A disk with slow syncs shows in every figure.
  *
- * `LATENCY=0,15,30,60,120` measures something else: how many rows one turn of 25 s deletes where the way to the server
- * and back takes so many milliseconds, without other traffic. It fails where that is less than 100,000, or where a
- * statement takes the server more than 200 ms. `ROWS` should be 400000 or so.
+ * `LATENCY=0,15,30,60,120` measures something else: how many rows a purge of 25 s deletes if the round trip to the server takes
+ * this many milliseconds, without other traffic. It fails if that is less than 100,000, or if a statement takes the server more
+ * than 200 ms. `ROWS` should be about 400000.
  *
  * @module
  */
@@ -29,12 +31,12 @@ const DATABASES = (Deno.env.get("DATABASE") ?? "file,libsql,mysql").split(",");
 const LATENCIES = Deno.env.get("LATENCY")?.split(",").map(Number);
 const PURGERS = (Deno.env.get("PURGERS") ?? "1,4,SCS").split(",");
 
-/** What one turn of a purge must do, wherever its database is. */
+/** The least that a purge must delete, wherever its database is. */
 const WANTED = { rows: 100_000, longest: 200 };
-/** Rows of one statement that fills a table. */
+/** Rows per statement when a table is filled. */
 const CHUNK = 50_000;
 const HOUR = 3_600_000;
-/** A database that answers no read, or no write, for so many milliseconds has come to a standstill. */
+/** A database that answers no read or no write for this many milliseconds has come to a standstill. */
 const SILENCE = 120_000;
 const HEX = new TextEncoder().encode(DATA).toHex();
 
@@ -50,11 +52,11 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "SCS's single DELETE", purgers: 1, how: "one statement" },
 ];
 
-/** A server, and how it makes tables. */
+/** A server that can create tables. */
 interface Database extends AsyncDisposable {
   name: string;
   place(table: string): Place;
-  /** Adds rows from the first to the last, which expire in that order at `first` to `last` milliseconds. */
+  /** Adds rows from the first to the last. They expire in that order, from `first` to `last` milliseconds. */
   fill(place: Place, rows: { count: number; first: number; last: number }): Promise<void>;
   countLive(place: Place): Promise<number>;
   liveTokens(place: Place): Promise<string[]>;
@@ -105,7 +107,7 @@ function openSQLite(name: string, url: string, close: () => Promise<void>): Data
 async function openMySQL(): Promise<Database> {
   const server = await startMySQL();
   const database = await server.database();
-  // The tests' server is small; this one holds its indexes in memory, as one with such a table does.
+  // The tests' server is small. This one keeps its indexes in memory, as suits such a table.
   for (const setting of ["innodb_buffer_pool_size = 1073741824", "innodb_log_file_size = 268435456"]) {
     await server.query(`SET GLOBAL ${setting}`).catch(() => console.log(`  (not set: ${setting})`));
   }
@@ -186,13 +188,13 @@ class Purger implements Disposable {
   }
 }
 
-/** The database answers nobody any more. */
-class Standstill extends Error {}
+/** The database does not answer any more. */
+class Stall extends Error {}
 
-async function standstillOf(traffic: Traffic, signal: AbortSignal): Promise<never> {
+async function stallOf(traffic: Traffic, signal: AbortSignal): Promise<never> {
   while (!signal.aborted) {
     await wait(1_000);
-    if (traffic.silence() > SILENCE) throw new Standstill();
+    if (traffic.silence() > SILENCE) throw new Stall();
   }
   return await new Promise(() => {});
 }
@@ -227,7 +229,7 @@ async function run(database: Database, scenario: Scenario, index: number): Promi
     return purgers.use(new Purger()).run({ place, how: scenario.how });
   });
   const watching = new AbortController();
-  const reports = await Promise.race([Promise.all(work), standstillOf(traffic, watching.signal)])
+  const reports = await Promise.race([Promise.all(work), stallOf(traffic, watching.signal)])
     .catch((error) => {
       traffic.abandon();
       throw error;
@@ -300,7 +302,7 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** One turn of a purge, so many milliseconds from its server. Gives a row of the table. */
+/** One purge with a server this many milliseconds away. Returns a row of the table. */
 async function purgeFrom(database: Database, way: number): Promise<string[]> {
   const place = { ...database.place(`far_${way}`), way };
   const store = openStore({ ...place, way: 0 });
@@ -349,8 +351,9 @@ for (const [kind, open] of Object.entries(OPENERS)) {
       console.log(`\n${database.name}, ${scenario.name}`);
       print(outcome);
     } catch (error) {
-      if (!(error instanceof Standstill)) throw error;
-      // Seen of libsql-server with eight writers on two cores: they wait in a circle for one that is long gone.
+      if (!(error instanceof Stall)) throw error;
+      // Seen with libsql-server and eight writers on two cores: they spin while they wait for a writer that ended
+      // long ago.
       console.log(`\n${database.name}, ${scenario.name}: NO RESULT, the server came to a standstill`);
     }
   }

@@ -1,10 +1,10 @@
 /**
- * Runs benchmarks and puts what they print into `bench/README.md`, each between its two marks.
+ * Runs benchmarks and puts their output into `bench/README.md`, each between its two marks.
  *
  *     deno run --allow-all --no-lock bench/record.ts
  *
- * Names as arguments choose, such as `request_deno size`; environment variables go to the benchmarks. What a check says that
- * fails is shown, and its table recorded all the same.
+ * Arguments choose benchmarks by name, such as `request_deno size`. Environment variables go to the benchmarks. If a check
+ * fails, its message is shown, and the table is recorded nevertheless.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const COMMANDS: Record<string, readonly string[]> = {
   cold_start: ["bench/cold_start.ts"],
   growth: ["bench/growth.ts"],
 };
-/** Options of the runtime that one of them needs. */
+/** Runtime options that a benchmark needs. */
 const OPTIONS: Record<string, readonly string[]> = { growth: ["--v8-flags=--expose-gc"] };
 
 const page = new URL("./README.md", import.meta.url);
@@ -42,7 +42,7 @@ for (const name of chosen) {
   const printed = new TextDecoder().decode(stdout).trim();
   if (!printed.includes("| ")) throw new Error(`${name} printed no table:\n${printed}`);
   failed ||= !success;
-  // Read anew each time, since one run takes minutes and somebody may write meanwhile.
+  // Read again each time, because a run takes minutes and the file may change meanwhile.
   const text = await Deno.readTextFile(page);
   const [start, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const [from, to] = [text.indexOf(start), text.indexOf(end)];

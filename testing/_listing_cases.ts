@@ -10,7 +10,7 @@ import {
   together,
   tokenOf,
   tokensIn,
-} from "./_bench.ts";
+} from "./_fixture.ts";
 import { expect, expectThat } from "./_checks.ts";
 
 const [A, B, C] = [tokenOf("a"), tokenOf("b"), tokenOf("c")];
@@ -34,11 +34,11 @@ export const listingCases: Case[] = [
   {
     name: "all() yields every live session with its token, data and expiry, and no expired one",
     needs: ["listing"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      await bench.put(A);
-      await bench.put(B, { data: OTHER, expiry: later + 1 });
-      await bench.put(C, { expiry: now, now: now - HOUR });
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      await fixture.put(A);
+      await fixture.put(B, { data: OTHER, expiry: later + 1 });
+      await fixture.put(C, { expiry: now, now: now - HOUR });
       expect("the sessions", await rowsIn(store.all({ now })), [
         { token: A, data: DATA, expiry: later },
         { token: B, data: OTHER, expiry: later + 1 },
@@ -48,10 +48,10 @@ export const listingCases: Case[] = [
   {
     name: "all() yields a session up to the millisecond before its expiry",
     needs: ["listing", "clock"],
-    async check(bench) {
-      const { store, later } = bench;
-      await bench.put(A);
-      await bench.put(B, { expiry: later + 1 });
+    async check(fixture) {
+      const { store, later } = fixture;
+      await fixture.put(A);
+      await fixture.put(B, { expiry: later + 1 });
       expect("1 ms before the first expires", await tokensIn(store.all({ now: later - 1 })), [A, B]);
       expect("when it expires", await tokensIn(store.all({ now: later })), [B]);
       expect("when the second expires", await tokensIn(store.all({ now: later + 1 })), []);
@@ -60,10 +60,10 @@ export const listingCases: Case[] = [
   {
     name: "all() uses the expiry that touch() and update() wrote",
     needs: ["listing", "atomic"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      await bench.put(A);
-      await bench.put(B);
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      await fixture.put(A);
+      await fixture.put(B);
       await store.touch(A, later + HOUR, { now });
       await store.update(B, DATA, { token: B, data: OTHER, expiry: later + 2 * HOUR }, { now });
       expect("the sessions", await rowsIn(store.all({ now: later })), [
@@ -75,18 +75,21 @@ export const listingCases: Case[] = [
   {
     name: "all() yields copies of the bytes",
     needs: ["listing"],
-    async check(bench) {
-      await bench.put(A);
-      for await (const { data } of bench.store.all({ now: bench.now })) data.fill(0);
-      await bench.expectIntact("the session", A);
+    async check(fixture) {
+      await fixture.put(A);
+      for await (const { data } of fixture.store.all({ now: fixture.now })) data.fill(0);
+      await fixture.expectIntact("the session", A);
     },
   },
   {
     name: `all() yields each of ${MANY} sessions once, even while some are deleted`,
     needs: ["listing"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      const tokens = await bench.fill(MANY, (index) => ({ expiry: isExpired(index) ? now - index : later }));
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      const tokens = await fixture.fill(
+        MANY,
+        (index) => ({ expiry: isExpired(index) ? now - index : later }),
+      );
       const live = tokens.filter((_, index) => !isExpired(index)).sort();
       for await (const _ of store.all({ now })) break;
       expect("the tokens, after a listing that was left early", await tokensIn(store.all({ now })), live);
@@ -103,9 +106,9 @@ export const listingCases: Case[] = [
   {
     name: `all() yields all of ${OVER_A_THOUSAND} sessions, not only the first thousand`,
     needs: ["listing"],
-    async check(bench) {
-      const tokens = await bench.fill(OVER_A_THOUSAND, () => ({}));
-      const listed = await tokensIn(bench.store.all({ now: bench.now }));
+    async check(fixture) {
+      const tokens = await fixture.fill(OVER_A_THOUSAND, () => ({}));
+      const listed = await tokensIn(fixture.store.all({ now: fixture.now }));
       expect("how many", listed.length, OVER_A_THOUSAND);
       expect("the tokens", listed, tokens.sort());
     },
@@ -113,9 +116,9 @@ export const listingCases: Case[] = [
   {
     name: "all() ends, and yields no session twice, while each is rewritten",
     needs: ["listing"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      const tokens = await bench.fill(30, () => ({}));
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      const tokens = await fixture.fill(30, () => ({}));
       const seen: string[] = [];
       for await (const { token } of store.all({ now })) {
         seen.push(token);
@@ -134,13 +137,13 @@ export const purgingCases: Case[] = [
   {
     name: "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
     needs: ["purging"],
-    async check(bench) {
-      const { store, now } = bench;
+    async check(fixture) {
+      const { store, now } = fixture;
       expect("in an empty store", await store.deleteExpired({ now }), 0);
       const early = { now: now - HOUR };
-      await bench.put(A, { expiry: now - 1, ...early });
-      await bench.put(B, { expiry: now, ...early });
-      await bench.put(C, { expiry: now + 1, ...early });
+      await fixture.put(A, { expiry: now - 1, ...early });
+      await fixture.put(B, { expiry: now, ...early });
+      await fixture.put(C, { expiry: now + 1, ...early });
       expect("deleteExpired()", await store.deleteExpired({ now }), 2);
       const found = await together([A, B, C].map((token) => store.find(token, early)));
       expect("what is left", found.map((row) => row?.expiry), [undefined, undefined, now + 1]);
@@ -150,9 +153,9 @@ export const purgingCases: Case[] = [
   {
     name: "deleteExpired() deletes at most as many sessions as limit, until none is left",
     needs: ["purging"],
-    async check(bench) {
-      const { store, now } = bench;
-      await bench.fill(30, (index) => ({ expiry: index < 20 ? now - index : bench.later }));
+    async check(fixture) {
+      const { store, now } = fixture;
+      await fixture.fill(30, (index) => ({ expiry: index < 20 ? now - index : fixture.later }));
       const counts: number[] = [];
       for (let round = 0; round < 5; round++) counts.push(await store.deleteExpired({ now, limit: 7 }));
       expect("how many each deleted", counts, [7, 7, 6, 0, 0]);
@@ -161,51 +164,51 @@ export const purgingCases: Case[] = [
   {
     name: "deleteExpired() deletes no live session",
     needs: ["purging"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      const tokens = await bench.fill(30, (index) => ({ expiry: index < 20 ? now - index : later }));
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      const tokens = await fixture.fill(30, (index) => ({ expiry: index < 20 ? now - index : later }));
       expect("deleteExpired()", await store.deleteExpired({ now }), 20);
-      for (const token of tokens.slice(20)) await bench.expectIntact("a live session", token);
+      for (const token of tokens.slice(20)) await fixture.expectIntact("a live session", token);
     },
   },
   {
     name: "deleteExpired() keeps sessions that expired less than grace ago",
     needs: ["purging"],
-    async check(bench) {
-      const { store, now } = bench;
+    async check(fixture) {
+      const { store, now } = fixture;
       const early = { now: now - 2 * HOUR };
-      await bench.put(A, { expiry: now - HOUR, ...early });
-      await bench.put(B, { expiry: now - HOUR + 1, ...early });
-      await bench.put(C);
+      await fixture.put(A, { expiry: now - HOUR, ...early });
+      await fixture.put(B, { expiry: now - HOUR + 1, ...early });
+      await fixture.put(C);
       expect("with an hour's grace", await store.deleteExpired({ now, grace: HOUR }), 1);
       const found = await together([A, B, C].map((token) => store.find(token, early)));
       expect("what is left", found.map((row) => row !== undefined), [false, true, true]);
       expect("without", await store.deleteExpired({ now, grace: 0 }), 1);
-      await bench.expectIntact("the live one", C);
+      await fixture.expectIntact("the live one", C);
     },
   },
   {
     name: "deleteExpired() uses the current expiry, not an earlier one",
     needs: ["purging", "atomic"],
-    async check(bench) {
-      const { store, now, later } = bench;
+    async check(fixture) {
+      const { store, now, later } = fixture;
       const soon = now + 1_000;
-      for (const token of [A, B, C]) await bench.put(token, { expiry: soon });
+      for (const token of [A, B, C]) await fixture.put(token, { expiry: soon });
       await store.touch(A, later, { now });
       await store.update(B, DATA, { token: B, data: DATA, expiry: later }, { now });
       expect("deleteExpired() at the first expiry", await store.deleteExpired({ now: soon }), 1);
-      await bench.expectOnly("what is left", [A, B], [A, B, C]);
+      await fixture.expectOnly("what is left", [A, B], [A, B, C]);
       await store.update(A, DATA, { token: A, data: DATA, expiry: soon }, { now });
       expect("deleteExpired() of one that was shortened", await store.deleteExpired({ now: soon }), 1);
-      await bench.expectOnly("what is left then", [B], [A, B, C]);
+      await fixture.expectOnly("what is left then", [B], [A, B, C]);
     },
   },
   {
     name: "four concurrent purges by deleteExpired() delete each expired session once, and no live one",
     needs: ["purging", "races"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      const tokens = await bench.fill(60, (index) => ({ expiry: index < 40 ? now - index : later }));
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      const tokens = await fixture.fill(60, (index) => ({ expiry: index < 40 ? now - index : later }));
       const purger = async () => {
         let deleted = 0;
         for (let last = -1; last !== 0; deleted += last) {
@@ -215,22 +218,22 @@ export const purgingCases: Case[] = [
       };
       const counts = await together([purger(), purger(), purger(), purger()]);
       expect("how many they deleted", counts.reduce((sum, count) => sum + count, 0), 40);
-      await bench.expectOnly("the live ones", tokens.slice(40), tokens.slice(40));
+      await fixture.expectOnly("the live ones", tokens.slice(40), tokens.slice(40));
     },
   },
   {
     name: "deleteExpired() keeps a session that a concurrent update() has extended",
     needs: ["purging", "atomic", "races"],
-    async check(bench) {
-      const { store, now, later } = bench;
+    async check(fixture) {
+      const { store, now, later } = fixture;
       for (let round = 0; round < ROUNDS; round++) {
-        await bench.put(A, { expiry: now + 1 });
+        await fixture.put(A, { expiry: now + 1 });
         const [, updated] = await inBothOrders(
           round,
           () => store.deleteExpired({ now: now + 1 }),
           () => store.update(A, DATA, { data: OTHER, expiry: later }, { now }),
         );
-        await bench.expectFound("the session", A, updated ? { data: OTHER, expiry: later } : undefined);
+        await fixture.expectFound("the session", A, updated ? { data: OTHER, expiry: later } : undefined);
         await store.delete(A);
       }
     },
@@ -238,10 +241,10 @@ export const purgingCases: Case[] = [
   {
     name: "deleteExpired() deletes a session or leaves it to a concurrent touch(), never both",
     needs: ["purging", "atomic", "races"],
-    async check(bench) {
-      const { store, now, later } = bench;
+    async check(fixture) {
+      const { store, now, later } = fixture;
       for (let round = 0; round < ROUNDS; round++) {
-        await bench.put(A, { expiry: now + 1 });
+        await fixture.put(A, { expiry: now + 1 });
         const [deleted] = await inBothOrders(
           round,
           () => store.deleteExpired({ now: now + 1 }),

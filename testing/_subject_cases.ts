@@ -9,7 +9,7 @@ import {
   together,
   tokenOf,
   tokensIn,
-} from "./_bench.ts";
+} from "./_fixture.ts";
 import { expect, expectThat } from "./_checks.ts";
 import { SIMILAR_SUBJECTS, TOKEN } from "./_tokens.ts";
 
@@ -23,14 +23,14 @@ export const subjectCases: Case[] = [
   {
     name: "findBySubject() yields the live sessions of the subject and no other",
     needs: ["subjects"],
-    async check(bench) {
-      const { store, now, later } = bench;
+    async check(fixture) {
+      const { store, now, later } = fixture;
       expect("in an empty store", await tokensIn(store.findBySubject(ZOE, { now })), []);
-      await bench.put(A, { subject: ZOE });
-      await bench.put(B, { subject: ZOE, data: OTHER, expiry: later + 1 });
-      await bench.put(C, { subject: ZOE, expiry: now, now: now - HOUR });
-      await bench.put(D, { subject: MAX });
-      await bench.put(tokenOf("e"));
+      await fixture.put(A, { subject: ZOE });
+      await fixture.put(B, { subject: ZOE, data: OTHER, expiry: later + 1 });
+      await fixture.put(C, { subject: ZOE, expiry: now, now: now - HOUR });
+      await fixture.put(D, { subject: MAX });
+      await fixture.put(tokenOf("e"));
       expect("the sessions", await rowsIn(store.findBySubject(ZOE, { now })), [
         { token: A, data: DATA, expiry: later },
         { token: B, data: OTHER, expiry: later + 1 },
@@ -40,10 +40,10 @@ export const subjectCases: Case[] = [
   {
     name: "findBySubject() yields a session up to the millisecond before its expiry",
     needs: ["subjects", "clock"],
-    async check(bench) {
-      const { store, later } = bench;
-      await bench.put(A, { subject: ZOE });
-      await bench.put(B, { subject: ZOE, expiry: later + 1 });
+    async check(fixture) {
+      const { store, later } = fixture;
+      await fixture.put(A, { subject: ZOE });
+      await fixture.put(B, { subject: ZOE, expiry: later + 1 });
       const at = async (now: number) => await tokensIn(store.findBySubject(ZOE, { now }));
       expect("1 ms before the first expires", await at(later - 1), [A, B]);
       expect("when it expires", await at(later), [B]);
@@ -53,9 +53,9 @@ export const subjectCases: Case[] = [
   {
     name: "findBySubject() uses the expiry that touch() and update() wrote",
     needs: ["subjects", "atomic"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      for (const token of [A, B]) await bench.put(token, { subject: ZOE });
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      for (const token of [A, B]) await fixture.put(token, { subject: ZOE });
       await store.touch(A, later + HOUR, { now });
       await store.update(B, DATA, { token: B, data: OTHER, expiry: later + 2 * HOUR }, { now });
       expect("the sessions", await rowsIn(store.findBySubject(ZOE, { now: later })), [
@@ -67,10 +67,10 @@ export const subjectCases: Case[] = [
   {
     name: "findBySubject() yields copies of the bytes",
     needs: ["subjects"],
-    async check(bench) {
-      await bench.put(A, { subject: ZOE });
-      for await (const { data } of bench.store.findBySubject(ZOE, { now: bench.now })) data.fill(0);
-      await bench.expectIntact("the session", A);
+    async check(fixture) {
+      await fixture.put(A, { subject: ZOE });
+      for await (const { data } of fixture.store.findBySubject(ZOE, { now: fixture.now })) data.fill(0);
+      await fixture.expectIntact("the session", A);
     },
   },
   {
@@ -95,12 +95,12 @@ export const subjectCases: Case[] = [
   {
     name: "commit() with a subject changes it, and without one keeps it",
     needs: ["subjects"],
-    async check(bench) {
-      const { store, now } = bench;
-      await bench.put(A, { subject: ZOE });
-      await bench.put(A, { data: OTHER });
+    async check(fixture) {
+      const { store, now } = fixture;
+      await fixture.put(A, { subject: ZOE });
+      await fixture.put(A, { data: OTHER });
       expect("without", await tokensIn(store.findBySubject(ZOE, { now })), [A]);
-      await bench.put(A, { subject: MAX });
+      await fixture.put(A, { subject: MAX });
       expect("with another", await tokensIn(store.findBySubject(ZOE, { now })), []);
       expect("the other's", await tokensIn(store.findBySubject(MAX, { now })), [A]);
     },
@@ -156,72 +156,74 @@ export const subjectCases: Case[] = [
   {
     name: "deleteBySubject() ends the sessions of the subject and no other, and returns how many",
     needs: ["subjects"],
-    async check(bench) {
-      const { store } = bench;
+    async check(fixture) {
+      const { store } = fixture;
       expect("where there is none", await store.deleteBySubject(ZOE), 0);
-      for (const token of [A, B]) await bench.put(token, { subject: ZOE });
-      await bench.put(C, { subject: MAX });
-      await bench.put(D);
+      for (const token of [A, B]) await fixture.put(token, { subject: ZOE });
+      await fixture.put(C, { subject: MAX });
+      await fixture.put(D);
       expect("deleteBySubject()", await store.deleteBySubject(ZOE, {}), 2);
-      await bench.expectOnly("what is left", [C, D], [A, B, C, D]);
+      await fixture.expectOnly("what is left", [C, D], [A, B, C, D]);
       expect("deleteBySubject() once more", await store.deleteBySubject(ZOE), 0);
     },
   },
   {
     name: "deleteBySubject() keeps the session of except, which may be nobody's or another subject's",
     needs: ["subjects"],
-    async check(bench) {
-      const { store } = bench;
+    async check(fixture) {
+      const { store } = fixture;
       const all = [A, B, TOKEN, D];
       const putAll = async () => {
-        for (const token of [A, B, TOKEN]) await bench.put(token, { subject: ZOE });
-        await bench.put(D, { subject: MAX });
+        for (const token of [A, B, TOKEN]) await fixture.put(token, { subject: ZOE });
+        await fixture.put(D, { subject: MAX });
       };
       await putAll();
       expect("except one of them", await store.deleteBySubject(ZOE, { except: A }), 2);
-      await bench.expectOnly("what is left", [A, D], all);
+      await fixture.expectOnly("what is left", [A, D], all);
       await putAll();
       expect("except another's", await store.deleteBySubject(ZOE, { except: D }), 3);
-      await bench.expectOnly("what is left then", [D], all);
+      await fixture.expectOnly("what is left then", [D], all);
       for (const except of [TOKEN.toLowerCase(), `${TOKEN} `, "", "%", "' OR '1'='1"]) {
         await putAll();
         expect(`except ${JSON.stringify(except)}`, await store.deleteBySubject(ZOE, { except }), 3);
-        await bench.expectOnly("what is left at the end", [D], all);
+        await fixture.expectOnly("what is left at the end", [D], all);
       }
     },
   },
   {
     name: "deleteBySubject() keeps the session of except even if it is the only one",
     needs: ["subjects"],
-    async check(bench) {
-      await bench.put(A, { subject: ZOE });
-      expect("deleteBySubject()", await bench.store.deleteBySubject(ZOE, { except: A }), 0);
-      await bench.expectIntact("the session", A);
+    async check(fixture) {
+      await fixture.put(A, { subject: ZOE });
+      expect("deleteBySubject()", await fixture.store.deleteBySubject(ZOE, { except: A }), 0);
+      await fixture.expectIntact("the session", A);
     },
   },
   {
     name: "a lone surrogate matches no subject",
     needs: ["subjects"],
-    async check(bench) {
-      const { store, now } = bench;
+    async check(fixture) {
+      const { store, now } = fixture;
       const subjects = ["\ufffd", "?", "\ufffd\ufffd\ufffd", "\u{10000}"];
       const tokens = subjects.map((_, index) => tokenOf(`s${index}`));
-      for (const [index, subject] of subjects.entries()) await bench.put(tokens[index]!, { subject });
+      for (const [index, subject] of subjects.entries()) await fixture.put(tokens[index]!, { subject });
       for (const half of ["\ud800", "\udc00", "\udc00\ud800"]) {
         // The store may also refuse it.
         expect("findBySubject()", await tokensIn(store.findBySubject(half, { now })).catch(() => []), []);
         expect("deleteBySubject()", await store.deleteBySubject(half).catch(() => 0), 0);
       }
-      await bench.expectOnly("the sessions", tokens, tokens);
+      await fixture.expectOnly("the sessions", tokens, tokens);
     },
   },
   {
     name: "a subject matches only itself, not a similar one",
     needs: ["subjects"],
-    async check(bench) {
-      const { store, now } = bench;
+    async check(fixture) {
+      const { store, now } = fixture;
       const tokens = SIMILAR_SUBJECTS.map((_, index) => tokenOf(`s${index}`));
-      for (const [index, subject] of SIMILAR_SUBJECTS.entries()) await bench.put(tokens[index]!, { subject });
+      for (const [index, subject] of SIMILAR_SUBJECTS.entries()) {
+        await fixture.put(tokens[index]!, { subject });
+      }
       for (const [index, subject] of SIMILAR_SUBJECTS.entries()) {
         const found = await tokensIn(store.findBySubject(subject, { now }));
         expect(`findBySubject(${JSON.stringify(subject)})`, found, [tokens[index]]);
@@ -229,16 +231,16 @@ export const subjectCases: Case[] = [
       for (const [index, subject] of SIMILAR_SUBJECTS.entries()) {
         const what = `deleteBySubject(${JSON.stringify(subject)})`;
         expect(what, await store.deleteBySubject(subject), 1);
-        await bench.expectFound(`the session of ${JSON.stringify(subject)}`, tokens[index]!, undefined);
+        await fixture.expectFound(`the session of ${JSON.stringify(subject)}`, tokens[index]!, undefined);
       }
     },
   },
   {
     name: `findBySubject() yields each of ${MANY} sessions once, even while some are deleted`,
     needs: ["subjects"],
-    async check(bench) {
-      const { store, now } = bench;
-      const tokens = await bench.fill(MANY, (index) => ({ subject: index % 9 === 4 ? MAX : ZOE }));
+    async check(fixture) {
+      const { store, now } = fixture;
+      const tokens = await fixture.fill(MANY, (index) => ({ subject: index % 9 === 4 ? MAX : ZOE }));
       const own = tokens.filter((_, index) => index % 9 !== 4).sort();
       expect("the sessions", await tokensIn(store.findBySubject(ZOE, { now })), own);
       const seen: string[] = [];
@@ -256,9 +258,9 @@ export const subjectCases: Case[] = [
   {
     name: "findBySubject() ends, and yields no session twice, while each is updated",
     needs: ["subjects", "atomic"],
-    async check(bench) {
-      const { store, now, later } = bench;
-      const tokens = await bench.fill(30, () => ({ subject: ZOE }));
+    async check(fixture) {
+      const { store, now, later } = fixture;
+      const tokens = await fixture.fill(30, () => ({ subject: ZOE }));
       const seen: string[] = [];
       for await (const { token, data } of store.findBySubject(ZOE, { now })) {
         seen.push(token);
@@ -271,14 +273,14 @@ export const subjectCases: Case[] = [
   {
     name: "deleteBySubject() leaves no session of the subject during concurrent updates and renewals",
     needs: ["subjects", "atomic", "races"],
-    async check(bench) {
-      const { store, now, later } = bench;
+    async check(fixture) {
+      const { store, now, later } = fixture;
       const olds = Array.from({ length: 6 }, (_, index) => tokenOf(`old${index}`));
-      for (const token of olds) await bench.put(token, { subject: ZOE });
+      for (const token of olds) await fixture.put(token, { subject: ZOE });
       const news = olds.map((token, index) => index % 2 === 0 ? token : tokenOf(`new${index}`));
       const writes = news.map((token, index) => () => write(token, index));
       await race([...writes.slice(0, 3), () => store.deleteBySubject(ZOE), ...writes.slice(3)]);
-      await bench.expectOnly("the tokens that live", [], [...olds, ...news]);
+      await fixture.expectOnly("the tokens that live", [], [...olds, ...news]);
 
       function write(token: string, index: number): Promise<boolean> {
         const next = { token, data: bytesOf(token), expiry: later, subject: ZOE };

@@ -18,14 +18,14 @@
 import type { SessionStore } from "../core/store.ts";
 import { atomicCases, deleteCases, raceCases, touchCases } from "./_atomic_cases.ts";
 import { basicCases, cleanupCases, dataCases, timeCases, tokenCases } from "./_basic_cases.ts";
-import { ABILITY_METHODS, Bench, type Case, type StoreAbility } from "./_bench.ts";
+import { ABILITY_METHODS, type Case, Fixture, type StoreAbility } from "./_fixture.ts";
 import { ContractError } from "./_checks.ts";
 import { listingCases, purgingCases } from "./_listing_cases.ts";
 import { markCases } from "./_mark_cases.ts";
 import { subjectCases } from "./_subject_cases.ts";
 
 export { cookieFor, type CookieForOptions } from "./_cookie.ts";
-export type { StoreAbility } from "./_bench.ts";
+export type { StoreAbility } from "./_fixture.ts";
 
 /** Options of {@linkcode storeContract}. */
 export interface StoreContractOptions<Store extends SessionStore = SessionStore> {
@@ -156,7 +156,7 @@ export function storeContract<Store extends SessionStore>(
         const store = await open();
         try {
           expectMethods(store, given.needs);
-          await given.check(new Bench(store, { maxBytes, maxExpiry }));
+          await given.check(new Fixture(store, { maxBytes, maxExpiry }));
         } finally {
           await close?.(store);
         }

@@ -26,7 +26,7 @@ const RACES = { basket: "Change it twice", logout: "Log out meanwhile", login: "
  * Runs in the page and returns its accessibility problems: horizontal scrolling, low contrast (WCAG 2.2, 1.4.3),
  * fields without a label, skipped headings, and buttons that are too small (2.5.8).
  */
-const LOOK = `(() => {
+const FIND_PROBLEMS = `(() => {
   const problems = [];
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth > clientWidth) problems.push("scrolls sideways: " + scrollWidth + " > " + clientWidth);
@@ -273,7 +273,7 @@ Deno.test("Every page of the demo is readable on a wide screen, in dark mode and
     });
     const show = async (what: string) => {
       await page.locator("#log-state", { hasText: "live" }).waitFor();
-      problems.push(...await page.evaluate<string[]>(LOOK));
+      problems.push(...await page.evaluate<string[]>(FIND_PROBLEMS));
       assertEquals(problems, [], `${kind}: ${what}`);
       await page.screenshot({ path: new URL(`${kind}-${what}.png`, screenshots).pathname, fullPage: true });
     };

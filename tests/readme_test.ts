@@ -119,6 +119,26 @@ Deno.test("The README or a guide mentions each entry of exports", () => {
   }
 });
 
+Deno.test("The README gives for each store the size that bench/README.md records", () => {
+  const sizes = tableIn(readRepoFile("bench/README.md"), "bundle");
+  for (const [store, entry, , , , kilobytes] of tableIn(README, "store")) {
+    const [path] = codeIn(entry!);
+    if (!path?.startsWith(`${config.name}/`)) continue;
+    const bundle = `what \`${path.replace(config.name, ".")}\` adds to it`;
+    const [, , gzipped] = sizes.find(([name]) => name === bundle)!;
+    assertEquals(kilobytes, Number(gzipped).toFixed(1), store);
+  }
+});
+
+Deno.test("The README gives for each store the requests of a login that docs/guarantees.md gives", () => {
+  const stores = tableIn(README, "store");
+  for (const [name, , requests] of tableIn(readRepoFile("docs/guarantees.md"), "store", "store calls")) {
+    const [, , , inReadme] = stores.find(([store]) => store === name)!;
+    // The README counts the write alone. The read before it is the other request.
+    assertEquals(Number(inReadme!.split(", ").at(-1)), Math.max(0, Number(requests) - 1), name);
+  }
+});
+
 type Data = { visits: number };
 
 /** The request that a row of the table of costs describes. */

@@ -1,56 +1,55 @@
 /**
- * What the apps of the comparison share: gates that hold a handler, a store that can be watched and stopped, and the
- * second port by which the program reaches both.
+ * The common parts of the apps in the comparison: gates that hold handlers, a store that can be observed and broken,
+ * and a second port through which the program controls both.
  *
- * An app is a process of its own, so that one that ends takes no other with it.
- *
+ * Each app is a process of its own, so that a crash affects no other app.
  * @module
  */
 
-/** A page of a library's documentation, and what the app took from it. */
+/** A page of a library's documentation, and what the app uses of it. */
 export interface Page {
   url: string;
   says: string;
 }
 
-/** What the comparison says of an app's set-up. */
+/** The description of an app's set-up. */
 export interface About {
   /** The name of the column. */
   name: string;
-  /** The packages it is made of, each with its version. */
+  /** Its packages, each with its version. */
   packages: readonly string[];
-  /** Where its sessions are. */
+  /** Where its sessions are stored. */
   store: string;
   pages: readonly Page[];
-  /** What a reader has to know of the set-up, in whole sentences. */
+  /** Notes for the reader on the set-up, in whole sentences. */
   notes: readonly string[];
 }
 
-/** A call of a store. */
+/** A store call. */
 export interface StoreCall {
   kind: "read" | "write";
   name: string;
 }
 
-/** What of a store fails: nothing, each call, each write, or the next read alone. */
+/** Which store calls fail: none, all, every write, or only the next read. */
 export type Outage = "none" | "all" | "writes" | "one read";
 
-/** What an app gives, once it listens. */
+/** The controls of an app that listens. */
 export interface App {
   port: number;
-  /** Every text in the store, row by row: what somebody has who can read it. Absent where there is no store. */
+  /** Every text in the store, row by row, as an attacker could read it. Absent without a store. */
   rows?(): string[][] | Promise<string[][]>;
-  /** Makes what a row says unreadable, in every row. Absent where a row is no text. */
+  /** Makes every row unreadable. Absent if rows are not text. */
   spoil?(): void | Promise<void>;
 }
 
-/** What an app sees of the program that drives it. */
+/** The part of the program that an app uses. */
 export class Controls {
   outage: Outage = "none";
   calls: StoreCall[] = [];
   readonly #gates = new Map<string, (() => void)[]>();
 
-  /** For each call of the store, before it. Throws where the store is down. */
+  /** Called before each store call. Throws if the store is down. */
   storeCall(kind: StoreCall["kind"], name: string): void {
     this.calls.push({ kind, name });
     const fails = this.outage === "all" || this.outage === "writes" && kind === "write" ||
@@ -60,8 +59,8 @@ export class Controls {
   }
 
   /**
-   * Stands for a handler's other work. Handlers wait here after they have their session and before they change it, where
-   * the request names a gate.
+   * Stands for other work of a handler. A handler waits here between loading and changing its session, if the request
+   * names a gate.
    */
   gate(name: string | null | undefined): Promise<void> {
     if (!name) return Promise.resolve();
@@ -75,7 +74,7 @@ export class Controls {
     return this.#gates.get(name)?.length ?? 0;
   }
 
-  /** Lets the handlers at a gate go on. */
+  /** Opens a gate for the handlers that wait. */
   open(name: string): void {
     const waiting = this.#gates.get(name) ?? [];
     this.#gates.delete(name);
@@ -83,13 +82,13 @@ export class Controls {
   }
 }
 
-/** The name that a handler of the comparison gives for the nested value. */
+/** The key of the nested value in the handlers. */
 export const LIST = "list";
 
-/** When the page that says nothing of caching was last changed: what a cache guesses from. */
+/** When the page without caching headers was last changed. Caches guess a freshness from it. */
 export const LAST_MODIFIED = "Wed, 01 Jan 2025 00:00:00 GMT";
 
-/** Starts an app, and prints the ports of the app and of its controls as JSON on one line. */
+/** Starts an app, and prints the ports of the app and its controls as JSON on one line. */
 export async function run(about: About, start: (controls: Controls) => App | Promise<App>): Promise<void> {
   const controls = new Controls();
   const app = await start(controls);

@@ -1,6 +1,5 @@
 /**
- * A column: all that was seen of one app.
- *
+ * A column: all results of one app.
  * @module
  */
 
@@ -9,7 +8,7 @@ import { type Cost, KINDS } from "./costs.ts";
 import { type Exchange, Peer, type Program } from "./_peer.ts";
 import { type Cell, SITUATIONS } from "./situations.ts";
 
-/** What the page is made of. */
+/** The results of one app. */
 export interface Column {
   about: About;
   /** The path of its app in the repository. */
@@ -45,7 +44,7 @@ export const PEERS: readonly Program[] = [
   args,
 }));
 
-/** Starts an app, looks at it in every situation, and ends it. */
+/** Starts an app, runs every situation, and ends it. */
 export async function column(program: Program): Promise<{ column: Column; exchanges: Exchange[] }> {
   const peer = await Peer.start(program);
   try {

@@ -9,7 +9,7 @@ import type { Column } from "./_column.ts";
 import { KINDS } from "./costs.ts";
 import { type Cell, type Mark, type Situation, SITUATIONS } from "./situations.ts";
 
-/** All that was seen, of all libraries. */
+/** The results of all libraries. */
 export interface Results {
   /** As `2026-11-28`. */
   date: string;
@@ -20,13 +20,13 @@ export interface Results {
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Where the short table is. */
+/** The page with the short table. */
 export const README = new URL("README.md", ROOT);
 
 /** Where the page is. */
 export const PAGE = new URL("docs/comparison.md", ROOT);
 
-/** Where the results are, which the page is made of. */
+/** The results, from which the page is made. */
 export const RESULTS = new URL("bench/compare/results.json", ROOT);
 
 /** Where the responses are. */
@@ -36,7 +36,7 @@ const MARKS: Record<Mark, string> = { good: "✓", part: "~", bad: "✗", none: 
 
 const RANKS: Record<Mark, number> = { good: 3, part: 2, bad: 1, none: 0 };
 
-/** The page, as the formatter leaves it. */
+/** The page, formatted. */
 export async function page(results: Results): Promise<string> {
   return await formatted(markdown(results), "md");
 }
@@ -47,7 +47,7 @@ export async function readmeWith({ columns, date }: Results, readme: string): Pr
   const [before, rest = ""] = readme.split(start);
   const [, after] = rest.split(end);
   if (after === undefined) throw new Error(`README.md has no ${start} and ${end}`);
-  const legend = `✓ yes, ~ in part, ✗ no, – no such thing; seen on ${date}.`;
+  const legend = `✓ yes, ~ in part, ✗ no, – not applicable; run on ${date}.`;
   return await formatted(`${before}${start}\n\n${shortTable(columns)}\n\n${legend}\n\n${end}${after}`, "md");
 }
 
@@ -60,7 +60,7 @@ function markdown(results: Results): string {
     "",
     shortTable(columns),
     "",
-    "✓ yes, ~ in part, ✗ no, – there is no such thing. The rest of the page says what was seen.",
+    "✓ yes, ~ in part, ✗ no, – not applicable. The rest of the page has the details.",
     "",
     ...[...sections].flatMap(([section, situations]) => [
       `## ${section}`,
@@ -72,16 +72,16 @@ function markdown(results: Results): string {
     ]),
     "## What a request costs",
     "",
-    "The calls of the store that a request makes, and the bytes of headers that the session adds to its answer. Cookies that are signed or encrypted vary by a few bytes.",
+    "Store calls of a request, and bytes of headers that the session adds to its response. Signed and encrypted cookies vary by a few bytes.",
     "",
     table([
       ["", ...names(columns)],
       ...KINDS.map(({ id, title }) => [title, ...columns.map(({ costs }) => costs[id]!.text)]),
     ]),
     "",
-    "## Where we are not the best, or not alone",
+    "## Where others are as good or better",
     "",
-    "A row that is missing here is one in which no other library does as well. Where others are as good, equal is what we mean to be.",
+    "In a row that is not listed here, no other library does as well.",
     "",
     ...SITUATIONS.flatMap((situation) => standing(columns, situation)),
     "",
@@ -92,7 +92,7 @@ function markdown(results: Results): string {
     "## How each was set up",
     "",
     table([
-      ["", "versions", "sessions are in"],
+      ["", "versions", "sessions are stored in"],
       ...columns.map(({ about }) => [about.name, about.packages.join(", "), about.store]),
     ]),
     "",
@@ -108,53 +108,60 @@ function markdown(results: Results): string {
 
 function introduction({ date, runtime, columns }: Results): string {
   const libraries = new Set(columns.map(({ about }) => about.packages[0])).size;
-  return `# Beside other libraries
+  return `# Compared with other libraries
 
 <!-- Written by \`deno task compare\`, from bench/compare. -->
 
-The same little app on ${libraries} session libraries, each set up as its own documentation says, and driven by HTTP requests.
-\`deno task compare\` does it again and writes this page: no cell is written by hand. What you see was seen on
-${date}, on ${runtime}. Every request with its answer is in [responses.txt](../bench/compare/responses.txt), what is
-done and how it is judged is in [situations.ts](../bench/compare/situations.ts), and a test runs this library's column
-again.
+The same small app runs on ${libraries} session libraries, each set up as its own documentation says. A program sends it HTTP
+requests. \`deno task compare\` runs everything again and writes this page, so no cell is written by hand. These are the
+results of ${date}, on ${runtime}.
 
-A mark answers what the row asks, and nothing else. These libraries want different things. better-auth signs users in,
-and its session is a part of that. iron-session needs no store, and its README says what that costs. The sessions of
-Remix and Fastify belong to their frameworks.
+- [responses.txt](../bench/compare/responses.txt) has every request with its response.
+- [situations.ts](../bench/compare/situations.ts) has the steps and how the result is judged.
+- A test runs this library's column again.
 
-Where requests meet, each has read its session before the first one saves, as with two tabs and a slow database. A gate
-in each handler makes that certain.
+A mark answers only what its row asks. The libraries have different goals. better-auth signs users in, and its session is
+a part of that. iron-session needs no store, and its README says what that costs. The sessions of Remix and Fastify belong
+to their frameworks.
+
+In rows with concurrent requests, each request has loaded its session before the first one saves, as with two tabs and a
+slow database. A gate in each handler makes sure of that.
 `;
 }
 
 const names = (columns: readonly Column[]) => columns.map(({ about }) => about.name);
 
-/** Some of the others, by whichever names are fewer. */
+/** Names some of the other libraries, or all except the rest, whichever is shorter. */
 function listed(some: readonly Column[], others: readonly Column[]): string {
   const rest = others.filter((other) => !some.includes(other));
   if (rest.length === 0) return "all";
   return some.length <= rest.length + 1 ? names(some).join(", ") : `all but ${names(rest).join(", ")}`;
 }
 
-/** The rows of the short table, each with the situations that it stands for. */
+/** The rows of the short table, each with its situations. */
 const SHORT: readonly (readonly [title: string, ...ids: string[]])[] = [
-  ["two requests write different keys: both are saved", "two-keys"],
-  ["50 requests count at once: all are counted", "counter"],
-  ["a cookie planted before the login gives nothing away", "planted"],
-  ["a login beside other requests stays a login", "login-poll-reads", "login-poll-writes", "login-twice"],
+  ["two concurrent requests write different keys: both are saved", "two-keys"],
+  ["50 concurrent requests add 1: the sum is 50", "counter"],
+  ["a cookie planted before the login gives no access after it", "planted"],
+  [
+    "a login stays signed in when other requests overlap it",
+    "login-poll-reads",
+    "login-poll-writes",
+    "login-twice",
+  ],
   ["after a logout the old cookie is refused", "old-cookie"],
-  ["a logout beside a slow request stays a logout", "logout-slow-save"],
-  ["all sessions of a user end at once", "everywhere"],
-  ["a store that fails signs nobody out", "store-down", "one-read-fails"],
-  ["a save that fails is reported, and leaves nothing", "save-fails"],
-  ["a garbage row locks nobody out", "garbage"],
-  ["what is in the table is no cookie", "thief"],
+  ["a logout during a slow request stays a logout", "logout-slow-save"],
+  ["all sessions of a user can be ended at once", "everywhere"],
+  ["a store failure signs nobody out", "store-down", "one-read-fails"],
+  ["a failed save is reported and changes nothing", "save-fails"],
+  ["an unreadable row locks nobody out", "garbage"],
+  ["nothing in the table works as a cookie", "thief"],
   ["a visit without a write leaves no row and no cookie", "nobody-wrote"],
-  ["a page that never asks costs no store call", "public"],
-  ["a shared cache hands out nobody's page and no cookie", "cached-page", "cached-cookie"],
+  ["a page that does not use the session makes no store call", "public"],
+  ["a shared cache serves no visitor's page or cookie to another", "cached-page", "cached-cookie"],
 ];
 
-/** The table for the README: marks alone, of several situations the worst. */
+/** The table for the README: only marks. Of several situations the worst counts. */
 function shortTable(columns: readonly Column[]): string {
   const worst = ({ cells }: Column, ids: readonly string[]) => {
     const marks = ids.map((id) => cells[id]!.mark).filter((mark) => mark !== "none");
@@ -174,7 +181,7 @@ function wholeTable(columns: readonly Column[], situations: readonly Situation[]
   ]);
 }
 
-/** The line of a row in which somebody else does as well or better. */
+/** The line of a row in which another library does as well or better. */
 function standing(columns: readonly Column[], { id, title, why }: Situation): string[] {
   const [ours, ...others] = columns;
   const rank = ({ cells }: Column) => RANKS[cells[id]!.mark];
@@ -188,7 +195,7 @@ function standing(columns: readonly Column[], { id, title, why }: Situation): st
   return [`- **${capital(title)}** (${who}). ${why}`];
 }
 
-/** The line of a kind of request that costs elsewhere as little or less. */
+/** The line of a kind of request that costs as little or less in another library. */
 function costStanding(columns: readonly Column[], { id, title, why }: (typeof KINDS)[number]): string[] {
   const [ours, ...others] = columns;
   const { calls = 0, bytes = 0 } = ours!.costs[id]!;

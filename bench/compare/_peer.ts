@@ -1,20 +1,19 @@
 /**
- * An app of the comparison as the program sees it: a process, browsers that visit it, and its controls.
- *
+ * An app of the comparison from the program's side: a process, browsers that visit it, and its controls.
  * @module
  */
 
 import type { About, Outage, StoreCall } from "./_app.ts";
 
-/** What came back. */
+/** A response. */
 export interface Answer {
-  /** 0 where the connection broke. */
+  /** 0 if the connection broke. */
   status: number;
   headers: Headers;
   body: string;
 }
 
-/** A request and its answer, for the file of responses. */
+/** A request and its response, for the file of responses. */
 export interface Exchange {
   situation: string;
   method: string;
@@ -30,16 +29,16 @@ const READY_TIMEOUT_MS = 60_000;
 /** How to start an app. */
 export interface Program {
   module: URL;
-  /** The configuration that has its imports. */
+  /** The configuration with its imports. */
   config: URL;
-  /** What it is told when it starts. */
+  /** Its arguments. */
   args?: readonly string[];
 }
 
-/** An app that runs. */
+/** A running app. */
 export class Peer {
   readonly exchanges: Exchange[] = [];
-  /** What is being looked at. */
+  /** The situation that is being run. */
   situation = "";
   about!: About & { hasStore: boolean; canSpoil: boolean };
   readonly #program: Program;
@@ -47,7 +46,7 @@ export class Peer {
   #ended = false;
   #app = "";
   #controls = "";
-  /** Where the process makes its files. It is killed, and so cannot clean up. */
+  /** Where the process creates its files. It is killed, so it cannot clean up. */
   #scratch = "";
 
   private constructor(program: Program) {
@@ -62,12 +61,12 @@ export class Peer {
     return peer;
   }
 
-  /** Whether the process has ended, by itself. */
+  /** Whether the process has ended by itself. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Whether the process ends now, by what it was sent just before. */
+  /** Whether the process ends because of the request just before. */
   async ends(): Promise<boolean> {
     await Promise.race([this.#child?.status, new Promise((resolve) => setTimeout(resolve, 300))]);
     return this.#ended;
@@ -89,14 +88,14 @@ export class Peer {
     await Deno.remove(this.#scratch, { recursive: true });
   }
 
-  /** Sends a request. Never throws for what the app does. */
+  /** Sends a request. Never throws, whatever the app does. */
   async send(method: string, path: string, cookie = ""): Promise<Answer> {
     let answer: Answer;
     try {
       const response = await fetch(this.#app + path, {
         method,
         redirect: "manual",
-        // A server that compresses adds headers of its own.
+        // Compression adds headers of its own.
         headers: { "accept-encoding": "identity", ...cookie && { cookie } },
       });
       answer = { status: response.status, headers: response.headers, body: await response.text() };
@@ -118,7 +117,7 @@ export class Peer {
     return answer;
   }
 
-  /** Waits until so many handlers are at a gate, or until their requests are answered without. */
+  /** Waits until this many handlers are at a gate, or until their requests were answered without reaching it. */
   async waitAtGate(gate: string, requests: readonly Promise<unknown>[]): Promise<void> {
     let answered = 0;
     for (const request of requests) request.then(() => answered++);
@@ -127,17 +126,17 @@ export class Peer {
     }
   }
 
-  /** Lets the handlers at a gate go on. */
+  /** Opens a gate for the handlers that wait. */
   async open(gate: string): Promise<void> {
     await this.#control(`/open?gate=${gate}`);
   }
 
-  /** Sets what of the store fails. */
+  /** Sets which store calls fail. */
   async outage(of: Outage): Promise<void> {
     await this.#control(`/outage?of=${encodeURIComponent(of)}`);
   }
 
-  /** The calls of the store since this was last asked. */
+  /** The store calls since the last call of this method. */
   async calls(): Promise<StoreCall[]> {
     return await this.#control("/calls") as StoreCall[];
   }
@@ -158,7 +157,7 @@ export class Peer {
       if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
       return await response.json();
     } catch (error) {
-      // Its end is what a situation sees, where it sends the next request.
+      // The end of the process shows in the next request of a situation.
       if (await this.ends()) return null;
       throw error;
     }
@@ -185,7 +184,7 @@ export class Peer {
     this.#child = child;
     this.#ended = false;
     child.status.then(() => this.#child === child && (this.#ended = true));
-    // Libraries print what fails. It is shown only where the app does not start.
+    // Libraries print their failures. They are shown only if the app does not start.
     let printed = "";
     const reading = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
       new WritableStream({ write: (text) => void (printed = (printed + text).slice(-4_000)) }),
@@ -217,7 +216,7 @@ export class Peer {
   }
 }
 
-/** A browser: it keeps cookies as they arrive, and sends them all. */
+/** A browser. It stores cookies as they arrive, and sends all of them. */
 export class Browser {
   readonly #peer: Peer;
   readonly #cookies: Map<string, string>;
@@ -227,14 +226,14 @@ export class Browser {
     this.#cookies = new Map(cookies);
   }
 
-  /** Sends a request with what cookies there are now, and takes those of the answer when it arrives. */
+  /** Sends a request with the current cookies, and stores those of the response when it arrives. */
   async send(method: string, path: string): Promise<Answer> {
     const answer = await this.#peer.send(method, path, this.cookie);
     this.take(answer);
     return answer;
   }
 
-  /** Takes the cookies of an answer. */
+  /** Stores the cookies of a response. */
   take({ headers }: Answer): void {
     for (const line of headers.getSetCookie()) {
       const [pair = "", ...attributes] = line.split(";").map((text) => text.trim());
@@ -266,7 +265,7 @@ export class Browser {
     return new Browser(this.#peer, this.#cookies);
   }
 
-  /** Who the app takes this browser for, and what it finds in the session. */
+  /** The user that the app sees in this browser, and the values of its session. */
   async look(path = "/read"): Promise<{ status: number; user?: string; values: Record<string, unknown> }> {
     const { status, body } = await this.send("GET", path);
     if (status !== 200) return { status, values: {} };

@@ -1,8 +1,6 @@
 /**
- * A shared cache that keeps to RFC 9111, no stricter and no laxer: it stores what it may, guesses a freshness from
- * `Last-Modified` where nothing is said (section 4.2.2), obeys `Vary` (4.1), and passes on `Set-Cookie` with what it stored
- * (7.3).
- *
+ * A shared cache that follows RFC 9111 exactly. It stores what it may, guesses a freshness from `Last-Modified`
+ * without other information (section 4.2.2), obeys `Vary` (4.1), and passes on a stored `Set-Cookie` (7.3).
  * @module
  */
 
@@ -19,7 +17,7 @@ interface Stored {
 export class SharedCache {
   readonly #stored = new Map<string, Stored[]>();
 
-  /** Answers from the cache or, where it has nothing, from the app. */
+  /** Answers from the cache, or from the app if it has nothing stored. */
   async get(
     path: string,
     requestHeaders: Record<string, string>,

@@ -1,6 +1,5 @@
 /**
- * What each kind of request costs: calls of the store, and bytes of headers that a session adds to the answer.
- *
+ * The cost of each kind of request: store calls, and bytes of headers that a session adds to the response.
  * @module
  */
 
@@ -10,7 +9,7 @@ import { callsText } from "./situations.ts";
 /** A cell of the table of costs. */
 export interface Cost {
   text: string;
-  /** Calls of the store. Absent, as the bytes, where there is no such request. */
+  /** Store calls. Absent, like the bytes, if there is no such request. */
   calls?: number;
   /** Bytes of headers. */
   bytes?: number;
@@ -20,12 +19,12 @@ export interface Cost {
 export interface Kind {
   id: string;
   title: string;
-  /** Why this library costs what it does. Shown where another costs less. */
+  /** Why this library costs this much. Shown if another library costs less. */
   why: string;
   run(peer: Peer): Promise<Cost>;
 }
 
-/** Headers that answers have without a session. */
+/** Headers of responses without a session. */
 const NOT_OF_SESSIONS = new Set([
   "connection",
   "content-length",
@@ -44,7 +43,7 @@ async function measured(peer: Peer, send: () => Promise<Answer>): Promise<Cost> 
   const calls = await peer.calls();
   if (answer.status === 401) return { text: "no session before login" };
   if (answer.status !== 200) throw new Error(`${peer.about.name} answered ${answer.status}`);
-  // An iterator of headers gives each line of `Set-Cookie`.
+  // Iterating over headers gives each line of `Set-Cookie`.
   const lines = [...answer.headers].filter(([name]) => !NOT_OF_SESSIONS.has(name));
   const bytes = lines.reduce((sum, [name, value]) => sum + `${name}: ${value}\r\n`.length, 0);
   const store = peer.about.hasStore ? callsText(calls) : "no store";
@@ -61,7 +60,7 @@ async function signedIn(peer: Peer): Promise<Browser> {
 export const KINDS: readonly Kind[] = [
   {
     id: "cost-public",
-    title: "session never asked for",
+    title: "session not used",
     why: "Nothing is done.",
     run: async (peer) => {
       const browser = await signedIn(peer);
@@ -72,14 +71,14 @@ export const KINDS: readonly Kind[] = [
     id: "cost-no-cookie",
     title: "read, no cookie",
     why:
-      "`Vary: Cookie` and `Cache-Control: private` go out with whatever asked for a session. The two rows on caches are what they are for, and we mean to send them.",
+      "Every response that asked for a session has `Vary: Cookie` and `Cache-Control: private`. The two rows on caches show why.",
     run: (peer) => measured(peer, () => new Browser(peer).send("GET", "/read")),
   },
   {
     id: "cost-read",
     title: "read",
     why:
-      "The headers are those for caches again. A session that is in the cookie costs no call and cannot be ended at once; we mean to be able to.",
+      "The bytes are the caching headers again. A session in the cookie costs no call, but cannot be ended at once.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("GET", "/read"));
@@ -88,15 +87,13 @@ export const KINDS: readonly Kind[] = [
   {
     id: "cost-new",
     title: "new session written",
-    why:
-      "The cookie has `Max-Age` beside `Expires`, and caches are told that the answer is private. Both are meant.",
+    why: "The cookie has `Max-Age` as well as `Expires`, and the response has caching headers.",
     run: (peer) => measured(peer, () => new Browser(peer).send("POST", "/write?key=a&value=yes")),
   },
   {
     id: "cost-write",
     title: "existing session written",
-    why:
-      "One read, and one write that checks what was read; we mean to make no fewer. The bytes are those for caches.",
+    why: "One read, and one write that checks what was read. The bytes are the caching headers.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("POST", "/write?key=a&value=yes"));
@@ -106,7 +103,7 @@ export const KINDS: readonly Kind[] = [
     id: "cost-login",
     title: "login with a visitor's session",
     why:
-      "One read, and one write that also renews the token and leaves a mark under the old one. The bytes are a new cookie and those for caches, and are meant.",
+      "One read, and one write that also renews the token and leaves a mark under the old one. The bytes are a new cookie and the caching headers.",
     run: async (peer) => {
       const browser = new Browser(peer);
       await browser.send("POST", "/write?key=a&value=yes");
@@ -117,7 +114,7 @@ export const KINDS: readonly Kind[] = [
     id: "cost-logout",
     title: "logout",
     why:
-      "The row is read before it is deleted. The cookie is deleted with all of its attributes, and caches are told that the answer is private. Both are meant.",
+      "The row is read before it is deleted. The deletion cookie has all attributes, and the response has caching headers.",
     run: async (peer) => {
       const browser = await signedIn(peer);
       return await measured(peer, () => browser.send("POST", "/logout"));

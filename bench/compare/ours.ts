@@ -1,6 +1,5 @@
 /**
  * The app on this library.
- *
  * @module
  */
 
@@ -111,7 +110,7 @@ async function start(controls: Controls): Promise<App> {
   };
 }
 
-/** The client, with each call of it counted: over HTTP it would be one request. */
+/** A client that counts its calls. Over HTTP each is one request. */
 function watched(client: LibSQLClient, controls: Controls): LibSQLClient {
   const kindOf = (statements: { sql: string }[]) =>
     statements.every(({ sql }) => /^\s*select/i.test(sql)) ? "read" as const : "write" as const;

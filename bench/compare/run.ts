@@ -13,7 +13,7 @@ import { type Column, column, OURS, PEERS } from "./_column.ts";
 import { PAGE, page, README, readmeWith, RESPONSES, RESULTS, type Results } from "./_page.ts";
 import type { Exchange, Program } from "./_peer.ts";
 
-/** Headers that say nothing of a session. */
+/** Headers without information about a session. */
 const LEFT_OUT = new Set([
   "connection",
   "content-length",
@@ -28,7 +28,7 @@ const programs: Program[] = [OURS, ...PEERS];
 const columns: Column[] = [];
 const exchanges: Exchange[][] = [];
 const waiting = [...programs.entries()];
-// Two at a time: what a situation needs of order is made by gates, not by time.
+// Two at a time. Gates, not time, create the order that a situation needs.
 await Promise.all([1, 2].map(async () => {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const [index, program] = next;
@@ -59,7 +59,7 @@ const lines = columns.flatMap(({ about }, index) =>
     ].join(" | ")
   )
 );
-// Fifty requests that differ in nothing are one line.
+// Fifty identical requests are one line.
 const runs: { line: string; times: number }[] = [];
 for (const line of lines) {
   if (runs.at(-1)?.line === line) runs.at(-1)!.times++;

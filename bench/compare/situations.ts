@@ -1,13 +1,12 @@
 /**
- * The situations of the comparison: what is done to an app, and what is said of what was seen.
- *
+ * The situations of the comparison: the steps, and the judgement of the result.
  * @module
  */
 
 import { type Answer, Browser, type Peer } from "./_peer.ts";
 import { SharedCache } from "./_shared_cache.ts";
 
-/** What somebody who runs the app would call it. `none` where a library has no such thing. */
+/** The judgement of someone who runs the app. `none` if a library has no such feature. */
 export type Mark = "good" | "part" | "bad" | "none";
 
 /** A cell. */
@@ -20,14 +19,14 @@ export interface Cell {
 export interface Situation {
   id: string;
   section:
-    | "Requests at the same time"
+    | "Concurrent requests"
     | "Signing in and out"
     | "When the store fails"
-    | "Visitors, thieves and caches";
+    | "Visitors, attackers and caches";
   title: string;
-  /** What is done. */
+  /** The steps. */
   steps: string;
-  /** Why this library's cell is what it is. Shown where the cell is not better than all others. */
+  /** Why this library's result is what it is. Shown unless the result is better than all others. */
   why: string;
   run(peer: Peer): Promise<Cell>;
 }
@@ -40,15 +39,15 @@ const none = (text: string): Cell => ({ mark: "none", text });
 const PROCESS_ENDS = "the process ends";
 const NO_STORE = "no store";
 
-/** What an app answers where its library has no such call. */
+/** The status of an app whose library has no such call. */
 const NO_SUCH_CALL = 501;
 
-/** How often two writes meet: a library that reads again late may be lucky. */
+/** How often two writes overlap. A library that reads again late may be lucky once. */
 const ROUNDS = 10;
 
 let gates = 0;
 
-/** Sends requests that all have their session before one of them changes it, and does something meanwhile. */
+/** Sends requests that all load their session before one of them changes it, and does something in between. */
 async function together(
   peer: Peer,
   send: ((gate: string) => Promise<Answer>)[],
@@ -71,7 +70,7 @@ async function signedIn(peer: Peer, user = "zoe"): Promise<Browser> {
   return browser;
 }
 
-/** A session without a user yet, where the library has such sessions. */
+/** A session without a user, if the library has such sessions. */
 async function visitor(peer: Peer): Promise<Browser> {
   const browser = new Browser(peer);
   await browser.send("POST", "/write?key=cart&value=tea");
@@ -83,7 +82,7 @@ async function cookieNames(peer: Peer): Promise<string[]> {
   return [...(await signedIn(peer)).cookies.keys()];
 }
 
-/** A browser that was given cookies of the library's names, all with one value. */
+/** A browser with cookies of the library's names, all with this value. */
 async function withCookieValue(peer: Peer, value: string): Promise<Browser> {
   return new Browser(peer, (await cookieNames(peer)).map((name) => [name, value]));
 }
@@ -91,7 +90,7 @@ async function withCookieValue(peer: Peer, value: string): Promise<Browser> {
 const reads = (calls: { kind: string }[]) => calls.filter(({ kind }) => kind === "read").length;
 const writes = (calls: { kind: string }[]) => calls.filter(({ kind }) => kind === "write").length;
 
-/** How many of what, in words. */
+/** A number and a noun. */
 export function callsText(calls: { kind: string }[]): string {
   const [r, w] = [reads(calls), writes(calls)];
   if (r + w === 0) return "no call";
@@ -111,7 +110,7 @@ async function afterOutage(browser: Browser, answer: Answer): Promise<Cell> {
   return answer.status >= 500 ? good(cell) : part(cell);
 }
 
-/** Whether a login has held, and whether a cookie that it has replaced is worth nothing. */
+/** Whether a login lasted, and whether the cookie that it replaced is worthless. */
 async function afterLogin(browser: Browser, before: Browser, also: string): Promise<Cell> {
   if ((await browser.look()).user !== "zoe") return bad("signed out");
   const text = `signed in${also}`;
@@ -123,11 +122,11 @@ async function afterLogin(browser: Browser, before: Browser, also: string): Prom
 export const SITUATIONS: readonly Situation[] = [
   {
     id: "two-keys",
-    section: "Requests at the same time",
+    section: "Concurrent requests",
     title: "two requests write different keys",
-    steps: "Both have read the session before either saves it. Ten times.",
+    steps: "Both load the session before either saves it. Ten times.",
     why:
-      "A save that finds the row changed reads again and puts this request's keys on top. better-auth has a column for each declared value, to the same effect.",
+      "If the row has changed, the save reads it again and applies this request's keys. better-auth has a column for each declared value, which has the same effect.",
     async run(peer) {
       const browser = await signedIn(peer);
       let bothSaved = 0;
@@ -144,9 +143,9 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "counter",
-    section: "Requests at the same time",
+    section: "Concurrent requests",
     title: "50 requests count at once",
-    steps: "Each adds 1 to a number in the session. All have read it before the first saves.",
+    steps: "Each adds 1 to a number in the session. All load it before the first saves.",
     why: "`update()` runs its function again on the fresh value after a conflict.",
     async run(peer) {
       const browser = await signedIn(peer);
@@ -160,12 +159,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "nested",
-    section: "Requests at the same time",
+    section: "Concurrent requests",
     title: "a list is changed in place",
-    steps:
-      "The handler pushes to a list that it got from the session, and does what every handler that writes does.",
+    steps: "The handler appends to a list from the session, and then saves like every handler that writes.",
     why:
-      "Whether a value was changed in place is found by comparing, at the end of the request. Libraries that save by a call need that call here too, and are as safe once it is there.",
+      "This library compares values at the end of the request. Libraries that save by an explicit call are as safe with that call.",
     async run(peer) {
       const browser = await signedIn(peer);
       await browser.send("POST", "/list");
@@ -179,9 +177,9 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Signing in and out",
     title: "a cookie is planted before the login",
     steps:
-      "An attacker's browser has a cookie, one that it made up and then one of its own session. The victim's browser is given the same one, and signs in.",
+      "An attacker has a cookie: first an invented one, then one of its own session. The victim's browser gets the same cookie, and signs in.",
     why:
-      "The login calls `renewToken()`, as the documentation of every library with such a call asks for. A token that this library did not make is never adopted. Where a cookie holds everything, two browsers share nothing.",
+      "The login calls `renewToken()`, as every library with such a call recommends. A token that this library did not create is never adopted. If a cookie holds the whole session, two browsers share nothing.",
     async run(peer) {
       const own = (await visitor(peer)).cookies.size > 0
         ? await visitor(peer)
@@ -199,9 +197,9 @@ export const SITUATIONS: readonly Situation[] = [
   {
     id: "login-poll-reads",
     section: "Signing in and out",
-    title: "login beside a poll that reads",
-    steps: "The poll has the visitor's old cookie and is answered after the login.",
-    why: "A request that only reads sends no cookie, so nothing can displace that of the login.",
+    title: "a login during a poll that reads",
+    steps: "The poll has the visitor's old cookie, and its response arrives after the login's.",
+    why: "A request that only reads sends no cookie, so it cannot replace the login's.",
     async run(peer) {
       const browser = await visitor(peer);
       const before = browser.copy();
@@ -216,10 +214,10 @@ export const SITUATIONS: readonly Situation[] = [
   {
     id: "login-poll-writes",
     section: "Signing in and out",
-    title: "login beside a poll that writes",
+    title: "a login during a poll that writes",
     steps: "The same, and the poll changes the visitor's session.",
     why:
-      "The poll knows a token that the login has ended. It is refused aloud and sends no cookie. Where a login keeps the token, the poll's write can be saved; the row on planted cookies is what that costs.",
+      "The login has ended the poll's token. The poll gets an error and sends no cookie. A library whose login keeps the token can save the poll's write, but see the row on planted cookies.",
     async run(peer) {
       const browser = await visitor(peer);
       const before = browser.copy();
@@ -244,7 +242,7 @@ export const SITUATIONS: readonly Situation[] = [
     section: "Signing in and out",
     title: "a login form is sent twice",
     steps:
-      "Both requests have the visitor's cookie, and have read the session before either saves it. Their answers are taken in either order.",
+      "Both requests have the visitor's cookie, and load the session before either saves it. Their responses arrive in either order.",
     why: "A second login from a session that the first one renewed gets a session of its own.",
     async run(peer) {
       const browser = await visitor(peer);
@@ -273,8 +271,8 @@ export const SITUATIONS: readonly Situation[] = [
     id: "old-cookie",
     section: "Signing in and out",
     title: "logout, then the old cookie",
-    steps: "Somebody kept the cookie, and sends it after the logout.",
-    why: "A logout deletes the row, as in every library that has one.",
+    steps: "The old cookie is sent again after the logout.",
+    why: "A logout deletes the row, as in every library with rows.",
     async run(peer) {
       const browser = await signedIn(peer);
       const kept = browser.copy();
@@ -287,9 +285,9 @@ export const SITUATIONS: readonly Situation[] = [
     id: "logout-slow-save",
     section: "Signing in and out",
     title: "logout while a slow request saves",
-    steps: "A request has read the session, the user signs out, and the request saves.",
+    steps: "A request loads the session, the user signs out, and then the request saves.",
     why:
-      "A save finds only the row that was read: one that is gone stays gone, and the slow request is told. better-auth does that too.",
+      "A save changes only the row that was read. If it is gone, it stays gone, and the slow request gets an error. better-auth does that too.",
     async run(peer) {
       const browser = await signedIn(peer);
       const kept = browser.copy();
@@ -308,11 +306,9 @@ export const SITUATIONS: readonly Situation[] = [
   {
     id: "everywhere",
     section: "Signing in and out",
-    title: "sign out everywhere while in use",
-    steps:
-      "A user has two browsers. One has a slow request that saves, while the other signs out everywhere.",
-    why:
-      "A session that has a `subject` is found by it. better-auth knows its users, so it has the call too.",
+    title: "sign out everywhere during a slow request",
+    steps: "A user has two browsers. One signs out everywhere while a slow request of the other one saves.",
+    why: "Sessions can be found by their `subject`. better-auth knows its users, so it has such a call too.",
     async run(peer) {
       const [here, there] = [await signedIn(peer), await signedIn(peer)];
       let everywhere!: Answer;
@@ -335,8 +331,7 @@ export const SITUATIONS: readonly Situation[] = [
     section: "When the store fails",
     title: "the store is down, then back",
     steps: "Every call fails while the user reads a page.",
-    why:
-      "A session that cannot be read is not an empty one: the request fails, and the cookie is left alone.",
+    why: "If a session cannot be read, the request fails and the cookie is left alone.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -350,9 +345,9 @@ export const SITUATIONS: readonly Situation[] = [
     id: "one-read-fails",
     section: "When the store fails",
     title: "one read of the store fails",
-    steps: "The next one works again.",
+    steps: "The next read works again.",
     why:
-      "The read is tried again at once. Where that fails too it is the row above, and nobody is signed out either.",
+      "The read is tried again at once. If that fails too, the row above applies, and nobody is signed out either.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -365,9 +360,9 @@ export const SITUATIONS: readonly Situation[] = [
   {
     id: "save-fails",
     section: "When the store fails",
-    title: "the store is down at the save",
-    steps: "The session could be read, and then every write fails.",
-    why: "The handler's response is replaced by an error. 503 says that a later try may work.",
+    title: "the store is down during the save",
+    steps: "The session is read, and then every write fails.",
+    why: "An error replaces the handler's response. 503 says that a later attempt may work.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -386,10 +381,10 @@ export const SITUATIONS: readonly Situation[] = [
   {
     id: "garbage",
     section: "When the store fails",
-    title: "a row is garbage",
-    steps: "What the row says is overwritten. The user reads a page, then signs in.",
+    title: "a row is unreadable",
+    steps: "The row's data is overwritten with garbage. The user reads a page, then signs in.",
     why:
-      "A row that cannot be decoded is an anonymous session and an event. It is not overwritten, so it can be looked at.",
+      "A row that cannot be decoded gives an anonymous session and an event. It is not overwritten, so it can be examined.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       if (!peer.about.canSpoil) return none("its rows are objects");
@@ -406,11 +401,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "thief",
-    section: "Visitors, thieves and caches",
-    title: "somebody reads the table",
+    section: "Visitors, attackers and caches",
+    title: "an attacker reads the table",
     steps: "Each text in the store is sent as a cookie.",
     why:
-      "The table has hashes of tokens. Others sign or encrypt the cookie by a key that the server holds, and the table without that key is no cookie either. Here there is no key to keep.",
+      "The table has only hashes of tokens. Other libraries sign or encrypt the cookie, so the table is useless without the server's key. This library needs no key.",
     async run(peer) {
       if (!peer.about.hasStore) return none(NO_STORE);
       const browser = await signedIn(peer);
@@ -429,11 +424,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "nobody-wrote",
-    section: "Visitors, thieves and caches",
-    title: "a session that nobody wrote",
-    steps: "A visitor without a cookie reads a page that looks at the session, and nothing is put into it.",
+    section: "Visitors, attackers and caches",
+    title: "a session without a write",
+    steps: "A visitor without a cookie reads a page that uses the session, but writes nothing.",
     why:
-      "Nothing is stored before something is written. express-session and @fastify/session have `saveUninitialized` for it.",
+      "Nothing is stored before a value is written. express-session and @fastify/session have `saveUninitialized` for it.",
     async run(peer) {
       const browser = new Browser(peer);
       const before = (await peer.rows()).length;
@@ -447,11 +442,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "read-only",
-    section: "Visitors, thieves and caches",
+    section: "Visitors, attackers and caches",
     title: "a session that is only read",
-    steps: "A user reads a page that looks at the session.",
+    steps: "A user reads a page that uses the session.",
     why:
-      "Without an idle timeout nothing has to be written. With one, a touch is due after a tenth of it and moves the row's expiry alone: the cookie is not sent again.",
+      "Without an idle timeout nothing is written. With one, a touch is due after a tenth of it. It moves only the row's expiry, and the cookie is not sent again.",
     async run(peer) {
       const browser = await signedIn(peer);
       await peer.calls();
@@ -466,11 +461,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "public",
-    section: "Visitors, thieves and caches",
-    title: "a page that never asks for the session",
-    steps: "A user reads a page whose handler has nothing to do with sessions.",
+    section: "Visitors, attackers and caches",
+    title: "a page that does not use the session",
+    steps: "A user reads a page whose handler does not use the session.",
     why:
-      "The store is called where a handler asks for its session, and not before. Libraries that a handler opens by a call are the same.",
+      "The store is first called when a handler asks for its session. Libraries whose handlers open the session with a call do the same.",
     async run(peer) {
       const browser = await signedIn(peer);
       await peer.calls();
@@ -485,11 +480,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "junk",
-    section: "Visitors, thieves and caches",
+    section: "Visitors, attackers and caches",
     title: "8 kB of junk as a cookie",
-    steps: "A visitor's cookie has the right name and 8,192 letters.",
+    steps: "A visitor's cookie has the right name and a value of 8,192 letters.",
     why:
-      "A token has 43 characters of one alphabet. Anything else is turned away before the store is asked, as a signature does elsewhere.",
+      "A token has 43 characters of one alphabet. Anything else is refused without a store call. In other libraries a signature has that effect.",
     async run(peer) {
       const browser = await withCookieValue(peer, "x".repeat(8_192));
       await peer.calls();
@@ -501,11 +496,12 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "cached-page",
-    section: "Visitors, thieves and caches",
-    title: "a shared cache, and a page that says nothing of caching",
+    section: "Visitors, attackers and caches",
+    title: "a shared cache, and a page without caching headers",
     steps:
-      "The page greets the user by name and has `Last-Modified`. What else caches are told is left to the library. Another user and a visitor ask for it through a cache that keeps to RFC 9111.",
-    why: "What asks for a session is `private` and varies by `Cookie`, unless its handler says otherwise.",
+      "The page greets the user by name and has `Last-Modified`. Other caching headers are left to the library. Another user and a visitor request it through a cache that follows RFC 9111.",
+    why:
+      "A response that asked for a session is `private` and varies by `Cookie`, unless its handler says otherwise.",
     async run(peer) {
       const cache = new SharedCache();
       const seen: (string | undefined)[] = [];
@@ -525,11 +521,11 @@ export const SITUATIONS: readonly Situation[] = [
   },
   {
     id: "cached-cookie",
-    section: "Visitors, thieves and caches",
+    section: "Visitors, attackers and caches",
     title: "a shared cache, and a page that starts a session",
     steps:
-      "The handler says `max-age=60` and writes to a new session. Two visitors ask for the page through the same cache.",
-    why: "A response with a session's cookie is never left to shared caches, whatever its handler says.",
+      "The handler sets `max-age=60` and writes to a new session. Two visitors request the page through the same cache.",
+    why: "No shared cache may store a response with a session's cookie, whatever its handler says.",
     async run(peer) {
       const cache = new SharedCache();
       const cookies: string[] = [];

@@ -4,8 +4,8 @@ import { Hono } from "hono";
 import { cookieHeader, fetchSubject, ROUTES, SECRET, seen, type Subject } from "../subjects/subject.ts";
 
 /**
- * Finds the session of a cookie for every request, in a middleware, as its page on Hono has it. Its session is a row
- * of a user's sign-in: a handler reads the user's name, and there is no value of one's own to write.
+ * Finds the session of a cookie on every request, in a middleware, as its page on Hono shows. Its session is the row
+ * of a user's sign-in. A handler reads the user's name, and there are no custom values to write.
  */
 function betterAuthPeer(name: string, cookieCache: boolean): Subject {
   const auth = betterAuth({
@@ -45,7 +45,7 @@ function betterAuthPeer(name: string, cookieCache: boolean): Subject {
 }
 
 /**
- * As it is installed a row of its store is read for each request. Its cookie cache is a signed copy of the session in a
+ * With its defaults each request reads a row of its store. Its cookie cache is a signed copy of the session in a
  * second cookie, which is trusted for an hour here.
  */
 export const subjects: readonly Subject[] = [

@@ -18,7 +18,7 @@ import {
 
 type Application = ReturnType<typeof express>;
 
-/** Express without sessions: what express-session is held against. */
+/** Express without sessions: the base of express-session. */
 function bareExpress(): Subject {
   const app = express();
   app.get(ROUTES.untouched, (_request, response) => void response.end("nothing"));
@@ -28,7 +28,7 @@ function bareExpress(): Subject {
   return expressSubject("bare Express", "base", app);
 }
 
-/** Its own store in memory, which keeps JSON. Reads on every request that has a cookie, and touches after it. */
+/** Its own in-memory store, which stores JSON. It is read on every request with a cookie, and touched afterwards. */
 function expressSessionPeer(): Subject {
   const app = express();
   app.use(session({
@@ -37,7 +37,7 @@ function expressSessionPeer(): Subject {
     saveUninitialized: false,
     cookie: { maxAge: LIFETIME_SECONDS * 1_000 },
   }));
-  // Its types let an application add to a global interface. A cast reaches no other file.
+  // Its types let an application extend a global interface. A cast affects no other file.
   const valuesOf = (request: express.Request) => request.session as unknown as Partial<Values>;
   app.get(ROUTES.untouched, (_request, response) => void response.end("nothing"));
   app.get(ROUTES.read, (request, response) => {
@@ -69,9 +69,9 @@ function expressSubject(name: string, kind: Subject["kind"], app: Application): 
 }
 
 /**
- * Sends a request through an Express application as `http.createServer(app)` does: with `IncomingMessage` and
- * `ServerResponse` of `node:http`, whose answer goes to a stream that throws it away. What is missing is the socket and the
- * parser, for both applications alike. Gives the answer's `Set-Cookie` headers.
+ * Sends a request through an Express application like `http.createServer(app)`: with `IncomingMessage` and
+ * `ServerResponse` of `node:http`, whose output goes to a stream that discards it. Only the socket and the parser are
+ * missing, for both applications alike. Returns the `Set-Cookie` headers of the response.
  */
 function send(app: Application, path: string, cookie: string | undefined): Promise<string[]> {
   return new Promise((resolve, reject) => {
@@ -81,8 +81,8 @@ function send(app: Application, path: string, cookie: string | undefined): Promi
     request.url = path;
     request.headers = cookie === undefined ? { host: "example.com" } : { host: "example.com", cookie };
     const response = new ServerResponse(request);
-    // Express swaps the prototype for its own, so a subclass would lose its method. The application calls this after
-    // what express-session puts in front of it, which first waits for its store.
+    // Express replaces the prototype, so a subclass would lose its method. The application calls this after
+    // express-session's own part, which first waits for its store.
     response.end = function (this: ServerResponse, ...given: unknown[]) {
       ServerResponse.prototype.end.apply(this, given as Parameters<ServerResponse["end"]>);
       resolve([this.getHeader("set-cookie") ?? []].flat().map(String));
@@ -93,9 +93,9 @@ function send(app: Application, path: string, cookie: string | undefined): Promi
   });
 }
 
-/** A connection that swallows what is written to it. */
+/** A connection that discards what is written to it. */
 class Nowhere extends Duplex {
-  /** What `https` has, since a cookie may be for such connections alone. */
+  /** A property of `https` connections, because a cookie may be limited to them. */
   readonly encrypted = true;
 
   override _read(): void {}

@@ -11,7 +11,7 @@ import {
   type Values,
 } from "../subjects/subject.ts";
 
-/** It has no store of its own: text by id in a `Map`, as its documentation shows. */
+/** It has no store of its own. Here it stores text by id in a `Map`, as its documentation shows. */
 function honoSessionPeer(): Subject {
   const rows = new Map<string, string>();
   const app = new Hono()

@@ -10,7 +10,7 @@ import {
   type Values,
 } from "../subjects/subject.ts";
 
-/** Its own store in memory, which keeps the object itself. It reads on every request, and writes on every request too. */
+/** Its own in-memory store, which stores the object itself. It reads and writes on every request. */
 function honoSessionsPeer(): Subject {
   const app = new Hono<{ Variables: { session: Session<Values>; session_key_rotation: boolean } }>()
     .use("*", sessionMiddleware({ store: new MemoryStore(), expireAfterSeconds: LIFETIME_SECONDS }))

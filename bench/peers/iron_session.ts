@@ -11,7 +11,7 @@ import {
   type Values,
 } from "../subjects/subject.ts";
 
-/** Keeps everything in the cookie, encrypted; opened where a handler asks for it. */
+/** Stores everything in the encrypted cookie, which a handler opens when it needs the session. */
 function ironSessionPeer(): Subject {
   const open = (c: Context) =>
     getIronSession<Partial<Values>>({

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { fetchSubject, ROUTES, type Subject } from "./subject.ts";
 
-/** Hono without sessions: what the libraries for `Request` and `Response` are held against. */
+/** Hono without sessions: the base of the libraries for `Request` and `Response`. */
 export function bareHono(): Subject {
   const app = new Hono()
     .get(ROUTES.untouched, (c) => c.text("nothing"))

@@ -31,12 +31,12 @@ function ours(name: string, options: SessionOptions): Subject {
   return fetchSubject({ name, kind: "ours" }, app.fetch);
 }
 
-/** This library as it is installed. */
+/** This library with its defaults. */
 export function oursAsInstalled(): Subject {
   return ours("@x/sessions", {});
 }
 
-/** This library with an idle timeout, which each request looks at and none has to move. */
+/** This library with an idle timeout. Each request checks it, and none has to move it. */
 export function oursWithIdleTimeout(): Subject {
   return ours("@x/sessions, idle timeout", { idleTimeout: "20m" });
 }

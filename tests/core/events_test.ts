@@ -69,22 +69,22 @@ Deno.test("Hooks.emit() creates no event if nobody listens", () => {
   let made = 0;
   new Hooks(undefined, undefined).emit(() => (made++, EVENT));
   assertEquals(made, 0);
-  const heard: SessionEvent[] = [];
-  new Hooks((event) => void heard.push(event), undefined).emit(() => (made++, EVENT));
-  assertEquals([made, heard], [1, [EVENT]]);
+  const received: SessionEvent[] = [];
+  new Hooks((event) => void received.push(event), undefined).emit(() => (made++, EVENT));
+  assertEquals([made, received], [1, [EVENT]]);
 });
 
 Deno.test("Hooks.error() gives the Response of the hook, returned at once or as a promise", async () => {
   const response = new Response("sorry");
   const error = new SessionGoneError();
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   for (const answer of [response, Promise.resolve(response)]) {
-    const hooks = new Hooks(undefined, (...args) => (heard.push(...args), answer as Promise<Response>));
+    const hooks = new Hooks(undefined, (...args) => (received.push(...args), answer as Promise<Response>));
     const given = await hooks.error(error, INFO);
     assertInstanceOf(given, Response);
     assertStrictEquals(given, response);
   }
-  assertEquals(heard, [error, INFO, error, INFO]);
+  assertEquals(received, [error, INFO, error, INFO]);
 });
 
 Deno.test("Without a hook Hooks.error() logs the error and its phase, and gives undefined", async () => {

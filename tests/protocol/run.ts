@@ -13,19 +13,19 @@ import { BROKEN, LIMITS, LONGER, RIGHT, type Variant } from "./variants.ts";
 
 const MODEL = new URL("./sessions.pml", import.meta.url);
 const AT_ONCE = 2;
-/** For each of the runs at once, in MB. */
+/** The memory limit of each concurrent run, in MB. */
 const MEMORY = 1_900;
 const LONG_MEMORY = 3_800;
 
-/** What a run of spin has shown. */
+/** The result of a run of spin. */
 interface Result {
   variant: Variant;
-  /** Why the run is not what it must be. */
+  /** Why the result is wrong. */
   failure?: string;
   states: number;
   depth: number;
   megabytes: number;
-  /** Of the search alone, without compiling. */
+  /** The time of the search, without compiling. */
   seconds: number;
   trace: string[];
 }
@@ -37,7 +37,7 @@ async function run(command: string, args: string[], cwd: string): Promise<string
   return text;
 }
 
-/** Fails loudly where a tool is missing: a protocol that was not checked does not hold. */
+/** Fails if a tool is missing, because the protocol was not checked then. */
 async function requireTool(command: string, flag: string): Promise<void> {
   try {
     await run(command, [flag], ".");
@@ -60,7 +60,7 @@ async function check(variant: Variant, memory: number): Promise<Result> {
       ...Object.entries(variant.bounds).map(([name, value]) => `-D${name}=${value}`),
     ];
     await run("spin", ["-a", ...defines, "sessions.pml"], directory);
-    // The shortest trace tells most, so a broken rule is searched for breadth first. Depth first takes less memory.
+    // The shortest trace explains most, so a broken rule is searched breadth first. Depth first takes less memory.
     // Compiling with optimization takes longer than finding a broken rule.
     const search = variant.breaks ? ["-O0", "-DBFS"] : ["-O2", "-DCOLLAPSE"];
     const options = ["-w", "-DSAFETY", "-DNOBOUNDCHECK", "-DNOFAIR", `-DMEMLIM=${memory}`, ...search];
@@ -76,7 +76,7 @@ async function check(variant: Variant, memory: number): Promise<Result> {
   }
 }
 
-/** What the steps of a trace print, up to the state at its end. */
+/** The printed steps of a trace, up to the state at its end. */
 function stepsIn(text: string): string[] {
   const lines = text.split("\n");
   const end = lines.findIndex((line) => line.startsWith("spin: trail ends"));
@@ -85,7 +85,7 @@ function stepsIn(text: string): string[] {
   ) => line.trim());
 }
 
-/** Reads the numbers that the verifier prints, and judges them. */
+/** Reads the verifier's numbers, and judges them. */
 function read(variant: Variant, output: string): Omit<Result, "trace"> {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1] ?? NaN);
   const numbers = {

@@ -17,10 +17,10 @@
 #define STALE 1       /* reads that a lagging replica may answer */
 #endif
 #ifndef EVENTS
-#define EVENTS 1      /* expiry, destroyAll and what else happens beside the requests */
+#define EVENTS 1      /* expiries and destroyAll() calls */
 #endif
 #ifndef LONG
-#define LONG 1        /* requests that go on after their first commit */
+#define LONG 1        /* requests that continue after their first commit */
 #endif
 
 /* ---- What a row holds --------------------------------------------------------------------------------- */
@@ -32,7 +32,7 @@
 
 /* Tokens. Each request has one to renew to, and two to create under. */
 #define NONE      0
-#define FIRST     1   /* what the browser's cookie holds at the start */
+#define FIRST     1   /* the token in the browser's cookie at the start */
 #define RENEWED(p)    (2 + (p))
 #define CREATED(p, n) (5 + (p) + 3 * (n))
 #define TOKENS    11
@@ -56,7 +56,7 @@
 #endif
 
 #ifdef WITHOUT_MARK
-#define EXCUSED 1     /* what only a mark can hold up is not asked for */
+#define EXCUSED 1     /* promises that need a mark are not checked */
 #else
 #define EXCUSED 0
 #endif
@@ -69,8 +69,8 @@ int data[TOKENS];
 /* ---- The browser -------------------------------------------------------------------------------------- */
 
 byte jar = FIRST;     /* the token in its cookie */
-bit jarLogin;         /* whether that came with a login */
-short jarHad = BIT(FIRST);   /* every token that it has held */
+bit jarLogin;         /* whether it came with a login */
+short jarHad = BIT(FIRST);   /* every token that it ever had */
 byte loaded;          /* how many requests have loaded their session */
 
 /* ---- The network: at most one call of each request is under way after its caller gave it up ----------- */
@@ -89,7 +89,7 @@ byte stale = STALE;
 short dead;           /* tokens that were live and must never be again */
 short moved;          /* tokens that a renewal has left, while their mark stands */
 bit extended;         /* whether a late touch has brought an expired row back */
-bit unmarked = EXCUSED;       /* whether a mark has expired: what it held up is not promised any longer */
+bit unmarked = EXCUSED;       /* whether a mark has expired: the promises that need it no longer hold */
 unsigned ended : 16;  /* what was in rows when they were ended */
 byte events = EVENTS;
 byte longer = LONG;
@@ -110,7 +110,7 @@ bit LOST, DOUBLED, REVIVED, TWO_TOKENS, DISPLACED, SIGNED_OUT, UNTRUE_GONE, LOGO
 
 #define isRow(t) (state[t] == LIVE || state[t] == DUE)
 
-/* What must hold whenever a row becomes live. A copy of what an ended session held is that session revived. */
+/* Must hold whenever a row becomes live. A copy of an ended session's data counts as that session revived. */
 #define mayLive(t, bytes) \
   assert(!(dead & BIT(t)) || REVIVED); \
   assert(!((bytes) & ORIGIN && ended & ORIGIN) || REVIVED)
@@ -186,7 +186,7 @@ inline applyDelete(t, answer) {
   fi
 }
 
-/* Sends what is pending, with all that a network can do to it. */
+/* Sends the pending write, with every fault of a network. */
 inline sendUpdate() {
   if
   :: applyUpdate(token, expected, next, new, answer)
@@ -250,7 +250,7 @@ proctype Request(byte p) {
   unsigned todo : 16;             /* changes not yet in a write */
   bit renew;                      /* a renewal not yet in a write */
 
-  /* The pending write: kept until its fate is known, also from one commit to the next. */
+  /* The pending write: kept until it is known whether it happened, also across commits. */
   byte kind, token, new;
   unsigned expected : 16;
   unsigned next : 16;
@@ -403,7 +403,7 @@ lookForRenewed:
     fi
   }
 
-  /* The changes once more, on fresh data. */
+  /* Replays the changes on fresh data. */
   atomic { skip;
 again:
     todo = todo | changes;
@@ -487,7 +487,7 @@ lookForCreated:
     fi
   }
 
-  /* What was pending is written: acknowledged, unless there is more to write. */
+  /* The pending write happened: acknowledged, unless there is more to write. */
   atomic { skip;
 done:
     current = (new != NONE -> new : token);
@@ -527,7 +527,7 @@ isGone:
   }
 
   atomic { skip;
-failed:    /* SessionStoreError or SessionConflictError. What is pending stays. */
+failed:    /* SessionStoreError or SessionConflictError. The pending write stays. */
 committed:
     printf("%d has committed or failed: doubt %d, gone %d, cookie %d\n", p, doubt, gone, cookie);
     if
@@ -625,7 +625,7 @@ respond:  /* The response arrives at the browser. */
       jar = (cookie == DELETION -> NONE : cookie);
       jarHad = jarHad | BIT(jar)
     fi;
-    /* Nothing of a request that is over makes two states differ. */
+    /* Clears the request's variables, so that equal states are recognised. */
     offered = 0; current = 0; base = 0; todo = 0; renew = 0; kind = 0; token = 0; new = 0; expected = 0; next = 0;
     changes = 0; doubt = 0; asked = 0; login = 0; hasEnded = 0; hasRenewed = 0; gone = 0; writes = 0; creates = 0;
     round = 0; cookie = 0; answer = 0
@@ -634,7 +634,7 @@ respond:  /* The response arrives at the browser. */
 
 /* ---- What happens beside the requests ----------------------------------------------------------------- */
 
-/* Delivers what is under way, or never does. */
+/* Delivers late calls, or never does. */
 proctype Network() {
   byte p, answer;
 end:
@@ -675,7 +675,7 @@ end:
 
 #define canEnd(t) (events > 0 && (state[t] == LIVE || state[t] == MARK))
 
-/* The time of a row or of a mark is over. */
+/* A row or a mark expires. */
 inline pass(t) {
   events--;
   if
@@ -741,7 +741,7 @@ end:
         mayLive(FIRST, data[FIRST]);
         state[FIRST] = LIVE
 #ifndef LATE_TOUCH
-        ; extended = 1    /* the clock of its caller was behind: who has found the row expired was told the truth */
+        ; extended = 1    /* its caller's clock was behind: a request that found the row expired was right */
 #endif
 #ifdef TOUCH_INSERTS
       :: state[FIRST] == ABSENT -> mayLive(FIRST, data[FIRST]); state[FIRST] = LIVE

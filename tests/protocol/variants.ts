@@ -1,9 +1,9 @@
 /**
- * What spin is asked: the protocol as it is, with its bounds, and the protocol with one rule broken.
+ * The runs of spin: the protocol as it is, with its bounds, and the protocol with one rule broken.
  * @module
  */
 
-/** A promise, by the name that an assertion of `sessions.pml` carries. */
+/** A promise, named as in an assertion of `sessions.pml`. */
 export type Promised =
   | "LOST"
   | "DOUBLED"
@@ -15,13 +15,13 @@ export type Promised =
   | "LOGOUT_UNDONE"
   | "ENDLESS_MARK";
 
-/** How much may happen in one run. What is left out has the model's default. */
+/** How much may happen in one run. Bounds that are left out have the model's default. */
 export interface Bounds {
   /** Requests on the session. */
   REQUESTS?: 2 | 3;
   /** Store calls that go wrong, in all requests together. */
   FAULTS: number;
-  /** Requests that go on after their first commit. */
+  /** Requests that continue after their first commit. */
   LONG: number;
   /** Expiries of rows and marks, and destroyAll() calls. */
   EVENTS: number;
@@ -35,7 +35,7 @@ export interface Variant {
   says: string;
   switches: string[];
   bounds: Bounds;
-  /** The promise that spin must find broken; absent where all must hold. */
+  /** The promise that spin must find broken; absent if all must hold. */
   breaks?: Promised;
 }
 
@@ -65,20 +65,23 @@ export const RIGHT: Variant[] = [
     LONG: 0,
     EVENTS: 1,
   }),
-  holds("later marks", "Marks that come late or never: what needs no mark", ["MARK_LATER", "WITHOUT_MARK"], {
+  holds("later marks", "Marks that come late or never: the promises that need no mark", [
+    "MARK_LATER",
+    "WITHOUT_MARK",
+  ], {
     FAULTS: 1,
     LONG: 0,
     EVENTS: 0,
   }),
   holds(
     "few nonces",
-    "More writes than the list of nonces is long: none doubled, if no call is repeated",
+    "More writes than the list of nonces holds: none doubled, if no call is repeated",
     ["SHORT_NONCES", "NO_REPEATS", "WITHOUT_MARK"],
     FAULT,
   ),
   holds(
     "complete nonces",
-    "A list of nonces that is complete: a replay in doubt doubles nothing",
+    "A complete list of nonces: a replay in doubt doubles nothing",
     ["REPLAY_IN_DOUBT"],
     FAULT,
   ),
@@ -104,12 +107,12 @@ export const LONGER: Variant[] = [
   }),
 ];
 
-/** One rule broken: spin must find the promise that the rule keeps. */
+/** One rule broken: spin must find the promise broken that needs the rule. */
 export const BROKEN: Variant[] = [
-  breaks("NO_COMPARE", "An update overwrites whatever the row holds", "LOST", FAULT),
+  breaks("NO_COMPARE", "An update overwrites the row whatever it holds", "LOST", FAULT),
   breaks(
     "PURGE_IN_TWO_STEPS",
-    "A purge looks for expired rows and then deletes them by token",
+    "A purge reads expired rows and then deletes them by token",
     "LOST",
     EVENT,
     [
@@ -117,10 +120,10 @@ export const BROKEN: Variant[] = [
     ],
   ),
   breaks("NO_NONCE", "A write leaves no nonce", "DOUBLED", FAULT),
-  breaks("FORGET_DOUBT", "A second commit starts afresh", "DOUBLED", FAULT_AND_MORE),
+  breaks("FORGET_DOUBT", "A second commit ignores the doubt of the first", "DOUBLED", FAULT_AND_MORE),
   breaks(
     "REPLAY_IN_DOUBT",
-    "Other bytes and no nonce of one's own: replayed, though the list of nonces may be incomplete",
+    "Other bytes without the write's nonce: replayed, though the list of nonces may be incomplete",
     "DOUBLED",
     FAULT,
     ["SHORT_NONCES", "NO_REPEATS", "WITHOUT_MARK"],
@@ -135,18 +138,18 @@ export const BROKEN: Variant[] = [
   }),
   breaks(
     "COPY_WHAT_WAS_READ",
-    "A login whose row is gone takes along what it had read",
+    "A login whose row is gone keeps what it had read",
     "REVIVED",
     CALM,
   ),
   breaks(
     "DESTROY_ALL_IN_TWO_STEPS",
-    "destroyAll() collects tokens and then deletes them",
+    "destroyAll() reads tokens and then deletes them",
     "REVIVED",
     EVENT,
   ),
   breaks("RENEW_BY_COPY", "A renewal leaves the row under its old token", "TWO_TOKENS", CALM),
-  breaks("MARK_LETS_IN", "A mark is taken for a session", "TWO_TOKENS", CALM),
+  breaks("MARK_LETS_IN", "A mark is accepted as a session", "TWO_TOKENS", CALM),
   breaks("NO_MARK", "A renewal leaves no mark", "DISPLACED", CALM),
   breaks("DELETE_TAKES_MARK", "delete() takes a mark too", "DISPLACED", CALM),
   breaks(
@@ -162,7 +165,7 @@ export const BROKEN: Variant[] = [
     "DISPLACED",
     CALM,
   ),
-  breaks("FORGET_GONE", "A commit after SessionGoneError starts afresh", "DISPLACED", {
+  breaks("FORGET_GONE", "A commit after SessionGoneError ignores that error", "DISPLACED", {
     FAULTS: 0,
     LONG: 1,
     EVENTS: 0,
@@ -182,19 +185,19 @@ export const BROKEN: Variant[] = [
   ),
   breaks(
     "DESTROY_NOTHING_WHEN_ANONYMOUS",
-    "A logout does nothing where a replica did not know the token",
+    "A logout does nothing if a replica did not know the token",
     "LOGOUT_UNDONE",
     CALM,
   ),
   breaks("TOUCH_TAKES_MARK", "A touch moves the expiry of a mark", "ENDLESS_MARK", CALM, ["CLOCK"]),
 ];
 
-/** Nothing is broken, and a promise ends here: docs/guarantees.md names each of these limits. */
+/** Nothing is broken, but a promise ends here: docs/guarantees.md names each of these limits. */
 export const LIMITS: Variant[] = [
   breaks("MARK_LATER", "The mark is inserted in a step of its own, late or never", "DISPLACED", CALM),
   breaks(
     "EVERY_LOGIN",
-    "The promise is asked for logins that renewed nothing, since the offered token was dead",
+    "The promise is checked for logins that renewed nothing, because the offered token was dead",
     "DISPLACED",
     CALM,
   ),
@@ -207,7 +210,7 @@ export const LIMITS: Variant[] = [
   ),
   breaks(
     "SHORT_NONCES",
-    "A call is sent twice, answers for the second, and the list of nonces overflows before the look",
+    "A call is sent twice, the second one answers, and the list of nonces overflows before the read",
     "DOUBLED",
     FAULT,
     ["WITHOUT_MARK"],

@@ -305,7 +305,7 @@ class Bed {
   /** Every mount and use of one response. */
   async #compare(comparison: Comparison): Promise<void> {
     const { what, bareWhat = what, method } = comparison;
-    // It answers a HEAD with the original response, without later changes.
+    // `@hono/node-server` 1 answers a HEAD with the original response, without later changes.
     const ignoresChanges = method === "HEAD" && this.#runtime.name.endsWith("@hono/node-server 1");
     const families = comparison.families.filter((family) => !(ignoresChanges && family === HONO));
     if (families.length === 0) this.#checks++;

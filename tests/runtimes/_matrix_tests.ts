@@ -12,7 +12,7 @@ import { startUpstream } from "./_upstream.ts";
 export const FILE = decodeURIComponent(new URL("./_fixture.svg", import.meta.url).pathname);
 
 /** How many problems of a cell are reported. They tend to be alike. */
-const TOLD = 6;
+const MOST_REPORTED = 6;
 
 /** Declares the tests of a runtime. */
 export function testRuntime(runtime: Runtime): void {
@@ -24,8 +24,8 @@ export function testRuntime(runtime: Runtime): void {
         await t.step(`${section}: ${row.title}`, async () => {
           const { checks, problems } = await matrix.cell(row);
           assert(checks > 0);
-          const more = problems.length > TOLD ? [`and ${problems.length - TOLD} more`] : [];
-          assertEquals([...problems.slice(0, TOLD), ...more], []);
+          const more = problems.length > MOST_REPORTED ? [`and ${problems.length - MOST_REPORTED} more`] : [];
+          assertEquals([...problems.slice(0, MOST_REPORTED), ...more], []);
         });
       }
     }

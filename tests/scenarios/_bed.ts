@@ -1,6 +1,6 @@
 /**
- * What a test of the manager stands on: a store with an empty table, a clock that the test sets, and all that was
- * counted and reported.
+ * The environment of a test of the manager: a store with an empty table, a clock that the test sets, and a record of
+ * calls, events and errors.
  * @module
  */
 
@@ -21,9 +21,9 @@ export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 
-/** The manager's clock: it stands still until the test moves it. */
+/** The manager's clock. It stands still until the test moves it. */
 export class Clock {
-  // Not a whole second, so that what rounds shows.
+  // Not a whole second, so that rounding shows.
   time = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
   readonly now = (): number => this.time;
 
@@ -35,9 +35,9 @@ export class Clock {
 /** A store, and managers on it. */
 export class Bed {
   readonly clock = new Clock();
-  /** What the managers told `onEvent`. */
+  /** The events that the managers emitted. */
   readonly events: SessionEvent[] = [];
-  /** What the managers told `onError`. */
+  /** The errors that the managers reported. */
   readonly errors: SessionError[] = [];
   /** The store itself. Its calls are not counted. */
   readonly store: FullStore;
@@ -61,7 +61,7 @@ export class Bed {
     });
   }
 
-  /** A manager whose first calls of the store go through these steps; only those that are made are counted. */
+  /** A manager whose first store calls go through these steps. Calls that a step drops are not counted. */
   interleaved<Data extends object = Record<string, unknown>>(
     steps: Steps,
     options: SessionOptions = {},
@@ -69,7 +69,7 @@ export class Bed {
     return this.manager<Data>({ store: interleave(this.#counting.store, steps), ...options });
   }
 
-  /** Another store on the same table, as another instance of the application has it. */
+  /** Another store on the same table, like one in another instance of the application. */
   another(): FullStore {
     return this.#opened.another();
   }
@@ -83,17 +83,17 @@ export class Bed {
     this.#counting.reset();
   }
 
-  /** HTTP requests since the table was made, this class's own included; `undefined` where there is no HTTP. */
+  /** HTTP requests since the table was created, those of this class included; `undefined` without HTTP. */
   requests(): number | undefined {
     return this.#opened.requests();
   }
 
-  /** Every session in the table, expired ones included, in the order of the tokens. */
+  /** Every session in the table, expired ones included, sorted by token. */
   async rows(): Promise<StoredRow[]> {
     return (await this.#table()).filter((row) => !isMark(row));
   }
 
-  /** What renewals have left under old tokens. */
+  /** The marks that renewals left under old tokens. */
   async marks(): Promise<StoredRow[]> {
     return (await this.#table()).filter(isMark);
   }
@@ -103,14 +103,14 @@ export class Bed {
     return rows.sort((a, b) => a.token < b.token ? -1 : 1);
   }
 
-  /** The only row there is. */
+  /** The only row of the table. */
   async row(): Promise<StoredRow> {
     const rows = await this.rows();
     assertEquals(rows.length, 1, `the table has ${rows.length} rows in place of one`);
     return rows[0]!;
   }
 
-  /** The kinds of the events so far, in their order. */
+  /** The kinds of the events so far, in order. */
   eventKinds(): SessionEvent["kind"][] {
     return this.events.map(({ kind }) => kind);
   }
@@ -120,10 +120,10 @@ function isMark({ data }: StoredRow): boolean {
   return new TextDecoder().decode(data).includes("__renewed");
 }
 
-/** Longer than a machine that stands still for some seconds takes for an operation of several requests. */
+/** Longer than an operation of several requests takes on a machine that pauses for some seconds. */
 const PATIENCE = 30_000;
 
-/** One test for each kind of store. */
+/** Declares one test for each kind of store. */
 export function onEachStore(name: string, test: (bed: Bed) => Promise<void>, stores = backends): void {
   for (const backend of stores) {
     Deno.test(`${name} [${backend.name}]`, async () => {
@@ -133,10 +133,10 @@ export function onEachStore(name: string, test: (bed: Bed) => Promise<void>, sto
   }
 }
 
-/** For what depends on how long a call takes: here none takes any time. */
+/** For tests that depend on the duration of a call: here no call takes time. */
 export const memoryAlone = backends.filter(({ name }) => name === "MemoryStore");
 
-/** base64url(SHA-256(text)), made without the library. */
+/** base64url(SHA-256(text)), computed without the library. */
 export async function sha256(text: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return new Uint8Array(hash).toBase64({ alphabet: "base64url", omitPadding: true });

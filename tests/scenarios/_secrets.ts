@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { assert } from "../assert.ts";
 
-/** Every way in which a value ends up in a log. */
+/** Every way in which a value may end up in a log. */
 export function printed(value: unknown): string {
   const forms = [
     Deno.inspect(value, { depth: 10, showHidden: true, getters: true }),
@@ -13,7 +13,7 @@ export function printed(value: unknown): string {
   return [...forms, errorText(value)].join("\n");
 }
 
-/** What an error and its causes say, without what only a debugger would show. */
+/** The texts of an error and its causes, without those that only a debugger shows. */
 export function errorText(error: unknown): string {
   const forms = [];
   for (; error instanceof Error; error = error.cause) {
@@ -22,7 +22,7 @@ export function errorText(error: unknown): string {
   return forms.join("\n");
 }
 
-/** Fails where a value that is logged would show one of these texts. */
+/** Fails if logging the value would show one of these texts. */
 export function assertShowsNone(value: unknown, secrets: Iterable<string>): void {
   const text = printed(value);
   for (const secret of secrets) {

@@ -1,16 +1,16 @@
 /**
- * Tests that read as request 1, 2, 3: what one response sets is what the next request carries.
+ * Helpers for tests that read as request 1, 2, 3. The next request sends the cookies that a response set.
  * @module
  */
 
 import type { Session, SessionManager } from "../../mod.ts";
 import { type SessionHandler, withSessions } from "../../middleware/fetch.ts";
 
-/** A `Set-Cookie` header, taken apart. */
+/** A parsed `Set-Cookie` header. */
 export interface SetCookie {
   name: string;
   value: string;
-  /** By name; `""` for those without a value. */
+  /** By name; `""` for attributes without a value. */
   attributes: Record<string, string>;
 }
 
@@ -22,15 +22,15 @@ export function setCookies(response: Response): SetCookie[] {
   });
 }
 
-/** How a request is to differ from a plain GET. */
+/** The differences of a request from a plain GET. */
 export interface VisitOptions {
-  /** In addition to the browser's own `Cookie`, or in its place. */
+  /** Added to the browser's own `Cookie`, or in its place. */
   headers?: Record<string, string>;
   /** As on Workers. */
   waitUntil?: (work: Promise<unknown>) => void;
 }
 
-/** An execution context as that of Workers: its method fails on anything but the object that it is of. */
+/** An execution context like that of Workers. Its method fails on any other object. */
 export class ExecutionContext {
   readonly #work: Promise<unknown>[] = [];
 
@@ -43,7 +43,7 @@ export class ExecutionContext {
   }
 }
 
-/** One browser and an application: keeps cookies from response to request. */
+/** A browser of one application, which keeps cookies from response to request. */
 export class Browser<Data extends object = Record<string, unknown>> {
   readonly cookies = new Map<string, string>();
   readonly #manager: SessionManager<Data>;
@@ -59,7 +59,7 @@ export class Browser<Data extends object = Record<string, unknown>> {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
   }
 
-  /** What the only cookie holds; `undefined` without one. */
+  /** The value of the only cookie; `undefined` without one. */
   get token(): string | undefined {
     return [...this.cookies.values()][0];
   }
@@ -78,7 +78,7 @@ export class Browser<Data extends object = Record<string, unknown>> {
     return response;
   }
 
-  /** Sends one request to a handler that asks for the session, uses it and answers `ok`. */
+  /** Sends one request to a handler that uses the session and answers `ok`. */
   async visit(use: (session: Session<Data>) => unknown, options: VisitOptions = {}): Promise<Response> {
     return await this.request(async (_request, session) => {
       await use(await session());

@@ -1,4 +1,4 @@
-/** What a client, a row or a handler may hold that it should not: what the client gets, and what the table has. */
+/** Bad input from a client, a row or a handler: what the client gets, and what the table holds. */
 import { jsonCodec, type Session, SessionEncodeError, SessionTooLargeError } from "../../mod.ts";
 import {
   assertEquals,
@@ -15,7 +15,7 @@ import { Browser } from "./_visits.ts";
 const NAME = "__Host-session";
 const SECRET = "secret-value-of-the-session";
 
-/** A browser that is signed in. */
+/** A signed-in browser. */
 async function signedIn(bed: Bed, options = {}): Promise<Browser> {
   const browser = new Browser(bed.manager(options));
   await browser.visit((session) => session.put("user", SECRET));
@@ -24,7 +24,7 @@ async function signedIn(bed: Bed, options = {}): Promise<Browser> {
   return browser;
 }
 
-/** What a request with this `Cookie` header finds; it must get no cookie, and leave the table as it is. */
+/** What a request with this `Cookie` header finds. It must get no cookie, and leave the table unchanged. */
 async function keysFoundBy(bed: Bed, browser: Browser, Cookie: string): Promise<string[]> {
   const rows = await bed.rows();
   let keys: string[] = [];
@@ -36,15 +36,15 @@ async function keysFoundBy(bed: Bed, browser: Browser, Cookie: string): Promise<
 }
 
 const NO_SESSIONS = {
-  "bytes that are no text": Uint8Array.of(0xff, 0xfe),
+  "bytes that are not text": Uint8Array.of(0xff, 0xfe),
   "no bytes": new Uint8Array(),
-  "JSON that is cut off": new TextEncoder().encode('{"deadline":1893553445678,"val'),
+  "truncated JSON": new TextEncoder().encode('{"deadline":1893553445678,"val'),
   "JSON of another shape": new TextEncoder().encode('{"userId":42}'),
   "a deadline that is no number": new TextEncoder().encode('{"deadline":null,"values":{}}'),
   "an unknown kind of value": new TextEncoder().encode('{"deadline":1893553445678,"values":{"a":{"$x":1}}}'),
 };
 onEachStore(
-  "A row that cannot be decoded is an anonymous session and an event, and stays as it is",
+  "A row that cannot be decoded gives an anonymous session and an event, and is not changed",
   async (bed) => {
     const browser = await signedIn(bed);
     const { token, expiry } = await bed.row();
@@ -77,13 +77,13 @@ onEachStore("A row that cannot be decoded does not end a listing", async (bed) =
   await bed.store.commit(row!.token, Uint8Array.of(0xff), row!.expiry, { now: bed.clock.time });
   assertEquals((await Array.fromAsync(manager.iterate())).length, 1);
   assertEquals((await manager.sessionsOf("zoe")).length, 1);
-  // It can be listed no more, and still it is ended with the rest.
+  // It cannot be listed any more, but is still deleted with the others.
   assertEquals(await manager.destroyAll("zoe"), 2);
   assertEquals(await bed.rows(), []);
 });
 
 onEachStore(
-  "A subject that is no text, and what is no session, are refused and end nothing",
+  "A subject that is no text, and an exception that is no session, are refused and end nothing",
   async (bed) => {
     const manager = bed.manager();
     const session = await manager.load();
@@ -103,7 +103,7 @@ onEachStore(
 );
 
 onEachStore(
-  "An unknown token is an anonymous session and an event; a write gets a token of its own",
+  "An unknown token gives an anonymous session and an event, and a write creates a new token",
   async (bed) => {
     const browser = await signedIn(bed);
     const unknown = "w".repeat(43);
@@ -127,7 +127,7 @@ const JUNK = {
   "percent signs": `${NAME}=${"%".repeat(8_192)}`,
   "other cookies": "a=b; ".repeat(1_600),
 };
-onEachStore("8 kB of junk in the cookie cost no store call and change nothing", async (bed) => {
+onEachStore("8 kB of junk in the cookie cause no store call and change nothing", async (bed) => {
   const browser = await signedIn(bed);
   for (const [what, cookie] of Object.entries(JUNK)) {
     bed.resetCalls();
@@ -137,7 +137,7 @@ onEachStore("8 kB of junk in the cookie cost no store call and change nothing", 
   }
 });
 
-onEachStore("Several cookies of one name: the one that is alive is found, in either place", async (bed) => {
+onEachStore("Several cookies of one name: the live one is found, in either place", async (bed) => {
   const browser = await signedIn(bed);
   const [alive, dead, other] = [browser.cookie, `${NAME}=${"I".repeat(43)}`, `${NAME}=${"o".repeat(43)}`];
   assertEquals(await keysFoundBy(bed, browser, `${alive}; ${dead}`), ["user"]);
@@ -146,7 +146,7 @@ onEachStore("Several cookies of one name: the one that is alive is found, in eit
   assertEquals(await keysFoundBy(bed, browser, `${dead}; ${alive}`), ["user"]);
   assertEquals(bed.calls(), { find: 2 });
   bed.resetCalls();
-  // Of more than two that are well formed the first and the last are tried.
+  // Of more than two well-formed ones the first and the last are tried.
   assertEquals(await keysFoundBy(bed, browser, `${dead}; ${other}; ${alive}`), ["user"]);
   assertEquals(bed.calls(), { find: 2 });
   bed.resetCalls();
@@ -168,7 +168,7 @@ onEachStore("Several cookies of one name: a change goes to the session that was 
 
 for (const hashTokenInStore of [true, false]) {
   const tokens = hashTokenInStore ? "hashed" : "plain";
-  onEachStore(`A token that differs by case is another one, tokens ${tokens}`, async (bed) => {
+  onEachStore(`A token that differs only in case is another token, tokens ${tokens}`, async (bed) => {
     const browser = await signedIn(bed, { hashTokenInStore });
     const token = browser.token!;
     for (const other of [token.toUpperCase(), token.toLowerCase()]) {
@@ -186,7 +186,7 @@ onEachStore("The stored hash, sent as a cookie, signs nobody in", async (bed) =>
 });
 
 onEachStore(
-  "A session over the limit: 500 and an error that names the key, nothing is saved",
+  "A session over the limit: 500 and an error that names the key, and nothing is saved",
   async (bed) => {
     const browser = await signedIn(bed, { maxBytes: 1_000 });
     const rows = await bed.rows();
@@ -208,7 +208,7 @@ onEachStore(
   },
 );
 
-onEachStore("A new session over the limit makes no row and no cookie", async (bed) => {
+onEachStore("A new session over the limit creates no row and no cookie", async (bed) => {
   const browser = new Browser(bed.manager());
   const response = await browser.visit((session) => session.put("large", "x".repeat(32 * 1024)));
   assertEquals([response.status, response.headers.getSetCookie()], [500, []]);
@@ -224,7 +224,7 @@ onEachStore("A session of exactly the limit is saved", async (bed) => {
   session.put("fill", "x".repeat(32 * 1024 - data.length));
   const { token } = await session.commit();
   assertEquals((await bed.manager().load(token)).getString("fill").length, 32 * 1024 - data.length);
-  // What the manager keeps of the last saves takes no room from the user.
+  // The manager's nonces do not count towards the user's limit.
   for (let i = 0; i < 10; i++) {
     const again = await bed.manager().load(token);
     again.put("fill", `${i}`.repeat(32 * 1024 - data.length));
@@ -251,7 +251,7 @@ const UNENCODABLE: Record<string, { value: () => unknown; problem: string }> = {
   },
 };
 onEachStore(
-  "A value that cannot be stored: 500 and an error that names the key, nothing is saved",
+  "A value that cannot be stored: 500 and an error that names the key, and nothing is saved",
   async (bed) => {
     const browser = await signedIn(bed);
     const rows = await bed.rows();
@@ -280,14 +280,14 @@ onEachStore(
   },
 );
 
-onEachStore("A function of update() that is asynchronous is refused at once", async (bed) => {
+onEachStore("An asynchronous function of update() is refused at once", async (bed) => {
   const session = await bed.manager().load();
   const error = assertThrows(() => session.update("bad", () => Promise.resolve(1)), SessionEncodeError);
   assertEquals([error.key, session.keys()], ["bad", []]);
 });
 
 onEachStore(
-  "A value that cannot be stored and is then repaired in place is saved with the rest",
+  "A value that cannot be stored, and is then repaired in place, is saved with the rest",
   async (bed) => {
     const manager = bed.manager<{ good: number; bad: { self?: unknown } }>();
     const { token } = await (await manager.load()).commit();
@@ -304,7 +304,7 @@ onEachStore(
   },
 );
 
-onEachStore("A key that is reserved, or no text, is refused at once", async (bed) => {
+onEachStore("A reserved key, or one that is no text, is refused at once", async (bed) => {
   const session = await bed.manager().load();
   for (const key of ["__subject", "__createdAt", "__nonces", 7 as unknown as string]) {
     for (const change of [() => session.put(key, 1), () => session.update(key, () => 1)]) {
@@ -314,7 +314,7 @@ onEachStore("A key that is reserved, or no text, is refused at once", async (bed
   assertEquals([session.status, session.keys()], ["unmodified", []]);
 });
 
-onEachStore("A subject that no store could hold is refused at once", async (bed) => {
+onEachStore("A subject that not every store can hold is refused at once", async (bed) => {
   const session = await bed.manager().load();
   for (const subject of ["", "x".repeat(256), "é".repeat(128), "\ud800"]) {
     const error = assertThrows(() => session.subject = subject, SessionEncodeError);

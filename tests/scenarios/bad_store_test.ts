@@ -1,4 +1,4 @@
-/** A database that is down, hangs or refuses the credentials: really, on a libSQL server of the test's own. */
+/** A database that is down, hangs or refuses the credentials. Each test breaks its own libSQL server. */
 import { createClient } from "@libsql/client/web";
 import {
   type Session,
@@ -19,14 +19,14 @@ const SECRET = "secret-value-of-the-session";
 interface Application {
   manager: SessionManager;
   store: LibSQLStore;
-  /** What `onError` heard of, with the phase. */
+  /** The errors of `onError`, with their phase. */
   errors: { error: SessionError; phase: string }[];
 }
 
-/** More than a busy machine takes for anything, so that a server that only is slow passes for no other. */
+/** Longer than anything takes on a busy machine, so that a slow server is not taken for one that hangs. */
 const PATIENCE = 30_000;
 
-/** A manager on the server, as an application would have it. */
+/** A manager on the server, set up like that of an application. */
 function applicationOn({ url }: LibSQLServer, authToken?: string, timeout = PATIENCE): Application {
   const client = createClient({ url, authToken, concurrency: Infinity, fetch: fetchWithTimeout(timeout) });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: PATIENCE });
@@ -38,7 +38,7 @@ function applicationOn({ url }: LibSQLServer, authToken?: string, timeout = PATI
   return { manager, store, errors };
 }
 
-/** A server with a table and one browser that is signed in. */
+/** A server with a table, and a signed-in browser. */
 async function signedIn(server: LibSQLServer, authToken?: string) {
   const application = applicationOn(server, authToken);
   await application.store.createTable();
@@ -49,7 +49,7 @@ async function signedIn(server: LibSQLServer, authToken?: string) {
 
 const tableOf = async (store: LibSQLStore) => await Array.fromAsync(store.all({ now: 0 }));
 
-/** A response that says that the store failed, and nothing else. */
+/** Checks that a response says only that the store failed. */
 async function assertUnavailable(response: Response): Promise<void> {
   assertEquals([response.status, await response.text()], [503, "Service Unavailable\n"]);
   assertEquals([...response.headers], [
@@ -59,7 +59,7 @@ async function assertUnavailable(response: Response): Promise<void> {
   ]);
 }
 
-Deno.test("A store that is down at load: 503 without a cookie, and the same cookie works when it is back", async () => {
+Deno.test("A store that is down during a load: 503 without a cookie, and the same cookie works later", async () => {
   await using server = await startLibSQL();
   const { browser, errors, store } = await signedIn(server);
   const [rows, { token }] = [await tableOf(store), browser];
@@ -73,14 +73,14 @@ Deno.test("A store that is down at load: 503 without a cookie, and the same cook
   assertEquals([phase, errors.length], ["load", 1]);
   assertShowsNone(error, [SECRET, token!, rows[0]!.token, server.url]);
 
-  // A handler may catch it, and answer without a session.
+  // A handler may catch the error and answer without a session.
   const caught = await browser.request(async (_request, session) => {
     await session().catch(() => {});
     return new Response("the page without a name");
   });
   assertEquals([caught.status, await caught.text()], [200, "the page without a name"]);
   assertEquals(caught.headers.getSetCookie(), []);
-  // And a request that never asks does not notice.
+  // A request that never asks does not notice.
   assertEquals((await browser.request(() => new Response("ok"))).status, 200);
 
   await server.start();
@@ -95,7 +95,7 @@ const CHANGES: Record<string, (session: Session) => unknown> = {
   "a logout": (session) => session.destroy(),
 };
 for (const [what, change] of Object.entries(CHANGES)) {
-  Deno.test(`A store that goes down before ${what} is saved: 503 in place of the response, and the old session`, async () => {
+  Deno.test(`A store that goes down before ${what} is saved: 503 instead of the response, and the old session stays`, async () => {
     await using server = await startLibSQL();
     const { browser, errors, store } = await signedIn(server);
     const [rows, { token }] = [await tableOf(store), browser];
@@ -131,7 +131,7 @@ Deno.test("A store that is down when a new session is saved: 503, no cookie, and
   assertEquals(await tableOf(store), rows);
 });
 
-/** Stops every thread of a process. The signal alone takes its time, in which a server may still answer. */
+/** Stops every thread of a process. The signal takes effect later, and the server may still answer until then. */
 async function suspend(pid: number): Promise<void> {
   Deno.kill(pid, "SIGSTOP");
   const tasks = `/proc/${pid}/task`;
@@ -148,7 +148,7 @@ async function suspend(pid: number): Promise<void> {
   });
 }
 
-Deno.test("A store that hangs: 503 when its time is up, and the same cookie works when it goes on", async () => {
+Deno.test("A store that hangs: 503 after the timeout, and the same cookie works later", async () => {
   await using server = await startLibSQL();
   const { browser, store } = await signedIn(server);
   const rows = await tableOf(store);
@@ -168,7 +168,7 @@ Deno.test("A store that hangs: 503 when its time is up, and the same cookie work
   await browser.visit((session) => assertEquals(session.keys(), ["user"]));
 });
 
-Deno.test("A store without its table: a SessionStoreError that says what to run, and no retry", async () => {
+Deno.test("A store without its table: a SessionStoreError that names the call to make, and no retry", async () => {
   await using server = await startLibSQL();
   const { manager } = applicationOn(server);
   const error = await assertRejects(() => manager.load("A".repeat(43)), SessionStoreError);
@@ -232,7 +232,7 @@ Deno.test("Credentials that libSQL refuses", async (t) => {
     assertEquals(await tableOf(store), rows);
   });
 
-  await t.step("the session is as it was for the holder of the right token", async () => {
+  await t.step("the session is unchanged for a client with the right token", async () => {
     await browser.visit((session) => assertEquals(session.get("user"), SECRET));
   });
 });

@@ -1,16 +1,16 @@
 /**
- * What it costs that many requests change one session at once. Time is simulated: a call takes 10 ms, a pause what it says,
- * and nothing depends on the machine. `bench/conflicts.ts` measures the same for real.
+ * The cost of many concurrent writes to one session. Time is simulated: a call takes 10 ms and a pause takes its
+ * length, so nothing depends on the machine. `bench/conflicts.ts` measures real time.
  * @module
  */
 
 import { MemoryStore, SessionConflictError, sessions, SessionStoreError } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
 
-/** How long a call is under way to the store, and back from it. */
-const WAY = 5;
+/** The latency of a call in each direction. */
+const ONE_WAY_MS = 5;
 
-/** Enough for an answer to come through the store and the manager, and for the next timer to be set. */
+/** Enough turns for a reply to pass through the store and the manager, and for the next timer to be set. */
 async function reactions(): Promise<void> {
   for (let i = 0; i < 60; i++) await undefined;
 }
@@ -20,7 +20,10 @@ interface Timer {
   callback: () => void;
 }
 
-/** Runs work whose timers fire in their order at once, while `performance.now()` tells the time that would have passed. */
+/**
+ * Runs work with simulated time: timers fire in order without waiting, and `performance.now()` returns the simulated
+ * time.
+ */
 async function inSimulatedTime(work: () => Promise<void>): Promise<void> {
   const timers = new Map<number, Timer>();
   const { setTimeout: start, clearTimeout: stop } = globalThis;
@@ -52,7 +55,7 @@ async function inSimulatedTime(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A store that is 5 ms away. */
+/** A store with a latency of 5 ms. */
 class FarStore extends MemoryStore {
   override readonly timeout: number = 5_000;
   calls = 0;
@@ -67,9 +70,9 @@ class FarStore extends MemoryStore {
 
   async #away<T>(call: () => Promise<T>): Promise<T> {
     this.calls++;
-    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    await new Promise<void>((resolve) => setTimeout(resolve, ONE_WAY_MS));
     const result = await call();
-    await new Promise<void>((resolve) => setTimeout(resolve, WAY));
+    await new Promise<void>((resolve) => setTimeout(resolve, ONE_WAY_MS));
     return result;
   }
 }

@@ -7,21 +7,21 @@ import { type Bed, HOUR, MINUTE, onEachStore } from "./_bed.ts";
 import { before, failUnsent, interleave } from "./_interleaving.ts";
 import { Browser, ExecutionContext, setCookies, type VisitOptions } from "./_visits.ts";
 
-/** What a handler may have put there, to see that it stays and what comes to it. */
+/** Headers that a handler may set itself, to see that they stay and what is added. */
 const OWN = { "Content-Type": "text/plain", "X-Own": "1" };
 const PERSONAL = { "Vary": "Cookie", "Cache-Control": "private" };
 const WITH_COOKIE = { "Vary": "Cookie", "Cache-Control": 'private, no-cache="Set-Cookie"' };
 
 interface Cost {
   request: string;
-  /** What the browser has in place of the cookie of an existing session; `""` for none. */
+  /** The cookie that the browser sends in place of an existing session's; `""` for none. */
   cookie?: string;
-  /** Time since the session was made. */
+  /** Time since the session was created. */
   after?: number;
-  /** What the handler does with the session; absent where it never asks for it. */
+  /** What the handler does with the session; absent if it never asks for it. */
   use?: (session: Session) => unknown;
   calls: StoreCalls;
-  /** Headers added, without `Set-Cookie`. */
+  /** Headers added, except `Set-Cookie`. */
   headers: Record<string, string>;
   setCookie?: "token" | "deletion";
   renews?: boolean;
@@ -31,7 +31,7 @@ const COSTS: Cost[] = [
   { request: "a session never asked for, with its cookie", calls: {}, headers: {} },
   { request: "a session never asked for, with no cookie", cookie: "", calls: {}, headers: {} },
   {
-    request: "a session never asked for, with a cookie of junk",
+    request: "a session never asked for, with a junk cookie",
     cookie: "__Host-session=junk",
     calls: {},
     headers: {},
@@ -73,14 +73,14 @@ const COSTS: Cost[] = [
     headers: PERSONAL,
   },
   {
-    request: "a session that is unknown",
+    request: "an unknown session",
     cookie: `__Host-session=${"A".repeat(43)}`,
     use: (session) => session.get("a"),
     calls: { find: 1 },
     headers: PERSONAL,
   },
   {
-    request: "a session that has expired",
+    request: "an expired session",
     after: 20 * MINUTE,
     use: (session) => session.get("a"),
     calls: { find: 1 },
@@ -95,7 +95,7 @@ const COSTS: Cost[] = [
     setCookie: "token",
   },
   {
-    request: "a new session written in place of an offered token that is unknown",
+    request: "a new session written in place of an unknown token",
     cookie: `__Host-session=${"A".repeat(43)}`,
     use: (session) => session.put("a", 1),
     calls: { find: 2, create: 1 },
@@ -150,7 +150,7 @@ const COSTS: Cost[] = [
   },
 ];
 
-/** A browser with a session, and nothing counted yet. */
+/** A browser with a session, and no calls counted yet. */
 async function browserWithSession(bed: Bed, options = {}): Promise<Browser> {
   const browser = new Browser(bed.manager({ idleTimeout: "20m", ...options }));
   await browser.visit((session) => {
@@ -176,7 +176,7 @@ for (const { request, cookie, after = 0, use, calls, headers, setCookie, renews 
 
     assertEquals(bed.calls(), calls);
     const sum = Object.values(calls).reduce((sum, count) => sum + count, 0);
-    // PlanetScale has no statement that moves a row and leaves another behind: the mark is a request of its own.
+    // PlanetScale has no statement that moves a row and leaves another, so the mark is another request.
     const marks = renews && bed.store instanceof PlanetScaleStore ? 1 : 0;
     if (requests !== undefined) assertEquals(bed.requests(), requests + sum + marks);
 
@@ -191,7 +191,7 @@ for (const { request, cookie, after = 0, use, calls, headers, setCookie, renews 
 }
 
 onEachStore(
-  "Cost of a session read: a handler's own Cache-Control stays, and Vary alone is added",
+  "Cost of a session read: a handler's own Cache-Control stays, and only Vary is added",
   async (bed) => {
     const browser = await browserWithSession(bed);
     const response = await browser.request(async (_request, session) => {
@@ -211,7 +211,7 @@ const SILENT_CHANGES: Record<string, (session: Session) => void> = {
   "subject": (session) => session.subject = "zoe",
   "a change in place": (session) => (session.get("nested") as { list: number[] }).list.push(2),
 };
-onEachStore("Set-Cookie: does not go out after any other change, which is saved", async (bed) => {
+onEachStore("Set-Cookie: is not sent after any other change, which is saved", async (bed) => {
   for (const [change, use] of Object.entries(SILENT_CHANGES)) {
     for (const { token } of await bed.rows()) await bed.store.delete(token);
     const browser = await browserWithSession(bed);
@@ -224,7 +224,7 @@ onEachStore("Set-Cookie: does not go out after any other change, which is saved"
 });
 
 onEachStore(
-  "Set-Cookie: does not go out for a session that ended while the request changed it",
+  "Set-Cookie: is not sent for a session that ended while the request changed it",
   async (bed) => {
     const browser = await browserWithSession(bed);
     const { token } = browser;
@@ -238,7 +238,7 @@ onEachStore(
   },
 );
 
-onEachStore("Touch: does not hold up the response where waitUntil exists", async (bed) => {
+onEachStore("Touch: does not delay the response if there is a waitUntil", async (bed) => {
   const released = Promise.withResolvers<void>();
   const store = interleave(bed.store, { touch: [before(() => released.promise)] });
   const browser = await browserWithSession(bed, { store });
@@ -247,7 +247,7 @@ onEachStore("Touch: does not hold up the response where waitUntil exists", async
   const work: Promise<unknown>[] = [];
   const waitUntil = (promise: Promise<unknown>) => void work.push(promise);
   const response = await browser.visit((session) => session.get("a"), { waitUntil });
-  // The touch is under way and cannot end: the response did not wait for it.
+  // The touch is under way and cannot end, so the response did not wait for it.
   assertEquals([response.status, work.length], [200, 1]);
   assertEquals((await bed.row()).expiry, expiry);
   released.resolve();
@@ -256,7 +256,7 @@ onEachStore("Touch: does not hold up the response where waitUntil exists", async
 });
 
 onEachStore(
-  "Touch: goes to waitUntil as a method of its object, and is waited for where that fails",
+  "Touch: calls waitUntil on its object, and is awaited if that fails",
   async (bed) => {
     const { token } = await browserWithSession(bed);
     const manager = bed.manager({ idleTimeout: "20m" });
@@ -272,7 +272,7 @@ onEachStore(
 );
 
 onEachStore(
-  "Touch: is sent again where a lock is in the way, and told as failed after three times",
+  "Touch: is repeated if there is a lock, and reported as failed after three times",
   async (bed) => {
     const { token } = await browserWithSession(bed);
     const busy = () => new SessionStoreError("touch", { reason: "busy", retryable: true });
@@ -294,7 +294,7 @@ onEachStore(
   },
 );
 
-onEachStore("Touch: is sent once in a request, though it commits by itself as well", async (bed) => {
+onEachStore("Touch: is sent once per request, even with an explicit commit", async (bed) => {
   const browser = await browserWithSession(bed);
   bed.clock.advance(10 * MINUTE);
   bed.resetCalls();
@@ -307,14 +307,14 @@ onEachStore("Touch: is sent once in a request, though it commits by itself as we
   assertEquals(bed.calls(), { find: 1, touch: 1 });
 });
 
-onEachStore("Touch: is done when the response is there, without waitUntil", async (bed) => {
+onEachStore("Touch: is done before the response if there is no waitUntil", async (bed) => {
   const browser = await browserWithSession(bed);
   bed.clock.advance(10 * MINUTE);
   await browser.visit((session) => session.get("a"));
   assertEquals((await bed.row()).expiry, bed.clock.time + 20 * MINUTE);
 });
 
-onEachStore("Touch: follows touchInterval, and 0 writes with every use", async (bed) => {
+onEachStore("Touch: follows touchInterval, and with 0 is sent with every use", async (bed) => {
   const rare = await browserWithSession(bed, { touchInterval: "15m" });
   bed.clock.advance(15 * MINUTE - 1);
   await rare.visit((session) => session.get("a"));
@@ -329,7 +329,7 @@ onEachStore("Touch: follows touchInterval, and 0 writes with every use", async (
   assertEquals(bed.calls(), { find: 1, touch: 1 });
 });
 
-onEachStore("Touch: is not sent where nothing would move, at the deadline", async (bed) => {
+onEachStore("Touch: is not sent if the expiry would not move, at the deadline", async (bed) => {
   const browser = await browserWithSession(bed, { lifetime: "25m", touchInterval: 0 });
   bed.clock.advance(10 * MINUTE);
   await browser.visit((session) => session.get("a"));
@@ -339,7 +339,7 @@ onEachStore("Touch: is not sent where nothing would move, at the deadline", asyn
   assertEquals(bed.calls(), { find: 2, touch: 1 });
 });
 
-onEachStore("Touch: a request that does not ask for the session is no use of it", async (bed) => {
+onEachStore("Touch: a request that does not ask for the session does not count as use", async (bed) => {
   const browser = await browserWithSession(bed);
   bed.clock.advance(10 * MINUTE);
   await browser.request(() => new Response("ok"));
@@ -347,7 +347,7 @@ onEachStore("Touch: a request that does not ask for the session is no use of it"
   await browser.visit((session) => assertEquals(session.keys(), []));
 });
 
-onEachStore("Touch: one that fails costs no request, and onError hears of it", async (bed) => {
+onEachStore("Touch: a failure does not fail the request, and onError gets it", async (bed) => {
   const store = interleave(bed.store, { touch: [failUnsent(new Error("lost"))] });
   const browser = await browserWithSession(bed, { store });
   bed.clock.advance(10 * MINUTE);

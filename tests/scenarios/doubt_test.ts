@@ -1,5 +1,5 @@
 /**
- * A write of unknown fate belongs to its session: whatever the request does next finds out about it first.
+ * A write in doubt belongs to its session. Whatever the request does next first finds out whether the write happened.
  * @module
  */
 
@@ -18,7 +18,7 @@ interface Data {
 
 const URL = "https://example.com/";
 
-/** A store whose next write is carried out and not answered, and which is down from then on until `restore()`. */
+/** A store that makes the next write but loses its reply, and is then down until `restore()`. */
 function losing(store: FullStore): { store: FullStore; loseReply(): void; restore(): void } {
   let [loses, isDown] = [false, false];
   const unreachable = (ambiguous: boolean) => {
@@ -128,27 +128,30 @@ onEachStore("destroy() after a new session in doubt leaves none", async (bed) =>
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("destroy() after several attempts to make a session ends each that has arrived", async (bed) => {
-  const late: (() => Promise<unknown>)[] = [];
-  let isDown = false;
-  const store = aroundCalls(bed.store, (method, call) => {
-    if (isDown) throw new SessionStoreError("find", { reason: "unreachable", retryable: true });
-    if (method !== "create") return call();
-    late.push(call as () => Promise<unknown>);
-    isDown = late.length === 2;
-    throw new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
-  }) as FullStore;
-  const session = await bed.manager<Data>({ store }).load();
-  session.put("n", 1);
-  await failsInDoubt(session);
-  for (const arrive of late) await arrive();
-  assertEquals((await bed.rows()).length, 2);
-  isDown = false;
-  await session.destroy();
-  assertEquals(await bed.rows(), []);
-});
+onEachStore(
+  "destroy() after several attempts to create a session ends each that has arrived",
+  async (bed) => {
+    const late: (() => Promise<unknown>)[] = [];
+    let isDown = false;
+    const store = aroundCalls(bed.store, (method, call) => {
+      if (isDown) throw new SessionStoreError("find", { reason: "unreachable", retryable: true });
+      if (method !== "create") return call();
+      late.push(call as () => Promise<unknown>);
+      isDown = late.length === 2;
+      throw new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
+    }) as FullStore;
+    const session = await bed.manager<Data>({ store }).load();
+    session.put("n", 1);
+    await failsInDoubt(session);
+    for (const arrive of late) await arrive();
+    assertEquals((await bed.rows()).length, 2);
+    isDown = false;
+    await session.destroy();
+    assertEquals(await bed.rows(), []);
+  },
+);
 
-onEachStore("A new session in doubt that was saved is given out by the next commit", async (bed) => {
+onEachStore("A new session in doubt that was saved is returned by the next commit", async (bed) => {
   const { store, loseReply, restore } = losing(bed.store);
   const session = await bed.manager<Data>({ store }).load();
   session.put("n", 1);
@@ -160,7 +163,7 @@ onEachStore("A new session in doubt that was saved is given out by the next comm
   assertEquals((await bed.manager<Data>().load(token)).get("n"), 1);
 });
 
-onEachStore("Doubt that nobody can settle stays, and nothing is written twice", async (bed) => {
+onEachStore("Doubt that cannot be settled stays, and nothing is written twice", async (bed) => {
   const token = await signedIn(bed);
   const { store, loseReply, restore } = losing(bed.store);
   const session = await bed.manager<Data>({ store }).load(token);
@@ -168,7 +171,7 @@ onEachStore("Doubt that nobody can settle stays, and nothing is written twice", 
   loseReply();
   await failsInDoubt(session);
   restore();
-  // So many others write that the nonce of the write is forgotten.
+  // Enough other writes to push the nonce of the write out of the row.
   for (let i = 0; i < 9; i++) {
     const other = await bed.manager<Data>().load(token);
     other.put("late", i);

@@ -1,4 +1,4 @@
-/** What an audit log is told: each thing once, by the id that `sessionsOf` gives, and no token. */
+/** Events for an audit log: each thing once, with the id of `sessionsOf` and without a token. */
 import {
   MemoryStore,
   type SessionEvent,
@@ -17,7 +17,7 @@ interface Data {
 
 const UNKNOWN = "w".repeat(43);
 
-/** Events since the last look. */
+/** Events since the last call. */
 function newEvents(bed: Bed): SessionEvent[] {
   return bed.events.splice(0);
 }
@@ -36,41 +36,44 @@ async function onlyId(manager: SessionManager<Data>, subject = "zoe"): Promise<s
   return entries[0]!.id;
 }
 
-onEachStore("Each thing that happens to a session is told once, by the id of sessionsOf()", async (bed) => {
-  const manager = bed.manager<Data>();
-  const token = await login(manager);
-  const id = await onlyId(manager);
-  assertEquals(newEvents(bed), [{ kind: "created", id, subject: "zoe" }]);
+onEachStore(
+  "Each thing that happens to a session emits one event, with the id of sessionsOf()",
+  async (bed) => {
+    const manager = bed.manager<Data>();
+    const token = await login(manager);
+    const id = await onlyId(manager);
+    assertEquals(newEvents(bed), [{ kind: "created", id, subject: "zoe" }]);
 
-  const session = await manager.load(token);
-  session.put("n", 2);
-  await session.commit();
-  await session.commit();
-  assertEquals(newEvents(bed), []);
+    const session = await manager.load(token);
+    session.put("n", 2);
+    await session.commit();
+    await session.commit();
+    assertEquals(newEvents(bed), []);
 
-  session.renewToken();
-  await session.commit();
-  const renewed = await onlyId(manager);
-  assert(renewed !== id);
-  assertEquals(newEvents(bed), [{ kind: "renewed", id: renewed, previousId: id, subject: "zoe" }]);
+    session.renewToken();
+    await session.commit();
+    const renewed = await onlyId(manager);
+    assert(renewed !== id);
+    assertEquals(newEvents(bed), [{ kind: "renewed", id: renewed, previousId: id, subject: "zoe" }]);
 
-  await manager.load(token);
-  assertEquals(newEvents(bed), [{ kind: "unknown", id }]);
+    await manager.load(token);
+    assertEquals(newEvents(bed), [{ kind: "unknown", id }]);
 
-  const other = await manager.load(session.token);
-  session.put("n", 3);
-  await session.commit();
-  other.put("n", 4);
-  await other.commit();
-  assertEquals(newEvents(bed), [{ kind: "conflict", id: renewed, attempt: 1 }]);
+    const other = await manager.load(session.token);
+    session.put("n", 3);
+    await session.commit();
+    other.put("n", 4);
+    await other.commit();
+    assertEquals(newEvents(bed), [{ kind: "conflict", id: renewed, attempt: 1 }]);
 
-  await other.destroy();
-  assertEquals(newEvents(bed), [{ kind: "destroyed", id: renewed, subject: "zoe" }]);
-  await other.destroy();
-  assertEquals(newEvents(bed), [], "a session that is no more is ended once");
-});
+    await other.destroy();
+    assertEquals(newEvents(bed), [{ kind: "destroyed", id: renewed, subject: "zoe" }]);
+    await other.destroy();
+    assertEquals(newEvents(bed), [], "a session that is gone is ended once");
+  },
+);
 
-onEachStore("A session that is merged into another is told of as ended", async (bed) => {
+onEachStore("A session that is merged into another emits an event of its end", async (bed) => {
   const manager = bed.manager<Data>();
   const guest = await login(manager, "guest");
   const id = await onlyId(manager, "guest");
@@ -82,7 +85,7 @@ onEachStore("A session that is merged into another is told of as ended", async (
   assertEquals(newEvents(bed), [{ kind: "destroyed", id }]);
 });
 
-onEachStore("Sessions that are ended by their subject are told of once", async (bed) => {
+onEachStore("Sessions that are ended by their subject emit one event", async (bed) => {
   const manager = bed.manager<Data>();
   await login(manager, "ada");
   for (let i = 0; i < 3; i++) await login(manager);
@@ -98,7 +101,7 @@ onEachStore("Sessions that are ended by their subject are told of once", async (
   assertEquals(newEvents(bed), []);
 });
 
-onEachStore("A logout whose reply was lost is told of all the same", async (bed) => {
+onEachStore("A logout whose reply was lost still emits its event", async (bed) => {
   const lost = new SessionStoreError("delete", { reason: "timeout", retryable: true, ambiguous: true });
   const losing = () =>
     bed.interleaved<Data>({ delete: [loseReply(lost)], deleteBySubject: [loseReply(lost)] });
@@ -118,7 +121,7 @@ onEachStore("A logout whose reply was lost is told of all the same", async (bed)
   assertEquals(newEvents(bed), [{ kind: "destroyed", id: last, subject: "zoe" }]);
 });
 
-onEachStore("A row that cannot be decoded is told of by its id", async (bed) => {
+onEachStore("A row that cannot be decoded emits an event with its id", async (bed) => {
   const manager = bed.manager<Data>();
   const token = await login(manager);
   const id = await onlyId(manager);
@@ -129,7 +132,7 @@ onEachStore("A row that cannot be decoded is told of by its id", async (bed) => 
   assertEquals(newEvents(bed), [{ kind: "undecodable", id }]);
 });
 
-onEachStore("A purge is told of once, with the number of rows, and not at all without any", async (bed) => {
+onEachStore("A purge emits one event with the number of rows, and none without rows", async (bed) => {
   const manager = bed.manager<Data>({ lifetime: HOUR });
   for (let i = 0; i < 3; i++) await login(manager);
   newEvents(bed);
@@ -140,7 +143,7 @@ onEachStore("A purge is told of once, with the number of rows, and not at all wi
   assertEquals(newEvents(bed), [{ kind: "purged", deleted: 3 }]);
 });
 
-onEachStore("A proxy that ends TLS is told of once by each manager", async (bed) => {
+onEachStore("A proxy that ends TLS emits one event for each manager", async (bed) => {
   const manager = bed.manager<Data>();
   const request = new Request("http://example.com/", { headers: { "X-Forwarded-Proto": "https" } });
   for (let i = 0; i < 2; i++) {
@@ -151,7 +154,7 @@ onEachStore("A proxy that ends TLS is told of once by each manager", async (bed)
   assertEquals(newEvents(bed), [{ kind: "forwarded-proto" }]);
 });
 
-Deno.test("A session that a full MemoryStore drops is told of once, by the id of sessionsOf()", async () => {
+Deno.test("A session that a full MemoryStore drops emits one event, with the id of sessionsOf()", async () => {
   const events: SessionEvent[] = [];
   const manager = sessions<Data>({
     store: new MemoryStore({ maxSessions: 1, cleanup: "off" }),
@@ -164,7 +167,7 @@ Deno.test("A session that a full MemoryStore drops is told of once, by the id of
   assertEquals(events.find(({ kind }) => kind === "evicted"), { kind: "evicted", id });
 });
 
-/** Makes every event that a store can be brought to, and says how each call went. */
+/** Causes every event that a store can cause, and returns the result of each call. */
 async function live(bed: Bed, onEvent: SessionEventHook): Promise<unknown[]> {
   const manager = bed.manager<Data>({ onEvent, lifetime: HOUR });
   const went: unknown[] = [];
@@ -197,7 +200,7 @@ async function live(bed: Bed, onEvent: SessionEventHook): Promise<unknown[]> {
   return went;
 }
 
-onEachStore("A hook that throws, at once or later, changes nothing of what happens", async (bed) => {
+onEachStore("A hook that throws, at once or later, changes no result", async (bed) => {
   const kinds = new Set<string>();
   const silent = await live(bed, ({ kind }) => void kinds.add(kind));
   assertEquals(
@@ -221,7 +224,7 @@ onEachStore("A hook that throws, at once or later, changes nothing of what happe
   for (const hook of [throwing, rejecting]) assertEquals(await live(bed, hook), silent);
 });
 
-onEachStore("No event shows a token, nor what a store holds in its place", async (bed) => {
+onEachStore("No event shows a token, nor the stored form of one", async (bed) => {
   const secrets: string[] = [];
   const events: SessionEvent[] = [];
   for (const hashTokenInStore of [true, false]) {

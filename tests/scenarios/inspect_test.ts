@@ -1,4 +1,4 @@
-/** What is logged by mistake shows no token, no hash and no value. */
+/** Logging an object by mistake shows no token, no hash and no value. */
 import { jsonCodec, SessionEncodeError, sessions } from "../../mod.ts";
 import { gobCodec } from "../../codecs/gob.ts";
 import { assertRejects, assertStringIncludes } from "../assert.ts";
@@ -57,7 +57,7 @@ onEachStore("Printing an event shows no token", async (bed) => {
   for (const event of bed.events) assertShowsNone(event, secrets);
 });
 
-Deno.test("A value whose getter throws is refused without the getter's words", async () => {
+Deno.test("A value whose getter throws is refused without the getter's message", async () => {
   const refusing = {
     encode(): Uint8Array {
       throw new TypeError(`cannot encode ${VALUE}`);

@@ -1,4 +1,7 @@
-/** What a request changes while another write or a touch of its session is open: it counts once, and prolongs the session. */
+/**
+ * Changes that a request makes while another write or a touch of its session is open. They count once, and extend the
+ * session.
+ */
 import { SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 import { memoryAlone, MINUTE, onEachStore } from "./_bed.ts";
@@ -12,10 +15,10 @@ const LOST = new Error("the connection broke");
 const add = (n = 0) => n + 1;
 
 onEachStore(
-  "Changes after a creation in doubt count once, also where a job comes in between",
+  "Changes after a creation in doubt count once, even if a job writes in between",
   async (bed) => {
     const down = Array<Step>(3).fill(failUnsent(LOST));
-    // The creation that succeeds at last: a job changes the session before its own request does so again.
+    // The creation succeeds at last. A job then changes the session before its own request does so again.
     const thenJob: Step = async (call) => {
       const created = await call();
       for await (const session of bed.manager<Data>({ store: bed.another() }).iterate()) {

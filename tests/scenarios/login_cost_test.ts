@@ -1,5 +1,6 @@
 /**
- * What a login writes on each store, the mark included: the table in `docs/guarantees.md`, counted by the databases.
+ * The cost of a login on each store, the mark included, as the databases count it. Checks the table in
+ * `docs/guarantees.md`.
  * @module
  */
 
@@ -22,7 +23,7 @@ interface Cost {
   rows: number;
 }
 
-/** What a login with the token of an anonymous session adds to what was counted. */
+/** The cost of a login with the token of an anonymous session. */
 async function login(store: SessionStore, counted: () => { requests: number; rows: number }): Promise<Cost> {
   const { store: counting, count, reset } = countingStore(store);
   const manager = sessions<{ n: number; user: string }>({ store: counting });
@@ -40,7 +41,7 @@ async function login(store: SessionStore, counted: () => { requests: number; row
   return { calls: count(), requests: after.requests - before.requests, rows: after.rows - before.rows };
 }
 
-/** The rows that SQLite has written, index entries included, in a server's reply. */
+/** The rows that SQLite has written, index entries included, from a server's reply. */
 function sumOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   return Object.entries(value).reduce(
@@ -60,7 +61,7 @@ async function onMySQL(
     const counting: PlanetScaleClient = {
       async execute(...args) {
         const result = await client.execute(...args);
-        // Of a SELECT too, for which it is 0.
+        // Also for a SELECT, where it is 0.
         rows += result.rowsAffected;
         return result;
       },

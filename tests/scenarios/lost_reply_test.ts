@@ -1,4 +1,4 @@
-/** Writes whose reply was lost: read back, never counted twice, never taken for done. */
+/** Writes whose reply was lost. They are read back, never counted twice and never assumed to have happened. */
 import { type Session, SessionGoneError, SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
 import { aroundCalls } from "../counting_store.ts";
@@ -30,7 +30,7 @@ async function add(bed: Bed, token: string, steps: Steps): Promise<Session<Data>
   return session;
 }
 
-/** Adds `times` times, each a write of another request. */
+/** Adds 1 that many times, each time in a write of another request. */
 async function addElsewhere(bed: Bed, token: string, times: number): Promise<void> {
   for (let time = 0; time < times; time++) {
     const session = await bed.manager<Data>({ store: bed.another() }).load(token);
@@ -46,7 +46,7 @@ onEachStore("A write that happened and whose reply was lost counts once", async 
   const session = await add(bed, token, { update: [loseReply(LOST)] });
   assertEquals(bed.calls(), { find: 2, update: 1 });
   assertEquals(await countOf(bed, token), 1);
-  // The session knows what is in the store: the next commit is no conflict.
+  // The session has the stored state, so the next commit is no conflict.
   session.put("b", 2);
   await session.commit();
   assertEquals(bed.calls().update, 2);
@@ -59,10 +59,10 @@ onEachStore("A write that did not happen is sent again, and counts once", async 
   assertEquals(await countOf(bed, token), 1);
 });
 
-onEachStore("A write that arrives late, after it was looked for, counts once", async (bed) => {
+onEachStore("A write that arrives late, after the manager looked for it, counts once", async (bed) => {
   const token = await savedSession(bed);
   const late: Step = async (call) => {
-    // The first one arrives now, just before the second.
+    // The first write arrives now, just before the second.
     assertEquals(await call(), true);
     return await call();
   };
@@ -70,7 +70,7 @@ onEachStore("A write that arrives late, after it was looked for, counts once", a
   assertEquals(await countOf(bed, token), 1);
 });
 
-onEachStore("A write of unknown fate, and another's in its place: ambiguous, never replayed", async (bed) => {
+onEachStore("A write in doubt with another's write in its place: ambiguous, never replayed", async (bed) => {
   const token = await savedSession(bed);
   const step: Step = async () => {
     await addElsewhere(bed, token, 1);
@@ -84,7 +84,7 @@ onEachStore("A write of unknown fate, and another's in its place: ambiguous, nev
 });
 
 onEachStore(
-  "A write that happened is found below seven others, and below eight it is ambiguous",
+  "A write that happened is found after seven other writes, and is ambiguous after eight",
   async (bed) => {
     const token = await savedSession(bed);
     const buriedBelow = (others: number): Step => async (call) => {
@@ -101,7 +101,7 @@ onEachStore(
 );
 
 onEachStore(
-  "A write that happened, and whose session was ended before the look: SessionGoneError",
+  "A write that happened, and whose session was ended before it was read back: SessionGoneError",
   async (bed) => {
     const token = await savedSession(bed);
     const step: Step = async (call) => {
@@ -114,7 +114,7 @@ onEachStore(
   },
 );
 
-onEachStore("A write of unknown fate that cannot be read back is not sent again", async (bed) => {
+onEachStore("A write in doubt that cannot be read back is not sent again", async (bed) => {
   const token = await savedSession(bed);
   const down = Array<Step>(3).fill(failUnsent(LOST));
   const steps: Steps = { find: [(call) => call(), ...down], update: [loseReply(LOST)] };
@@ -125,7 +125,7 @@ onEachStore("A write of unknown fate that cannot be read back is not sent again"
 });
 
 onEachStore(
-  "A write that never happens is given up after three attempts, and nothing was saved",
+  "A write that never happens is given up after three attempts, and nothing is saved",
   async (bed) => {
     const token = await savedSession(bed);
     const rows = await bed.rows();
@@ -144,7 +144,7 @@ onEachStore(
   },
 );
 
-onEachStore("A write that failed for good is neither looked for nor sent again", async (bed) => {
+onEachStore("A write that failed for good is neither read back nor sent again", async (bed) => {
   const token = await savedSession(bed);
   const failure = new SessionStoreError("update", { reason: "unauthorized", retryable: false });
   const error = await assertRejects(
@@ -158,7 +158,7 @@ onEachStore("A write that failed for good is neither looked for nor sent again",
 for (
   const [what, step] of Object.entries({ "happened": loseReply(LOST), "did not happen": failUnsent(LOST) })
 ) {
-  onEachStore(`A creation that ${what} and whose reply was lost makes one session`, async (bed) => {
+  onEachStore(`A creation that ${what} and whose reply was lost creates one session`, async (bed) => {
     const session = await bed.interleaved<Data>({ create: [step] }).load();
     session.update("n", (n = 0) => n + 1);
     const { token } = await session.commit();
@@ -187,20 +187,23 @@ for (
   });
 }
 
-onEachStore("A renewal that happened, and was ended before the look, is not done again", async (bed) => {
-  const token = await savedSession(bed);
-  const step: Step = async (call) => {
-    await call();
-    await bed.manager().destroyAll("zoe");
-    throw LOST;
-  };
-  const session = await bed.interleaved<Data>({ update: [step] }).load(token);
-  session.renewToken();
-  await assertRejects(() => session.commit(), SessionGoneError);
-  assertEquals(await bed.rows(), []);
-});
+onEachStore(
+  "A renewal that happened, and was ended before it was read back, is not repeated",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const step: Step = async (call) => {
+      await call();
+      await bed.manager().destroyAll("zoe");
+      throw LOST;
+    };
+    const session = await bed.interleaved<Data>({ update: [step] }).load(token);
+    session.renewToken();
+    await assertRejects(() => session.commit(), SessionGoneError);
+    assertEquals(await bed.rows(), []);
+  },
+);
 
-onEachStore("A store that reports no row for a write that happened is not believed", async (bed) => {
+onEachStore("A write that happened is noticed although the store reports no row", async (bed) => {
   const token = await savedSession(bed);
   const silent: Step = async (call) => {
     assertEquals(await call(), true);
@@ -216,7 +219,7 @@ onEachStore("A store that reports no row for a write that happened is not believ
   assertEquals((await bed.rows()).length, 2);
 });
 
-onEachStore("A token that is taken already is not written over, and another one is made", async (bed) => {
+onEachStore("A token that already exists is not overwritten, and another one is created", async (bed) => {
   await savedSession(bed);
   const { data, expiry } = await bed.row();
   let taken: string | undefined;
@@ -234,7 +237,7 @@ onEachStore("A token that is taken already is not written over, and another one 
   assertEquals((await bed.rows()).find((row) => row.token === taken), { token: taken!, data, expiry });
 });
 
-onEachStore("A read that fails in passing is sent again, three times altogether", async (bed) => {
+onEachStore("A read that fails temporarily is sent again, at most three times in all", async (bed) => {
   const token = await savedSession(bed);
   const twice = bed.interleaved<Data>({ find: [failUnsent(LOST), failUnsent(LOST)] });
   assertEquals((await twice.load(token)).get("n"), 0);
@@ -260,7 +263,7 @@ onEachStore("Changes whose commit failed are saved by the next one, also after a
 });
 
 onEachStore(
-  "A session that another request prolongs right after it was looked at is not called over",
+  "A write in doubt is ambiguous if another request extends the session right after it was read back",
   async (bed) => {
     const token = await savedSession(bed);
     const { deadline } = await bed.manager().load(token);

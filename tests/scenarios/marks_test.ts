@@ -1,5 +1,5 @@
 /**
- * A login beside other requests: what a renewal leaves under the old token, and who is told what.
+ * A login beside other requests: the mark that a renewal leaves under the old token, and what each request gets.
  * @module
  */
 
@@ -53,7 +53,7 @@ const withCookie = (path: string, token: string) => {
 };
 
 onEachStore(
-  "A request with the old token of a login is anonymous, and what it writes is refused",
+  "A request with the old token of a login is anonymous, and its writes are refused",
   async (bed) => {
     const old = await visitor(bed);
     const token = await login(bed, old);
@@ -72,7 +72,7 @@ onEachStore("A write that began before a login is refused, and sends no cookie",
   session.put("visits", 2);
   await login(bed, old);
   await assertRejects(() => session.commit(), SessionGoneError);
-  // It stays so for this request.
+  // It stays gone for this request.
   session.put("visits", 3);
   await assertRejects(() => session.commit(), SessionGoneError);
   assertEquals((await bed.rows()).length, 1);
@@ -101,13 +101,13 @@ onEachStore("A token that was planted before a login gets no more than an anonym
   for (const path of ["read", "write", "login"]) {
     const response = await handler(bed)(withCookie(path, planted));
     for (const { value } of setCookies(response)) {
-      // Whoever logs in with it is somebody by that login alone.
+      // A login with the planted token creates a session of its own.
       assertEquals((await bed.manager<Data>().load(value)).get("visits"), undefined);
     }
   }
 });
 
-onEachStore("Marks are in no listing of the manager, end with their minute, and are purged", async (bed) => {
+onEachStore("Marks are in no listing of the manager, expire after a minute, and are purged", async (bed) => {
   await login(bed, await visitor(bed));
   const manager = bed.manager<Data>();
   assertEquals((await bed.marks()).length, 1);
@@ -118,7 +118,7 @@ onEachStore("Marks are in no listing of the manager, end with their minute, and 
   assertEquals((await bed.marks()).length, 0);
 });
 
-onEachStore("A touch that meets a mark does not let it in, however long its row lives", async (bed) => {
+onEachStore("A touch of a mark does not make it valid, however long its row lives", async (bed) => {
   const manager = bed.manager<Data>({ idleTimeout: "20m" });
   const old = await visitor(bed);
   await login(bed, old);
@@ -127,12 +127,12 @@ onEachStore("A touch that meets a mark does not let it in, however long its row 
   const session = await manager.load(old);
   assertEquals(session.keys(), []);
   session.put("visits", 1);
-  // It is over: what follows is a new session, as with any dead token.
+  // The mark has expired. A write creates a new session, as with any dead token.
   assert((await session.commit()).token !== old);
 });
 
 onEachStore(
-  "A session that a lagging replica does not know is found on the primary before another is made",
+  "A session that a lagging replica does not know is found on the primary before another is created",
   async (bed) => {
     const token = await login(bed, await visitor(bed));
     const lagging = new Proxy(bed.store, {
@@ -150,14 +150,14 @@ onEachStore(
     assertEquals([response.status, setCookies(response)], [200, []]);
     const found = await bed.manager<Data>().load(token);
     assertEquals([found.get("user"), found.get("visits")], ["ann", 2]);
-    // A logout reaches it, too.
+    // A logout reaches it too.
     const session = await bed.manager<Data>({ store: lagging }).load(token);
     await session.destroy();
     assertEquals((await bed.manager<Data>().load(token)).token, undefined);
   },
 );
 
-/** What the browser hears of a handler that logs out, and then perhaps goes on. */
+/** The cookie that the browser gets from a handler that logs out, and may then continue. */
 async function logout(
   bed: Bed,
   token: string,
@@ -178,7 +178,7 @@ async function logout(
   return { status: response.status, cookies: setCookies(response).map(({ value }) => value) };
 }
 
-onEachStore("A logout with the old token of a login leaves the login its cookie", async (bed) => {
+onEachStore("A logout with the old token of a login keeps the login's cookie", async (bed) => {
   for (const isBegun of [true, false]) {
     for (const goesOn of [true, false]) {
       const old = await visitor(bed);
@@ -191,13 +191,13 @@ onEachStore("A logout with the old token of a login leaves the login its cookie"
       });
       assertEquals([status, cookies], [goesOn ? 409 : 200, []]);
       assertEquals((await bed.manager<Data>().load(token)).get("user"), "ann");
-      // The mark is still there for those who come later.
+      // The mark is still there for later requests.
       assertEquals((await handler(bed)(withCookie("write", old))).status, 409);
     }
   }
 });
 
-onEachStore("A logout with the old token of a login may log in anew", async (bed) => {
+onEachStore("A logout with the old token of a login may log in again", async (bed) => {
   const old = await visitor(bed);
   await login(bed, old);
   const { status, cookies: [cookie] } = await logout(bed, old, {
@@ -210,7 +210,7 @@ onEachStore("A logout with the old token of a login may log in anew", async (bed
   assertEquals((await bed.manager<Data>().load(cookie)).get("user"), "bob");
 });
 
-onEachStore("A logout ends a session that others keep writing, also if they never stop", async (bed) => {
+onEachStore("A logout ends a session that others keep writing, even if they never stop", async (bed) => {
   for (const writes of [1, 2, 100]) {
     const token = await visitor(bed);
     let left = writes;
@@ -226,7 +226,7 @@ onEachStore("A logout ends a session that others keep writing, also if they neve
 });
 
 onEachStore(
-  "destroySession() of a session that is renewed at that moment says that there is none",
+  "destroySession() of a session that is renewed at that moment returns false",
   async (bed) => {
     const old = await login(bed, await visitor(bed));
     const [entry] = await bed.manager<Data>().sessionsOf("ann");
@@ -262,7 +262,7 @@ onEachStore(
 );
 
 onEachStore(
-  "A session is not merged into itself, though the replica that was asked first did not know it",
+  "A session is not merged into itself, though a lagging replica did not know it",
   async (bed) => {
     const token = await visitor(bed);
     let isStale = true;
@@ -280,7 +280,7 @@ onEachStore(
   },
 );
 
-onEachStore("A session of iterate(), whose token is not known, is not merged into itself", async (bed) => {
+onEachStore("A session of iterate(), whose token is unknown, is not merged into itself", async (bed) => {
   const token = await visitor(bed);
   for await (const session of bed.manager<Data>().iterate()) {
     await session.mergeSession(token);
@@ -291,7 +291,7 @@ onEachStore("A session of iterate(), whose token is not known, is not merged int
   assertEquals([found.get("user"), found.get("visits")], ["ann", 1]);
 });
 
-onEachStore("A token that a request got and ended again is not given to the browser", async (bed) => {
+onEachStore("A token that a request created and ended again is not sent to the browser", async (bed) => {
   const old = await visitor(bed);
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
     const session = await getSession();
@@ -340,7 +340,7 @@ onEachStore("lastUsedAt is never ahead of the clock, whatever idleTimeout was be
     const [entry] = await manager.sessionsOf(subject);
     assert((entry!.lastUsedAt ?? 0) <= bed.clock.time);
     assert((entry!.lastUsedAt ?? Infinity) >= entry!.createdAt!);
-    // The new limit holds from the next save on.
+    // The new idle timeout applies from the next save on.
     const saved = await manager.load(token);
     saved.put("visits", 1);
     await saved.commit();

@@ -1,10 +1,10 @@
-/** The rows of SCS's manager that are about the cookie. */
+/** SCS's manager, row by row: the cookie. */
 import { jsonCodec, type Session } from "../../mod.ts";
 import { assertEquals, assertNotEquals } from "../assert.ts";
 import { HOUR, MINUTE, onEachStore } from "./_bed.ts";
 import { Browser, setCookies } from "./_visits.ts";
 
-onEachStore("New: the cookie is SCS's, with Secure and __Host- where the request is https", async (bed) => {
+onEachStore("New: the cookie is SCS's, with Secure and __Host- if the request is https", async (bed) => {
   const plain = {
     Path: "/",
     Expires: "Thu, 05 Mar 2026 05:06:08 GMT",
@@ -42,7 +42,7 @@ onEachStore("WriteSessionCookie: begin() and finish() write it for any framework
   assertEquals((await manager.load(session.token)).get("a"), 1);
 });
 
-onEachStore("cookie text: expiry is rounded up to the second", async (bed) => {
+onEachStore("cookie text: the expiry is rounded up to the second", async (bed) => {
   const browser = new Browser(bed.manager());
   await browser.visit((session) => session.put("a", 1));
   for (
@@ -92,7 +92,7 @@ onEachStore("cookie text: a deletion has no value and the same attributes", asyn
 });
 
 onEachStore(
-  "RememberMe: decides whether the cookie outlives the browser, where Persist is off",
+  "RememberMe: decides whether the cookie outlives the browser, if Persist is off",
   async (bed) => {
     const browser = new Browser(bed.manager({ cookie: { persist: false } }));
     const keeps = (response: Response) =>
@@ -100,18 +100,18 @@ onEachStore(
     assertEquals(keeps(await browser.visit((session) => session.put("a", 1))), [false]);
     const { token } = browser;
 
-    // No expiry moves here, and still the browser must hear of it.
+    // No expiry moves here, but the browser still needs the cookie.
     assertEquals(keeps(await browser.visit((session) => session.rememberMe(true))), [true]);
     assertEquals(browser.token, token);
     assertEquals(jsonCodec.decode((await bed.row()).data).values.__rememberMe, true);
 
-    // It stays with the session: a renewal repeats it.
+    // The setting stays with the session: a renewal repeats it.
     assertEquals(keeps(await browser.visit((session) => session.renewToken())), [true]);
     assertEquals(keeps(await browser.visit((session) => session.rememberMe(false))), [false]);
   },
 );
 
-onEachStore("RememberMe: is told to the browser whichever way the value changes", async (bed) => {
+onEachStore("RememberMe: sends the cookie whichever way the value changes", async (bed) => {
   const manager = bed.manager({ cookie: { persist: false } });
   const keeps = (response: Response) => setCookies(response).map(({ attributes }) => "Max-Age" in attributes);
   const remembered = await manager.load();
@@ -131,7 +131,7 @@ onEachStore("RememberMe: is told to the browser whichever way the value changes"
   for (const [use, expected] of ways) assertEquals(keeps(await browser.visit(use)), expected, `${use}`);
 });
 
-onEachStore("RememberMe: changes nothing where Persist is on", async (bed) => {
+onEachStore("RememberMe: changes nothing if Persist is on", async (bed) => {
   const browser = new Browser(bed.manager());
   const response = await browser.visit((session) => session.rememberMe(false));
   assertEquals(setCookies(response)[0]?.attributes["Max-Age"], "86400");
@@ -146,14 +146,14 @@ onEachStore("SetDeadline: moves the end of the cookie with that of the session",
   assertEquals(browser.token, token);
 });
 
-onEachStore("idle timeout: lives in the store alone, the cookie lasts until the deadline", async (bed) => {
+onEachStore("idle timeout: is only in the store, and the cookie lasts until the deadline", async (bed) => {
   const browser = new Browser(bed.manager({ idleTimeout: "20m" }));
   const first = await browser.visit((session) => session.put("a", 1));
   assertEquals(setCookies(first)[0]?.attributes["Max-Age"], "86400");
   bed.clock.advance(10 * MINUTE);
   const second = await browser.visit((session) => session.get("a"));
   assertEquals(second.headers.getSetCookie(), []);
-  // A session that ended sends no deletion: it could meet the cookie of a login in between.
+  // A session that ended sends no deletion cookie, which could delete that of a concurrent login.
   bed.clock.advance(20 * MINUTE);
   const third = await browser.visit((session) => session.get("a"));
   assertEquals(third.headers.getSetCookie(), []);

@@ -1,4 +1,4 @@
-/** The rows of SCS's manager that are about loading, saving and ending sessions. */
+/** SCS's manager, row by row: loading, saving and ending sessions. */
 import { Hono } from "hono";
 import { gobCodec } from "../../codecs/gob.ts";
 import { cookieFor } from "../../testing/mod.ts";
@@ -17,7 +17,7 @@ import { HOUR, MINUTE, onEachStore, SECOND, sha256 } from "./_bed.ts";
 import { failUnsent, interleave } from "./_interleaving.ts";
 import { Browser, setCookies } from "./_visits.ts";
 
-/** Well-formed, and no session has it. */
+/** A well-formed token that no session has. */
 const STRANGER = "A".repeat(43);
 
 Deno.test("New: sessions() without a store keeps sessions in memory", async () => {
@@ -42,17 +42,20 @@ onEachStore("New: a session lives for 24 hours by default, used or not", async (
   await browser.visit((session) => assertEquals(session.get("a"), undefined));
 });
 
-onEachStore("Load: without a well-formed token it is a new session and no store call", async (bed) => {
-  const manager = bed.manager();
-  for (const token of [undefined, "", "junk", "A".repeat(42), "A".repeat(44), `${"A".repeat(42)}=`]) {
-    const session = await manager.load(token);
-    assertEquals([session.token, session.status, session.keys()], [undefined, "unmodified", []]);
-  }
-  assertEquals(bed.calls(), {});
-  assertEquals(await bed.rows(), []);
-});
+onEachStore(
+  "Load: without a well-formed token it gives a new session and makes no store call",
+  async (bed) => {
+    const manager = bed.manager();
+    for (const token of [undefined, "", "junk", "A".repeat(42), "A".repeat(44), `${"A".repeat(42)}=`]) {
+      const session = await manager.load(token);
+      assertEquals([session.token, session.status, session.keys()], [undefined, "unmodified", []]);
+    }
+    assertEquals(bed.calls(), {});
+    assertEquals(await bed.rows(), []);
+  },
+);
 
-onEachStore("Load: an unknown token is a new session, and is never adopted", async (bed) => {
+onEachStore("Load: an unknown token gives a new session, and is never adopted", async (bed) => {
   const manager = bed.manager();
   const session = await manager.load(STRANGER);
   assertEquals(bed.calls(), { find: 1 });
@@ -65,7 +68,7 @@ onEachStore("Load: an unknown token is a new session, and is never adopted", asy
   assertEquals((await manager.load(token)).get("a"), 1);
 });
 
-onEachStore("Load: a request that asks again gets the session it has, and no store call", async (bed) => {
+onEachStore("Load: a request that asks again gets the same session, and makes no store call", async (bed) => {
   const browser = new Browser(bed.manager());
   await browser.visit((session) => session.put("a", 1));
   bed.resetCalls();
@@ -77,7 +80,7 @@ onEachStore("Load: a request that asks again gets the session it has, and no sto
   assertEquals(bed.calls(), { find: 1 });
 });
 
-onEachStore("Load: a row that cannot be decoded is an anonymous session and an event", async (bed) => {
+onEachStore("Load: a row that cannot be decoded gives an anonymous session and an event", async (bed) => {
   const manager = bed.manager();
   const { token } = await (await manager.load()).commit();
   const { token: stored, expiry } = await bed.row();
@@ -88,13 +91,13 @@ onEachStore("Load: a row that cannot be decoded is an anonymous session and an e
   assertEquals(bed.eventKinds(), ["undecodable"]);
 });
 
-onEachStore("Load: fails where the store fails", async (bed) => {
+onEachStore("Load: fails if the store fails", async (bed) => {
   const failure = new SessionStoreError("find", { reason: "schema", retryable: false });
   const manager = bed.manager({ store: interleave(bed.store, { find: [failUnsent(failure)] }) });
   assertEquals(await assertRejects(() => manager.load(STRANGER), SessionStoreError), failure);
 });
 
-onEachStore("idle timeout: a use is written down only when due, and never rewrites the data", async (bed) => {
+onEachStore("idle timeout: a use is written only when due, and never rewrites the data", async (bed) => {
   const browser = new Browser(bed.manager({ idleTimeout: "20m" }));
   const read = () => browser.visit((session) => assertEquals(session.get("a"), 1));
   await browser.visit((session) => session.put("a", 1));
@@ -133,7 +136,7 @@ onEachStore("idle timeout: never outlives the lifetime", async (bed) => {
   await browser.visit((session) => assertEquals(session.exists("a"), false));
 });
 
-onEachStore("Commit: makes a token, stores until the earlier end, and keeps the status", async (bed) => {
+onEachStore("Commit: creates a token, stores until the earlier end, and keeps the status", async (bed) => {
   const manager = bed.manager({ idleTimeout: "20m" });
   const session = await manager.load();
   session.put("a", 1);
@@ -150,7 +153,7 @@ onEachStore("Commit: makes a token, stores until the earlier end, and keeps the 
   assertEquals((await bed.row()).expiry, second.expiry);
 });
 
-onEachStore("Commit: a second one without a change writes nothing and gives the same", async (bed) => {
+onEachStore("Commit: a second one without a change writes nothing and gives the same result", async (bed) => {
   const manager = bed.manager();
   const session = await manager.load();
   session.put("list", [1]);
@@ -165,13 +168,13 @@ onEachStore("Commit: a second one without a change writes nothing and gives the 
   assertEquals(bed.calls(), { find: 1 });
 });
 
-onEachStore("Commit: creates a session that was never saved, empty as it is", async (bed) => {
+onEachStore("Commit: creates a session that was never saved, even if it is empty", async (bed) => {
   const manager = bed.manager();
   const { token } = await (await manager.load()).commit();
   assertEquals((await manager.load(token)).token, token);
 });
 
-onEachStore("Destroy: deletes at once, and the browser forgets the cookie", async (bed) => {
+onEachStore("Destroy: deletes at once, and the browser drops the cookie", async (bed) => {
   const manager = bed.manager();
   const browser = new Browser(manager);
   await browser.visit((session) => session.put("a", 1));
@@ -187,7 +190,7 @@ onEachStore("Destroy: deletes at once, and the browser forgets the cookie", asyn
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("Destroy: what is put afterwards gets a new token and one normal cookie", async (bed) => {
+onEachStore("Destroy: later values get a new token and one normal cookie", async (bed) => {
   const browser = new Browser(bed.manager());
   await browser.visit((session) => {
     session.put("a", 1);
@@ -210,7 +213,7 @@ onEachStore("Destroy: what is put afterwards gets a new token and one normal coo
   await bed.row();
 });
 
-onEachStore("Destroy: without a token is no store call", async (bed) => {
+onEachStore("Destroy: without a token makes no store call", async (bed) => {
   const session = await bed.manager().load();
   session.put("a", 1);
   await session.destroy();
@@ -270,7 +273,7 @@ onEachStore("MergeSession: the other's values win, and so does the later deadlin
   const { token } = await session.commit();
   await session.mergeSession(merged);
   assertEquals(session.status, "modified");
-  // Only once the merged values are saved does the other go, so that a failure loses nothing.
+  // The other session is deleted only after the merged values are saved, so a failure loses nothing.
   assertEquals((await bed.rows()).length, 2);
   await session.commit();
   await bed.row();
@@ -307,7 +310,7 @@ onEachStore("MergeSession: an unknown token and the session's own change nothing
   assertEquals((await manager.load(token)).token, token);
 });
 
-onEachStore("SetDeadline: moves the session's end, and Deadline tells it", async (bed) => {
+onEachStore("SetDeadline: moves the session's end, and Deadline returns it", async (bed) => {
   const manager = bed.manager();
   const session = await manager.load();
   assertEquals(session.deadline, bed.clock.time + 24 * HOUR);
@@ -362,7 +365,7 @@ for (const hashTokenInStore of [true, false]) {
       const n = session.getInt("n");
       assertEquals(session.token, hashTokenInStore ? undefined : tokens[n]);
       seen.push(n);
-      assert(seen.length <= tokens.length, "a session that was saved comes again");
+      assert(seen.length <= tokens.length, "a saved session is yielded again");
       session.put("seen", true);
       if (n === 0) await session.destroy();
       else if (n !== 1) await session.commit();
@@ -376,7 +379,7 @@ for (const hashTokenInStore of [true, false]) {
   });
 }
 
-onEachStore("Iterate: ends with the first error and leaves the rest alone", async (bed) => {
+onEachStore("Iterate: ends with the first error and does not change the remaining sessions", async (bed) => {
   const manager = bed.manager();
   for (let n = 0; n < 3; n++) await (await manager.load()).commit();
   const stop = new Error("enough");
@@ -391,7 +394,7 @@ onEachStore("Iterate: ends with the first error and leaves the rest alone", asyn
   assertEquals([seen.length, (await bed.rows()).length], [1, 2]);
 });
 
-onEachStore("LoadAndSave: what a handler did is in the store when its response is there", async (bed) => {
+onEachStore("LoadAndSave: the handler's changes are in the store when its response arrives", async (bed) => {
   const browser = new Browser(bed.manager());
   await browser.visit((session) => session.put("a", 1));
   assertEquals(jsonCodec.decode((await bed.row()).data).values.a, 1);
@@ -429,7 +432,7 @@ onEachStore("LoadAndSave: a handler that throws saves nothing", async (bed) => {
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("ErrorFunc: an error replaces the handler's response whole", async (bed) => {
+onEachStore("ErrorFunc: an error replaces the handler's whole response", async (bed) => {
   const browser = new Browser(bed.manager());
   const response = await browser.request(async (_request, session) => {
     (await session()).put("bad", () => {});
@@ -442,7 +445,7 @@ onEachStore("ErrorFunc: an error replaces the handler's response whole", async (
   assertEquals(bed.errors.map(({ code }) => code), ["ERR_SESSION_ENCODE"]);
 });
 
-onEachStore("ErrorFunc: onError is told and may answer in place of the default", async (bed) => {
+onEachStore("ErrorFunc: onError gets the error and may answer in place of the default", async (bed) => {
   const seen: unknown[] = [];
   const manager = bed.manager({
     onError: (error, { request, phase }) => {
@@ -497,7 +500,7 @@ onEachStore("several managers: are independent, each under its own key", async (
   assertEquals(await read(), [[], ["cart"]]);
 });
 
-onEachStore("Codec: the store holds exactly what the codec made of deadline and values", async (bed) => {
+onEachStore("Codec: the store holds exactly the codec's bytes of deadline and values", async (bed) => {
   const seen: unknown[] = [];
   const reversing: Codec = {
     encode(deadline, values) {
@@ -516,7 +519,7 @@ onEachStore("Codec: the store holds exactly what the codec made of deadline and 
   assertEquals((await manager.load(token)).get("a"), 1);
 });
 
-onEachStore("Codec: gobCodec reads what Go wrote, and writes what it reads again", async (bed) => {
+onEachStore("Codec: gobCodec reads what Go wrote, and writes what it read", async (bed) => {
   const manager = bed.manager({ codec: gobCodec, hashTokenInStore: false });
   for (const [index, { name, deadline, values, hex }] of goFixtures.entries()) {
     const token = `${`${name}${index}`.padEnd(42, "-")}A`;
@@ -532,7 +535,7 @@ onEachStore("Codec: gobCodec reads what Go wrote, and writes what it reads again
 
     session.put("seen", true);
     if (name === "struct" || name === "map_nested") {
-      // Go has no one type for plain objects: they are read, and a save says which key to do without.
+      // Go has no single type for plain objects. They can be read, and a save names the key that cannot be stored.
       const [key] = Object.keys(expected);
       assertEquals((await assertRejects(() => session.commit(), SessionEncodeError)).key, key);
       session.remove(key!);
@@ -543,7 +546,7 @@ onEachStore("Codec: gobCodec reads what Go wrote, and writes what it reads again
 });
 
 onEachStore(
-  "Codec: a change in place of what gob reads and cannot write is refused, not lost",
+  "Codec: a change in place of a value that gob reads and cannot write is refused, not lost",
   async (bed) => {
     const { hex, deadline } = goFixtures.find(({ name }) => name === "struct")!;
     const token = STRANGER;
@@ -557,7 +560,7 @@ onEachStore(
 );
 
 onEachStore(
-  "mockstore: cookieFor() signs a request of a test in, on the application's own store",
+  "mockstore: cookieFor() signs in the request of a test, on the application's own store",
   async (bed) => {
     const manager = bed.manager<{ userId: number }>();
     const Cookie = await cookieFor(manager, { userId: 42 }, { subject: "zoe", url: "https://example.com/" });

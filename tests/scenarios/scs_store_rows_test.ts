@@ -1,4 +1,4 @@
-/** The rows of SCS's stores. */
+/** SCS's stores, row by row. */
 import { createClient as createNativeClient } from "@libsql/client";
 import { createClient as createWebClient } from "@libsql/client/web";
 import { gobCodec } from "../../codecs/gob.ts";
@@ -21,7 +21,7 @@ const LONG_DATA = new Uint8Array(70_000).map((_, index) => index % 251);
 /** A well-formed token for each letter. */
 const tokenOf = (letter: string) => letter.repeat(43);
 
-/** Commits a row that ends `ms` from now. */
+/** Commits a row that expires in `ms`. */
 async function commit(bed: Bed, token: string, ms: number, data = DATA): Promise<void> {
   await bed.store.commit(token, data, bed.clock.time + ms, { now: bed.clock.time });
 }
@@ -37,7 +37,7 @@ onEachStore("Find: gives the bytes and the expiry of a live row", async (bed) =>
 });
 
 onEachStore(
-  "Find: gives undefined for what is missing, expired or malformed, and deletes nothing",
+  "Find: gives undefined for a missing, expired or malformed token, and deletes nothing",
   async (bed) => {
     await commit(bed, tokenOf("a"), HOUR);
     await commit(bed, tokenOf("b"), 0);
@@ -63,7 +63,7 @@ onEachStore("Commit: inserts, and overwrites bytes and expiry", async (bed) => {
   await commit(bed, tokenOf("a"), HOUR);
   await commit(bed, tokenOf("b"), HOUR);
   await commit(bed, tokenOf("a"), 2 * HOUR, LONG_DATA);
-  // The same once more: some databases report that nothing was written.
+  // The same write again. Some databases report that it changed nothing.
   await commit(bed, tokenOf("a"), 2 * HOUR, LONG_DATA);
   const { time } = bed.clock;
   assertEquals(await bed.rows(), [
@@ -72,7 +72,7 @@ onEachStore("Commit: inserts, and overwrites bytes and expiry", async (bed) => {
   ]);
 });
 
-onEachStore("Delete: deletes one row, and nothing where there is none", async (bed) => {
+onEachStore("Delete: deletes one row, and does nothing if there is none", async (bed) => {
   await commit(bed, tokenOf("a"), HOUR);
   await commit(bed, tokenOf("b"), HOUR);
   assertEquals(await bed.store.delete(tokenOf("a")), true);
@@ -83,9 +83,9 @@ onEachStore("Delete: deletes one row, and nothing where there is none", async (b
 
 onEachStore("All: gives every live row, page by page", async (bed) => {
   const { time: now } = bed.clock;
-  // More than one page of the SQL stores.
+  // More rows than a page of the SQL stores.
   const tokens = Array.from({ length: 201 }, (_, index) => String(index).padStart(43, "0"));
-  // A few at a time: libsql-server has been seen to spin for minutes with 30 writers on a busy machine.
+  // A few at a time, because libsql-server has been seen to spin for minutes with 30 writers on a busy machine.
   for (let start = 0; start < tokens.length; start += 5) {
     await Promise.all(tokens.slice(start, start + 5).map((token) => commit(bed, token, HOUR)));
   }
@@ -97,7 +97,7 @@ onEachStore("All: gives every live row, page by page", async (bed) => {
   if (requests !== undefined) assertEquals(bed.requests(), requests + 2);
 });
 
-/** What SCS's `New(db)` and `NewWithCleanupInterval(db, d)` make. */
+/** The options of SCS's `New(db)` and `NewWithCleanupInterval(db, d)`. */
 const constructors: Record<string, (options: CleanupOptions) => OwnStore> = {
   MemoryStore: (options) => {
     const store = new MemoryStore(options);
@@ -117,19 +117,19 @@ interface OwnStore {
 }
 
 for (const [name, open] of Object.entries(constructors)) {
-  Deno.test(`NewWithCleanupInterval: the timer deletes what has expired [${name}]`, async () => {
+  Deno.test(`NewWithCleanupInterval: the timer deletes expired rows [${name}]`, async () => {
     const own = open({ cleanup: "timer", cleanupInterval: 1 });
     await own.createTable();
     const now = Date.now();
     const purged = Promise.withResolvers<number>();
-    // With both calls: the timer starts with the first one, and may go off before the second.
+    // With both calls, because the timer starts with the first one and may fire before the second.
     const options: TimedOptions = {
       now,
       onEvent: (event) => event.kind === "purged" && purged.resolve(event.deleted),
     };
     await own.store.commit(tokenOf("a"), DATA, now, options);
     await own.store.commit(tokenOf("b"), DATA, now + HOUR, options);
-    // The store's timer keeps no process alive, and neither does a promise.
+    // Neither the store's timer nor a promise keeps the process alive, so this test needs a timer of its own.
     const alive = setInterval(() => {}, 1_000);
     assertEquals(await purged.promise.finally(() => clearInterval(alive)), 1);
     own.store.stopCleanup();
@@ -138,12 +138,12 @@ for (const [name, open] of Object.entries(constructors)) {
     own.close();
   });
 
-  Deno.test(`StopCleanup: may be called early, late and again, and the store goes on [${name}]`, async () => {
+  Deno.test(`StopCleanup: may be called early, late and again, and the store still works [${name}]`, async () => {
     const own = open({ cleanup: "timer", cleanupInterval: 1 });
     own.store.stopCleanup();
     await own.createTable();
     const now = Date.now();
-    // A timer that started all the same would be a leak of this test.
+    // A timer that started nevertheless would leak from this test.
     await own.store.commit(tokenOf("a"), DATA, now + HOUR, { now });
     own.store.stopCleanup();
     own.store.stopCleanup();
@@ -153,7 +153,7 @@ for (const [name, open] of Object.entries(constructors)) {
   });
 }
 
-onEachStore("StopCleanup: may be called at any time, and the store goes on", async (bed) => {
+onEachStore("StopCleanup: may be called at any time, and the store still works", async (bed) => {
   bed.store.stopCleanup();
   await commit(bed, tokenOf("a"), HOUR);
   bed.store.stopCleanup();
@@ -168,7 +168,7 @@ onEachStore("memstore: a row is dead from the moment now equals its expiry", asy
   assertEquals(await Array.fromAsync(bed.store.all({ now: time + HOUR })), []);
 });
 
-onEachStore("memstore: keeps and gives bytes of its own", async (bed) => {
+onEachStore("memstore: stores and returns copies of the bytes", async (bed) => {
   const { time: now } = bed.clock;
   const given = DATA.slice();
   await bed.store.commit(tokenOf("a"), given, now + HOUR, { now });
@@ -179,7 +179,7 @@ onEachStore("memstore: keeps and gives bytes of its own", async (bed) => {
   assertEquals((await bed.store.find(tokenOf("a"), { now }))?.data, DATA);
 });
 
-/** SCS's own schema, as its README gives it, on both kinds of libSQL database. */
+/** SCS's own schema, from its README, on both kinds of libSQL database. */
 const scsTables: Record<string, () => Promise<ScsTable>> = {
   "a file that SCS wrote": async () => {
     const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
@@ -228,7 +228,7 @@ for (const [where, open] of Object.entries(scsTables)) {
     return (await client.execute({ sql, args: [table] })).rows.map((row) => [row[0], row[1], row[2]]);
   };
 
-  Deno.test(`sqlite3store: a row written by SCS is read by ours [${where}]`, async () => {
+  Deno.test(`sqlite3store: LibSQLStore reads a row written by SCS [${where}]`, async () => {
     await using table = await open();
     for (const { token, hashed, deadline, values } of scsRows) {
       const session = await managerOf(table, hashed).load(token);
@@ -238,19 +238,19 @@ for (const [where, open] of Object.entries(scsTables)) {
       assertEquals(session.deadline, Date.parse(deadline));
       assertEquals(session.keys(), Object.keys(expected).sort());
       for (const key of session.keys()) assertEquals(session.get(key), expected[key]);
-      // The wrong answer to whether tokens are hashed finds nothing, and adopts nothing.
+      // With the wrong setting for hashed tokens nothing is found and nothing is adopted.
       assertEquals((await managerOf(table, !hashed).load(token)).token, undefined);
     }
   });
 
-  Deno.test(`sqlite3store: what ours writes is a row that SCS reads [${where}]`, async () => {
+  Deno.test(`sqlite3store: SCS reads a row written by LibSQLStore [${where}]`, async () => {
     await using table = await open();
     const schema = await schemaOf(table);
     for (const { token, storedToken, hashed, deadline } of scsRows) {
       const session = await managerOf(table, hashed).load(token);
       session.put("seen", true);
       await session.commit();
-      // What SCS itself asks, at a moment of the test.
+      // SCS's own query, at the time of the test.
       const { rows: [row] } = await table.client.execute({
         sql:
           `SELECT data, typeof(token), typeof(data), typeof(expiry), expiry = julianday(?3) FROM ${table.table}` +
@@ -264,7 +264,7 @@ for (const [where, open] of Object.entries(scsTables)) {
     assertEquals(await schemaOf(table), schema);
   });
 
-  Deno.test(`sqlite3store: sessions come and go in SCS's own table [${where}]`, async () => {
+  Deno.test(`sqlite3store: sessions work in SCS's own table [${where}]`, async () => {
     await using table = await open();
     const manager = managerOf(table, true);
     const session = await manager.load();
@@ -280,7 +280,7 @@ for (const [where, open] of Object.entries(scsTables)) {
     assertEquals((await Array.fromAsync(manager.iterate())).length, scsRows.length);
   });
 
-  Deno.test(`sqlite3store: a subject in SCS's own table says which column to add [${where}]`, async () => {
+  Deno.test(`sqlite3store: setting a subject in SCS's own table names the column to add [${where}]`, async () => {
     await using table = await open();
     const session = await managerOf(table, true).load();
     session.subject = "user-1";
@@ -290,7 +290,7 @@ for (const [where, open] of Object.entries(scsTables)) {
   });
 }
 
-onEachStore("mysqlstore: a token is matched exactly, whatever the case and trailing blanks", async (bed) => {
+onEachStore("mysqlstore: a token is matched exactly, in case and trailing blanks", async (bed) => {
   const { time: now } = bed.clock;
   const token = `aZ_-${"m".repeat(39)}`;
   await commit(bed, token, HOUR);
@@ -303,7 +303,7 @@ onEachStore("mysqlstore: a token is matched exactly, whatever the case and trail
     assertEquals(await bed.store.delete(other), false);
   }
   assertEquals(await bed.row(), { token, data: DATA, expiry: now + HOUR });
-  // Tokens that a collation without regard to case takes for one are two.
+  // Two tokens that are equal for a collation that ignores case.
   assertEquals(await bed.store.create(token.toUpperCase(), DATA, now + HOUR, { now }), true);
   assertEquals((await bed.rows()).length, 2);
 });
@@ -319,7 +319,7 @@ onEachStore(
   },
 );
 
-onEachStore("chaistore: listing and clean-up go by expiry, with its index", async (bed) => {
+onEachStore("chaistore: listing and clean-up use expiry, with its index", async (bed) => {
   const { time: now } = bed.clock;
   await commit(bed, tokenOf("a"), HOUR);
   await commit(bed, tokenOf("b"), 0);

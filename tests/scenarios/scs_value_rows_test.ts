@@ -1,4 +1,4 @@
-/** The rows of SCS's manager that are about values. */
+/** SCS's manager, row by row: values. */
 import { assert, assertEquals } from "../assert.ts";
 import { type Bed, onEachStore } from "./_bed.ts";
 
@@ -24,7 +24,7 @@ async function loadedSession(bed: Bed, values = VALUES) {
   return await manager.load(token);
 }
 
-onEachStore("Put: a value is back in the next request, and an equal one is a change too", async (bed) => {
+onEachStore("Put: a value is there in the next request, and an equal value is a change too", async (bed) => {
   const session = await loadedSession(bed);
   assertEquals(session.status, "unmodified");
   session.put("text", "Zoë");
@@ -37,7 +37,7 @@ onEachStore("Put: a value is back in the next request, and an equal one is a cha
 });
 
 onEachStore(
-  "Get: every getter gives the value of its type, else its zero value, and the status stays",
+  "Get: every getter gives a value of its type, or the zero value, and keeps the status",
   async (bed) => {
     const session = await loadedSession(bed);
     for (const [key, value] of Object.entries(VALUES)) {
@@ -59,7 +59,7 @@ onEachStore(
   },
 );
 
-onEachStore("Pop: gives the value once", async (bed) => {
+onEachStore("Pop: gives a value once", async (bed) => {
   const session = await loadedSession(bed);
   assertEquals(session.pop("list"), VALUES.list);
   assertEquals(session.popString("text"), "Zoë");
@@ -74,7 +74,7 @@ onEachStore("Pop: gives the value once", async (bed) => {
   assertEquals((await bed.manager().load(token)).keys(), []);
 });
 
-onEachStore("Pop: of a missing key gives the zero value and leaves the status", async (bed) => {
+onEachStore("Pop: for a missing key gives the zero value and keeps the status", async (bed) => {
   const session = await loadedSession(bed);
   assertEquals(session.pop("missing"), undefined);
   assertEquals([session.popString("missing"), session.popBool("missing")], ["", false]);
@@ -83,7 +83,7 @@ onEachStore("Pop: of a missing key gives the zero value and leaves the status", 
   assertEquals(session.status, "unmodified");
 });
 
-onEachStore("Pop: of another type gives the zero value and still deletes", async (bed) => {
+onEachStore("Pop: for another type gives the zero value and still deletes", async (bed) => {
   const session = await loadedSession(bed);
   assertEquals([session.popString("yes"), session.popBool("text")], ["", false]);
   assertEquals([session.popInt("half"), session.popFloat("bytes")], [0, 0]);
@@ -92,7 +92,7 @@ onEachStore("Pop: of another type gives the zero value and still deletes", async
   assertEquals(session.keys(), ["whole"]);
 });
 
-onEachStore("Remove: deletes a value, and of a missing key does nothing", async (bed) => {
+onEachStore("Remove: deletes a value, and does nothing for a missing key", async (bed) => {
   const session = await loadedSession(bed);
   session.remove("missing");
   assertEquals(session.status, "unmodified");
@@ -118,7 +118,7 @@ onEachStore("Clear: deletes every value and keeps token, deadline and subject", 
   assertEquals([again.deadline, again.subject], [bed.clock.time + 5_000, "user-1"]);
 });
 
-onEachStore("Clear: of an empty session does nothing", async (bed) => {
+onEachStore("Clear: on an empty session does nothing", async (bed) => {
   const session = await loadedSession(bed, {});
   session.clear();
   assertEquals(session.status, "unmodified");
@@ -130,13 +130,13 @@ onEachStore("Exists: tells whether there is a value, null and undefined included
   const session = await loadedSession(bed, { nothing: null, undef: undefined });
   assert(session.exists("nothing"));
   assert(session.exists("undef"));
-  // No key of the language's own, nor one that the manager keeps for itself.
+  // No key of the language, and no reserved key of the manager.
   for (const key of ["missing", "toString", "__proto__", "__nonces"]) {
     assertEquals(session.exists(key), false, key);
   }
 });
 
-onEachStore("Keys: are sorted, and an empty list where there is nothing", async (bed) => {
+onEachStore("Keys: are sorted, and an empty list without values", async (bed) => {
   assertEquals((await bed.manager().load()).keys(), []);
   const session = await loadedSession(bed, { b: 1, a: 1, C: 1, "ä": 1 });
   session.subject = "user-1";

@@ -1,4 +1,4 @@
-/** What SCS's users ask for and do not have, by its issue numbers. */
+/** Features that SCS's users ask for and SCS lacks, by issue number. */
 import { createClient } from "@libsql/client";
 import { jsonCodec, SessionClosedError, sessions } from "../../mod.ts";
 import { LibSQLStore } from "../../stores/libsql.ts";
@@ -6,7 +6,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } fr
 import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "./_bed.ts";
 import { Browser, setCookies } from "./_visits.ts";
 
-/** Signs a user in from a browser of its own. */
+/** Signs a user in with a new browser. */
 async function signIn(bed: Bed, subject: string): Promise<Browser> {
   const browser = new Browser(bed.manager());
   await browser.visit((session) => {
@@ -50,7 +50,7 @@ onEachStore("List one user's sessions (86, 92, 163, 171): each with its times an
   assertEquals(await manager.sessionsOf("Zoe"), []);
 });
 
-onEachStore("Revoke one session (92, 171): by an id that is of no use as a token", async (bed) => {
+onEachStore("Revoke one session (92, 171): by an id that does not work as a token", async (bed) => {
   const manager = bed.manager<{ device: string }>();
   const [one, two] = [await signIn(bed, "zoe"), await signIn(bed, "zoe")];
   const entries = await manager.sessionsOf("zoe", { current: await manager.load(two.token) });
@@ -102,7 +102,7 @@ onEachStore("Streaming and SSE (141, 186, 188): the session is saved before the 
     (await session()).put("a", 1);
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   });
-  // The stream is not at its end, and nobody has waited for it.
+  // The stream has not ended, and the session is saved already.
   await bed.row();
   assertEquals(setCookies(response).length, 1);
   released.resolve();
@@ -123,7 +123,7 @@ onEachStore("WebSocket upgrade (196): the session is saved, and a 101 passes thr
 });
 
 onEachStore(
-  "Changes after the first write (215): throw, and are saved by a session loaded anew",
+  "Changes after the first write (215): throw, and are saved by a session loaded again",
   async (bed) => {
     const manager = bed.manager();
     const browser = new Browser(manager);
@@ -160,7 +160,7 @@ onEachStore(
 onEachStore("Concurrent requests (45): no lock, and no change is lost", async (bed) => {
   const browser = new Browser(bed.manager<Record<string, number>>());
   await browser.visit((session) => session.put("count", 0));
-  // The second request runs from beginning to end while the first one's handler does.
+  // The second request runs completely while the first one's handler runs.
   await browser.visit(async (first) => {
     first.update("count", (count = 0) => count + 1);
     first.put("first", 1);
@@ -175,7 +175,7 @@ onEachStore("Concurrent requests (45): no lock, and no change is lost", async (b
 });
 
 onEachStore(
-  "Timeouts of single sessions (20, 149, 235): setDeadline() on one leaves the others",
+  "Timeouts of single sessions (20, 149, 235): setDeadline() on one does not affect the others",
   async (bed) => {
     const manager = bed.manager();
     const [short, long, plain] = [new Browser(manager), new Browser(manager), new Browser(manager)];
@@ -220,7 +220,7 @@ onEachStore("Token in a header (54, 100): begin() with a token reads and writes 
   await call(renewed!, (session) => assertEquals(session.get("who"), "header"));
 });
 
-Deno.test("Table name (180, 209): two stores in one database keep to their own", async () => {
+Deno.test("Table name (180, 209): two stores in one database use their own tables", async () => {
   const client = createClient({ url: ":memory:" });
   const [one, two] = ["sessions", "admin_sessions"].map((table) => new LibSQLStore(client, { table }));
   for (const store of [one!, two!]) await store.createTable();
@@ -255,22 +255,25 @@ onEachStore("JSON codec (68, 211): rows are JSON by default", async (bed) => {
   assertEquals(jsonCodec.decode((await bed.row()).data).values.at, new Date(0));
 });
 
-onEachStore("Clean-up races (228, 231): purges at once delete the dead and only the dead", async (bed) => {
-  const manager = bed.manager();
-  const elsewhere = bed.manager({ store: bed.another() });
-  const { time } = bed.clock;
-  const dead = { data: Uint8Array.of(1), expiry: time };
-  // One by one: it is the purges that are to meet, and libsql-server may spin for minutes with many writers.
-  for (let index = 0; index < 20; index++) {
-    await bed.store.commit(String(index).padStart(43, "d"), dead.data, dead.expiry, { now: time });
-  }
-  const live = await signIn(bed, "zoe");
-  const results = [];
-  for (const purger of [manager, elsewhere]) results.push(purger.purge());
-  const [one, two] = await Promise.all(results);
-  // A busy database ends one of the two early; what it left the other one takes.
-  const { deleted } = one!.done && two!.done ? { deleted: 0 } : await manager.purge();
-  assertEquals(one!.deleted + two!.deleted + deleted, 20);
-  await bed.row();
-  await live.visit((session) => assertEquals(session.keys(), ["device"]));
-});
+onEachStore(
+  "Clean-up races (228, 231): concurrent purges delete every expired row and no live one",
+  async (bed) => {
+    const manager = bed.manager();
+    const elsewhere = bed.manager({ store: bed.another() });
+    const { time } = bed.clock;
+    const dead = { data: Uint8Array.of(1), expiry: time };
+    // One by one. Only the purges should run concurrently, and libsql-server may spin for minutes with many writers.
+    for (let index = 0; index < 20; index++) {
+      await bed.store.commit(String(index).padStart(43, "d"), dead.data, dead.expiry, { now: time });
+    }
+    const live = await signIn(bed, "zoe");
+    const results = [];
+    for (const purger of [manager, elsewhere]) results.push(purger.purge());
+    const [one, two] = await Promise.all(results);
+    // A busy database ends one of the two early. The other one deletes the rest.
+    const { deleted } = one!.done && two!.done ? { deleted: 0 } : await manager.purge();
+    assertEquals(one!.deleted + two!.deleted + deleted, 20);
+    await bed.row();
+    await live.visit((session) => assertEquals(session.keys(), ["device"]));
+  },
+);

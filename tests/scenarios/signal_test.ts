@@ -1,4 +1,4 @@
-/** An aborted signal stops the waiting, never a logout, nor a write that was sent. */
+/** An aborted signal stops the waiting, never a logout or a write that was sent. */
 import { SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 import { type Bed, onEachStore } from "./_bed.ts";
@@ -15,14 +15,14 @@ async function savedSession(bed: Bed): Promise<string> {
 
 const ABORTED = AbortSignal.abort();
 
-onEachStore("A signal that was aborted before load(): no store call, and a typed error", async (bed) => {
+onEachStore("A signal aborted before load(): no store call, and a typed error", async (bed) => {
   const token = await savedSession(bed);
   const error = await assertRejects(() => bed.manager().load(token, { signal: ABORTED }), SessionStoreError);
   assertEquals([error.operation, error.reason, error.ambiguous], ["find", "aborted", false]);
   assertEquals(bed.calls(), {});
 });
 
-onEachStore("A signal that is aborted during load() ends the waiting", async (bed) => {
+onEachStore("A signal aborted during load() ends the waiting", async (bed) => {
   const token = await savedSession(bed);
   const controller = new AbortController();
   const answered = Promise.withResolvers<void>();
@@ -40,7 +40,7 @@ onEachStore("A signal that is aborted during load() ends the waiting", async (be
 });
 
 onEachStore(
-  "A signal that was aborted before commit(): nothing is written, and the changes stay",
+  "A signal aborted before commit(): nothing is written, and the changes stay",
   async (bed) => {
     const token = await savedSession(bed);
     const rows = await bed.rows();
@@ -56,7 +56,7 @@ onEachStore(
   },
 );
 
-onEachStore("A signal that is aborted during commit(): the write that was sent goes on", async (bed) => {
+onEachStore("A signal aborted during commit(): the write that was sent continues", async (bed) => {
   const token = await savedSession(bed);
   const controller = new AbortController();
   const answered = Promise.withResolvers<void>();
@@ -78,7 +78,7 @@ onEachStore("A signal that is aborted during commit(): the write that was sent g
   assertEquals((await bed.manager().load(token)).get("a"), 2);
 });
 
-onEachStore("A logout heeds no signal", async (bed) => {
+onEachStore("A logout ignores the signal", async (bed) => {
   const token = await savedSession(bed);
   const controller = new AbortController();
   const session = await bed.manager().load(token, { signal: controller.signal });
@@ -87,7 +87,7 @@ onEachStore("A logout heeds no signal", async (bed) => {
   assertEquals(await bed.rows(), []);
 });
 
-onEachStore("destroyAll() and destroySession() heed no signal once they know what to end", async (bed) => {
+onEachStore("destroyAll() and destroySession() ignore the signal once they know what to end", async (bed) => {
   await savedSession(bed);
   await savedSession(bed);
   assertEquals(await bed.manager().destroyAll("zoe", { signal: ABORTED }), 2);
@@ -104,7 +104,7 @@ onEachStore("destroyAll() and destroySession() heed no signal once they know wha
 });
 
 onEachStore(
-  "A signal that is aborted ends a listing with a typed error, and no further call",
+  "A signal aborted during a listing ends it with a typed error, and without another call",
   async (bed) => {
     await savedSession(bed);
     await savedSession(bed);

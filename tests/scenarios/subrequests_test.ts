@@ -1,5 +1,5 @@
 /**
- * Workers allow a request 50 requests of its own on the free plan: no commit makes more, whatever it meets.
+ * Workers allow 50 subrequests per request on the free plan. No commit makes more.
  * @module
  */
 
@@ -14,16 +14,16 @@ interface Data {
   other: number;
 }
 
-/** Longer than any pause between attempts: other timers begin here. */
-const SHORTEST_WATCH = 4_900;
+/** Longer than any pause between attempts. Longer timers are timeouts. */
+const SHORTEST_TIMEOUT = 4_900;
 
-/** Without pauses and without a limit of time, so that nothing ends a commit but the number of its attempts. */
+/** Without pauses and timeouts, so that only the number of attempts ends a commit. */
 async function withoutTime(work: () => Promise<void>): Promise<void> {
   const { setTimeout: timer } = globalThis;
   const { now } = performance;
   const started = performance.now();
   globalThis.setTimeout = ((callback: () => void, ms = 0) => {
-    return ms > SHORTEST_WATCH ? timer(callback, ms) : timer(callback, 0);
+    return ms > SHORTEST_TIMEOUT ? timer(callback, ms) : timer(callback, 0);
   }) as typeof setTimeout;
   performance.now = () => started;
   try {
@@ -34,7 +34,7 @@ async function withoutTime(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A store in which another request wins each time that a row is written. */
+/** A store in which another request wins before each write of a row. */
 function contended(bed: Bed, isOthers: (requests: number) => void): FullStore {
   let count = 0;
   return aroundCalls(bed.store, async (method, call, [token]) => {
@@ -50,27 +50,30 @@ function contended(bed: Bed, isOthers: (requests: number) => void): FullStore {
   }) as FullStore;
 }
 
-onEachStore("A commit that others win over and over makes at most 50 requests with its load", async (bed) => {
-  const first = await bed.manager<Data>().load();
-  first.put("other", 0);
-  first.subject = "zoe";
-  const { token } = await first.commit();
-  let own = 0;
-  const store = contended(bed, (requests) => own -= requests);
-  // The mistake of a request that does not stop shows in the calls of a store without requests, too.
-  let calls = 0;
-  const counted = aroundCalls(store, (_method, call) => {
-    calls++;
-    return call();
-  });
-  await withoutTime(async () => {
-    own -= bed.requests() ?? 0;
-    const session = await bed.manager<Data>({ store: counted }).load(token);
-    session.update("n", (n = 0) => n + 1);
-    await assertRejects(() => session.commit(), SessionConflictError);
-    own += bed.requests() ?? 0;
-  });
-  assert(calls > 20, `it gave up after ${calls} calls`);
-  assert(calls <= 50, `${calls} calls`);
-  assert(own <= 50, `${own} requests`);
-});
+onEachStore(
+  "A commit that always loses against others makes at most 50 requests with its load",
+  async (bed) => {
+    const first = await bed.manager<Data>().load();
+    first.put("other", 0);
+    first.subject = "zoe";
+    const { token } = await first.commit();
+    let own = 0;
+    const store = contended(bed, (requests) => own -= requests);
+    // A request that never stops would also show in the calls of a store without HTTP.
+    let calls = 0;
+    const counted = aroundCalls(store, (_method, call) => {
+      calls++;
+      return call();
+    });
+    await withoutTime(async () => {
+      own -= bed.requests() ?? 0;
+      const session = await bed.manager<Data>({ store: counted }).load(token);
+      session.update("n", (n = 0) => n + 1);
+      await assertRejects(() => session.commit(), SessionConflictError);
+      own += bed.requests() ?? 0;
+    });
+    assert(calls > 20, `it gave up after ${calls} calls`);
+    assert(calls <= 50, `${calls} calls`);
+    assert(own <= 50, `${own} requests`);
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * A process with Miniflare, which runs a Worker, such as that of `_d1_worker.ts`. Its database is made by the migration
- * that comes second. It says its address and ends with its parent.
+ * A process with Miniflare, which runs a Worker such as that of `_d1_worker.ts`. Its second argument is the migration
+ * that creates the database's tables. It prints its address and ends with its parent.
  */
 import { Miniflare } from "miniflare";
 
@@ -11,7 +11,7 @@ const miniflare = new Miniflare({
   script: await Deno.readTextFile(code),
   compatibilityDate: "2026-06-01",
   d1Databases: ["DB"],
-  // A cron event comes as a request to /cdn-cgi/handler/scheduled.
+  // A request to /cdn-cgi/handler/scheduled triggers a cron event.
   unsafeTriggerHandlers: true,
 });
 if (migration !== undefined) {
@@ -20,7 +20,7 @@ if (migration !== undefined) {
   await database.batch(statements.map((statement) => database.prepare(statement)));
 }
 console.log(`listening on ${(await miniflare.ready).origin}`);
-// Nobody can end workerd after this process was killed. So the parent is killed, and this one notices.
+// If this process were killed, nothing could end workerd. So the parent is killed, and this process notices and ends.
 setInterval(async () => {
   if (Deno.ppid === parent) return;
   await miniflare.dispose();

@@ -1,16 +1,16 @@
-/** The Worker behind `d1.ts`: it runs statements on its D1 binding, and the contract of stores inside workerd. */
+/** The Worker behind `d1.ts`. It runs statements on its D1 binding, and runs the contract of stores inside workerd. */
 import { type D1Database, D1Store } from "../../stores/d1.ts";
 import { storeContract } from "../../testing/mod.ts";
 
 /** One call of the binding. */
 export interface D1Query {
-  /** What `withSession()` is called with; absent: the binding itself is used. */
+  /** The argument of `withSession()`. If absent, the binding itself is used. */
   session?: string;
   statements: { sql: string; args: (string | number | number[] | null)[] }[];
   isBatch: boolean;
 }
 
-/** What became of it. */
+/** Its result. */
 export interface D1Reply {
   results?: { results: object[]; meta: { rows_written: number } }[];
   bookmark?: string;

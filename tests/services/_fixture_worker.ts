@@ -1,4 +1,4 @@
-// The Worker of workerd_test.ts: it uses what a typical one does and fails on request.
+// The Worker of workerd_test.ts. It does what typical Workers do, and fails on request.
 import { createClient } from "@libsql/client/web";
 import { Hono } from "hono";
 
@@ -7,7 +7,7 @@ interface Env {
   LIBSQL_URL: string;
 }
 
-/** What of the runtime's types is used here; they cannot be loaded beside Deno's. */
+/** The part of the runtime's types that is used here. They cannot be loaded beside Deno's. */
 interface ScheduledController {
   cron: string;
   scheduledTime: number;

@@ -1,16 +1,14 @@
-/**
- * Finds a MariaDB or MySQL server program, or unpacks MariaDB from Debian's packages without being root.
- */
+/** Finds a MariaDB or MySQL server program, or unpacks MariaDB from Debian's packages, which needs no root. */
 
 /** A server program and what it needs to run. */
 export interface MySQLBinary {
   /** Path of `mariadbd` or `mysqld`. */
   command: string;
-  /** Which of the two it is: they differ in how a data directory is made. */
+  /** MySQL and MariaDB differ in how a data directory is created. */
   flavour: "mariadb" | "mysql";
-  /** Its installation directory, with `share` below. */
+  /** Its installation directory, which contains `share`. */
   prefix: string;
-  /** Variables for its environment. */
+  /** Environment variables for it. */
   env: Record<string, string>;
 }
 
@@ -23,7 +21,7 @@ const PACKAGE = "mariadb-server-core";
  */
 export async function findMySQL(): Promise<MySQLBinary> {
   const path = (Deno.env.get("PATH") ?? "").split(":");
-  // Debian installs it where the PATH of an ordinary user does not look.
+  // Debian installs it in a directory that is not in an ordinary user's PATH.
   const dirs = new Set([...path, "/usr/sbin", "/usr/local/sbin", "/usr/libexec"].filter((dir) => dir !== ""));
   for (const name of ["mariadbd", "mysqld"]) {
     for (const dir of dirs) {
@@ -56,13 +54,13 @@ export async function unpackDebian(): Promise<MySQLBinary> {
     try {
       const listed = await run(scratch, "apt-cache", "depends", PACKAGE);
       const libraries = [...listed.matchAll(/^ *Depends: (lib\S+)$/gm)].map((match) => match[1] ?? "")
-        // The one library that must fit the running kernel and loader; every Debian has it.
+        // The only library that must match the running kernel and loader. Every Debian has it.
         .filter((name) => name !== "libc6");
       await run(scratch, "apt-get", "-q", "download", PACKAGE, ...libraries);
       for await (const { name } of Deno.readDir(scratch)) {
         if (name.endsWith(".deb")) await run(scratch, "dpkg", "-x", name, "root");
       }
-      // Renamed only when complete, so that a test run beside this one never sees half of it.
+      // Renamed only when it is complete, so that a concurrent test run never sees half of it.
       await Deno.rename(`${scratch}/root`, root).catch((error) => {
         if (!(error instanceof Error) || !/exists|not empty/i.test(error.message)) throw error;
       });
@@ -100,7 +98,7 @@ export async function isFile(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFile;
   } catch {
-    // Also where a PATH leads into directories of somebody else.
+    // A PATH may contain directories of other users.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A connection by MySQL's own protocol that leaves nothing behind: Deno's leak sanitizers are on in the tests, and the
- * driver's `end()` resolves before its socket is closed.
+ * A connection over MySQL's own protocol that leaves nothing behind. The tests run with Deno's leak sanitizers, and
+ * the driver's `end()` resolves before its socket is closed.
  */
 import type { Buffer } from "node:buffer";
 import { createConnection as createSocket } from "node:net";
@@ -12,19 +12,19 @@ export interface MySQLAddress {
   port: number;
   user: string;
   password: string;
-  /** Database to use; none unless given. */
+  /** The database to use; none by default. */
   database?: string;
 }
 
 /** A column of a result as the server describes it. */
 export type RawField = FieldPacket & {
-  /** What MariaDB says of a column that MySQL would have a type of its own for, such as `"json"`. */
+  /** MariaDB's hint for a column that has a type of its own in MySQL, such as `"json"`. */
   extendedFormat?: string;
 };
 
-/** What a statement gave, values as the bytes that the server sent. */
+/** The result of a statement, with values as the bytes that the server sent. */
 export interface RawResult {
-  /** Columns, or `undefined` for a statement that gives none. */
+  /** Columns, or `undefined` for a statement without a result set. */
   fields?: RawField[];
   rows: (Uint8Array | null)[][];
   affectedRows: number;
@@ -33,7 +33,7 @@ export interface RawResult {
 
 /** An error of the server or of the connection to it. */
 export interface MySQLError extends Error {
-  /** The server's number; those of the client start at 2000. */
+  /** The server's error number. Those of the client start at 2000. */
   errno: number;
   sqlState: string;
   /** Whether the connection is gone. */
@@ -42,16 +42,17 @@ export interface MySQLError extends Error {
 
 /** One connection. */
 export interface MySQLConnection {
-  /** Whether statements can be sent; false once it was lost. */
+  /** Whether statements can be sent; `false` after the connection was lost. */
   readonly open: boolean;
-  /** Runs a statement, giving rows as objects; dates are text and binary values `Uint8Array`. */
+  /** Runs a statement and returns rows as objects. Dates are text and binary values `Uint8Array`. */
   rows(sql: string): Promise<Record<string, unknown>[]>;
   /**
-   * Runs a statement, giving the bytes of a result.
+   * Runs a statement and returns the bytes of its result.
+   *
    * @throws {MySQLError}
    */
   raw(sql: string): Promise<RawResult>;
-  /** Closes it at once; whatever transaction was open is rolled back. */
+  /** Closes the connection at once. An open transaction is rolled back. */
   close(): Promise<void>;
 }
 
@@ -61,7 +62,7 @@ export interface MySQLConnection {
  * @throws {MySQLError}
  */
 export async function connect(address: MySQLAddress): Promise<MySQLConnection> {
-  // Own socket: its "close" event is the only sign that the connection is really gone.
+  // Its own socket, whose "close" event is the only sign that the connection is really closed.
   const socket = createSocket({ host: address.host, port: address.port, noDelay: true });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   let open = true;
@@ -73,8 +74,8 @@ export async function connect(address: MySQLAddress): Promise<MySQLConnection> {
     charset: "utf8mb4",
     dateStrings: true,
     supportBigNumbers: true,
-    // FOUND_ROWS is what PlanetScale sets: an UPDATE that matches but changes nothing counts. IGNORE_SPACE, which this
-    // driver sets by itself, would change how SQL is parsed.
+    // PlanetScale sets FOUND_ROWS: an UPDATE that matches but changes nothing counts. IGNORE_SPACE, which this driver
+    // sets by default, would change how SQL is parsed.
     flags: ["FOUND_ROWS", "-IGNORE_SPACE"],
   }).catch(async (error) => {
     socket.destroy();
@@ -83,7 +84,7 @@ export async function connect(address: MySQLAddress): Promise<MySQLConnection> {
   });
   // Without a listener the loss of an idle connection would end the test process.
   connection.on("error", () => open = false);
-  // The driver never settles a statement whose connection was destroyed meanwhile.
+  // The driver never settles a statement if its connection is destroyed meanwhile.
   const lost = closed.then(() => {
     throw new Error("Lost connection to MySQL server during query");
   });
@@ -131,7 +132,7 @@ function plain(row: Record<string, unknown>): Record<string, unknown> {
   );
 }
 
-/** The driver's buffer is a view of a packet, which it uses again. */
+/** The driver's buffer is a view of a packet that it reuses. */
 function copy(buffer: Buffer | null): Uint8Array | null {
   return buffer === null ? null : Uint8Array.from(buffer);
 }
@@ -140,7 +141,7 @@ function described(error: unknown, lost: boolean): MySQLError {
   const { errno, sqlState, sqlMessage, message } = error as Partial<
     MySQLError & { sqlMessage: string; message: string }
   >;
-  // Without a state it was not said by the server but is about the socket, whose numbers are those of the system.
+  // An error without a state is not from the server but from the socket, with a number of the operating system.
   const fromServer = sqlState !== undefined && typeof errno === "number";
   return Object.assign(new Error(sqlMessage ?? message ?? String(error), { cause: error }), {
     errno: fromServer ? errno : 2013,

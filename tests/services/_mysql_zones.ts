@@ -1,21 +1,21 @@
 /**
- * Named time zones for a MySQL or MariaDB server. A fresh server knows only offsets such as `+01:00`; names need rows in
- * four tables, which are made here from what the runtime knows, so that no zone files and no tool are needed.
+ * Named time zones for a MySQL or MariaDB server. A new server knows only offsets such as `+01:00`. Names need rows
+ * in four tables. These rows are generated from the runtime's time zones, so no zone files and no tool are needed.
  */
 
-/** What is loaded: northern and southern summer time, and one of only half an hour. */
+/** The zones: summer time in the north and in the south, and one of only half an hour. */
 const ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"];
 const FROM = Temporal.Instant.from("2019-12-31T00:00:00Z");
 const UNTIL = Temporal.Instant.from("2041-01-01T00:00:00Z");
 
-/** Statements, one to a line, for the database `mysql`, that teach the zones to a server that has none. */
+/** Statements for the database `mysql`, one per line, that add the zones to a server. */
 export function zoneStatements(): string[] {
   return ZONES.flatMap((name, index) => statementsFor(name, index + 1));
 }
 
 function statementsFor(name: string, id: number): string[] {
   let at = FROM.toZonedDateTimeISO(name);
-  // A server takes the first type for all that comes before the first transition.
+  // A server uses the first type for all times before the first transition.
   const offsets = [offsetSeconds(at)];
   const transitions: string[] = [];
   for (;;) {
@@ -31,7 +31,7 @@ function statementsFor(name: string, id: number): string[] {
     const summer = offset === standard ? 0 : 1;
     return `(${id},${type},${offset},${summer},'${summer ? "DST" : "STD"}')`;
   });
-  // Type 0 must exist before a transition may point to it; several rows to a statement keep the start of a server fast.
+  // Type 0 must exist before a transition may refer to it. Several rows per statement keep the server's start fast.
   return [
     `INSERT INTO mysql.time_zone (Time_zone_id, Use_leap_seconds) VALUES (${id},'N');`,
     `INSERT INTO mysql.time_zone_name (Name, Time_zone_id) VALUES ('${name}',${id});`,

@@ -1,10 +1,10 @@
 /**
- * What PlanetScale says over HTTP, in the JSON form of its protocol buffers: columns and rows as in the replies recorded
- * under `golden/` in planetscale/database-js, errors as Vitess words them.
+ * PlanetScale's replies over HTTP, in the JSON form of its protocol buffers. Columns and rows are as in the replies
+ * recorded under `golden/` in planetscale/database-js. Errors have Vitess's wording.
  */
 import type { MySQLError, RawField, RawResult } from "./_mysql_connection.ts";
 
-/** A column. As always in this form, what is zero or empty is left out. */
+/** A column. As in all JSON protocol buffers, zero and empty fields are left out. */
 export interface Field {
   name: string;
   type?: string;
@@ -18,10 +18,10 @@ export interface Field {
   flags?: number;
 }
 
-/** What a statement gave. */
+/** The result of a statement. */
 export interface QueryResult {
   fields?: Field[];
-  /** For each row the length of each value in bytes (`"-1"` for NULL), and all its values in a row, in base64. */
+  /** For each row the length of each value in bytes (`"-1"` for NULL), and all its values concatenated, in base64. */
   rows?: { lengths: string[]; values?: string }[];
   rowsAffected?: string;
   insertId?: string;
@@ -33,8 +33,8 @@ export interface RPCError {
   message: string;
 }
 
-// Names of the types that MySQL numbers. A string type with the flag of a binary collation gets another name, and so do
-// unsigned integers.
+// The names of MySQL's type numbers. A string type with a binary collation has another name, and so do unsigned
+// integers.
 const TYPES: Record<number, string> = {
   0: "DECIMAL",
   1: "INT8",
@@ -73,9 +73,9 @@ const BINARY_FLAG = 128;
 const ENUM_FLAG = 256;
 const SET_FLAG = 2048;
 const NUM_FLAG = 32768;
-/** The character set of bytes that are no text. */
+/** The character set of binary data. */
 const BINARY_CHARSET = 63;
-/** utf8mb4_0900_ai_ci, as which PlanetScale labels all text; the driver takes every number but 63 for text. */
+/** utf8mb4_0900_ai_ci, the label that PlanetScale gives all text. The driver treats every number except 63 as text. */
 const TEXT_CHARSET = 255;
 
 function typeName(number: number, flags: number): string | undefined {
@@ -98,7 +98,8 @@ function fieldOf(raw: RawField): Field {
     charset = BINARY_CHARSET;
     flags = BINARY_FLAG | BLOB_FLAG;
   }
-  // MySQL leaves this flag to its clients, and MariaDB sends it in some cases. NULL, which has no type, counts as well.
+  // MySQL leaves this flag to its clients, and MariaDB sends it in some cases. NULL, which has no type, is numeric as
+  // well.
   if (type === undefined || /INT|DECIMAL|FLOAT|YEAR/.test(type)) flags |= NUM_FLAG;
   else flags &= ~NUM_FLAG;
   return withoutZeros({
@@ -120,7 +121,7 @@ function withoutZeros(field: Field): Field {
   return { name: field.name, ...Object.fromEntries(kept) };
 }
 
-/** The reply for what the server gave. */
+/** The reply for a server's result. */
 export function resultOf(raw: RawResult): QueryResult {
   if (raw.fields === undefined) {
     const result: QueryResult = {};
@@ -147,7 +148,7 @@ function rowOf(values: (Uint8Array | null)[]): { lengths: string[]; values?: str
   return { lengths, values: all.toBase64() };
 }
 
-/** The kinds of errors that Vitess tells apart, as its messages name them, by the number of MySQL's error. */
+/** The kinds of errors in Vitess's messages, by MySQL's error number. */
 const KINDS: Record<number, string> = {
   1040: "ResourceExhausted", // too many connections
   1044: "PermissionDenied", // access to the database denied
@@ -178,21 +179,24 @@ const KINDS: Record<number, string> = {
   2013: "Unavailable", // connection lost
 };
 
-/** Who an error is told to, and how. */
+/** Who gets an error, and in which form. */
 export interface ErrorContext {
-  /** Database, which a keyspace is named after. */
+  /** The database, after which the keyspace is named. */
   keyspace: string;
   /** User that the statement ran as. */
   callerId: string;
-  /** Whether `code` is the kind of the error instead of `UNKNOWN`. */
+  /** Whether `code` is the error's kind instead of `UNKNOWN`. */
   kindAsCode: boolean;
 }
 
-/** The error as the tablet server words it: MySQL's text, which quotes values, the statement and its values. */
+/**
+ * The error in the wording of the tablet server: MySQL's text, which quotes values, then the statement and its
+ * values.
+ */
 export function tabletError(error: MySQLError, sql: string, context: ErrorContext): RPCError {
   const denied = /^(\w+) command denied to user .* for table (?:`[^`]*`\.)?[`'](\w+)[`']/.exec(error.message);
   if (denied !== null) {
-    // Vitess checks the roles of PlanetScale's passwords by itself and does not number that error.
+    // Vitess itself checks the roles of PlanetScale's passwords, and gives that error no number.
     const command = `${denied[1]?.[0]}${denied[1]?.slice(1).toLowerCase()}`;
     return wordedByTablet(
       "PermissionDenied",
@@ -213,7 +217,7 @@ export function tabletError(error: MySQLError, sql: string, context: ErrorContex
   );
 }
 
-/** The error of a statement in a transaction that is no more. */
+/** The error of a statement in a transaction that has ended. */
 export function transactionError(description: string, context: ErrorContext): RPCError {
   return wordedByTablet("Aborted", `transaction ${description}`, "", context);
 }
@@ -228,25 +232,26 @@ function wordedByTablet(kind: string, description: string, end: string, context:
 }
 
 /**
- * An error with a code. The only replies of the real service seen have `UNKNOWN` even where the message has a kind;
- * Vitess itself would send the kind.
+ * An error with a code. The known replies of the real service have `UNKNOWN` even if the message has a kind. Vitess
+ * itself would send the kind.
  */
 export function rpcError(kind: string, message: string, context: Pick<ErrorContext, "kindAsCode">): RPCError {
   const code = kind.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
   return { code: context.kindAsCode ? code : "UNKNOWN", message };
 }
 
-/** A statement taken apart as Vitess does before it passes it on. */
+/** A statement, parsed as Vitess does before it passes it on. */
 export interface Analysis {
-  /** The statement with a `:vtg1` for each literal, without comments. */
+  /** The statement with `:vtg1` and so on for its literals, without comments. */
   text: string;
-  /** The same without quotes and without the types that comments tell, to look for words in. */
+  /** The same without quotes and without types in comments, for searching words. */
   bare: string;
-  /** What was cut out. */
+  /** The literals. */
   variables: { type: string; value: string }[];
 }
 
-// Hexadecimal values, strings, quoted names, comments, numbers. What follows a name character belongs to a name.
+// Hexadecimal values, strings, quoted names, comments, numbers. After a name character a literal would be a part of
+// the name.
 const TOKENS =
   /(?<![\w`])(x'[0-9a-f]*'|0x[0-9a-f]+)|('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")|(`[^`]*`)|(\/\*.*?\*\/|(?:#|--\s)[^\n]*)|(?<![\w`])(\d+(?:\.\d+)?)/gis;
 
@@ -271,8 +276,9 @@ function unquoted(literal: string): string {
 }
 
 /**
- * Why a sharded keyspace, whose rows live where a column says, refuses a statement that sets that column.
- * @returns The message, or `undefined` if it does not.
+ * Why a sharded keyspace refuses a statement that sets the column by which rows are sharded.
+ *
+ * @returns The message, or `undefined` if it accepts the statement.
  */
 export function vindexRefusal({ bare }: Analysis, column: string): string | undefined {
   const assigned = new RegExp(`(?:^|,)\\s*(?:\\w+\\.)?${column}\\s*=`, "i");

@@ -1,12 +1,12 @@
 /**
- * Below those that the system gives to connections: one of those may be taken by any request that is sent before the
- * server listens, or while it is down, until it is started again on its port.
+ * Below the ports that the system gives to connections. A request could take one of those before the server listens,
+ * or while it is down.
  */
 const [LOWEST, HIGHEST] = [20_000, 32_000];
 
 /**
- * A TCP port of the loopback interface that is free now. For servers that cannot choose one themselves. Another
- * process may take it before the server does, so whoever starts one tries again with another port.
+ * A free TCP port of the loopback interface, for servers that cannot choose one themselves. Another process may take
+ * it before the server does, so try again with another port.
  */
 export function freePort(): number {
   for (let attempt = 1;; attempt++) {
@@ -21,7 +21,7 @@ export function freePort(): number {
 }
 
 /**
- * A port on which nobody listens, and nobody will: one that is merely free may be another server's a moment later. It
- * belongs to a protocol that nobody uses. (`fetch` refuses port 1 by itself.)
+ * A port on which nothing listens now or later. A port that is merely free may be another server's a moment later.
+ * This one belongs to an unused protocol. (`fetch` itself refuses port 1.)
  */
 export const CLOSED_PORT = 2;

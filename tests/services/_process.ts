@@ -1,13 +1,13 @@
 /**
  * Starts a real server for a test and makes sure that it does not outlive the test process.
  *
- * The server is not a child of the test process but of a small shell that watches over it. That has two reasons.
- * A child of Deno is a resource and a pending operation, so a server started by one test and ended or replaced by
- * another would be reported by Deno's leak sanitizers; this way a server may be started, shared, killed and replaced
- * anywhere. And if the test process is killed, nobody else would be left to end the server: the shell notices within
- * a second, kills it and removes its files.
+ * The server is not a child of the test process but of a small supervising shell, for two reasons:
  *
- * Not run as an example, since it stands for any server:
+ * - Deno's leak sanitizers report a child that one test starts and another test ends or replaces. With the shell a server
+ *   may be started, shared, killed and replaced anywhere.
+ * - If the test process is killed, the shell notices within a second, kills the server and removes its files.
+ *
+ * In outline (not run as an example, because it stands for any server):
  * ```ts ignore
  * const server = spawnGuarded("sqld", ["--http-listen-addr", "127.0.0.1:8080"]);
  * while (!(await isHealthy())) {
@@ -20,13 +20,13 @@
  * @module
  */
 
-/** What {@linkcode spawnGuarded} can be told beside the command. */
+/** Options of {@linkcode spawnGuarded}. */
 export interface GuardedOptions {
-  /** Variables set in addition to those of the test process. */
+  /** Environment variables, in addition to those of the test process. */
   env?: Record<string, string>;
   /** Working directory. */
   cwd?: string;
-  /** A directory to remove if the test process dies; otherwise it is left alone, whoever made it removes it. */
+  /** A directory to remove if the test process dies. Otherwise its owner removes it. */
   scratch?: string;
 }
 
@@ -34,17 +34,18 @@ export interface GuardedOptions {
 export interface GuardedProcess {
   /** Process id of the server itself, as for `Deno.kill(pid, "SIGSTOP")`. */
   readonly pid: number;
-  /** The end (at most 64 KiB) of what it has written to stdout and stderr, also after it has ended. */
+  /** The end (at most 64 KiB) of its stdout and stderr, also after it has ended. */
   output(): string;
   /** Its exit code (128 + n after signal n), or `undefined` while it runs. Reading it starts no operation. */
   exitCode(): number | undefined;
-  /** Kills it with SIGKILL and resolves when it is gone; resolves at once if it has already ended. */
+  /** Kills it with SIGKILL and resolves when it has ended, or at once if it already had. */
   kill(): Promise<void>;
 }
 
-// $1 directory for log and exit code, $2 process id of the test process, $3 directory to remove with it (or "").
-// The supervising shell must ignore what a terminal sends to the whole group, and only after the server was started,
-// since ignored signals are inherited. Everything it starts is detached from stdout: the caller waits for its end.
+// $1 is the directory for log and exit code, $2 the process id of the test process, $3 a directory to remove with it
+// (or ""). The supervising shell must ignore signals that a terminal sends to the whole group. It does so only after
+// it started the server, because ignored signals are inherited. Everything it starts is detached from stdout, because
+// the caller waits for the end of stdout.
 const SUPERVISOR = `
 dir=$1 owner=$2 scratch=$3; shift 3
 (
@@ -65,8 +66,8 @@ dir=$1 owner=$2 scratch=$3; shift 3
 const OUTPUT_LIMIT = 64 * 1024;
 
 /**
- * Starts `cmd` with `args`, stdin empty, output captured. A command that cannot be run ends with exit code 126 or 127
- * and the reason in `output()`.
+ * Starts `cmd` with `args`, with an empty stdin and captured output. If the command cannot be run, the exit code is
+ * 126 or 127 and `output()` has the reason.
  *
  * @throws {Error} The supervising shell could not be started.
  */
@@ -105,12 +106,12 @@ export function spawnGuarded(cmd: string, args: string[], options: GuardedOption
   }
 
   async function kill(): Promise<void> {
-    // Never signal an id whose process has ended: another process may have got it.
+    // Never signal the id of a process that has ended, because another process may have it now.
     if (exitCode() !== undefined) return;
     try {
       Deno.kill(pid, "SIGKILL");
     } catch (error) {
-      // It ended just now, or the supervisor has yet to say so.
+      // It has just ended, or the supervisor has not reported it yet.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     const deadline = performance.now() + 60_000;

@@ -1,19 +1,19 @@
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
-/** A program that serves on a port which it has chosen itself. */
+/** A program that serves on a port of its own choice. */
 export interface ScriptServer extends AsyncDisposable {
   readonly port: number;
   /** Its process. */
   readonly process: GuardedProcess;
 }
 
-/** How long a program may take until it listens. Usually it takes 0.2 s; a busy machine gets a lot more. */
+/** How long a program may take until it listens. Usually it takes 0.2 s. A busy machine gets a lot more. */
 const START_TIMEOUT = 60_000;
 
 /**
- * Starts a program that writes `listening on PORT` once it does.
+ * Starts a program that prints `listening on PORT`.
  *
- * @throws {Error} It ended, or did not listen in time; the message ends with what it has written.
+ * @throws {Error} It ended, or did not listen in time. The message ends with its output.
  */
 export async function startScript(
   name: string,

@@ -1,29 +1,29 @@
 /**
- * How Vitess runs a statement on a keyspace of two shards whose primary vindex is the column `token`, as far as the
- * stores' statements go. The shards are partitions of one table here: indexes and locks of their own, and every row is
- * seen beside the gateway.
+ * How Vitess runs the stores' statements on a keyspace of two shards, whose primary vindex is the column `token`.
+ * Here the shards are partitions of one table: each has its own indexes and locks, and a direct connection sees every
+ * row.
  */
 import { analyze, vindexRefusal } from "./_planetscale_protocol.ts";
 
-/** What is done with a statement. */
+/** The plan of a statement. */
 export type Plan =
-  /** It is about no rows, or about those of one shard: sent as it is. */
+  /** It needs no rows, or only those of one shard: sent unchanged. */
   | { kind: "whole"; sql: string }
-  /** Sent to each of these shards, whose rows are merged. */
+  /** Sent to each of these shards, and the rows are merged. */
   | { kind: "read"; parts: string[]; order?: Order; limit?: number }
-  /** Sent to each of these shards in a transaction; then each of these is committed. */
+  /** Sent to each of these shards in a transaction, and then each is committed. */
   | { kind: "write"; parts: string[] }
-  /** A deletion with a limit: keys are looked for without a lock, and what they stand for is deleted. */
+  /** A deletion with a limit: keys are selected without a lock, and then their rows are deleted. */
   | { kind: "delete-found"; look: Plan & { kind: "read" }; remove(keys: string[]): Plan }
   | { kind: "refused"; message: string };
 
-/** By which column rows are merged. */
+/** The column by which rows are merged. */
 export interface Order {
   column: number;
   descending: boolean;
 }
 
-/** The partitions of each shard. Of two partitions by KEY the second one gets no row with a token that ends in dashes. */
+/** The partitions of each shard. With two partitions by KEY the second one would get no token that ends in dashes. */
 export const SHARDS: readonly string[] = ["p0", "p1, p2"];
 const PARTITIONS = 3;
 
@@ -37,7 +37,7 @@ export function plan(sql: string): Plan {
   if (verb === "create" && /\btable\b/i.test(analysis.bare)) {
     return { kind: "whole", sql: `${sql} PARTITION BY KEY (token) PARTITIONS ${PARTITIONS}` };
   }
-  // A row that is inserted has its token, and so its shard.
+  // A new row has its token, and so its shard.
   if (!["select", "update", "delete"].includes(verb)) return { kind: "whole", sql };
   const { masked, text } = mask(sql);
   if (verb === "select" && !/\bfrom\b/i.test(masked)) return { kind: "whole", sql };
@@ -75,10 +75,10 @@ function unsupported(what: string): Plan {
   return { kind: "refused", message: `VT12001: unsupported: ${what}` };
 }
 
-/** Stands for each character of a literal. */
+/** The replacement of each character of a literal. */
 const LITERAL = "¤";
 
-/** The statement with each literal overwritten, so that words are found at the places that they have in it. */
+/** The statement with its literals overwritten, so that words can be found at their original positions. */
 function mask(sql: string): { masked: string; text: string } {
   const masked = sql.replace(
     /x'[0-9a-f]*'|'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"/gis,
@@ -88,12 +88,12 @@ function mask(sql: string): { masked: string; text: string } {
 }
 
 interface Clauses {
-  /** What comes before the condition. */
+  /** The part before the condition. */
   head: string;
   condition: string;
   /** The condition without literals. */
   masked: string;
-  /** What comes after it. */
+  /** The part after the condition. */
   tail: string;
   order?: { column: string; descending: boolean };
   limit?: number;
@@ -116,7 +116,7 @@ function split(masked: string, text: string): Clauses {
   };
 }
 
-/** Whether a condition names the token that a row must have. */
+/** Whether a condition requires a certain token. */
 function isOfOneShard({ masked }: Clauses): boolean {
   return !/\bor\b/i.test(masked) && /(?<![\w.(])`?token`?\s*=\s*¤/i.test(masked);
 }

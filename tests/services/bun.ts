@@ -6,21 +6,21 @@
 import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
 import { type ScriptServer, startScript } from "./_script.ts";
 
-/** Where the binary is. The static import above makes Deno download it. */
+/** The path of the binary. The static import above makes Deno download it. */
 const BINARY = decodeURIComponent(
   new URL("bin/bun", import.meta.resolve("@oven/bun-linux-x64/package.json")).pathname,
 );
 
-/** The program, for what is no server that tells its port. */
+/** The program, for scripts that are no servers. */
 export function bunBinary(): string {
   return BINARY;
 }
 
-/** What `installPacked` runs to install by `bun install`. */
+/** The installer for `installPacked` that runs `bun install`. */
 export const BUN_INSTALLER = { name: "bun install", command: BINARY, args: ["install", "--ignore-scripts"] };
 
 /**
- * Runs a file that writes `listening on PORT`.
+ * Runs a file that prints `listening on PORT`.
  *
  * @throws {Error} It cannot be started.
  */

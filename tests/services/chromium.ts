@@ -1,10 +1,10 @@
 /**
- * A real browser for tests, with nothing to install: Chromium comes packed in an npm package, together with the
- * libraries that it needs and a machine may lack.
+ * A real browser for tests, without an installation. An npm package has Chromium, with the libraries that a machine
+ * may lack.
  * @module
  */
 
-// For Deno to fetch the package; nothing of it is used but the files beside its code.
+// Makes Deno download the package. Only the files beside its code are used.
 import "@sparticuz/chromium";
 import { type Browser, chromium } from "playwright-core";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -14,7 +14,7 @@ import { brotliDecompressSync, createBrotliDecompress } from "node:zlib";
 
 const PACKED = new URL("../bin/", import.meta.resolve("@sparticuz/chromium"));
 
-/** A running browser; disposing of it ends it and removes its files. */
+/** A running browser. Disposing of it ends it and removes its files. */
 export interface RunningBrowser extends AsyncDisposable {
   readonly browser: Browser;
 }
@@ -25,7 +25,7 @@ export interface RunningBrowser extends AsyncDisposable {
  * @throws {Error} It cannot run on this machine.
  */
 export async function startChromium(): Promise<RunningBrowser> {
-  // A directory of its own for each start: two test processes must not run what the other has half unpacked.
+  // A new directory for each start, so that no test process runs what another has half unpacked.
   const directory = await Deno.makeTempDir({ prefix: "sessions_chromium_" });
   const remove = () => Deno.remove(directory, { recursive: true });
   try {
@@ -39,7 +39,7 @@ export async function startChromium(): Promise<RunningBrowser> {
     const browser = await chromium.launch({
       executablePath,
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-      // It takes 2 seconds unless the machine is busy.
+      // It takes 2 seconds on an idle machine.
       timeout: 120_000,
       env: { LD_LIBRARY_PATH: `${directory}/lib`, HOME: directory, TMPDIR: directory },
     });
@@ -56,7 +56,7 @@ export async function startChromium(): Promise<RunningBrowser> {
   }
 }
 
-/** Unpacks the few plain files of a tar archive, as POSIX lays it out: blocks of 512 bytes. */
+/** Unpacks the plain files of a small tar archive in POSIX format: blocks of 512 bytes. */
 async function unpackLibraries(directory: string): Promise<void> {
   const tar = brotliDecompressSync(await Deno.readFile(new URL("al2023.tar.br", PACKED)));
   await Deno.mkdir(`${directory}/lib`);

@@ -1,7 +1,7 @@
 /**
- * A real D1 database for tests: workerd's, started by Miniflare in a process of its own, so that the leak sanitizers see
- * nothing of it. Tests reach the binding over HTTP, through an object with its methods; the contract of stores
- * also runs inside the Worker, on the binding itself.
+ * A real D1 database for tests: workerd's, started by Miniflare in its own process, which the leak sanitizers do not
+ * see. Tests use the binding over HTTP, through an object with its methods. The contract of stores also runs inside
+ * the Worker, on the binding itself.
  * @module
  */
 import type { D1Database, D1Result, D1Statement, D1Value } from "../../stores/d1.ts";
@@ -10,13 +10,13 @@ import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
 /** A running D1 database. */
 export interface D1Server extends AsyncDisposable {
-  /** A database that is asked over HTTP, and counts. Every one has the same tables. */
+  /** A database over HTTP that counts its calls. All have the same tables. */
   database(): CountingD1;
   /** The cases of the contract. Each runs inside the Worker. */
   contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
 }
 
-/** A database that counts the calls and the rows written, as SQLite itself reports them and D1 bills them. */
+/** A database that counts the calls and the rows written. SQLite reports these rows, and D1 bills them. */
 export interface CountingD1 extends D1Database {
   calls: number;
   rowsWritten: number;
@@ -53,11 +53,11 @@ export async function startD1(): Promise<D1Server> {
   };
 }
 
-/** A Worker that was copied into an application's directory, with a D1 database of its own. */
+/** A Worker that was copied into an application's directory, with its own D1 database. */
 export interface D1Worker extends AsyncDisposable {
   /** Such as `"http://127.0.0.1:8787"`. */
   readonly url: string;
-  /** Sends it a cron event, and tells how that ended. */
+  /** Sends it a cron event, and returns how that ended. */
   scheduled(): Promise<string>;
 }
 
@@ -65,7 +65,7 @@ export interface D1Worker extends AsyncDisposable {
  * Bundles the Worker of an application and starts it in workerd.
  *
  * @param dir The application's directory, with its packages in `node_modules`.
- * @param files Its entry, and the migration that makes its table.
+ * @param files Its entry, and the migration that creates its table.
  */
 export async function startD1Worker(
   dir: string,
@@ -102,7 +102,7 @@ async function startMiniflare(
   files: string[],
   scratch?: string,
 ): Promise<{ origin: string; server: GuardedProcess }> {
-  // A shell that stays: it is what is killed, see there.
+  // A shell that stays. Killing it ends the process; see there.
   const command = '"$0" run -A --quiet --no-check --no-lock --config "$@"; exit $?';
   const args = ["-c", command, Deno.execPath(), CONFIG, pathOf("_d1_server.ts"), ...files];
   const server = spawnGuarded("sh", args, { scratch });
@@ -127,7 +127,7 @@ function remoteDatabase(ask: (query: D1Query) => Promise<D1Reply>): CountingD1 {
       counting.calls++;
       const reply = await ask({ session: bookmark, statements, isBatch });
       if (reply.results === undefined) throw new Error(reply.error);
-      // As the binding does it: from now on nothing older is read.
+      // Like the binding: later reads see at least this state.
       if (session !== undefined) bookmark = reply.bookmark;
       for (const { meta } of reply.results) counting.rowsWritten += meta.rows_written;
       return reply.results;

@@ -1,5 +1,5 @@
 /**
- * The demo of `examples/demo`, started by the command of its task, as `deno task demo` does.
+ * The demo of `examples/demo`, started with the command of its task, as `deno task demo` does.
  * @module
  */
 
@@ -7,9 +7,9 @@ import config from "../../deno.json" with { type: "json" };
 import { freePort } from "./_port.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
-/** Where the demo listens and keeps its sessions. */
+/** Where the demo listens and stores its sessions. */
 export interface DemoOptions {
-  /** A free one unless given. */
+  /** A free one by default. */
   port?: number | string;
   /** `DEMO_DB`: the file of its sessions. */
   file: string;
@@ -19,20 +19,20 @@ export interface DemoOptions {
 export interface Demo extends AsyncDisposable {
   /** Such as `"http://localhost:8123"`. */
   readonly url: string;
-  /** What it has printed. */
+  /** Its output so far. */
   output(): string;
-  /** Ends it as Ctrl+C does, waits for the end, and gives the exit code. */
+  /** Ends it like Ctrl+C, waits for the end, and returns the exit code. */
   stop(signal?: "SIGINT" | "SIGTERM"): Promise<number>;
-  /** Ends it as a crash does. */
+  /** Ends it like a crash. */
   kill(): Promise<void>;
 }
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-// At its first start it may have to download the database's driver.
+// On its first start it may have to download the database's driver.
 const START_TIMEOUT = 60_000;
 const PORT_ATTEMPTS = 3;
 
-/** Starts the demo's process and does not wait for it. */
+/** Starts the demo's process without waiting for it. */
 export function spawnDemo(
   { port = freePort(), file }: DemoOptions,
 ): GuardedProcess & { port: number | string } {
@@ -42,7 +42,7 @@ export function spawnDemo(
   return { ...spawnGuarded(Deno.execPath(), args, { cwd: ROOT, env }), port };
 }
 
-/** Starts the demo and waits until it says where it is. */
+/** Starts the demo and waits until it prints its address. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
   let process = spawnDemo(options);
   for (let attempt = 1; !(await isListening(process)); attempt++) {
@@ -66,14 +66,14 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   };
 }
 
-/** Waits until the demo says where it is; `false` where it has ended. */
+/** Waits until the demo prints its address; `false` if it ended. */
 async function isListening(process: GuardedProcess): Promise<boolean> {
   const listens = () => process.output().includes("The demo is on ");
   await until(START_TIMEOUT, () => listens() || process.exitCode() !== undefined);
   return listens();
 }
 
-/** Waits until something is so; throws when the time is up. */
+/** Waits for a condition, and throws after the timeout. */
 export async function until(ms: number, isSo: () => boolean): Promise<void> {
   const deadline = performance.now() + ms;
   while (!isSo()) {

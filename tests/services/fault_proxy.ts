@@ -1,24 +1,24 @@
 /**
- * A proxy in front of a real database's HTTP server that does to a request what networks and servers do. In outline (not
- * run as an example, since it lacks the server):
+ * A proxy in front of a real database's HTTP server, which injects faults of networks and servers. In outline (not run as
+ * an example, because it lacks the server):
  * ```ts ignore
  * await using proxy = startFaultProxy(server.url);
  * const client = createClient({ url: server.url, fetch: proxy.through(fetchWithTimeout(100)) });
  * proxy.faults = (request) => request === 0 ? "resetAfter" : "none";
  * ```
- * It speaks TCP by itself: an HTTP server would not let go of a request half-way.
+ * It speaks bare TCP, because an HTTP server could not break off a request halfway.
  * @module
  */
 import { CLOSED_PORT } from "./_port.ts";
 
 /**
- * What becomes of a request: whether it reaches the database, how often, and what the client gets.
+ * The fault of a request: whether it reaches the database, how often, and what the client gets.
  *
  * `refused`: nobody listens. `resetBefore`, `resetAfter`: the connection breaks before the request is read, or after
- * the database has done it. `resetInBody`: it breaks in the middle of the reply. `truncated`: the reply ends too early.
- * `html`, `empty`: another reply than that of a database, with status 200. `error`: the database's protocol, with an
- * error. `status...`: an error of the server, or of something in between; `badGatewayAfter` though the database has
- * done it. `drip`: the reply comes byte by byte. `hang`: none comes. `twice`: delivered twice.
+ * the database has run it. `resetInBody`: it breaks in the middle of the reply. `truncated`: the reply ends too
+ * early. `html`, `empty`: a reply that is not the database's, with status 200. `error`: an error in the database's
+ * protocol. `status...`: an HTTP error of the server, or of a proxy; `badGatewayAfter` although the database has run
+ * it. `drip`: the reply arrives byte by byte. `hang`: no reply. `twice`: delivered twice.
  */
 export const FAULTS = {
   refused: { applied: 0 },
@@ -44,37 +44,37 @@ export const FAULTS = {
 export type ProxyFault = keyof typeof FAULTS;
 
 /**
- * What else may become of it. `none`: nothing. `vanish`: the connection breaks when the database has done it, and nobody
- * listens from then on.
+ * Further faults. `none`: no fault. `vanish`: the connection breaks when the database has run the request, and nobody
+ * listens afterwards.
  */
 export type Treatment = ProxyFault | "none" | "vanish";
 
-/** A `fetch` as both drivers call it. */
+/** The `fetch` that both drivers call. */
 export type Fetch = (input: Request | string, init?: RequestInit) => Promise<Response>;
 
 /** A running proxy. */
 export interface FaultProxy extends AsyncDisposable {
-  /** What becomes of a request, by its number since {@linkcode reset}. */
+  /** The fault of a request, by its number since {@linkcode reset}. */
   faults: (request: number) => Treatment;
   /** How many requests were sent since {@linkcode reset}. */
   requests(): number;
   /** Counts from 0 again, and passes everything on. */
   reset(): void;
-  /** Sends what it gets through the proxy, whatever host it was meant for. */
+  /** A `fetch` that sends its requests through the proxy, whatever their host. */
   through(inner: Fetch): Fetch;
   /** Ends it and all its connections. */
   stop(): Promise<void>;
 }
 
-/** Tells the proxy what to do with a request; the database never sees it. */
+/** Sets the fault of a request. The database never sees this header. */
 const HEADER = "x-fault";
 
 /**
  * Starts a proxy.
  *
- * @param target Where the database's server is, such as `"http://127.0.0.1:8080"`.
- * @param options `keepAlive`: a connection is used again after a reply without a fault. A `fetch` may then send a
- * request a second time by itself when the connection breaks.
+ * @param target The URL of the database's server, such as `"http://127.0.0.1:8080"`.
+ * @param options `keepAlive`: a connection is reused after a reply without a fault. `fetch` may then send a request
+ * again by itself when the connection breaks.
  */
 export function startFaultProxy(target: string, { keepAlive = false } = {}): FaultProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -137,7 +137,7 @@ function close(resource: { close(): void }): void {
   }
 }
 
-/** Takes one request from a connection, and tells whether that is good for another. */
+/** Reads and answers one request. Returns whether the connection can be used for another one. */
 async function serve(
   connection: Deno.TcpConn,
   target: string,
@@ -145,7 +145,7 @@ async function serve(
   vanish: () => void,
 ): Promise<boolean> {
   const request = await readRequest(connection, (fault) => fault === "resetBefore");
-  // What is unread when it is closed makes the system reset the connection.
+  // Unread data at the close makes the system reset the connection.
   if (request === undefined) return false;
   const { fault } = request;
   if (fault === "hang") {
@@ -167,7 +167,7 @@ async function serve(
   return fault !== "resetInBody";
 }
 
-/** What the client gets, or gets the beginning of. */
+/** The reply for the client, or its beginning. */
 function answer(request: RequestRead, reply: Reply | undefined): Reply {
   const { fault, body } = request;
   switch (fault) {
@@ -209,7 +209,7 @@ interface RequestRead {
   fault: string;
 }
 
-/** Reads a request, or no more than its head where that says enough. */
+/** Reads a request, or only its head if that is enough. */
 async function readRequest(
   connection: Deno.TcpConn,
   isEnough: (fault: string) => boolean,
@@ -222,7 +222,7 @@ async function readRequest(
     bytes = new Uint8Array([...bytes, ...chunk.subarray(0, count)]);
   };
   let end = -1;
-  // Little by little at first, so that something is left unread.
+  // In small pieces at first, so that something stays unread.
   while ((end = latin1.decode(bytes).indexOf("\r\n\r\n")) < 0) await more(16);
   const [first = "", ...lines] = latin1.decode(bytes.subarray(0, end)).split("\r\n");
   const [method = "", path = ""] = first.split(" ");
@@ -279,12 +279,12 @@ function json(status: number, value: unknown): Reply {
   return { status, headers: new Headers({ "content-type": "application/json" }), body };
 }
 
-/** As talkative as can be: with the credentials, the statement and its values. */
+/** As talkative as possible: with the credentials, the statement and its values. */
 function failure(code: string, { headers, body }: RequestRead) {
   return { error: { code, message: `${code}: ${headers.get("authorization")} may not ${body}` } };
 }
 
-/** An error in the words of the protocol that the request is in: the database met an internal one. */
+/** An internal database error in the protocol of the request. */
 function errorInside(body: string): Reply {
   const { requests } = JSON.parse(body) as { requests?: unknown[] };
   if (requests === undefined) {
@@ -303,7 +303,7 @@ async function write(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void>
   for (let written = 0; written < bytes.length;) written += await connection.write(bytes.subarray(written));
 }
 
-/** Never gets far within the time that anyone waits. */
+/** Slower than any timeout. */
 async function drip(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   for (const byte of bytes) {
     await write(connection, new Uint8Array([byte]));

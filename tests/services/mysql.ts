@@ -1,6 +1,6 @@
 /**
  * A real MariaDB or MySQL server for tests. It is private: a free port of the loopback interface, its own data in a
- * temporary directory, no service and no configuration of the machine. In outline (not run as an example, since it
+ * temporary directory, no service and no configuration of the machine. In outline (not run as an example, because it
  * lacks the test):
  * ```ts ignore
  * let server: MySQLServer;
@@ -13,11 +13,11 @@
  *   await server.query("CREATE TABLE sessions (...)", database);
  * });
  * ```
- * A start takes about half a second, a database of one's own a few milliseconds: one server for a file, one database
- * for a test. The leak sanitizers do not see the server (see `_process.ts`), and `query()` leaves no connection open.
+ * A start takes about half a second, and a new database a few milliseconds. So use one server per file and one database
+ * per test. The leak sanitizers do not see the server (see `_process.ts`), and `query()` leaves no connection open.
  *
  * The server is `mariadbd` or `mysqld` if installed, else MariaDB unpacked from Debian's packages. With `MYSQL_URL`
- * (`mysql://user:password@host:port`) a running server is used instead, in databases made for the tests.
+ * (`mysql://user:password@host:port`) the tests use a running server instead, in databases of their own.
  * @module
  */
 import { findMySQL, isFile, type MySQLBinary } from "./_mysql_binary.ts";
@@ -26,9 +26,9 @@ import { zoneStatements } from "./_mysql_zones.ts";
 import { freePort } from "./_port.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 
-/** How a server is set up. With any of these it is a private one, whatever `MYSQL_URL` says. */
+/** Options of {@linkcode startMySQL}. With any of them the server is a private one, whatever `MYSQL_URL` says. */
 export interface MySQLOptions {
-  /** Whether it must be a private one without anything special about it, as for a test that kills it. */
+  /** Whether it must be a private server, as for a test that kills it. */
   own?: true;
   /**
    * `time_zone` of sessions that do not set it: an offset, or one of the names in `_mysql_zones.ts`.
@@ -46,23 +46,24 @@ export interface MySQLOptions {
 export interface MySQLServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** An account that may do everything. */
+  /** An account with all privileges. */
   readonly user: string;
   readonly password: string;
-  /** Makes an empty database and gives its name. It is dropped with the server. */
+  /** Creates an empty database and returns its name. It is dropped with the server. */
   database(): Promise<string>;
   /**
-   * Runs one statement as {@linkcode user}, in `database` if given, on a connection of its own.
+   * Runs one statement as {@linkcode user}, in `database` if given, on its own connection.
+   *
    * @returns Rows as objects, with dates as text and binary values as `Uint8Array`; empty for other statements.
    */
   query(sql: string, database?: string): Promise<Record<string, unknown>[]>;
-  /** What the server has written so far, at most the last 64 KiB. */
+  /** The server's output so far, at most the last 64 KiB. */
   output(): string;
-  /** Kills it at once, as a crash would; the data stays. */
+  /** Kills it at once, like a crash. The data stays. */
   kill(): Promise<void>;
-  /** Starts it again after `kill()`, on the same port, with the same data. */
+  /** Starts it again after `kill()`, on the same port with the same data. */
   start(): Promise<void>;
-  /** Kills it and removes its data; on the server of `MYSQL_URL` it drops the databases made for the tests. */
+  /** Kills it and removes its data. On the server of `MYSQL_URL` it drops the databases of the tests. */
   stop(): Promise<void>;
 }
 
@@ -70,15 +71,15 @@ export interface MySQLServer extends AsyncDisposable {
 export const MYSQL8_SQL_MODE = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE," +
   "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
 
-/** How long a server may take until it is ready. Usually it takes 0.2 s; a busy machine gets a lot more. */
+/** How long a server may take until it is ready. Usually it takes 0.2 s. A busy machine gets a lot more. */
 const START_TIMEOUT = 60_000;
 const PORT_ATTEMPTS = 3;
 
 /**
  * Starts a server, or connects to the one of `MYSQL_URL`.
  *
- * @throws {Error} There is no server program (the message says what to install), or it does not start (the message ends
- * with what it has written). Tests that need it must fail then, not skip.
+ * @throws {Error} There is no server program (the message says what to install), or it does not start (the message
+ * ends with its output). Tests that need it must then fail, not skip.
  */
 export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServer> {
   const url = Deno.env.get("MYSQL_URL");
@@ -92,14 +93,14 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
     "--no-defaults",
     `--basedir=${binary.prefix}`,
     `--datadir=${dir}/data`,
-    // A server that starts removes the temporary tables that it finds, those of other servers included.
+    // On its start a server removes the temporary tables that it finds, even those of other servers.
     `--tmpdir=${dir}/tmp`,
-    // Debian's MySQL wants a directory that only the whole package makes.
+    // Debian's MySQL needs a directory that only the full package creates.
     `--secure-file-priv=${dir}/tmp`,
     "--bind-address=127.0.0.1",
     `--socket=${dir}/socket`,
     `--pid-file=${dir}/pid`,
-    // Accounts are made here, since neither server allows it while a data directory is made.
+    // Accounts are created here, because neither server can do it while it creates a data directory.
     `--init-file=${dir}/accounts.sql`,
     "--skip-name-resolve",
     "--skip-log-bin",
@@ -109,7 +110,7 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
     "--max-connections=500",
     "--max-allowed-packet=64M",
     ...SMALL,
-    // A commit survives the death of the process, which is what tests do to it, but not that of the machine.
+    // A commit survives the death of the process, which tests cause, but not that of the machine.
     "--innodb-flush-log-at-trx-commit=2",
     "--loose-mysqlx=OFF",
     ...userArgs(),
@@ -129,7 +130,7 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
       try {
         current = await launch(binary, args, { host: "127.0.0.1", port, user, password }, dir);
       } catch (error) {
-        // Another process may have taken the port meanwhile. What else can go wrong is rare enough to be tried again.
+        // Another process may have taken the port meanwhile. Other failures are rare enough to be retried too.
         if (attempt === PORT_ATTEMPTS) throw error;
       }
     }
@@ -164,7 +165,7 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
   }
 }
 
-/** Settings of a server that holds little and starts fast. `loose` ones are not known to every version. */
+/** Settings of a small server that starts fast. Not every version knows the `loose` ones. */
 const SMALL = [
   "--innodb-buffer-pool-size=32M",
   "--loose-innodb-log-file-size=8M",
@@ -174,16 +175,16 @@ const SMALL = [
   "--loose-aria-pagecache-buffer-size=8M",
   "--loose-performance-schema=OFF",
   "--table-open-cache=200",
-  // Several servers at once run out of what an ordinary user may have of io_uring.
+  // Several servers at once would exceed an ordinary user's io_uring limit.
   "--innodb-use-native-aio=OFF",
 ];
 
 function userArgs(): string[] {
-  // Both servers refuse to run as root unless told to.
+  // Both servers refuse to run as root by default.
   return Deno.uid() === 0 ? ["--user=root"] : [];
 }
 
-/** Makes `${dir}/data`: system tables, no accounts to log in with, and named time zones. */
+/** Creates `${dir}/data`: system tables, no accounts, and named time zones. */
 async function makeDataDirectory(binary: MySQLBinary, dir: string): Promise<void> {
   const common = [
     "--no-defaults",
@@ -197,7 +198,7 @@ async function makeDataDirectory(binary: MySQLBinary, dir: string): Promise<void
   const input = `${dir}/bootstrap.sql`;
   if (binary.flavour === "mysql") {
     await Deno.writeTextFile(input, zoneStatements().join("\n") + "\n");
-    // It makes the directory itself and wants none to be there.
+    // It creates the directory itself, and fails if it exists.
     await runOrThrow(binary, [...common, "--initialize-insecure", `--init-file=${input}`], "/dev/null");
     return;
   }
@@ -205,7 +206,7 @@ async function makeDataDirectory(binary: MySQLBinary, dir: string): Promise<void
   const statements = [
     "CREATE DATABASE mysql;",
     "USE mysql;",
-    // Otherwise the tables come with accounts without password, open to every user of the machine.
+    // Otherwise the tables have accounts without a password, open to every user of the machine.
     "SET @auth_root_socket='root';",
     await systemTables(binary, "system_tables.sql"),
     await systemTables(binary, "system_tables_data.sql"),
@@ -216,7 +217,7 @@ async function makeDataDirectory(binary: MySQLBinary, dir: string): Promise<void
 }
 
 async function systemTables(binary: MySQLBinary, name: string): Promise<string> {
-  // Named after MySQL up to MariaDB 10.11 and after MariaDB later on.
+  // Named after MySQL up to MariaDB 10.11, and after MariaDB later.
   const places = ["share/mysql", "share/mariadb", "share"].flatMap((dir) =>
     ["mysql", "mariadb"].map((prefix) => `${binary.prefix}/${dir}/${prefix}_${name}`)
   );
@@ -237,7 +238,7 @@ async function runOrThrow(binary: MySQLBinary, args: string[], input: string): P
   throw new Error(`Cannot set up a MySQL server:\n${new TextDecoder().decode(stderr).slice(-4096)}`);
 }
 
-/** Starts the process and waits until it accepts the account made for it. */
+/** Starts the process and waits until it accepts its account. */
 async function launch(
   binary: MySQLBinary,
   args: string[],
@@ -250,7 +251,7 @@ async function launch(
   });
   try {
     const deadline = performance.now() + START_TIMEOUT;
-    // Its own word comes first: a stranger that took the port may take connections just as well, and never answer.
+    // Its own message comes first, because another server that took the port may accept connections and never answer.
     while (!server.output().includes("ready for connections")) {
       const code = server.exitCode();
       if (code !== undefined) throw new Error(`it ended with exit code ${code}`);
@@ -267,7 +268,7 @@ async function launch(
   }
 }
 
-/** The server of `MYSQL_URL`, which is not ours: neither killed nor configured. */
+/** The server of `MYSQL_URL`. It is not ours, so it is neither killed nor configured. */
 function existingServer(text: string): MySQLServer {
   const url = new URL(text);
   const address: MySQLAddress = {

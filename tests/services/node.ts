@@ -1,5 +1,5 @@
 /**
- * Real Node for tests: the oldest version that the package supports and the newest one. The binaries come from npm.
+ * Real Node for tests: the oldest supported version and the newest one. The binaries come from npm.
  * @module
  */
 
@@ -13,21 +13,21 @@ const BINARIES = {
   26: { version: node26.version, url: new URL("bin/node", import.meta.resolve("node-26/package.json")) },
 };
 
-/** The versions there are. */
+/** The available versions. */
 export type NodeVersion = keyof typeof BINARIES;
 
-/** The whole version, such as `"20.19.0"`. */
+/** The full version, such as `"20.19.0"`. */
 export function nodeVersion(version: NodeVersion): string {
   return BINARIES[version].version.replace("v", "");
 }
 
-/** The program of a version, for what runs to its end. */
+/** The program of a version, for scripts that are no servers. */
 export function nodeBinary(version: NodeVersion): string {
   return decodeURIComponent(BINARIES[version].url.pathname);
 }
 
 /**
- * Runs a JavaScript file that writes `listening on PORT`.
+ * Runs a JavaScript file that prints `listening on PORT`.
  *
  * @throws {Error} It cannot be started.
  */

@@ -18,25 +18,25 @@ export interface PackedApp extends AsyncDisposable {
   readonly dir: string;
 }
 
-/** What an application is made of. */
+/** The parts of an application. */
 export interface PackedAppOptions {
-  /** Packages beside this one: names from the import map of this repository, or names with a version of their own. */
+  /** Further packages: names from this repository's import map, or names with a version. */
   dependencies?: (string | [name: string, version: string])[];
-  /** A name under which the package is installed once more. */
+  /** A second name under which the package is installed as well. */
   secondCopy?: string;
-  /** The program that installs: npm unless given. */
+  /** The installer; npm by default. */
   installer?: { name: string; command: string; args: string[] };
 }
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-/** Every package that this repository imports: the package's own, and those of its tests, examples and documents. */
+/** Every package that this repository imports, in the package, its tests, its examples and its documents. */
 const IMPORTS: Record<string, string> = { ...config.imports, ...config.scopes["./"] };
 const NPM = { name: "npm", command: "npm", args: ["install", "--no-audit", "--no-fund", "--ignore-scripts"] };
 
 /**
- * Packs the working tree as `deno task pack` does and installs it into a new directory.
+ * Packs the working tree as `deno task pack` does, and installs it into a new directory.
  *
- * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
+ * @throws {Error} It cannot be packed or installed. The message ends with the tool's output.
  */
 export async function installPacked(options: PackedAppOptions = {}): Promise<PackedApp> {
   const dir = await Deno.makeTempDir({ prefix: "x-sessions-app-" });
@@ -65,10 +65,10 @@ export async function installPacked(options: PackedAppOptions = {}): Promise<Pac
 }
 
 /**
- * Copies an example into a new directory and installs the package and what the example needs there, as its README says.
- * Nothing of this repository is above that directory.
+ * Copies an example into a new directory, and installs the package and the example's dependencies there, as its
+ * README says. Nothing of this repository is above that directory.
  *
- * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
+ * @throws {Error} It cannot be packed or installed. The message ends with the tool's output.
  */
 export async function installExample(example: URL, installer = NPM): Promise<PackedApp> {
   const dir = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
@@ -89,7 +89,7 @@ export async function installExample(example: URL, installer = NPM): Promise<Pac
   }
 }
 
-/** Copies what is in a directory into another one. */
+/** Copies the content of a directory into another one. */
 export async function copyInto(dir: string, source: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(source)) {
     if (!isDirectory) {
@@ -102,8 +102,7 @@ export async function copyInto(dir: string, source: string): Promise<void> {
 }
 
 /**
- * Bundles a module of the tests as JavaScript that imports packages by their names, so that it runs where they are
- * installed.
+ * Bundles a test module as JavaScript that imports packages by name, so that it runs where they are installed.
  *
  * @throws {Error} It cannot be bundled.
  */
@@ -123,7 +122,10 @@ export async function bundleFor(app: PackedApp, entry: URL): Promise<string> {
   return `${app.dir}/${name}`;
 }
 
-/** What the import map of this repository says, as a manifest says it: another name for a package is an alias there. */
+/**
+ * The version of a package in this repository's import map, as a manifest has it. A package under another name
+ * becomes an alias.
+ */
 function versionOf(name: string): string {
   const target = IMPORTS[name];
   if (!target?.startsWith("npm:")) throw new Error(`The import map has no package ${name}: ${target}`);

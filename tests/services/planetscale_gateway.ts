@@ -1,6 +1,6 @@
 /**
  * PlanetScale's HTTP interface in front of a real MySQL server, for tests with the unmodified driver
- * `@planetscale/database`. In outline (not run as an example, since it lacks the server):
+ * `@planetscale/database`. In outline (not run as an example, because it lacks the server):
  * ```ts ignore
  * Deno.test("...", async () => {
  *   await using gateway = await startGateway(server);
@@ -9,13 +9,17 @@
  *   assertEquals(gateway.requests(), 1);
  * });
  * ```
- * Start one in the test that uses it (a few milliseconds): it lives in the test process, and the leak sanitizers would
- * find connections that one test opened and another closed.
+ * Start one in each test that uses it, which takes a few milliseconds. It lives in the test process, and the leak
+ * sanitizers report connections that one test opens and another closes.
  *
- * Where it is stricter or more talkative than MySQL it is so on purpose: errors quote the statement with all its values
- * as Vitess does by default (PlanetScale replaces some of them by `{REDACTED}`), and `RETURNING`, which MariaDB knows and
- * Vitess does not, is refused. Not imitated: settings made by `SET`, which end with the request, and limits of time and
- * size other than those of transactions and rows.
+ * It is stricter and more talkative than MySQL on purpose:
+ *
+ * - Errors quote the statement with all its values, as Vitess does by default. PlanetScale replaces some of them by
+ *   `{REDACTED}`.
+ * - It refuses `RETURNING`, which MariaDB knows and Vitess does not.
+ *
+ * It does not imitate settings made by `SET`, which end with the request here, nor limits of time and size, except those
+ * of transactions and rows.
  * @module
  */
 import {
@@ -38,50 +42,58 @@ import {
 import { type Plan, plan } from "./_vitess_plan.ts";
 import { MYSQL8_SQL_MODE, type MySQLServer, randomName } from "./mysql.ts";
 
-/** How a {@linkcode Gateway} behaves. */
+/** Options of {@linkcode startGateway}. */
 export interface GatewayOptions {
   /**
-   * Database that statements run in.
+   * The database for statements.
+   *
    * @default a new one
    */
   database?: string;
   /**
-   * What clients have to log in with: letters, digits and `_`, as it becomes part of a URL.
+   * The credentials of clients: letters, digits and `_`, because they become part of a URL.
+   *
    * @default random ones
    */
   user?: string;
   /** See {@linkcode user}. */
   password?: string;
   /**
-   * `time_zone` of each session; `null` leaves the one of the server.
+   * `time_zone` of each session; `null` keeps the server's.
+   *
    * @default {"+00:00"}
    */
   timeZone?: string | null;
   /**
-   * `sql_mode` of each session; `null` leaves the one of the server.
+   * `sql_mode` of each session; `null` keeps the server's.
+   *
    * @default the one of MySQL 8
    */
   sqlMode?: string | null;
   /**
-   * What the clock of the server says, in milliseconds since 1970: `NOW()` and the like stand still there.
-   * MariaDB before 11.5 ends in January 2038; a later time is refused.
+   * The server's clock, in milliseconds since 1970. `NOW()` and the like stand still at that time. MariaDB before
+   * 11.5 ends in January 2038, and a later time is refused.
+   *
    * @default the real time
    */
   clock?: number;
   /**
-   * What statements may do, such as `["SELECT", "INSERT"]` on the database or `["SELECT, DELETE ON sessions"]` on a
-   * table (which must exist).
+   * The privileges of statements, such as `["SELECT", "INSERT"]` on the database or `["SELECT, DELETE ON sessions"]`
+   * on a table, which must exist.
+   *
    * @default everything
    */
   grants?: string[];
   /**
-   * Whether statements are planned as Vitess plans them on two shards by `token`: split, or refused.
-   * They are partitions of tables that are made through the gateway.
+   * Whether statements are planned as Vitess plans them on two shards by `token`: split or refused. The shards are
+   * partitions of the tables that are created through the gateway.
+   *
    * @default {false}
    */
   sharded?: boolean;
   /**
-   * Isolation of transactions, such as `"READ COMMITTED"`.
+   * The isolation level of transactions, such as `"READ COMMITTED"`.
+   *
    * @default the server's own
    */
   isolation?: string;
@@ -91,8 +103,9 @@ export interface GatewayOptions {
    */
   transactionTimeout?: number;
   /**
-   * Which `code` an error has: the replies of the real service that are known say `"UNKNOWN"` for all that comes from
-   * MySQL, Vitess itself sends its kind, such as `"ALREADY_EXISTS"`.
+   * The `code` of errors. The known replies of the real service have `"UNKNOWN"` for all errors of MySQL. Vitess
+   * itself sends the kind, such as `"ALREADY_EXISTS"`.
+   *
    * @default {"UNKNOWN"}
    */
   errorCode?: "UNKNOWN" | "kind";
@@ -101,22 +114,23 @@ export interface GatewayOptions {
 }
 
 /**
- * Stands between a request and its execution, to inject faults. `execute` runs the statement and gives the reply; not
- * calling it loses the request, not returning its reply loses the reply. What is thrown breaks the connection.
+ * Intervenes between a request and its execution, to inject faults. `execute` runs the statement and returns the
+ * reply. Without a call of it the request is lost. If its reply is not returned, the reply is lost. Throwing breaks
+ * the connection.
  */
 export type Interceptor = (sql: string, execute: () => Promise<Response>) => Promise<Response> | Response;
 
-/** What `new Client()` of the driver takes, as far as it is needed. */
+/** The part of the configuration for the driver's `new Client()` that is used. */
 export interface URLConfig {
   url: string;
 }
 
-/** The same without the URL, the form that most applications use. */
+/** The same without the URL, as most applications have it. */
 export interface HostConfig {
   host: string;
   username: string;
   password: string;
-  /** The driver makes `https:` of a host; this makes `http:` of that. */
+  /** The driver makes an `https:` URL of a host. This changes it to `http:`. */
   fetch(url: string, init?: RequestInit): Promise<Response>;
 }
 
@@ -126,37 +140,37 @@ export interface Gateway extends AsyncDisposable {
   readonly url: string;
   /** Such as `"127.0.0.1:8080"`. */
   readonly host: string;
-  /** Database that statements run in. */
+  /** The database for statements. */
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  /** For `new Client()`: a new object each time, since the driver writes into it. */
+  /** For `new Client()`. A new object each time, because the driver writes into it. */
   config(): URLConfig;
-  /** As `config()`, but by host, with a `fetch` that may be wrapped. */
+  /** Like `config()`, but by host, with a `fetch` that may be wrapped. */
   hostConfig(): HostConfig;
-  /** How many requests came, whatever became of them. */
+  /** How many requests arrived, whatever happened to them. */
   requests(): number;
-  /** The statements that came, in that order. */
+  /** The statements that arrived, in order. */
   statements(): string[];
-  /** Counts from 0 again, forgets the statements and takes away what was set here. */
+  /** Counts from 0 again, clears the statements and resets what was set here. */
   reset(): void;
-  /** Called for each statement with right credentials; may be set at any time. */
+  /** Called for each statement with the right credentials. May be set at any time. */
   intercept: Interceptor | undefined;
   /**
-   * Called where a statement has visited one shard and is about to visit the next one; may be set at any time. It gets
-   * what was sent to the shard.
+   * Called after a statement has run on one shard and before it runs on the next. May be set at any time. It gets the
+   * statement for the shard.
    */
   betweenShards: ((sql: string) => Promise<void>) | undefined;
-  /** Ends it and all its connections; the database stays if it was given. */
+  /** Ends it and all its connections. A database that was given stays. */
   stop(): Promise<void>;
 }
 
-/** Rows that a statement may give, as on PlanetScale. */
+/** The most rows that a statement may return, as on PlanetScale. */
 const MAX_ROWS = 100_000;
-/** Connections to MySQL; further statements wait for one. */
+/** Connections to MySQL. Further statements wait for one. */
 const MAX_CONNECTIONS = 64;
 
-/** The state of a connection of the driver, which sends it back with each statement. */
+/** The state of a driver's connection, which the driver sends back with each statement. */
 interface Session {
   signature: string;
   vitessSession: {
@@ -181,18 +195,18 @@ interface Transaction {
   id: number;
   connection: MySQLConnection;
   timer?: ReturnType<typeof setTimeout>;
-  /** How it ended before its client ended it, as messages say it. */
+  /** How it ended before its client ended it, for messages. */
   end?: string;
 }
 
 /**
  * Starts a gateway on a free port of the loopback interface.
  *
- * @throws {Error} The options cannot be had from this server, such as an unknown time zone.
+ * @throws {Error} The server does not support the options, such as an unknown time zone.
  */
 export async function startGateway(mysql: MySQLServer, options: GatewayOptions = {}): Promise<Gateway> {
   const database = options.database ?? await mysql.database();
-  // Nothing to escape: the driver would leave it escaped when it takes them out of a URL.
+  // Without characters to escape, because the driver would not unescape them from a URL.
   const user = options.user ?? randomName("user");
   const password = options.password ?? randomName("pscale_pw_");
   const account: MySQLAddress = { ...addressOf(mysql), database };
@@ -202,7 +216,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     await createAccount(mysql, account, options.grants);
   }
   const pool = new ConnectionPool(account, setUpStatements(options), options.clock);
-  // Options that the server refuses fail here and not in the first statement.
+  // Options that the server refuses fail here, not in the first statement.
   await pool.release(await pool.acquire());
 
   const context: ErrorContext = {
@@ -287,7 +301,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     try {
       return await gateway.intercept(query, run);
     } catch {
-      // A body shorter than announced is how a server looks whose connection is gone.
+      // A body shorter than announced looks like a server whose connection was lost.
       const body = new ReadableStream({ start: (controller) => controller.close() });
       return new Response(body, { headers: { "content-length": "1" } });
     }
@@ -319,7 +333,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     }
   }
 
-  /** What Vitess does not do although MariaDB would. */
+  /** Statements that Vitess refuses although MariaDB accepts them. */
   function refused(analysis: ReturnType<typeof analyze>): RPCError | undefined {
     const returning = /\breturning\b/i.exec(analysis.bare);
     if (returning === null) return undefined;
@@ -336,7 +350,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     try {
       return await connection.raw(sql);
     } finally {
-      // What SET changed must not be met by another request.
+      // No other request may see the settings of SET.
       if (/^\s*(set|use)\b/i.test(sql)) await connection.close();
       await pool.release(connection);
     }
@@ -349,7 +363,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     try {
       return limited(await transaction.connection.raw(sql));
     } catch (error) {
-      // It was ended while the statement ran, or its connection was lost.
+      // The transaction was ended while the statement ran, or its connection was lost.
       assertAlive(transaction);
       throw error;
     }
@@ -389,7 +403,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     return { ...results[0]!, rows: rows.slice(0, limit) };
   }
 
-  /** A transaction on each shard. One that was committed stays, whatever becomes of the next one. */
+  /** A transaction on each shard. A committed one stays, whatever happens to the next. */
   async function writeToShards(parts: string[]): Promise<RawResult> {
     const connections: MySQLConnection[] = [];
     let affectedRows = 0;
@@ -408,7 +422,7 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
       return { rows: [], affectedRows, insertId: "0" };
     } finally {
       for (const connection of connections) {
-        // Does nothing after a COMMIT.
+        // Has no effect after a COMMIT.
         await connection.raw("ROLLBACK").catch(() => {});
         await pool.release(connection);
       }
@@ -459,10 +473,10 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
       assertAlive(transaction);
       await transaction.connection.raw(how);
     } catch (error) {
-      // Nothing is left to roll back, so that has succeeded.
+      // Nothing is left to roll back, so it succeeds.
       if (how === "commit") return { session: ended, error: bodyOf(error, how) };
     } finally {
-      // At its timeout it was released already.
+      // The timeout has released it already.
       if (transaction !== undefined && transaction.end === undefined) {
         await pool.release(transaction.connection);
       }
@@ -503,11 +517,11 @@ export async function startGateway(mysql: MySQLServer, options: GatewayOptions =
     aborter.abort();
     await server.finished;
     await pool.close();
-    // Each fails now that its connection is closed, and nothing of it may go on in the next test.
+    // All fail now that their connections are closed, and none may continue in the next test.
     await Promise.allSettled(executing);
     for (const { timer } of transactions.values()) clearTimeout(timer);
     if (options.grants !== undefined) {
-      // The server may have been killed, or stopped, before.
+      // The server may have been killed or stopped before.
       await mysql.query(`DROP USER IF EXISTS '${account.user}'@'%'`).catch(() => {});
     }
   }
@@ -555,7 +569,7 @@ function setUpStatements(
   return statements;
 }
 
-/** Connections that are kept for the next statement. */
+/** Connections that are kept for later statements. */
 class ConnectionPool {
   readonly #address: MySQLAddress;
   readonly #setUp: string[];
@@ -594,7 +608,7 @@ class ConnectionPool {
     }
   }
 
-  /** Takes a connection back, or its place if it was closed. */
+  /** Returns a connection, or only its place if it was closed. */
   async release(connection: MySQLConnection | Promise<MySQLConnection>): Promise<void> {
     const returned = await connection;
     if (returned.open && !this.#closed) this.#idle.push(returned);

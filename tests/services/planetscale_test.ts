@@ -1,4 +1,7 @@
-/** The gateway speaks PlanetScale's protocol: shown with the unmodified driver, so that stores may rely on it. */
+/**
+ * The gateway speaks PlanetScale's protocol. These tests use the unmodified driver, so that tests of stores may rely
+ * on the gateway.
+ */
 import { Client, type Config, DatabaseError, UnknownError } from "@planetscale/database";
 import {
   assert,
@@ -26,14 +29,14 @@ function clientOf(gateway: Gateway): Client {
   return new Client(gateway.config());
 }
 
-/** The error of a statement that must fail with a reply of the database. */
+/** The error of a statement for which the database must reply with an error. */
 async function databaseError(promise: Promise<unknown>): Promise<DatabaseError> {
   const error = await assertRejects(() => promise, DatabaseError);
   assert(!(error instanceof UnknownError));
   return error;
 }
 
-Deno.test("gateway names types as PlanetScale does and gives values that the driver reads", async () => {
+Deno.test("gateway names types as PlanetScale does, with values that the driver can read", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   const columns: [sql: string, value: string, type: string, read: unknown][] = [
@@ -54,7 +57,7 @@ Deno.test("gateway names types as PlanetScale does and gives values that the dri
     ["CHAR(4)", "'zoë'", "CHAR", "zoë"],
     ["VARCHAR(10)", "'日本語'", "VARCHAR", "日本語"],
     ["TEXT", "'🍪'", "TEXT", "🍪"],
-    // The name says binary, the character set says text, and that is what the driver looks at.
+    // The type name says binary, but the character set says text, and the driver uses the character set.
     ["CHAR(5) CHARACTER SET ascii COLLATE ascii_bin", "'token'", "BINARY", "token"],
     ["BINARY(3)", "x'00ff'", "BINARY", Uint8Array.of(0, 255, 0)],
     ["VARBINARY(10)", "'a'", "VARBINARY", Uint8Array.of(97)],
@@ -73,7 +76,7 @@ Deno.test("gateway names types as PlanetScale does and gives values that the dri
   assertEquals(result.insertId, "0");
 });
 
-Deno.test("gateway describes a column as the replies recorded from PlanetScale do", async () => {
+Deno.test("gateway describes a column like the replies recorded from PlanetScale", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute(
@@ -89,7 +92,7 @@ Deno.test("gateway describes a column as the replies recorded from PlanetScale d
   ]);
 });
 
-Deno.test("gateway tells NULL from an empty value", async () => {
+Deno.test("gateway distinguishes NULL from an empty value", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   const { rows } = await client.execute("SELECT NULL AS a, '' AS b, x'' AS c, '0' AS d");
@@ -98,7 +101,7 @@ Deno.test("gateway tells NULL from an empty value", async () => {
   assertEquals((await client.execute("SELECT 1 AS a FROM dual WHERE 1 = 0")).rows, []);
 });
 
-Deno.test("gateway carries all 256 byte values there and back", async (t) => {
+Deno.test("gateway carries all 256 byte values in both directions", async (t) => {
   for (const sqlMode of [undefined, "NO_BACKSLASH_ESCAPES", null]) {
     await t.step(`with sql_mode ${sqlMode}`, async () => {
       await using gateway = await startGateway(server, { sqlMode });
@@ -113,14 +116,14 @@ Deno.test("gateway carries all 256 byte values there and back", async (t) => {
   }
 });
 
-Deno.test("gateway under NO_BACKSLASH_ESCAPES keeps the driver's backslashes and lets nothing be injected", async () => {
+Deno.test("gateway under NO_BACKSLASH_ESCAPES keeps the driver's backslashes and allows no injection", async () => {
   await using gateway = await startGateway(server, { sqlMode: "NO_BACKSLASH_ESCAPES" });
   const client = clientOf(gateway);
   const { rows } = await client.execute("SELECT ? AS a, ? AS b", ["\\", "\\' OR 1=1 -- "]);
   assertEquals(rows, [{ a: "\\\\", b: "\\\\' OR 1=1 -- " }]);
 });
 
-Deno.test("gateway reports rows that were changed, and what an insert was numbered", async () => {
+Deno.test("gateway reports changed rows and the id of an insert", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a INT)");
@@ -130,7 +133,7 @@ Deno.test("gateway reports rows that were changed, and what an insert was number
   assertEquals((await client.execute("DELETE FROM t WHERE a = 9")).rowsAffected, 0);
 });
 
-Deno.test("gateway counts rows that an UPDATE finds, not those that it changes (FOUND_ROWS)", async () => {
+Deno.test("gateway counts rows that an UPDATE matches, not those that it changes (FOUND_ROWS)", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("CREATE TABLE t (id INT PRIMARY KEY, a INT)");
@@ -141,7 +144,7 @@ Deno.test("gateway counts rows that an UPDATE finds, not those that it changes (
   assertEquals((await client.execute(upsert, [7])).rowsAffected, 2);
 });
 
-Deno.test("gateway words a duplicate key as Vitess does, values included", async () => {
+Deno.test("gateway words a duplicate key like Vitess, values included", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute(TABLE);
@@ -164,7 +167,7 @@ Deno.test("gateway words a duplicate key as Vitess does, values included", async
   );
 });
 
-Deno.test("gateway can say the kind of an error in its code", async () => {
+Deno.test("gateway can put the kind of an error into its code", async () => {
   await using gateway = await startGateway(server, { errorCode: "kind" });
   const client = clientOf(gateway);
   assertEquals((await databaseError(client.execute("SELECT * FROM missing"))).body.code, "NOT_FOUND");
@@ -181,7 +184,7 @@ Deno.test("gateway cuts no value that is too long", async () => {
   assertMatch(error.message, /code = InvalidArgument desc = Data too long for column 'a'.*\(errno 1406\)/);
 });
 
-Deno.test("gateway refuses RETURNING, as Vitess does not know it", async () => {
+Deno.test("gateway refuses RETURNING, which Vitess does not know", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("CREATE TABLE t (a VARCHAR(10))");
@@ -224,7 +227,7 @@ Deno.test("gateway commits and rolls back", async () => {
   ]);
 });
 
-Deno.test("gateway keeps transactions of several clients apart", async () => {
+Deno.test("gateway keeps transactions of several clients separate", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("CREATE TABLE t (a INT PRIMARY KEY)");
@@ -236,8 +239,8 @@ Deno.test("gateway keeps transactions of several clients apart", async () => {
   assertEquals((await client.execute("SELECT COUNT(*) AS n FROM t")).rows, [{ n: "10" }]);
 });
 
-Deno.test("gateway ends a transaction that takes too long, frees its locks, and lets it be rolled back", async () => {
-  // A machine that stands still may not come to the first statement in time, and gets more of it then.
+Deno.test("gateway ends a transaction that takes too long, frees its locks, and allows a rollback", async () => {
+  // A machine that pauses may miss the time limit of the first statement. Then the next attempt gets more time.
   for (const transactionTimeout of [50, 1_000, 10_000]) {
     await using gateway = await startGateway(server, { transactionTimeout });
     const client = clientOf(gateway);
@@ -261,10 +264,10 @@ Deno.test("gateway ends a transaction that takes too long, frees its locks, and 
     assertEquals((await client.execute("SELECT b FROM t")).rows, [{ b: 10 }]);
     return;
   }
-  throw new Error("The first statement always came too late");
+  throw new Error("The first statement was always too late");
 });
 
-Deno.test("gateway answers a statement that runs when its transaction is ended", async () => {
+Deno.test("gateway answers a statement whose transaction is ended while it runs", async () => {
   await using gateway = await startGateway(server, { transactionTimeout: 30 });
   const error = await databaseError(clientOf(gateway).transaction((tx) => tx.execute("SELECT SLEEP(5)")));
   assertMatch(error.message, /code = Aborted desc = transaction \d+: ended at/);
@@ -282,7 +285,7 @@ Deno.test("gateway does not commit a transaction that was lost", async () => {
   assertEquals((await client.execute("SELECT a FROM t")).rows, []);
 });
 
-Deno.test("gateway is served by any form of the driver's configuration, and by no other credentials", async (t) => {
+Deno.test("gateway accepts each form of the driver's configuration, and no other credentials", async (t) => {
   await using gateway = await startGateway(server);
   const { host, username, password, fetch } = gateway.hostConfig();
   const right: Record<string, Config> = {
@@ -311,7 +314,7 @@ Deno.test("gateway is served by any form of the driver's configuration, and by n
   }
 });
 
-/** A table on two shards with rows on each, and their tokens by shard. */
+/** A table with rows on both shards, and their tokens by shard. */
 async function openShards(): Promise<
   { gateway: Gateway; client: Client; tokens: string[][] } & AsyncDisposable
 > {
@@ -331,7 +334,7 @@ async function openShards(): Promise<
   return { gateway, client, tokens, [Symbol.asyncDispose]: () => gateway.stop() };
 }
 
-Deno.test("gateway on shards merges what they give, by an order and up to a limit", async () => {
+Deno.test("gateway on shards merges rows by an order and up to a limit", async () => {
   await using shards = await openShards();
   const { gateway, client } = shards;
   const visited: string[] = [];
@@ -345,13 +348,13 @@ Deno.test("gateway on shards merges what they give, by an order and up to a limi
   assertEquals(await select("ORDER BY token DESC LIMIT 2"), "t9 t8");
   assertEquals(visited.length, 3);
   assertStringIncludes(visited[1]!, "FROM sessions PARTITION (p0) WHERE expiry <");
-  // A row's shard is known by its token.
+  // A row's token gives its shard.
   assertEquals(await select("WHERE token = 't3' AND data <> 'token = 1'"), "t3");
   assertEquals(await select("WHERE token = 't3' OR token = 't4' ORDER BY token"), "t3 t4");
   assertEquals(visited.length, 4);
 });
 
-Deno.test("gateway on shards writes to each in a transaction, and commits one after the other", async () => {
+Deno.test("gateway on shards writes to each in a transaction, and commits them in turn", async () => {
   await using shards = await openShards();
   const { gateway, client, tokens } = shards;
   const states: string[] = [];
@@ -362,7 +365,7 @@ Deno.test("gateway on shards writes to each in a transaction, and commits one af
   const { rowsAffected } = await client.execute("UPDATE sessions SET data = 'x' WHERE expiry > '2025-01-01'");
   assertEquals([rowsAffected, states], [10, ["", tokens[0]!.join()]]);
   states.length = 0;
-  // What fails on the second shard is undone on the first.
+  // A failure on the second shard undoes the first.
   const broken = `UPDATE sessions SET data = IF(token = '${
     tokens[1]![0]
   }', NULL, 'y') WHERE expiry > '2025-01-01'`;
@@ -371,23 +374,23 @@ Deno.test("gateway on shards writes to each in a transaction, and commits one af
   assertEquals([left, states.length], [[{ n: 10 }], 1]);
 });
 
-Deno.test("gateway on shards deletes with a limit by the keys that it has found, whatever has become of the rows", async () => {
+Deno.test("gateway on shards deletes with a limit by the keys that it found, even if the rows have changed", async () => {
   await using shards = await openShards();
   const { gateway, client } = shards;
   const sql = "DELETE FROM sessions WHERE expiry <= '2026-01-01 00:00:04' ORDER BY expiry LIMIT 3";
   let looks = 0;
   gateway.betweenShards = async (sent) => {
-    // The first time between the shards, the second time when both were looked at.
+    // The first time between the shards, the second time after both were read.
     if (!sent.startsWith("SELECT") || ++looks !== 2) return;
     await server.query("UPDATE sessions SET expiry = '2027-01-01' WHERE token = 't9'", gateway.database);
   };
-  // MySQL alone would look at the row again under its lock, and spare it.
+  // MySQL alone would check the row again under its lock, and keep it.
   assertEquals((await client.execute(sql)).rowsAffected, 3);
   const left = await server.query("SELECT token FROM sessions ORDER BY token", gateway.database);
   assertEquals(left.map(({ token }) => token), ["t0", "t1", "t2", "t3", "t4", "t5", "t6"]);
 });
 
-Deno.test("gateway on shards refuses what Vitess does not plan", async () => {
+Deno.test("gateway on shards refuses statements that Vitess does not plan", async () => {
   await using shards = await openShards();
   for (
     const [sql, message] of [
@@ -403,7 +406,7 @@ Deno.test("gateway on shards refuses what Vitess does not plan", async () => {
   }
 });
 
-Deno.test("gateway on shards refuses to set the token, and only that", async () => {
+Deno.test("gateway on shards refuses only statements that set the token", async () => {
   await using gateway = await startGateway(server, { sharded: true, errorCode: "kind" });
   const client = clientOf(gateway);
   await client.execute(TABLE);
@@ -470,8 +473,8 @@ Deno.test("gateway with grants allows nothing else", async () => {
   assertEquals(users.length, 1, "the account ends with its gateway");
 });
 
-Deno.test("gateway's sessions are in the time zone asked for, UTC unless told otherwise", async (t) => {
-  // One in winter, one in summer, and the hour that Berlin has twice.
+Deno.test("gateway's sessions are in the requested time zone, UTC by default", async (t) => {
+  // A time in winter, one in summer, and the hour that occurs twice in Berlin.
   const instants = [
     "2030-01-15 12:00:00",
     "2030-07-15 12:00:00",
@@ -520,7 +523,7 @@ Deno.test("gateway's sessions are in the time zone asked for, UTC unless told ot
   });
 });
 
-Deno.test("gateway leaves a server in another time zone as it is if told so", async () => {
+Deno.test("gateway can leave a server in another time zone unchanged", async () => {
   await using berlin = await startMySQL({ timeZone: "Europe/Berlin", sqlMode: "NO_BACKSLASH_ESCAPES" });
   await using asIs = await startGateway(berlin, { timeZone: null, sqlMode: null });
   const settings = "SELECT @@time_zone AS zone, @@sql_mode AS mode";
@@ -538,7 +541,7 @@ Deno.test("gateway can set the server's clock", async () => {
   const { rows } = await clientOf(gateway).execute("SELECT UTC_TIMESTAMP(3) AS now");
   assertEquals(rows, [{ now: "2037-06-01 12:00:00.250" }]);
 
-  // MariaDB from 11.5 on knows that year, the others must not pretend to.
+  // MariaDB from 11.5 on supports that year. Older ones must not pretend to.
   const error = await clockError(Date.UTC(2040, 0, 1));
   if (error !== undefined) {
     assertMatch(error.message, /^(Cannot set the server's clock to|Variable 'timestamp' can't be set to)/);
@@ -556,7 +559,7 @@ async function clockError(clock: number): Promise<Error | undefined> {
   }
 }
 
-Deno.test("gateway serves more requests at once than it has connections, and may be stopped meanwhile", async () => {
+Deno.test("gateway serves more concurrent requests than it has connections, and may be stopped meanwhile", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("CREATE TABLE t (a INT PRIMARY KEY)");
@@ -616,7 +619,7 @@ Deno.test("gateway may be stopped while a request hangs", async () => {
   await pending;
 });
 
-Deno.test("gateway forgets what SET changed", async () => {
+Deno.test("gateway discards the settings of SET", async () => {
   await using gateway = await startGateway(server);
   const client = clientOf(gateway);
   await client.execute("SET time_zone = '+05:00'");
@@ -625,7 +628,7 @@ Deno.test("gateway forgets what SET changed", async () => {
   }
 });
 
-Deno.test("gateway answers while MySQL is down and goes on when it is back, with what was committed", async () => {
+Deno.test("gateway answers while MySQL is down, and continues with the committed data when it is back", async () => {
   await using own = await startMySQL({ own: true });
   await using gateway = await startGateway(own, { errorCode: "kind" });
   const client = clientOf(gateway);
@@ -643,7 +646,7 @@ Deno.test("gateway answers while MySQL is down and goes on when it is back, with
   assertEquals((await client.execute("SELECT a FROM t")).rows, [{ a: 1 }]);
 });
 
-Deno.test("gateway speaks the protocol also where the driver does not look", async () => {
+Deno.test("gateway also follows the protocol where the driver does not check", async () => {
   await using gateway = await startGateway(server);
   const authorization = `Basic ${btoa(`${gateway.user}:${gateway.password}`)}`;
   const post = async (path: string, body: string) => {

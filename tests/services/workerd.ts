@@ -1,6 +1,6 @@
 /**
- * The real Cloudflare runtime (`workerd`) for tests: a Worker is bundled as its author would bundle it, started with
- * text bindings, called over HTTP and by cron events. In outline (not run as an example, since it lacks the test):
+ * The real Cloudflare runtime (`workerd`) for tests. A Worker is bundled as its author would bundle it, started with text
+ * bindings, and called over HTTP and by cron events. In outline (not run as an example, because it lacks the test):
  * ```ts ignore
  * Deno.test("...", async () => {
  *   await using worker = await startWorker({
@@ -11,23 +11,27 @@
  *   assertEquals((await worker.scheduled()).ok, true);
  * });
  * ```
- * The Worker reaches servers on this machine and nothing else. The leak sanitizers do not see the runtime (see
+ * The Worker can reach only servers on this machine. The leak sanitizers do not see the runtime (see
  * `_process.ts`), so one Worker may serve a whole file, from `Deno.test.beforeAll` to `Deno.test.afterAll`.
  * @module
  */
 import workerd from "@cloudflare/workerd-linux-64/package.json" with { type: "json" };
 import { spawnGuarded } from "./_process.ts";
 
-/** How a Worker is built and started. */
+/** Options of {@linkcode startWorker}. */
 export interface WorkerOptions {
   /** TypeScript module, path or file URL, whose default export has `fetch` and perhaps `scheduled`. */
   entry: string | URL;
-  /** The directory of an application, with `node_modules`, where the entry finds its packages. This repository unless given. */
+  /**
+   * The directory of an application with `node_modules`, in which the entry finds its packages. This repository by
+   * default.
+   */
   packages?: string;
   /** Variables and secrets of the Worker: its `env`. */
   bindings?: Record<string, string>;
   /**
-   * Which behaviour of the runtime applies, as in `wrangler.toml`.
+   * The compatibility date, as in `wrangler.toml`.
+   *
    * @default {"2026-01-01"}
    */
   compatibilityDate?: string;
@@ -42,11 +46,11 @@ export interface WorkerOptions {
 export interface ScheduledResult {
   /** Whether the handler and everything it gave to `waitUntil` succeeded. */
   ok: boolean;
-  /** What the runtime calls it: `"ok"`, `"exception"` and others. */
+  /** The runtime's word for the result: `"ok"`, `"exception"` and others. */
   outcome: string;
-  /** Whether the handler asked not to be tried again. */
+  /** Whether the handler asked for no retry. */
   noRetry: boolean;
-  /** Everything that was thrown, such as `"TypeError: ..."`, one to a line. */
+  /** Everything that was thrown, such as `"TypeError: ..."`, one per line. */
   error?: string;
 }
 
@@ -54,26 +58,27 @@ export interface ScheduledResult {
 export interface WorkerdServer extends AsyncDisposable {
   /** Such as `"http://127.0.0.1:8080"`. */
   readonly url: string;
-  /** Sends a request to it, with all that the global `fetch` offers. */
+  /** Sends a request to it, with all options of the global `fetch`. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /**
-   * Sends a cron event to it and waits for the end of the handler and of its `waitUntil`.
-   * @param options `scheduledTime` is in milliseconds, now unless given.
+   * Sends a cron event to it, and waits for the end of the handler and of its `waitUntil`.
+   *
+   * @param options `scheduledTime` is in milliseconds, now by default.
    */
   scheduled(options?: { cron?: string; scheduledTime?: number }): Promise<ScheduledResult>;
-  /** What the Worker has logged and what the runtime says about it, at most the last 64 KiB. */
+  /** The output of the Worker and the runtime, at most the last 64 KiB. */
   logs(): string;
   /** Ends it. */
   stop(): Promise<void>;
 }
 
-/** How long the runtime may take until it listens. Usually it takes 0.1 s; a busy machine gets a lot more. */
+/** How long the runtime may take until it listens. Usually it takes 0.1 s. A busy machine gets a lot more. */
 const START_TIMEOUT = 60_000;
 
 /**
- * Bundles a Worker, the import map of this repository applied, and starts it on a free port of the loopback interface.
+ * Bundles a Worker with this repository's import map, and starts it on a free port of the loopback interface.
  *
- * @throws {Error} It cannot be bundled or started; the message ends with what the tool has written.
+ * @throws {Error} It cannot be bundled or started. The message ends with the tool's output.
  */
 export async function startWorker(options: WorkerOptions): Promise<WorkerdServer> {
   const binary = new URL("bin/workerd", import.meta.resolve("@cloudflare/workerd-linux-64/package.json"));
@@ -107,7 +112,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerdServer
 
   const url = `http://127.0.0.1:${ports.get("main")}`;
   const harnessUrl = `http://127.0.0.1:${ports.get("harness")}`;
-  // One event at a time: the harness takes the next trace for that of its own event.
+  // One event at a time, because the harness takes the next trace for that of its own event.
   let last: Promise<unknown> = Promise.resolve();
   return {
     url,
@@ -141,7 +146,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerdServer
   }
 }
 
-/** Ports by name of the socket, from the lines that `--control-fd=1` mixes into the output. */
+/** Ports by socket name, from the lines that `--control-fd=1` adds to the output. */
 function listening(output: string): Map<string, number> {
   const ports = new Map<string, number>();
   for (const [, socket, port] of output.matchAll(/^\{"event":"listen","socket":"(\w+)","port":(\d+)\}$/gm)) {
@@ -150,7 +155,7 @@ function listening(output: string): Map<string, number> {
   return ports;
 }
 
-// workerd tells the sender of a cron event only that it failed. What was thrown goes to the tail worker, as it does at
+// workerd tells the sender of a cron event only that it failed. What was thrown goes to the tail worker, as at
 // Cloudflare, so the sender is its own tail worker.
 const HARNESS = `
 const traces = [];
@@ -226,7 +231,7 @@ function bundle(entry: string | URL, packages?: string): Promise<string> {
 }
 
 async function runBundler(path: string, packages: string | undefined): Promise<string> {
-  // Given, not looked for: the entry may lie in a temporary directory.
+  // Given explicitly, because the entry may be in a temporary directory.
   const configFile = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
   const resolution = packages === undefined
     ? ["--config", configFile]

@@ -31,8 +31,9 @@ Deno.test("A Worker reaches a server on this machine", async () => {
   await server.shutdown();
 });
 
-Deno.test("A Worker reaches no server elsewhere", async () => {
-  // An address set aside for documentation (RFC 5737), and no name: nothing is asked of the network even if this fails.
+Deno.test("A Worker reaches no other server", async () => {
+  // An address reserved for documentation (RFC 5737), and no name, so nothing is sent to the network even if this
+  // fails.
   const response = await worker.fetch("/proxy?url=http://192.0.2.1/");
   assertEquals(response.status, 500);
   await response.body?.cancel();
@@ -47,7 +48,7 @@ Deno.test("WorkerdServer.scheduled() delivers the event, and the Worker writes t
   assertStringIncludes(worker.logs(), "Cron event */5 * * * *");
 });
 
-Deno.test("WorkerdServer.scheduled() tells what the handler threw", async () => {
+Deno.test("WorkerdServer.scheduled() reports what the handler threw", async () => {
   assertEquals(await worker.scheduled({ cron: "throw" }), {
     ok: false,
     outcome: "exception",
@@ -57,8 +58,8 @@ Deno.test("WorkerdServer.scheduled() tells what the handler threw", async () => 
   assertStringIncludes(worker.logs(), "Uncaught TypeError: on purpose");
 });
 
-Deno.test("WorkerdServer.scheduled() tells what was thrown in waitUntil and whether the handler gave up", async () => {
-  // Sent at once, to see that each gets its own answer.
+Deno.test("WorkerdServer.scheduled() reports what was thrown in waitUntil, and whether the handler asked for no retry", async () => {
+  // Sent at once, to see that each gets its own result.
   const [later, giveUp] = await Promise.all([
     worker.scheduled({ cron: "later" }),
     worker.scheduled({ cron: "give up" }),
@@ -73,7 +74,7 @@ Deno.test("startWorker() and stop() in one test leak nothing, and the bundle is 
 });
 
 Deno.test("startWorker() rejects with the runtime's reason", async (t) => {
-  await t.step("when the module does at its top level what a Worker must not", async () => {
+  await t.step("when the module does something at its top level that Workers forbid", async () => {
     await using file = await temporaryModule(
       "crypto.randomUUID(); export default { fetch: () => new Response() };",
     );

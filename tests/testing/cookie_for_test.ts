@@ -31,7 +31,7 @@ async function valuesSeen<D extends object>(
   return { values: await response.json(), subject, setCookie };
 }
 
-Deno.test("cookieFor() gives the cookie of a session with these values, and nothing else of it", async () => {
+Deno.test("cookieFor() returns the cookie of a session with exactly these values", async () => {
   const manager = sessions<Data>();
   const cookie = await cookieFor(manager, { userId: 42, cart: ["tea"] });
   assertMatch(cookie, /^__Host-session=[\w-]{43}$/);
@@ -42,7 +42,7 @@ Deno.test("cookieFor() gives the cookie of a session with these values, and noth
   });
 });
 
-Deno.test("cookieFor() gives each call a session of its own, in one store call", async () => {
+Deno.test("cookieFor() creates a new session on each call, in one store call", async () => {
   const counting = countingStore(new MemoryStore({ cleanup: "off" }));
   const manager = sessions<Data>({ store: counting.store });
   const cookies = [await cookieFor(manager, { userId: 1 }), await cookieFor(manager, { userId: 2 })];
@@ -51,20 +51,20 @@ Deno.test("cookieFor() gives each call a session of its own, in one store call",
   assertEquals(seen.map(({ values }) => values), [{ userId: 1 }, { userId: 2 }]);
 });
 
-Deno.test("cookieFor() without values makes a session all the same", async () => {
+Deno.test("cookieFor() without values creates an empty session", async () => {
   const store = new MemoryStore({ cleanup: "off" });
   await cookieFor(sessions({ store }));
   assertEquals(store.size, 1);
 });
 
-Deno.test("cookieFor() says whose session it is", async () => {
+Deno.test("cookieFor() sets the subject", async () => {
   const manager = sessions<Data>();
   const cookie = await cookieFor(manager, {}, { subject: "zoe" });
   assertEquals((await valuesSeen(manager, cookie)).subject, "zoe");
   assertEquals((await manager.sessionsOf("zoe")).length, 1);
 });
 
-Deno.test("cookieFor() names the cookie as the manager does for the URL", async () => {
+Deno.test("cookieFor() uses the cookie name of the manager for the URL", async () => {
   const http = { url: "http://localhost:8000/" };
   const https = { url: new URL("https://example.com/path") };
   const names = async (manager: SessionManager<Data>) =>
@@ -84,7 +84,7 @@ Deno.test("cookieFor() names the cookie as the manager does for the URL", async 
   assertEquals(await names(sessions({ cookie: { name: "sid" } })), ["sid", "sid", "sid"]);
 });
 
-Deno.test("cookieFor() serves an app on Hono, with a manager of the same options on the same store", async () => {
+Deno.test("cookieFor() works for a Hono app, with a manager of the same options on the same store", async () => {
   const store = new MemoryStore({ cleanup: "off" });
   const app = new Hono().use(honoSessions(sessions<Data>({ store })))
     .get("/", async (c) => c.json((await c.var.session()).get("userId") ?? null));
@@ -93,7 +93,7 @@ Deno.test("cookieFor() serves an app on Hono, with a manager of the same options
   assertEquals(await response.json(), 42);
 });
 
-Deno.test("cookieFor() goes by the clock of the manager", async () => {
+Deno.test("cookieFor() uses the manager's clock", async () => {
   let now = Date.UTC(2040, 0, 1);
   const manager = sessions<Data>({ now: () => now, lifetime: "1h" });
   const cookie = await cookieFor(manager, { userId: 42 });
@@ -102,7 +102,7 @@ Deno.test("cookieFor() goes by the clock of the manager", async () => {
   assertEquals((await valuesSeen(manager, cookie)).values, {});
 });
 
-Deno.test("cookieFor() fails where the store fails, and where a value cannot be stored", async () => {
+Deno.test("cookieFor() fails if the store fails, or if a value cannot be stored", async () => {
   const store = new MemoryStore({ cleanup: "off" });
   store.create = () =>
     Promise.reject(new SessionStoreError("create", { reason: "schema", retryable: false }));

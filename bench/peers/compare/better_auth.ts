@@ -62,7 +62,7 @@ async function start(controls: Controls): Promise<App> {
   }
   database.exec("DELETE FROM session");
 
-  /** Changes values of the session, where there is one. */
+  /** Changes values of the session, if there is one. */
   const update = async (headers: Headers, body: Record<string, unknown>, text: string) => {
     const updated = await auth.api.updateSession({ headers, body, asResponse: true });
     if (!updated.ok) return new Response(null, { status: updated.status, headers: cookiesOf(updated) });
@@ -86,7 +86,7 @@ async function start(controls: Controls): Promise<App> {
     .post("/write", async (c) => {
       const { headers } = c.req.raw;
       const gate = c.req.query("gate");
-      // `updateSession` reads for itself. A handler with other work has read before that.
+      // `updateSession` reads the session itself. A handler with other work has read it before that.
       if (gate && await found(headers) === null) return c.body(null, 401);
       await controls.gate(gate);
       return await update(headers, { [c.req.query("key")!]: c.req.query("value") }, "written");
@@ -137,19 +137,19 @@ async function start(controls: Controls): Promise<App> {
   };
 }
 
-/** The cookies that an endpoint sets, for the handler's own response. */
+/** The cookies of an endpoint, for the handler's own response. */
 function cookiesOf(response: Response): Headers {
   return new Headers(
     response.headers.getSetCookie().map((cookie) => ["Set-Cookie", cookie] as [string, string]),
   );
 }
 
-/** Counts the statements when they run, and lets them fail. What the app itself asks of the database goes past it. */
+/** Counts the statements when they run, and lets them fail. The app's own statements are not counted. */
 function watch(database: DatabaseSync, controls: Controls): void {
   const prepare = database.prepare.bind(database);
   database.prepare = ((sql: string, ...rest: []) => {
     const statement = prepare(sql, ...rest);
-    // The app's own look at its rows.
+    // The app's own access to its rows.
     if (sql === "SELECT * FROM session") return statement;
     const kind = /^\s*select/i.test(sql) ? "read" : "write";
     for (const name of ["all", "run", "get", "iterate"] as const) {

@@ -104,7 +104,7 @@ function start(controls: Controls): Promise<App> {
   // Express prints the stack of what a handler throws.
   app.set("env", "test");
 
-  // Its types do not name what it keeps.
+  // Its types do not declare its fields.
   const kept = store as unknown as { sessions: Record<string, string> };
   return new Promise((resolve) => {
     const server = app.listen(0, "127.0.0.1", () => {
@@ -119,7 +119,7 @@ function start(controls: Controls): Promise<App> {
   });
 }
 
-/** Counts the calls of the store, and lets them fail as a store does: by the callback. */
+/** Counts the store calls, and lets them fail as a store does: through the callback. */
 function watch(store: session.MemoryStore, controls: Controls): void {
   const kinds = { get: "read", set: "write", touch: "write", destroy: "write" } as const;
   const methods = store as unknown as Record<string, (...given: unknown[]) => void>;

@@ -44,7 +44,7 @@ async function start(controls: Controls): Promise<App> {
   });
   type Query = { gate?: string; key: string; value: string; user: string };
   const query = (request: FastifyRequest) => request.query as Query;
-  // Its types let an application add to a global interface. A cast reaches no other file.
+  // Its types let an application extend a global interface. A cast affects no other file.
   const valuesOf = (request: FastifyRequest) => request.session as unknown as Values;
   const own = new Set(["cookie", "sessionId", "encryptedSessionId"]);
 
@@ -98,7 +98,7 @@ async function start(controls: Controls): Promise<App> {
   });
   await app.listen({ host: "127.0.0.1", port: 0 });
 
-  // Its types do not name what it keeps.
+  // Its types do not declare its fields.
   const kept = store as unknown as { store: Map<string, object> };
   return {
     port: (app.server.address() as AddressInfo).port,
@@ -106,7 +106,7 @@ async function start(controls: Controls): Promise<App> {
   };
 }
 
-/** Counts the calls of the store, and lets them fail as a store does: by the callback. */
+/** Counts the store calls, and lets them fail as a store does: through the callback. */
 function watch(store: InstanceType<typeof fastifySession.MemoryStore>, controls: Controls): void {
   const kinds = { get: "read", set: "write", destroy: "write" } as const;
   const methods = store as unknown as Record<string, (...given: unknown[]) => void>;

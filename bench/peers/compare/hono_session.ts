@@ -42,7 +42,7 @@ function start(controls: Controls): App {
     return call();
   };
 
-  /** `update()` reads for itself. A handler with other work has read before that. */
+  /** `update()` reads the session itself. A handler with other work has read it before that. */
   const readBeforeGate = async (c: Context) => {
     const gate = c.req.query("gate");
     if (gate) await c.var.session.get();

@@ -109,7 +109,7 @@ function start(controls: Controls): App {
 
 function memory(): Pick<App, "rows"> & { store: MemoryStore } {
   const store = new MemoryStore();
-  // Its types do not name what it keeps.
+  // Its types do not declare its fields.
   const { data } = store as unknown as { data: Map<string, object> };
   return { store, rows: () => [...data].map(([id, values]) => [id, JSON.stringify(values)]) };
 }
@@ -124,7 +124,7 @@ function sqlite(): Pick<App, "rows" | "spoil"> & { store: BunSqliteStore } {
   };
 }
 
-/** What the store calls of `bun:sqlite`. */
+/** The part of `bun:sqlite` that the store calls. */
 function shapedLikeBun(database: DatabaseSync): unknown {
   return {
     query(sql: string) {
@@ -137,7 +137,7 @@ function shapedLikeBun(database: DatabaseSync): unknown {
   };
 }
 
-/** Counts the calls of the store, and lets them fail. */
+/** Counts the store calls, and lets them fail. */
 function watch(store: BunSqliteStore | MemoryStore, controls: Controls): void {
   const kinds = {
     getSessionById: "read",

@@ -89,7 +89,7 @@ function start(controls: Controls): App {
   return { port: serve(app.fetch) };
 }
 
-/** The session of a request, and what puts its cookies on the response. */
+/** The session of a request, and a function that adds its cookies to the response. */
 async function open(c: Context) {
   const headers = new Headers();
   const session = await getIronSession<Values>(webCookies(c.req.raw, headers), {

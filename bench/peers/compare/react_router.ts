@@ -51,7 +51,7 @@ async function start(controls: Controls): Promise<App> {
   const query = (request: Request, name: string) => new URL(request.url).searchParams.get(name);
   const committed = async (text: string, session: Session, headers: Record<string, string> = {}) =>
     new Response(text, { headers: { ...headers, "Set-Cookie": await commitSession(session) } });
-  /** A form's action, which changes the session and commits it. */
+  /** A form action, which changes the session and commits it. */
   const writing =
     (text: string, change: (session: Session, request: Request) => void) =>
     async ({ request }: ActionFunctionArgs) => {
@@ -129,7 +129,7 @@ async function start(controls: Controls): Promise<App> {
         return new Response("an error", { status: 500 });
       }
     }),
-    // A session's id is the name of its folder and that of its file.
+    // A session's id is the name of its directory and its file.
     rows: () =>
       files().map((
         [folder, name],
@@ -140,7 +140,7 @@ async function start(controls: Controls): Promise<App> {
   };
 }
 
-/** Counts how often a file is read, written and deleted, and lets it fail as a file system does. */
+/** Counts how often a file is read, written and deleted, and lets it fail like a file system. */
 function watch(controls: Controls): void {
   const kinds = { readFile: "read", writeFile: "write", unlink: "write" } as const;
   const methods = fs.promises as unknown as Record<string, (...given: unknown[]) => Promise<unknown>>;

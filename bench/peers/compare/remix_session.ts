@@ -108,7 +108,7 @@ async function start(controls: Controls): Promise<App> {
   };
 }
 
-/** The storage, with each call that reaches a file counted. */
+/** The storage, which counts each call that reaches a file. */
 function watched(storage: SessionStorage, controls: Controls): SessionStorage {
   return {
     // deno-lint-ignore require-await -- a store that is down rejects

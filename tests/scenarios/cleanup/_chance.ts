@@ -1,4 +1,4 @@
-/** `Math.random` gives this number until it is disposed of: 0 makes every purge due that may be, 0.5 none. */
+/** Sets `Math.random` to this number until it is disposed of. With 0 every purge that may run is due, with 0.5 none. */
 export function chance(value: number): Disposable & { set(value: number): void } {
   const { random } = Math;
   Math.random = () => value;

@@ -1,4 +1,4 @@
-// Uses a store whose timer is then pending, and comes to its end; see process_test.ts.
+// Uses a store, whose timer is then pending, and ends; see process_test.ts.
 import { MemoryStore, sessions } from "../../../mod.ts";
 
 const manager = sessions<{ name: string }>({ store: new MemoryStore({ cleanup: "timer" }) });

@@ -1,4 +1,4 @@
-// The Worker of worker_test.ts: sessions in either database, with a cron trigger that purges, as a user has it.
+// The Worker of worker_test.ts: sessions in one of the databases, with a cron trigger that purges, as users have it.
 import { createClient } from "@libsql/client/web";
 import { Client } from "@planetscale/database";
 import { Hono } from "hono";
@@ -12,9 +12,9 @@ interface Env {
   DATABASE: "libsql" | "mysql";
   DATABASE_URL: string;
   TABLE: string;
-  /** The time that it is for the sessions, in milliseconds. */
+  /** The manager's time, in milliseconds. */
   NOW: string;
-  /** What chance says, from 0 up to 1; it cannot be set from outside. */
+  /** The result of `Math.random`, which cannot be set from outside. */
   RANDOM: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Lazy clean-up without a database: many instances of an application on one table, and none knows of the others.
- * Only time, traffic and chance are made up; when a purge is due says the rule that is shipped.
+ * Simulates lazy clean-up without a database: many instances of an application share a table and do not know each
+ * other. Only time, traffic and chance are simulated. The shipped rule decides when a purge is due.
  * @module
  */
 
@@ -11,43 +11,43 @@ export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** What an SQL store is given unless it is told otherwise. */
+/** The default interval of SQL stores. */
 const INTERVAL = 5 * MINUTE;
-/** One request in five is the first one of a session, which is saved. */
+/** One request in five creates a session, which is saved. */
 const INSERTS = 0.2;
 
-/** What is simulated. */
+/** A simulated scenario. */
 export interface Scenario {
   instances: number;
-  /** Requests that each instance serves before it dies: any number from the first to the second. */
+  /** How many requests each instance serves before it ends: a random number from the first to the second. */
   requests: readonly [least: number, most: number];
-  /** The instances begin at random moments within this time. */
+  /** The instances start at random times within this period. */
   startWithin: number;
-  /** Between two requests of one instance, on average. */
+  /** The average time between two requests of one instance. */
   gap: number;
-  /** A session ends so long after it was made. */
+  /** The lifetime of a session. */
   sessionLife: number;
-  /** Expired rows that are there at the start. */
+  /** Expired rows at the start. */
   backlog?: number;
-  /** Which throw of the dice. */
+  /** The seed of the random numbers. */
   seed: number;
 }
 
-/** What came of it. */
+/** The result. */
 export interface Outcome {
   requests: number;
   inserts: number;
   purges: number;
   deleted: number;
-  /** Most purges that began within one second. */
+  /** The most purges that started within one second. */
   busiestSecond: number;
-  /** The longest that an expired row stood, in milliseconds. */
+  /** The longest time that an expired row stayed, in milliseconds. */
   oldest: number;
-  /** Most expired rows at any time. */
+  /** The most expired rows at any time. */
   mostExpired: number;
   /** Expired rows at the end. */
   left: number;
-  /** When the rows of the backlog were gone, in milliseconds. */
+  /** When the rows of the backlog were deleted, in milliseconds. */
   backlogGone: number | undefined;
 }
 
@@ -56,7 +56,7 @@ interface Instance {
   moreLikely: boolean;
 }
 
-/** Plays it through. The same scenario gives the same outcome. */
+/** Runs the simulation. The same scenario gives the same result. */
 export function simulate(scenario: Scenario): Outcome {
   const { backlog = 0, sessionLife } = scenario;
   const random = generator(scenario.seed);
@@ -72,7 +72,7 @@ export function simulate(scenario: Scenario): Outcome {
     left: 0,
     backlogGone: undefined,
   };
-  // All sessions live equally long, so they expire in the order in which they were made.
+  // All sessions have the same lifetime, so they expire in the order of their creation.
   const expiries = new Array<number>(backlog).fill(0);
   let expired = 0;
   let gone = 0;
@@ -109,7 +109,7 @@ export function simulate(scenario: Scenario): Outcome {
   return outcome;
 }
 
-/** Every request of every instance, in the order of time. */
+/** Every request of every instance, by time. */
 function makeRequests(
   { instances, requests: [least, most], startWithin, gap }: Scenario,
   random: () => number,
@@ -126,7 +126,7 @@ function makeRequests(
   return made.sort((a, b) => a.time - b.time);
 }
 
-/** Mulberry32: numbers from 0 up to 1, the same ones for the same seed. */
+/** Mulberry32: numbers from 0 up to 1, the same for the same seed. */
 function generator(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -145,7 +145,7 @@ const crowd = {
   seed: 1,
 } satisfies Scenario;
 
-/** The days that are looked at. */
+/** The scenarios. */
 export const SCENARIOS = {
   "10,000 instances of 1 to 50 requests": crowd,
   "the same, all begun within a minute": { ...crowd, startWithin: MINUTE },

@@ -1,6 +1,6 @@
 /**
- * The stores that tests of the clean-up run on, each with a table of its own: filled at once, counted, and with a way to
- * step between a statement and the server.
+ * The stores for tests of the clean-up, each with its own table. A test can fill and count the table, and intervene
+ * between a statement and the server.
  * @module
  */
 
@@ -13,10 +13,10 @@ import { PlanetScaleStore } from "../../../stores/planetscale.ts";
 import { freshTable, type FullStore, sharedLibSQL, sharedMySQL } from "../../backends.ts";
 import { type Gateway, type Interceptor, startGateway } from "../../services/planetscale_gateway.ts";
 
-/** What the tests take for now. Not a whole second, so that what rounds shows. */
+/** The current time of the tests. Not a whole second, so that rounding shows. */
 export const NOW = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
 
-/** Longer than several purges at once take on a busy machine; no test here waits for the timeout. */
+/** Longer than several concurrent purges take on a busy machine. No test waits for this timeout. */
 const PATIENCE = 30_000;
 
 /** How many rows of each kind. */
@@ -28,27 +28,27 @@ export interface RowCounts {
 /** A table with a store on it. */
 export interface Table extends AsyncDisposable {
   store: FullStore;
-  /** Another store on the same table, as another instance of the application has it. */
+  /** Another store on the same table, like one in another instance of the application. */
   another(options?: CleanupOptions): FullStore;
-  /** Adds rows: each expired one a second longer ago than the one before, the live ones with an hour to go. */
+  /** Adds rows. Each expired row expired a second earlier than the one before it. Live rows have an hour left. */
   fill(rows: Partial<RowCounts>): Promise<void>;
-  /** What is there. */
+  /** The rows in the table. */
   count(): Promise<RowCounts>;
-  /** Stands between each statement and the server. In memory there is neither. */
+  /** Intervenes between each statement and the server. `MemoryStore` has neither. */
   intercept: Interceptor | undefined;
 }
 
 /** A table on a server. */
 export interface ServerTable extends Table {
-  /** Runs SQL beside the store, on a connection of its own. */
+  /** Runs SQL on a separate connection. */
   query(sql: string): Promise<unknown>;
-  /** What statements call it. */
+  /** The table's name in statements. */
   name: string;
-  /** Where a client finds the database, credentials included. */
+  /** The database's URL for a client, with credentials. */
   url: string;
-  /** Another store on the table, whose client sends its requests by `send`. */
+  /** Another store on the table, whose client sends its requests through `send`. */
   through(send: (...request: Parameters<typeof fetch>) => Promise<Response>): FullStore;
-  /** Runs `work` on a store whose statements are one transaction, and commits it. */
+  /** Runs `work` on a store whose statements form one transaction, and commits it. */
   transaction(work: (store: FullStore) => Promise<void>): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ const memory: Kind = {
       store,
       another: () => store,
       async fill(rows) {
-        // At a time when none of them has expired: should a purge be due, it finds nothing.
+        // At a time when no row has expired, so that a purge that is due finds nothing.
         for (const { token, expiry } of madeRows(rows)) await store.commit(token, DATA, expiry, { now: 0 });
       },
       count: () => count(store),
@@ -178,22 +178,22 @@ const planetScale: Kind<ServerTable> = {
   },
 };
 
-/** The kinds with a server. */
+/** The kinds of stores with a server. */
 export const serverKinds: readonly Kind<ServerTable>[] = [libSQL, planetScale];
-/** Every kind. */
+/** Every kind of store. */
 export const kinds: readonly Kind[] = [memory, ...serverKinds];
 
-/** One test for each kind of store. */
+/** Declares one test for each kind of store. */
 export function onEachKind(name: string, test: (kind: Kind) => Promise<void>): void {
   for (const kind of kinds) Deno.test(`${name} [${kind.name}]`, () => test(kind));
 }
 
-/** One test for each kind of store that has a server. */
+/** Declares one test for each kind of store with a server. */
 export function onEachServer(name: string, test: (kind: Kind<ServerTable>) => Promise<void>): void {
   for (const kind of serverKinds) Deno.test(`${name} [${kind.name}]`, () => test(kind));
 }
 
-/** Whether a statement, or the request that holds it, deletes by expiry. */
+/** Whether a statement, or the request with it, deletes by expiry. */
 export function isPurge(sql: string): boolean {
   return /DELETE FROM \S+ WHERE \+?expiry/.test(sql);
 }

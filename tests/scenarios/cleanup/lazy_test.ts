@@ -17,7 +17,7 @@ const DATA = new Uint8Array([1]);
 const EXPIRY = NOW + 60_000;
 const INTERVAL = 5 * 60_000;
 
-/** What a store is told with each call, and what it told. */
+/** The options of each store call, and what the store reported. */
 class Call implements TimedOptions {
   readonly works: Promise<unknown>[] = [];
   readonly events: SessionEvent[] = [];
@@ -33,7 +33,7 @@ class Call implements TimedOptions {
   readonly onError = (error: SessionError): void => void this.errors.push(error);
 }
 
-onEachKind("An insert starts a lazy purge, handed to waitUntil, and reports it", async (kind) => {
+onEachKind("An insert starts a lazy purge, passes it to waitUntil, and reports it", async (kind) => {
   await using table = await kind.open({ cleanup: "lazy" });
   await table.fill({ expired: 3, live: 2 });
   const call = new Call();
@@ -45,7 +45,7 @@ onEachKind("An insert starts a lazy purge, handed to waitUntil, and reports it",
   assertEquals(await table.count(), { expired: 0, live: 3 });
 });
 
-onEachKind("commit() starts a lazy purge as create() does", async (kind) => {
+onEachKind("commit() starts a lazy purge like create()", async (kind) => {
   await using table = await kind.open({ cleanup: "lazy" });
   await table.fill({ expired: 3 });
   const call = new Call();
@@ -74,12 +74,12 @@ onEachKind("A lazy purge is one batch of 200 rows, the longest expired first", a
   await Promise.all(call.works);
   assertEquals(LAZY_BATCH, 200);
   assertEquals(await table.count(), { expired: 5, live: 0 });
-  // They differ by a second each: the five that are left expired last.
+  // They differ by a second each. The five that are left expired last.
   const left = await Array.fromAsync(table.store.all({ now: 0 }), ({ expiry }) => NOW - expiry);
   assertEquals(left.sort((a, b) => a - b), [0, 1_000, 2_000, 3_000, 4_000]);
 });
 
-onEachKind("No lazy purge starts when chance is against it", async (kind) => {
+onEachKind("No lazy purge starts if the random number is too large", async (kind) => {
   await using table = await kind.open({ cleanup: "lazy" });
   await table.fill({ expired: 3 });
   const call = new Call();
@@ -125,7 +125,7 @@ onEachServer("Neither a read nor an insert waits for the lazy purge that it star
   const call = new Call();
   using _ = chance(0);
   assertEquals(await table.store.find(TOKEN, call), undefined);
-  // While it is under way no other starts, whatever chance says.
+  // While it runs no other purge starts, whatever the random number.
   assertEquals(await table.store.create(TOKEN, DATA, EXPIRY, call), true);
   assertEquals(call.works.length, 1);
   held.resolve();
@@ -135,7 +135,7 @@ onEachServer("Neither a read nor an insert waits for the lazy purge that it star
   assertEquals(await table.count(), { expired: 0, live: 1 });
 });
 
-onEachServer("A lazy purge that fails harms no request, and reaches onError alone", async (kind) => {
+onEachServer("A lazy purge that fails affects no request, and only onError gets its error", async (kind) => {
   await using table = await kind.open({ cleanup: "lazy" });
   await table.fill({ expired: 3 });
   table.intercept = async (sql, send) => {
@@ -164,7 +164,7 @@ onEachServer("A lazy purge that fails harms no request, and reaches onError alon
   assertEquals(events.map(({ kind }) => kind), ["unknown"]);
 });
 
-Deno.test("A lazy purge goes to waitUntil as a method of its object", async () => {
+Deno.test("A lazy purge calls waitUntil on its object", async () => {
   using _ = chance(0);
   const context = new ExecutionContext();
   await sessions({ store: new MemoryStore() }).load(TOKEN, context);
@@ -172,7 +172,7 @@ Deno.test("A lazy purge goes to waitUntil as a method of its object", async () =
   await Promise.all(context.work);
 });
 
-Deno.test("A lazy purge outlives the request where there is no waitUntil", async () => {
+Deno.test("A lazy purge outlives the request without a waitUntil", async () => {
   const { promise, resolve } = Promise.withResolvers<SessionEvent>();
   const cleanup = new Cleanup("lazy", INTERVAL, () => Promise.resolve(3));
   using _ = chance(0);
@@ -199,7 +199,7 @@ Deno.test("Cleanup.notice() never throws, whatever waitUntil, the store and the 
   assertEquals(reported, 1);
 });
 
-Deno.test("A busy database is no failure of a lazy purge", async () => {
+Deno.test("A busy database is not reported as a failure of a lazy purge", async () => {
   const call = new Call();
   const busy = new SessionStoreError("deleteExpired", { reason: "busy", retryable: true });
   const cleanup = new Cleanup("lazy", INTERVAL, () => Promise.reject(busy));
@@ -209,7 +209,7 @@ Deno.test("A busy database is no failure of a lazy purge", async () => {
   assertEquals(call.errors, []);
 });
 
-Deno.test("An instance that found little rests for the interval, and one that found a full batch does not", async () => {
+Deno.test("An instance that found few rows pauses for the interval, and one that found a full batch does not", async () => {
   let found = 0;
   const purges: number[] = [];
   const cleanup = new Cleanup("lazy", INTERVAL, ({ now }) => {
@@ -221,7 +221,7 @@ Deno.test("An instance that found little rests for the interval, and one that fo
     cleanup.notice("read", { now: NOW + after });
     await settle();
   };
-  // The first operation of a new instance may purge already: it may not live to see a second one.
+  // A new instance may purge with its first operation, because it may not live to see a second one.
   await notice(0);
   await notice(INTERVAL - 1);
   found = LAZY_BATCH;
@@ -247,7 +247,7 @@ Deno.test("A lazy purge that died with its request does not stop the clean-up", 
   assertEquals(purges, [0, 60_000]);
 });
 
-Deno.test("Cleanup: a lazy purge that ends after it was given up makes no room beside the one that is under way", async () => {
+Deno.test("Cleanup: an abandoned lazy purge that ends late does not allow a second one beside the current one", async () => {
   const purges: PromiseWithResolvers<number>[] = [];
   const cleanup = new Cleanup("lazy", 1, () => {
     const purge = Promise.withResolvers<number>();
@@ -269,7 +269,7 @@ Deno.test("Cleanup: a lazy purge that ends after it was given up makes no room b
   assertEquals(await noticeAfter(60_020), 3);
 });
 
-/** Lets everything run that waits for nothing but its turn. */
+/** Lets all microtasks and immediate tasks run. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

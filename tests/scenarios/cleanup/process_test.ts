@@ -1,4 +1,4 @@
-// Clean-up and the life of a process: the timer does not prolong it, and Deno's own scheduler runs the purge.
+// Clean-up and the life of a process: the timer does not keep it alive, and Deno's scheduler runs the purge.
 import { scheduledPurge } from "../../../middleware/scheduled.ts";
 import { type SessionManager, sessions } from "../../../mod.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../assert.ts";
@@ -7,7 +7,7 @@ import { NOW, onEachKind, serverKinds } from "./_tables.ts";
 
 const CONFIG = pathOf("../../../deno.json");
 
-/** How long a process may take. A busy machine gets a lot more than it needs, and yet less than the timer's minute. */
+/** How long a process may take. Far more than a busy machine needs, but less than the timer's minute. */
 const LIMIT = 30_000;
 
 function pathOf(relative: string): string {
@@ -25,14 +25,14 @@ async function until(condition: () => boolean, process: GuardedProcess): Promise
   }
 }
 
-Deno.test("A process of Deno ends by itself while the timer is pending", async () => {
+Deno.test("A Deno process ends by itself while the timer is pending", async () => {
   const args = ["run", "--quiet", "--no-check", "--config", CONFIG, pathOf("./_fixture_process.ts")];
   const child = spawnGuarded(Deno.execPath(), args);
   await until(() => child.exitCode() !== undefined, child);
   assertEquals([child.exitCode(), child.output()], [0, "Zoë\n"]);
 });
 
-Deno.test("A process of Node ends by itself while the timer is pending", async () => {
+Deno.test("A Node process ends by itself while the timer is pending", async () => {
   const file = await Deno.makeTempFile({ suffix: ".mjs" });
   const bundle = ["bundle", "--quiet", "--config", CONFIG, "--platform=browser", "--output", file];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -61,7 +61,7 @@ Deno.test("Deno.cron runs scheduledPurge(), and tries again after a failure", as
       LIBSQL_TABLE: table.name,
       NOW: String(NOW),
       NO_COLOR: "1",
-      // Deno's own tests use it: whatever the schedule says, it is due so many milliseconds from now.
+      // Deno's own tests use it: whatever the schedule, the job is due in this many milliseconds.
       DENO_CRON_TEST_SCHEDULE_OFFSET: "100",
     },
   });
@@ -76,16 +76,19 @@ Deno.test("Deno.cron runs scheduledPurge(), and tries again after a failure", as
   assertEquals(await table.count(), { expired: 0, live: 3 });
 });
 
-onEachKind("scheduledPurge() needs no arguments, as of Deno.cron, and tells what it did", async (kind) => {
-  await using table = await kind.open();
-  await table.fill({ expired: 120, live: 3 });
-  const purge = scheduledPurge(sessions({ store: table.store, now: () => NOW }));
-  const { batches, elapsedMs, ...result } = await purge();
-  assertEquals(result, { deleted: 120, done: true });
-  assert(batches >= 2 && elapsedMs >= 0, `${batches} batches in ${elapsedMs} ms`);
-});
+onEachKind(
+  "scheduledPurge() needs no arguments, as under Deno.cron, and returns its result",
+  async (kind) => {
+    await using table = await kind.open();
+    await table.fill({ expired: 120, live: 3 });
+    const purge = scheduledPurge(sessions({ store: table.store, now: () => NOW }));
+    const { batches, elapsedMs, ...result } = await purge();
+    assertEquals(result, { deleted: 120, done: true });
+    assert(batches >= 2 && elapsedMs >= 0, `${batches} batches in ${elapsedMs} ms`);
+  },
+);
 
-Deno.test("scheduledPurge() makes the manager from env once, and hands its options on", async () => {
+Deno.test("scheduledPurge() makes the manager from env once, and passes on its options", async () => {
   await using table = await serverKinds[0]!.open();
   await table.fill({ expired: 10 });
   const made: unknown[] = [];
@@ -99,12 +102,12 @@ Deno.test("scheduledPurge() makes the manager from env once, and hands its optio
   assertEquals(made, [env]);
 });
 
-/** What `@cloudflare/workers-types` declares, in short. */
+/** A short form of what `@cloudflare/workers-types` declares. */
 interface ExportedHandler<Environment> {
   scheduled?: (controller: { cron: string }, env: Environment, context: object) => void | Promise<void>;
 }
 
-Deno.test("scheduledPurge() fits the types of platforms, and tells what it did where it is called", async () => {
+Deno.test("scheduledPurge() fits the types of platforms, and returns its result to a direct caller", async () => {
   const handler = scheduledPurge((_env: { name: string }) => sessions());
   const worker = { scheduled: handler } satisfies ExportedHandler<{ name: string }>;
   const job: () => Promise<void> | void = scheduledPurge(sessions());

@@ -11,7 +11,7 @@ import {
 import { assert, assertEquals, assertRejects, assertThrows } from "../../assert.ts";
 import { isPurge, NOW, onEachKind, onEachServer, type Table } from "./_tables.ts";
 
-/** A manager on the table, and what it tells. */
+/** A manager on the table, and its events and errors. */
 function managerOn({ store }: Pick<Table, "store">) {
   const events: SessionEvent[] = [];
   const manager = sessions({ store, now: () => NOW, onEvent: (event) => void events.push(event) });
@@ -24,14 +24,14 @@ onEachKind("manager.purge() deletes in batches until nothing is left, and report
   const { manager, events } = managerOn(table);
   const { deleted, batches, done, elapsedMs } = await manager.purge();
   assertEquals([deleted, done], [350, true]);
-  // 100 rows in the first batch, and twice as many in the next one at the most.
+  // 100 rows in the first batch, and at most twice as many in the next one.
   assert(batches >= 3, `${batches} batches`);
   assert(Number.isInteger(elapsedMs) && elapsedMs >= 0, `${elapsedMs} ms`);
   assertEquals(await table.count(), { expired: 0, live: 20 });
   assertEquals(events, [{ kind: "purged", deleted: 350 }]);
 });
 
-onEachKind("manager.purge() tells of no event where nothing has expired", async (kind) => {
+onEachKind("manager.purge() emits no event if nothing has expired", async (kind) => {
   await using table = await kind.open();
   await table.fill({ live: 2 });
   const { manager, events } = managerOn(table);
@@ -39,20 +39,20 @@ onEachKind("manager.purge() tells of no event where nothing has expired", async 
   assertEquals({ deleted, batches, done, events }, { deleted: 0, batches: 1, done: true, events: [] });
 });
 
-onEachKind("manager.purge() spares what expired within the grace", async (kind) => {
+onEachKind("manager.purge() keeps rows that expired within the grace", async (kind) => {
   await using table = await kind.open();
   // They expired 0, 1, 2, ... 9 seconds ago.
   await table.fill({ expired: 10 });
   const { manager } = managerOn(table);
   assertEquals((await manager.purge({ grace: "9001ms" })).deleted, 0);
-  // As everywhere a row is gone from its expiry on, that moment included.
+  // As everywhere, a row is dead from its expiry on, that moment included.
   assertEquals((await manager.purge({ grace: 9_000 })).deleted, 1);
   assertEquals((await manager.purge({ grace: "5s" })).deleted, 4);
   assertEquals(await table.count(), { expired: 5, live: 0 });
 });
 
 onEachKind(
-  "manager.purge() sends one statement where its budget is 0, and says that more is left",
+  "manager.purge() sends one statement with a budget of 0, and says that more is left",
   async (kind) => {
     await using table = await kind.open();
     await table.fill({ expired: 150 });
@@ -63,7 +63,7 @@ onEachKind(
   },
 );
 
-onEachKind("manager.purge() does nothing for a signal that was aborted before", async (kind) => {
+onEachKind("manager.purge() does nothing if its signal was aborted before", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 3 });
   const { manager } = managerOn(table);
@@ -72,7 +72,7 @@ onEachKind("manager.purge() does nothing for a signal that was aborted before", 
   assertEquals(await table.count(), { expired: 3, live: 0 });
 });
 
-onEachServer("A signal ends manager.purge() after the statement under way, which counts", async (kind) => {
+onEachServer("A signal ends manager.purge() after the current statement, which counts", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 150 });
   const { manager } = managerOn(table);
@@ -85,7 +85,7 @@ onEachServer("A signal ends manager.purge() after the statement under way, which
   assertEquals({ deleted, batches, done }, { deleted: 100, batches: 1, done: false });
 });
 
-onEachServer("A purge that dies halfway keeps what it did, and the next one takes it up", async (kind) => {
+onEachServer("A purge that fails halfway keeps its deletions, and the next one continues", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 400, live: 5 });
   const { manager, events } = managerOn(table);
@@ -104,7 +104,7 @@ onEachServer("A purge that dies halfway keeps what it did, and the next one take
   assertEquals(events, [{ kind: "purged", deleted: 100 }, { kind: "purged", deleted: 300 }]);
 });
 
-onEachServer("A purge whose answer is lost fails, and the next one finds the rows gone", async (kind) => {
+onEachServer("A purge whose reply is lost fails, and the next one finds the rows gone", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 50 });
   const { manager } = managerOn(table);
@@ -122,7 +122,7 @@ onEachServer("A purge whose answer is lost fails, and the next one finds the row
   assertEquals(await table.count(), { expired: 0, live: 0 });
 });
 
-onEachKind("Four purges at once share the work, and delete no live row", async (kind) => {
+onEachKind("Four concurrent purges share the work, and delete no live row", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 1_000, live: 50 });
   const results = await Promise.all(
@@ -133,7 +133,7 @@ onEachKind("Four purges at once share the work, and delete no live row", async (
   assertEquals(await table.count(), { expired: 0, live: 50 });
 });
 
-/** A purge of a store that takes `costs` milliseconds a row, by a clock that only the store and the rests move. */
+/** A purge of a store that takes `costs` milliseconds per row. Only the store and the pauses move the clock. */
 async function purgeTimed(
   costs: (statement: number) => number,
   options: PurgeOptions & { rows?: number } = {},
@@ -175,21 +175,21 @@ Deno.test("A purge sizes its batches towards 25 ms a statement", async () => {
   assertEquals(usual.limits, [100, 200, 200, 200, 200, 200]);
   const slow = await purgeTimed(() => 2.5, { rows: 125 });
   assertEquals(slow.limits, [100, 10, 10, 20]);
-  // Two that waited for others make the next one small, and they grow again.
+  // Two statements that waited for others make the next one small, and then they grow again.
   const stalls = (statement: number) => statement === 1 || statement === 2 ? 5 : 0.125;
   const stalled = await purgeTimed(stalls, { rows: 600 });
   assertEquals(stalled.limits, [100, 200, 200, 10, 20, 40, 80]);
 });
 
-Deno.test("A purge rests for as long as it worked", async () => {
+Deno.test("A purge pauses for as long as it worked", async () => {
   const { result, limits, rests } = await purgeTimed(() => 0.1, { rows: 1_000 });
   assertEquals(limits, [100, 200, 250, 250, 250]);
-  // After the last statement there is nothing to rest for.
+  // There is no pause after the last statement.
   assertEquals(rests, [10, 20, 25, 25]);
   assertEquals(result, { deleted: 1_000, batches: 5, done: true, elapsedMs: 180 });
 });
 
-Deno.test("A purge begins no statement after its budget, which is 25 s unless given, and rests no longer", async () => {
+Deno.test("A purge starts no statement after its budget, 25 s by default, and does not pause longer", async () => {
   const usual = await purgeTimed(() => 0.125);
   assertEquals([usual.result.done, usual.result.elapsedMs], [false, 25_000]);
   const short = await purgeTimed(() => 0.125, { budget: "40ms" });
@@ -198,13 +198,13 @@ Deno.test("A purge begins no statement after its budget, which is 25 s unless gi
   assertEquals(short.result, { deleted: 300, batches: 2, done: false, elapsedMs: 50 });
 });
 
-Deno.test("A purge without a budget goes on until nothing is left", async () => {
+Deno.test("A purge with an infinite budget continues until nothing is left", async () => {
   const { result } = await purgeTimed(() => 0.125, { rows: 1_000_000, budget: Infinity });
   assertEquals([result.deleted, result.done], [1_000_000, true]);
   assert(result.elapsedMs > 200_000, `${result.elapsedMs} ms`);
 });
 
-onEachServer("A purge far from its database deletes as much with a statement as one nearby", async (kind) => {
+onEachServer("A distant database gets statements as large as a near one", async (kind) => {
   for (const way of [15, 60, 120]) {
     await using table = await kind.open();
     for (let part = 0; part < 4; part++) await table.fill({ expired: 2_500 });
@@ -217,8 +217,8 @@ onEachServer("A purge far from its database deletes as much with a statement as 
     const { manager } = managerOn(table);
     const { deleted, batches, done } = await manager.purge();
     assertEquals([deleted, done, batches], [10_000, true, statements]);
-    // By the way alone there would be ten rows in each. Few more than 1,000 rows a statement allow are for a machine that
-    // does other work meanwhile.
+    // By the latency alone each would have ten rows. A few more than 1,000 rows per statement are allowed, because
+    // the machine also does other work.
     assert(statements <= 60, `${way} ms: ${statements} statements`);
   }
 });
@@ -250,19 +250,19 @@ onEachServer("Workers' limit of requests ends a purge without an error", async (
   assertEquals([done, errors], [false, []]);
   assert(deleted >= 100, `${deleted} rows`);
   assertEquals(await table.count(), { expired: 1_000 - deleted, live: 3 });
-  // Where nothing was sent nothing is in doubt.
+  // If nothing was sent, nothing is in doubt.
   const error = await assertRejects(() => manager.destroyAll("zoë"), SessionStoreError);
   assertEquals([error.reason, error.ambiguous], ["busy", false]);
   assert(error.message.includes("no further request"), error.message);
 });
 
-onEachServer("A busy database ends the purge without an error: the rest is for others", async (kind) => {
+onEachServer("A busy database ends the purge without an error", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 150 });
   const { manager } = managerOn(table);
   let statements = 0;
   table.intercept = async (sql, send) => {
-    // What either server says to many requests at once.
+    // The replies of both servers to too many requests.
     if (isPurge(sql) && ++statements === 2) return new Response("too many requests", { status: 429 });
     return await send();
   };
@@ -270,7 +270,7 @@ onEachServer("A busy database ends the purge without an error: the rest is for o
   assertEquals({ deleted, batches, done }, { deleted: 100, batches: 1, done: false });
 });
 
-Deno.test("manager.purge() gives up on a store that never answers, in the store's time", async () => {
+Deno.test("manager.purge() gives up on a store that never answers, after the store's timeout", async () => {
   const store = {
     timeout: 20,
     find: () => Promise.resolve(undefined),
@@ -307,7 +307,7 @@ const PROBLEMS = [
   `"signal" must be an AbortSignal: got true`,
 ];
 
-Deno.test("manager.purge() names every wrong option, before it deletes anything", async () => {
+Deno.test("manager.purge() lists every wrong option before it deletes anything", async () => {
   const error = await assertRejects(() => sessions().purge(WRONG), SessionConfigError);
   assertEquals(error.problems, PROBLEMS);
   assertEquals(error.code, "ERR_SESSION_CONFIG");
@@ -318,6 +318,6 @@ Deno.test("manager.purge() names every wrong option, before it deletes anything"
   assertEquals(none.problems, ["the options must be an object: got null"]);
 });
 
-Deno.test("scheduledPurge() names every wrong option when it is called, not in its first run", () => {
+Deno.test("scheduledPurge() lists every wrong option when it is called, not in its first run", () => {
   assertEquals(assertThrows(() => scheduledPurge(sessions(), WRONG), SessionConfigError).problems, PROBLEMS);
 });

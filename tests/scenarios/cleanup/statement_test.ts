@@ -1,15 +1,16 @@
-// What a purge asks of an SQL database: bounded by the index on the expiry, at most 1,000 rows, nothing that was touched.
+// The statements of a purge in an SQL database: limited by the index on the expiry, at most 1,000 rows, and no row
+// that was touched.
 import { createClient } from "@libsql/client";
 import { type SessionEvent, sessions } from "../../../mod.ts";
 import { LibSQLStore } from "../../../stores/libsql.ts";
 import { assert, assertEquals, assertMatch } from "../../assert.ts";
 import { isPurge, NOW, onEachServer, serverKinds, type ServerTable } from "./_tables.ts";
 
-/** The steps of SQLite's plan: which rows, and each of them. */
+/** SQLite's plan: which rows, and the steps for each. */
 const BY_EXPIRY = /SEARCH \S+ USING INDEX \S+_expiry_idx \(expiry</;
 const BY_TOKEN = /SEARCH \S+ USING INDEX sqlite_autoindex_\S+ \(token=\?\)/;
 
-/** The statement that the store sends, with its values in it, as the table's server is to explain it. */
+/** The store's statement with its values, for the server to explain. */
 async function purgeStatement(table: ServerTable): Promise<string> {
   let found = "";
   table.intercept = async (sql, send) => {
@@ -21,7 +22,7 @@ async function purgeStatement(table: ServerTable): Promise<string> {
   return found;
 }
 
-/** The driver of MySQL puts values into the statement; libSQL's request holds them beside it. */
+/** The MySQL driver puts values into the statement. libSQL's request has them beside it. */
 function withValues(sql: string): string {
   if (!sql.startsWith("{")) return sql;
   const { requests } = JSON.parse(sql) as {
@@ -44,7 +45,7 @@ onEachServer("The purge finds its rows by the index on the expiry", async (kind)
   if (kind.name === "PlanetScaleStore") {
     assertMatch(plan, /"type":"range"/);
     assertMatch(plan, /"key":"sessions_expiry_idx"/);
-    // A sort of all that has expired would come before the first deletion.
+    // A sort of all expired rows would come before the first deletion.
     assert(!/filesort|temporary/i.test(plan), plan);
   } else {
     assertMatch(plan, BY_TOKEN);
@@ -53,8 +54,8 @@ onEachServer("The purge finds its rows by the index on the expiry", async (kind)
   }
 });
 
-// By such numbers a walk over all that has expired, each row held against the batch, looks the cheapest.
-Deno.test("The purge keeps to that plan where SQLite counted the rows when they were few", async () => {
+// With these numbers the cheapest plan seems to be a scan of all expired rows that checks each against the batch.
+Deno.test("The purge keeps its plan if SQLite counted the rows when they were few", async () => {
   const client = createClient({ url: ":memory:" });
   await new LibSQLStore(client).createTable();
   await client.execute(
@@ -76,7 +77,7 @@ Deno.test("The purge keeps to that plan where SQLite counted the rows when they 
   client.close();
 });
 
-onEachServer("deleteExpired() deletes 1,000 rows at the most, whatever it is asked for", async (kind) => {
+onEachServer("deleteExpired() deletes at most 1,000 rows, whatever the limit", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 1_100 });
   assertEquals(await table.store.deleteExpired({ now: NOW, limit: 5_000 }), 1_000);
@@ -86,7 +87,7 @@ onEachServer("deleteExpired() deletes 1,000 rows at the most, whatever it is ask
   assertEquals(await table.store.deleteExpired({ now: NOW }), 98);
 });
 
-onEachServer("A purge is statements of their own: none holds a transaction open", async (kind) => {
+onEachServer("The statements of a purge are independent: none keeps a transaction open", async (kind) => {
   await using table = await kind.open();
   await table.fill({ expired: 250 });
   const sent: string[] = [];
@@ -95,13 +96,13 @@ onEachServer("A purge is statements of their own: none holds a transaction open"
     return await send();
   };
   await sessions({ store: table.store, now: () => NOW }).purge();
-  // A transaction over several requests would need what libSQL calls a baton, and MySQL a BEGIN.
+  // A transaction over several requests needs a baton in libSQL, and a BEGIN in MySQL.
   assert(sent.every((sql) => !/"baton":"|^(begin|start)/i.test(sql)), sent.join("\n"));
   const purges = sent.filter(isPurge);
   assert(purges.length >= 2, `${purges.length} statements`);
 });
 
-onEachServer("A session that is touched while its purge waits for it stays", async (kind) => {
+onEachServer("A session that is touched while its purge waits for a lock stays", async (kind) => {
   await using table = await kind.open();
   const [touched, idle] = ["A".repeat(43), "E".repeat(43)];
   for (const token of [touched, idle]) {
@@ -116,11 +117,11 @@ onEachServer("A session that is touched while its purge waits for it stays", asy
   let purge: Promise<number> | undefined;
   await table.transaction(async (store) => {
     await store.touch(touched, NOW + 60_000, { now: NOW - 1 });
-    // For this one both have expired, since the touch is not committed.
+    // For this connection both have expired, because the touch is not committed.
     assertEquals(await table.count(), { expired: 2, live: 0 });
     purge = table.store.deleteExpired({ now: NOW });
     await sent.promise;
-    // Time for the statement to come to the lock, beside which reads go on.
+    // Time for the statement to reach the lock. Reads continue beside it.
     for (let look = 0; look < 20; look++) await table.count();
   });
   assertEquals(await purge, 1);
@@ -128,7 +129,7 @@ onEachServer("A session that is touched while its purge waits for it stays", asy
   assertEquals(left, [[touched, NOW + 60_000]]);
 });
 
-onEachServer("A touch that comes after the purge of its session does not bring it back", async (kind) => {
+onEachServer("A touch after the purge of its session does not revive it", async (kind) => {
   await using table = await kind.open();
   const token = "A".repeat(43);
   await table.store.commit(token, new Uint8Array([1]), NOW, { now: NOW - 1_000 });
@@ -137,7 +138,7 @@ onEachServer("A touch that comes after the purge of its session does not bring i
   assertEquals(await table.count(), { expired: 0, live: 0 });
 });
 
-/** How the index is taken away and what adds it again, as the event says it. */
+/** How to drop the index, and the statement of the event that creates it again. */
 const INDEXES: Record<string, { other: (table: string) => string[]; expected: RegExp }> = {
   "LibSQLStore over HTTP": {
     other: (table) => [
@@ -157,26 +158,29 @@ const INDEXES: Record<string, { other: (table: string) => string[]; expected: Re
   },
 };
 
-onEachServer("A table without the index is purged, with one warning that holds the remedy", async (kind) => {
-  await using table = await kind.open();
-  await table.fill({ expired: 150 });
-  const { other, expected } = INDEXES[kind.name]!;
-  for (const statement of other(table.name)) await table.query(statement);
-  const events: SessionEvent[] = [];
-  const manager = (store = table.store) =>
-    sessions({ store, now: () => NOW, onEvent: (event) => void events.push(event) });
-  assertEquals((await manager().purge()).deleted, 150);
-  await manager().purge();
-  assertEquals(events.map(({ kind }) => kind), ["missing-index", "purged"]);
-  const [warning] = events;
-  assert(warning?.kind === "missing-index");
-  assertMatch(warning.statement, expected);
+onEachServer(
+  "A table without the index is purged, with one warning that has the statement to create it",
+  async (kind) => {
+    await using table = await kind.open();
+    await table.fill({ expired: 150 });
+    const { other, expected } = INDEXES[kind.name]!;
+    for (const statement of other(table.name)) await table.query(statement);
+    const events: SessionEvent[] = [];
+    const manager = (store = table.store) =>
+      sessions({ store, now: () => NOW, onEvent: (event) => void events.push(event) });
+    assertEquals((await manager().purge()).deleted, 150);
+    await manager().purge();
+    assertEquals(events.map(({ kind }) => kind), ["missing-index", "purged"]);
+    const [warning] = events;
+    assert(warning?.kind === "missing-index");
+    assertMatch(warning.statement, expected);
 
-  await table.query(warning.statement);
-  events.length = 0;
-  await manager(table.another()).purge();
-  assertEquals(events, []);
-});
+    await table.query(warning.statement);
+    events.length = 0;
+    await manager(table.another()).purge();
+    assertEquals(events, []);
+  },
+);
 
 onEachServer("A table with the index gives no warning", async (kind) => {
   await using table = await kind.open();
@@ -185,7 +189,7 @@ onEachServer("A table with the index gives no warning", async (kind) => {
   assertEquals(events, []);
 });
 
-Deno.test("The index of a table that SCS made is known, however it is written", async () => {
+Deno.test("The index of a table of SCS is recognised in any spelling", async () => {
   for (
     const index of [
       "CREATE INDEX sessions_expiry_idx ON sessions(expiry)",

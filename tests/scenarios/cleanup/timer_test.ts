@@ -11,9 +11,9 @@ const MINUTE = 60_000;
 const DATA = new Uint8Array([1]);
 const TOKEN = "U".repeat(43);
 
-/** Timers that run when the test says so, and the clock with them. */
+/** Fake timers, with a clock that the test moves. */
 class Timers {
-  /** The pauses of those that were started, in milliseconds, and whether each lets the process end. */
+  /** The pauses of the timers that were started, in milliseconds, and whether each lets the process end. */
   readonly started: { ms: number; unrefed: boolean }[] = [];
 
   constructor() {
@@ -28,7 +28,7 @@ class Timers {
     }) as typeof setTimeout;
   }
 
-  /** Lets time pass, and runs what follows from it. */
+  /** Moves the clock, and runs the timers that are due. */
   async advance(ms: number): Promise<void> {
     mock.timers.tick(ms);
     await settle();
@@ -39,12 +39,12 @@ class Timers {
   }
 }
 
-/** Lets everything run that waits for nothing but its turn. */
+/** Lets all microtasks and immediate tasks run. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
 
-Deno.test("MemoryStore with cleanup timer purges a minute after its first use, and every minute from then on", async () => {
+Deno.test("MemoryStore with cleanup timer purges a minute after its first use, and then every minute", async () => {
   using timers = new Timers();
   using store = new MemoryStore({ cleanup: "timer" });
   assertEquals(timers.started, []);
@@ -60,12 +60,12 @@ Deno.test("MemoryStore with cleanup timer purges a minute after its first use, a
   assertEquals(store.size, 1);
   await timers.advance(MINUTE);
   assertEquals(store.size, 0);
-  // Nothing is told of a purge that found nothing.
+  // A purge that finds nothing emits no event.
   await timers.advance(MINUTE);
   assertEquals(events, [{ kind: "purged", deleted: 1 }, { kind: "purged", deleted: 1 }]);
 });
 
-Deno.test("A read starts the timer too, and nothing but a use does", async () => {
+Deno.test("A read also starts the timer, and only a use does", async () => {
   using timers = new Timers();
   using store = new MemoryStore({ cleanup: "timer", cleanupInterval: "30s" });
   await store.delete("a");
@@ -74,7 +74,7 @@ Deno.test("A read starts the timer too, and nothing but a use does", async () =>
   assertEquals(timers.started.map(({ ms }) => ms), [30_000]);
 });
 
-Deno.test("SQL stores with cleanup timer purge every five minutes unless told otherwise, as SCS's do", async () => {
+Deno.test("SQL stores with cleanup timer purge every five minutes by default, as SCS's do", async () => {
   using timers = new Timers();
   const result = { rows: [], fields: [{ type: "VARCHAR" }], rowsAffected: 0 };
   const client = { execute: () => Promise.resolve(result), batch: () => Promise.resolve([result, result]) };
@@ -86,14 +86,14 @@ Deno.test("SQL stores with cleanup timer purge every five minutes unless told ot
   }
 });
 
-onEachServer("The timer goes on until nothing is left, in bounded batches", async (kind) => {
+onEachServer("A timer run deletes in batches until nothing is left", async (kind) => {
   await using table = await kind.open({ cleanup: "timer", cleanupInterval: 20 });
   await table.fill({ expired: 450, live: 3 });
   const { promise, resolve, reject } = Promise.withResolvers<SessionEvent>();
   // The store's own timer would not keep the test alive.
   const deadline = setTimeout(() => reject(new Error("nothing was purged for 20 s")), 20_000);
   const onEvent = (event: SessionEvent) => {
-    // Here and not later: the next run would go on beyond the end of the test.
+    // Checked here, because the next run would outlast the test.
     table.store.stopCleanup();
     resolve(event);
   };
@@ -102,7 +102,7 @@ onEachServer("The timer goes on until nothing is left, in bounded batches", asyn
   assertEquals(await table.count(), { expired: 0, live: 3 });
 });
 
-Deno.test("The timer goes by the manager's clock, where that is another one", async () => {
+Deno.test("The timer uses the manager's clock if that differs", async () => {
   using timers = new Timers();
   using store = new MemoryStore({ cleanup: "timer" });
   const year = 365 * 24 * 60 * MINUTE;
@@ -111,7 +111,7 @@ Deno.test("The timer goes by the manager's clock, where that is another one", as
   assertEquals(store.size, 0);
 });
 
-Deno.test("The timer never overlaps itself", async () => {
+Deno.test("Timer runs never overlap", async () => {
   using timers = new Timers();
   let running = 0;
   let most = 0;
@@ -122,7 +122,7 @@ Deno.test("The timer never overlaps itself", async () => {
     running--;
     return 0;
   });
-  // A timer for each use would be another way to overlap.
+  // A timer for each use would also make runs overlap.
   for (let use = 0; use < 3; use++) cleanup.notice("read", { now: NOW });
   await timers.advance(MINUTE);
   assertEquals(running, 1);
@@ -143,7 +143,7 @@ Deno.test("The timer never overlaps itself", async () => {
   finish();
 });
 
-Deno.test("The timer backs off after errors, up to 32 intervals, and returns to one after a success", async () => {
+Deno.test("The timer backs off after errors, up to 32 intervals, and resets after a success", async () => {
   using timers = new Timers();
   const errors: [SessionError, unknown][] = [];
   let fails = true;
@@ -167,7 +167,7 @@ Deno.test("The timer backs off after errors, up to 32 intervals, and returns to 
   cleanup.stop();
 });
 
-Deno.test("A busy database ends the timer's run without an error, and does not slow it down", async () => {
+Deno.test("A busy database ends the timer's run without an error and without backoff", async () => {
   using timers = new Timers();
   const errors: SessionError[] = [];
   let runs = 0;
@@ -182,7 +182,7 @@ Deno.test("A busy database ends the timer's run without an error, and does not s
   cleanup.stop();
 });
 
-Deno.test("stopCleanup() ends the timer for good, before its start, while it waits, and twice", async () => {
+Deno.test("stopCleanup() ends the timer for good: before its start, while it waits, and twice", async () => {
   using timers = new Timers();
   const early = new MemoryStore({ cleanup: "timer" });
   early.stopCleanup();
@@ -199,7 +199,7 @@ Deno.test("stopCleanup() ends the timer for good, before its start, while it wai
   assertEquals([store.size, timers.started.length], [1, 1]);
 });
 
-Deno.test("stopCleanup() ends a run that is under way after its statement, and leaves no timer behind", async () => {
+Deno.test("stopCleanup() ends a run after its current statement, and leaves no timer behind", async () => {
   using timers = new Timers();
   let statements = 0;
   const cleanup = new Cleanup("timer", MINUTE, ({ limit }) => {
@@ -211,7 +211,7 @@ Deno.test("stopCleanup() ends a run that is under way after its statement, and l
   assertEquals(statements, 2);
 });
 
-// The leak sanitizers are the assertion: a timer that went on would fail this test.
+// The leak sanitizers check this: a timer that continues fails the test.
 Deno.test("using ends the timer of each store", async () => {
   using store = new MemoryStore({ cleanup: "timer", cleanupInterval: 50 });
   await store.find("a", { now: NOW });

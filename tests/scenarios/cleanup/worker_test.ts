@@ -9,13 +9,13 @@ const entry = new URL("./_fixture_worker.ts", import.meta.url);
 function startWorkerOn(kind: Kind, table: ServerTable, random = 0.5): Promise<WorkerdServer> {
   return startWorker({
     entry,
-    // Before 2024-11-11 workerd refuses a request that mentions a cache, as PlanetScale's driver does.
+    // Before 2024-11-11 workerd refuses a request with a `cache` option, which PlanetScale's driver sets.
     compatibilityDate: "2024-09-23",
     bindings: {
       DATABASE: kind.name === "PlanetScaleStore" ? "mysql" : "libsql",
       DATABASE_URL: table.url,
       TABLE: table.name,
-      // Those that expired up to a second ago are spared by the Worker's grace.
+      // The Worker's grace keeps rows that expired up to a second ago.
       NOW: String(NOW + 1_000),
       RANDOM: String(random),
     },
@@ -33,13 +33,13 @@ onEachServer("A Worker's cron event purges the database until nothing is left", 
   });
   assertEquals(await table.count(), { expired: 0, live: 7 });
   assertStringIncludes(worker.logs(), '{"kind":"purged","deleted":320}');
-  // The next event finds nothing to do, and tells of nothing.
+  // The next event finds nothing to do, and reports nothing.
   assertEquals((await worker.scheduled()).ok, true);
   assertEquals(worker.logs().split("purged").length, 2);
 });
 
 onEachServer(
-  "A Worker's cron event that fails says so to the platform, whose retry succeeds",
+  "A Worker's cron event that fails reports it to the platform, whose retry succeeds",
   async (kind) => {
     await using table = await kind.open();
     await table.fill({ expired: 30 });
@@ -54,7 +54,7 @@ onEachServer(
   },
 );
 
-Deno.test("A Worker's cron event that dies halfway keeps what it did, and the retry takes it up", async () => {
+Deno.test("A Worker's cron event that fails halfway keeps its deletions, and the retry continues", async () => {
   const kind = serverKinds[1]!;
   await using table = await kind.open();
   await table.fill({ expired: 250, live: 7 });
@@ -70,7 +70,7 @@ Deno.test("A Worker's cron event that dies halfway keeps what it did, and the re
   assertEquals(await table.count(), { expired: 0, live: 7 });
 });
 
-Deno.test("A Worker's lazy purge goes on after the response that it rides on", async () => {
+Deno.test("A Worker's lazy purge continues after the response of its request", async () => {
   const kind = serverKinds[1]!;
   await using table = await kind.open();
   await table.fill({ expired: 30, live: 7 });
@@ -86,13 +86,13 @@ Deno.test("A Worker's lazy purge goes on after the response that it rides on", a
   };
   const response = await worker.fetch("/login", { method: "POST" });
   assertEquals([response.status, await response.text()], [200, "Saved"]);
-  // As yet the purge is on its way.
+  // The purge is still running.
   assertEquals(await table.count(), { expired: 30, live: 8 });
   answered.resolve();
   const deadline = setTimeout(() => purged.reject(new Error("The purge died with its request")), 20_000);
   await purged.promise.finally(() => clearTimeout(deadline));
   assertEquals(await table.count(), { expired: 0, live: 8 });
-  // What comes after the answer needs waitUntil too.
+  // Work after the response needs waitUntil too.
   const event = '{"kind":"purged","deleted":30}';
   await until(20_000, () => worker.logs().includes(event));
 });

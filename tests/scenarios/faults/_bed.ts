@@ -1,5 +1,5 @@
 /**
- * A manager whose database is behind a faulty network, and a second way to the database to see what is really there.
+ * A manager whose database is behind a faulty network, and a direct connection to the database.
  * @module
  */
 
@@ -13,33 +13,35 @@ import { Clock, HOUR, MINUTE } from "../_bed.ts";
 import { type FaultProxy, type Fetch, startFaultProxy } from "../../services/fault_proxy.ts";
 import { startGateway } from "../../services/planetscale_gateway.ts";
 
-/** What must never be seen in an error, a log or an event. */
+/** Texts that must never appear in an error, a log or an event. */
 export const CANARY = { value: "canary-value-7f3a", password: "canary_password_91bc" } as const;
 
-/** How long one request to the database may take, and how long all that one operation needs: less than two of them. */
+/** The timeout of one request, and the timeout of a whole operation, which is less than two requests. */
 export const FETCH_TIMEOUT = 220;
 export const STORE_TIMEOUT = 300;
-/** How long to wait for the database where no fault is in the way, in milliseconds: the machine may be slow. */
+/** The timeout for the database without faults, in milliseconds. The machine may be slow. */
 const PATIENCE = 60_000;
 
 export type Data = { n: number; secret: string };
 
 /** Managers of one database. */
 export interface FaultBed extends AsyncDisposable {
-  /** What is in the way now: {@linkcode settle} replaces it. */
+  /** The current fault. {@linkcode settle} ends it. */
   readonly proxy: FaultProxy;
   readonly clock: Clock;
-  /** Behind the proxy. */
+  /** The store behind the proxy. */
   readonly manager: SessionManager<Data>;
   readonly store: FullStore;
-  /** The same table by a straight way. */
-  readonly truth: SessionManager<Data>;
-  readonly trueStore: FullStore;
-  /** What `onError` of the manager behind the proxy was told. */
+  /** The same table over a direct connection. */
+  readonly direct: SessionManager<Data>;
+  readonly directStore: FullStore;
+  /** The errors that `onError` of the manager behind the proxy got. */
   readonly errors: SessionError[];
-  /** Everything that its hooks were told. */
-  readonly told: unknown[];
-  /** Waits until the database has done what has come through so far; what has not will never come. */
+  /** Everything that its hooks got. */
+  readonly reported: unknown[];
+  /**
+   * Waits until the database has processed every request that reached it. Requests that did not reach it never will.
+   */
   settle(): Promise<void>;
 }
 
@@ -49,7 +51,7 @@ export interface FaultServer {
   open(): Promise<FaultBed>;
 }
 
-/** A store that sends its requests by a `fetch` and waits for so long. */
+/** A store that sends its requests through a `fetch`, with this timeout. */
 type OpenStore = (fetch: typeof globalThis.fetch, timeout: number) => FullStore & {
   createTable(): Promise<void>;
 };
@@ -58,11 +60,11 @@ async function openBed(url: string, open: OpenStore, stop: () => Promise<void>):
   let proxy = startFaultProxy(url);
   const faulty: Fetch = (input, init) => proxy.through(fetchWithTimeout(FETCH_TIMEOUT))(input, init);
   const store = open(faulty as typeof fetch, STORE_TIMEOUT);
-  const trueStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
-  await trueStore.createTable();
+  const directStore = open(fetchWithTimeout(PATIENCE) as typeof fetch, PATIENCE);
+  await directStore.createTable();
   const clock = new Clock();
   const errors: SessionError[] = [];
-  const told: unknown[] = [];
+  const reported: unknown[] = [];
   const times = { now: clock.now, lifetime: HOUR, idleTimeout: 20 * MINUTE };
   return {
     get proxy() {
@@ -70,19 +72,19 @@ async function openBed(url: string, open: OpenStore, stop: () => Promise<void>):
     },
     clock,
     store,
-    trueStore,
+    directStore,
     errors,
-    told,
+    reported,
     manager: sessions<Data>({
       ...times,
       store,
-      onEvent: (event) => void told.push(event),
+      onEvent: (event) => void reported.push(event),
       onError(error, info) {
         errors.push(error);
-        told.push(error, info.phase);
+        reported.push(error, info.phase);
       },
     }),
-    truth: sessions<Data>({ ...times, store: trueStore }),
+    direct: sessions<Data>({ ...times, store: directStore }),
     async settle() {
       await proxy.stop();
       proxy = startFaultProxy(url);
@@ -96,7 +98,7 @@ async function openBed(url: string, open: OpenStore, stop: () => Promise<void>):
 
 const OPTIONS = { cleanup: "off" } as const;
 
-/** The databases that the matrix of faults is run on. */
+/** The databases for the matrix of faults. */
 export const faultServers: readonly FaultServer[] = [
   {
     name: "LibSQLStore over HTTP",

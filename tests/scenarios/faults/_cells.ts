@@ -1,5 +1,5 @@
 /**
- * What the manager does, one operation at a time, while the database's server fails in one way.
+ * Runs the manager's operations one at a time, while the database's server fails in one way.
  * @module
  */
 
@@ -16,34 +16,34 @@ import { FAULTS, type ProxyFault } from "../../services/fault_proxy.ts";
 import { CANARY, type Data, type FaultBed } from "./_bed.ts";
 import { Stopwatch } from "./_stopwatch.ts";
 
-/** Whether the first request of an operation meets the fault, or all of them. */
+/** Whether the fault affects the first request of an operation, or all of them. */
 export type Extent = "first" | "all";
 
-/** What came out of one operation. */
+/** The result of one operation. */
 export interface Outcome {
-  /** Milliseconds from the first faulty request on, without those in which the process stood still. */
+  /** Milliseconds from the first faulty request on, without the time in which the process was paused. */
   elapsed: number;
-  /** What the caller was told; `undefined` where all went well. */
+  /** The error that the caller got; `undefined` if it succeeded. */
   error: SessionError | undefined;
-  /** What is wrong with that, compared with what is in the database. */
+  /** How the result contradicts the database. */
   problems: string[];
-  /** What would be wrong on any but a very slow machine. */
+  /** Problems that a very slow machine may also cause. */
   delays: string[];
-  /** Everything that the caller and the hooks were given to see. */
+  /** Everything that the caller and the hooks got. */
   shown: unknown[];
-  /** The tokens that went to the database. */
+  /** The tokens that were sent to the database. */
   tokens: string[];
 }
 
-/** One operation on a session that is there, or on a user who has two. */
+/** One operation on an existing session, or on a user who has two. */
 export interface Operation {
   name: string;
-  /** Whether a passing fault of the first request is made up for. */
+  /** Whether a temporary fault of the first request is recovered from. */
   retried: boolean;
   run(cell: Cell): Promise<Outcome>;
 }
 
-/** A user with two sessions in the database, and what the operations need. */
+/** A user with two sessions in the database, and the tools of the operations. */
 export class Cell {
   readonly bed: FaultBed;
   readonly subject = crypto.randomUUID();
@@ -64,7 +64,7 @@ export class Cell {
   async prepare(): Promise<void> {
     this.bed.proxy.reset();
     for (let i = 0; i < 2; i++) {
-      const session = await this.bed.truth.load();
+      const session = await this.bed.direct.load();
       session.subject = this.subject;
       session.put("n", 1);
       session.put("secret", CANARY.value);
@@ -83,38 +83,38 @@ export class Cell {
     this.#watch = new Stopwatch();
   }
 
-  /** The database works again, and is as what was sent has left it. */
+  /** The database works again, in the state that the requests have left. */
   async disarm(): Promise<number> {
     const elapsed = this.#watch?.stop() ?? 0;
-    this.expectInTime(this.isArmed, "it came to nothing before the fault");
-    // Nor is it met in the middle of another cell, which might have to answer for it.
+    this.expectInTime(this.isArmed, "it ended before it met the fault");
+    // The fault must also not appear during another cell, which would be blamed for it.
     await this.bed.settle();
     return elapsed;
   }
 
-  /** Whether the fault was in the way at all. */
+  /** Whether the fault was ever active. */
   get isArmed(): boolean {
     return this.#watch !== undefined;
   }
 
-  expect(truth: boolean, problem: string): void {
-    if (!truth) this.problems.push(problem);
+  expect(holds: boolean, problem: string): void {
+    if (!holds) this.problems.push(problem);
   }
 
-  /** What is right wherever no request runs out of time for want of speed. */
-  expectInTime(truth: boolean, problem: string): void {
-    if (!truth) this.delays.push(problem);
+  /** Must hold unless a request ran out of time because the machine was slow. */
+  expectInTime(holds: boolean, problem: string): void {
+    if (!holds) this.delays.push(problem);
   }
 
-  /** The number in a session; `undefined` where it is no more. */
+  /** The number in a session; `undefined` if the session is gone. */
   async read(token: string): Promise<number | undefined> {
-    const session = await this.bed.truth.load(token);
+    const session = await this.bed.direct.load(token);
     return session.token === undefined ? undefined : session.get("n");
   }
 
-  /** How many sessions of the user there are. */
+  /** How many sessions the user has. */
   async count(): Promise<number> {
-    return (await this.bed.truth.sessionsOf(this.subject)).length;
+    return (await this.bed.direct.sessionsOf(this.subject)).length;
   }
 
   /** Runs a call that is not part of a request. */
@@ -145,14 +145,14 @@ export class Cell {
     if (!response.ok) {
       this.expect(response.status === 503, `the status is ${response.status}`);
       this.expect(response.headers.getSetCookie().length === 0, "a failed request sets a cookie");
-      this.expect(error !== undefined, "onError was not told");
+      this.expect(error !== undefined, "onError was not called");
       this.#shown.push(await response.text(), [...response.headers]);
     }
     return { elapsed, error, response };
   }
 
   outcome({ elapsed, error }: { elapsed: number; error?: SessionError }): Outcome {
-    const shown = [...this.#shown, error, ...this.bed.told.splice(0)];
+    const shown = [...this.#shown, error, ...this.bed.reported.splice(0)];
     const { problems, delays } = this;
     return { elapsed, error, problems, delays, shown, tokens: this.#tokens };
   }
@@ -169,7 +169,7 @@ function isCertain(error: SessionError | undefined): boolean {
     (error instanceof SessionStoreError && !error.ambiguous);
 }
 
-/** What a write may have left behind, by what was said of it: done, not done, or nobody knows. */
+/** The allowed states after a write, by its outcome: done, not done, or unknown. */
 function isRight<T>(error: SessionError | undefined, found: T, before: T, after: T): boolean {
   if (error === undefined) return found === after;
   return found === before || (!isCertain(error) && found === after);
@@ -210,12 +210,12 @@ export const OPERATIONS: readonly Operation[] = [
       if (seen.error === undefined) {
         cell.expect(
           token !== undefined && await cell.read(token) === 7,
-          "an acknowledged session is not there",
+          "an acknowledged session is missing",
         );
       }
       const count = await cell.count();
-      // An attempt that was given up may leave one that nobody has the token of. Several do where each of them comes
-      // to the database only after it was looked for there.
+      // An attempt that was given up may leave a session whose token nobody has. Several do if each reaches the
+      // database only after it was looked up there.
       const isOneTooMany = count > 3 && !isCertain(seen.error);
       cell.expectInTime(!isOneTooMany, `${count} sessions`);
       cell.expect(isOneTooMany || isRight(seen.error, count, 2, 3), `${count} sessions`);
@@ -248,7 +248,7 @@ export const OPERATIONS: readonly Operation[] = [
       if (seen.error === undefined) {
         cell.expect(token !== undefined && await cell.read(token) === 1, "the new token does not work");
       }
-      cell.expect(isRight(seen.error, old, 1, undefined), "the old token still works, or not yet");
+      cell.expect(isRight(seen.error, old, 1, undefined), "the old token still works, or does not work yet");
       cell.expect(await cell.count() === 2, "two tokens work, or none");
       return cell.outcome(seen);
     },
@@ -262,7 +262,7 @@ export const OPERATIONS: readonly Operation[] = [
         await session();
         cell.arm();
       }, cell.token);
-      cell.expect(!cell.isArmed || seen.response.ok, "a touch that fails is no reason to fail");
+      cell.expect(!cell.isArmed || seen.response.ok, "a failed touch must not fail the request");
       cell.expect(await cell.read(cell.token) === 1, "the session is gone");
       return cell.outcome({ elapsed: seen.elapsed, error: cell.bed.errors.at(-1) });
     },
@@ -311,13 +311,13 @@ export const OPERATIONS: readonly Operation[] = [
     name: "purge",
     retried: false,
     async run(cell) {
-      const { clock, manager, trueStore } = cell.bed;
-      // The marks that renewals have left.
-      await trueStore.deleteExpired({ now: clock.time });
-      await trueStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
+      const { clock, manager, directStore } = cell.bed;
+      // The marks of renewals.
+      await directStore.deleteExpired({ now: clock.time });
+      await directStore.create("expired", new Uint8Array(1), clock.time, { now: clock.time });
       const seen = await cell.call(() => manager.purge());
-      const left = await trueStore.deleteExpired({ now: clock.time });
-      // A busy database ends a purge without an error, and it says that it is not done.
+      const left = await directStore.deleteExpired({ now: clock.time });
+      // A busy database ends a purge without an error, and the purge says that it is not done.
       const isDone = seen.error !== undefined || seen.result?.done;
       cell.expect(!isDone || isRight(seen.error, left, 1, 0), `${left} expired rows are left`);
       cell.expect(await cell.count() === 2, "a live session was purged");
@@ -326,7 +326,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ];
 
-/** Runs one operation, and leaves the table empty. */
+/** Runs one operation, and empties the table. */
 export async function runCell(
   bed: FaultBed,
   operation: Operation,
@@ -339,7 +339,7 @@ export async function runCell(
     return await operation.run(cell);
   } finally {
     bed.proxy.reset();
-    await bed.truth.destroyAll(cell.subject);
+    await bed.direct.destroyAll(cell.subject);
   }
 }
 

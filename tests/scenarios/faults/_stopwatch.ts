@@ -1,34 +1,34 @@
 /**
- * The time that something takes, without what the machine takes from the whole process.
+ * Measures time without the pauses of the whole process.
  * @module
  */
 
-/** How often to look whether the process runs, in milliseconds. */
+/** How often to check that the process runs, in milliseconds. */
 const TICK = 5;
-/** What is less than this is no standstill, but how timers are. */
-const STANDSTILL = 20;
+/** A smaller delay is normal for a timer, and no pause. */
+const SHORTEST_PAUSE_MS = 20;
 
 /**
- * Runs until it is stopped. Where a timer that should go off every few milliseconds is late, no other timer was on time
- * either: the machine had something else to do. A wait that is too long lets it go off all the same.
+ * Runs until it is stopped. If a timer with an interval of a few milliseconds is late, all timers were late: the
+ * machine was doing something else. A long wait in the code under test does not delay the timer.
  */
 export class Stopwatch {
   readonly #started = performance.now();
   #last = this.#started;
-  #stoodStill = 0;
+  #pausedMs = 0;
   #timer = setInterval(() => this.#tick(), TICK);
 
   /** Milliseconds since the start in which the process ran. */
   stop(): number {
     clearInterval(this.#timer);
     this.#tick();
-    return this.#last - this.#started - this.#stoodStill;
+    return this.#last - this.#started - this.#pausedMs;
   }
 
   #tick(): void {
     const now = performance.now();
     const late = now - this.#last - TICK;
-    if (late > STANDSTILL) this.#stoodStill += late;
+    if (late > SHORTEST_PAUSE_MS) this.#pausedMs += late;
     this.#last = now;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A marked value, password and token go through every operation while the database's server fails in every way, most of
- * which repeat to the client what it has sent: they are in no error, event, answer or log.
+ * Sends a marked value, password and token through every operation, while the database's server fails in every way.
+ * Most faults repeat to the client what it has sent. The marks must be in no error, event, response or log.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { faultServers } from "./_bed.ts";
 import { FAULT_NAMES, OPERATIONS, runCell } from "./_cells.ts";
 import { leaksOf } from "./_leaks.ts";
 
-/** Slow to meet: what is shown then, `matrix_test.ts` looks at. */
+/** Slow faults are left out. `matrix_test.ts` checks them. */
 const SLOW = ["hang", "drip"];
 
 /** Collects what is logged while the work is done. */
@@ -44,7 +44,7 @@ for (const server of faultServers) {
       }
     });
     assertEquals(leaks, []);
-    assertEquals(logged, "", "the library does not write to the console");
-    assert(errors > 100, `only ${errors} errors were looked at`);
+    assertEquals(logged, "", "the library must not write to the console");
+    assert(errors > 100, `only ${errors} errors were checked`);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The database's process is killed in the middle of requests and started again: each row is as it was before a write or
- * as it is after it, what was acknowledged is there, and the service is back when the database is.
+ * Kills the database's process in the middle of requests, and starts it again. Each row must be as before a write or
+ * as after it, acknowledged writes must be there, and the service must be back when the database is.
  *
  * `KILLS` is how often, `KILL_STORE` a part of a store's name.
  * @module
@@ -28,9 +28,9 @@ import { Stopwatch } from "./_stopwatch.ts";
 
 interface Database extends AsyncDisposable {
   store: SessionStore;
-  /** The same table for whoever has time, as there is no fault in the way. */
-  truth: SessionStore & { createTable(): Promise<void> };
-  /** Writes without the library, and fails where the database is not there. */
+  /** The same table with a long timeout, for when there is no fault. */
+  direct: SessionStore & { createTable(): Promise<void> };
+  /** Writes without the library, and fails if the database is down. */
   write(): Promise<unknown>;
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -38,7 +38,7 @@ interface Database extends AsyncDisposable {
 
 const OPTIONS = { cleanup: "off", timeout: 2_000 } as const;
 const PATIENT = { cleanup: "off", timeout: 60_000 } as const;
-/** Writes nothing, but has to wait for what a write waits for. */
+/** Writes nothing, but waits for the same locks as a write. */
 const WRITE = "UPDATE sessions SET expiry = expiry WHERE token = ''";
 
 const databases: readonly { name: string; open(): Promise<Database> }[] = [
@@ -52,7 +52,7 @@ const databases: readonly { name: string; open(): Promise<Database> }[] = [
       const plain = open(PATIENT.timeout);
       return {
         store: new LibSQLStore(open(1_000), OPTIONS),
-        truth: new LibSQLStore(plain, PATIENT),
+        direct: new LibSQLStore(plain, PATIENT),
         write: () => plain.execute(WRITE),
         kill: () => server.kill(),
         start: () => server.start(),
@@ -69,7 +69,7 @@ const databases: readonly { name: string; open(): Promise<Database> }[] = [
       const plain = open(PATIENT.timeout);
       return {
         store: new PlanetScaleStore(open(1_000), OPTIONS),
-        truth: new PlanetScaleStore(plain, PATIENT),
+        direct: new PlanetScaleStore(plain, PATIENT),
         write: () => plain.execute(WRITE),
         kill: () => server.kill(),
         start: () => server.start(),
@@ -82,7 +82,7 @@ const databases: readonly { name: string; open(): Promise<Database> }[] = [
   },
 ];
 
-/** Both halves are written by one commit, too large for one page of a table. */
+/** One commit writes both halves, which are too large for one page of a table. */
 interface Data {
   count: number;
   first: string;
@@ -90,17 +90,17 @@ interface Data {
 }
 
 const WRITERS = 6;
-/** Of those, so many write to one session. */
+/** This many of them write to one session. */
 const SHARING = 3;
 
-/** A second is time enough for so many other writes, unless the database itself is slow. */
+/** A second is time enough for this many other writes, unless the database itself is slow. */
 const WRITES_MEANWHILE = 30;
 
 /** What is known of a session. */
 interface Known {
   token: string;
   acknowledged: number;
-  /** Writes whose reply never came. */
+  /** Writes without a reply. */
   ambiguous: number;
 }
 
@@ -131,7 +131,7 @@ async function open(manager: SessionManager<Data>): Promise<Known> {
   return { token: (await session.commit()).token, acknowledged: 0, ambiguous: 0 };
 }
 
-/** Starts the database again. Another process may have taken its port, for a moment. */
+/** Starts the database again. Another process may hold its port for a moment. */
 async function startAgain(database: Database): Promise<void> {
   for (let attempt = 1;; attempt++) {
     try {
@@ -144,8 +144,8 @@ async function startAgain(database: Database): Promise<void> {
 }
 
 /**
- * How late something comes after the database is back: in milliseconds, without those in which this process stood
- * still, and in what the database did meanwhile for somebody who knows nothing of sessions.
+ * How long after the database's return something succeeds, in milliseconds. Excludes pauses of this process, and the
+ * time that the database itself took for an independent client.
  */
 async function delayOf(event: Promise<unknown>, database: Database): Promise<{ ms: number; writes: number }> {
   let over = false;
@@ -172,16 +172,16 @@ for (const { name, open: openDatabase } of databases) {
     ignore: chosen !== undefined && !name.toLowerCase().includes(chosen),
     async fn() {
       await using database = await openDatabase();
-      await database.truth.createTable();
+      await database.direct.createTable();
       const manager = sessions<Data>({ store: database.store });
-      const truth = sessions<Data>({ store: database.truth });
-      const known = await Promise.all(Array.from({ length: WRITERS - SHARING + 1 }, () => open(truth)));
+      const direct = sessions<Data>({ store: database.direct });
+      const known = await Promise.all(Array.from({ length: WRITERS - SHARING + 1 }, () => open(direct)));
       let written: (() => void) | undefined;
       let going = true;
       const writing = Promise.all(Array.from({ length: WRITERS }, async (_, number) => {
         while (going) {
           if (await write(manager, known[Math.max(0, number - SHARING + 1)]!)) written?.();
-          // An unreachable server refuses at once; nobody should ask it all the time.
+          // An unreachable server refuses at once, so it is not asked all the time.
           else await pause(5);
         }
       }));
@@ -203,10 +203,10 @@ for (const { name, open: openDatabase } of databases) {
         going = false;
         await writing;
       }
-      // A busy machine may need a second for anything now and then; a service that is slow to notice always does.
+      // A busy machine may occasionally need a second. A service that recovers slowly always does.
       assert(late.length <= kills / 5, `the service was back only ${late.join(", ")} after the database`);
       for (const { token, acknowledged, ambiguous } of known) {
-        const session = await truth.load(token);
+        const session = await direct.load(token);
         const count = session.get("count") ?? -1;
         assert(
           count >= acknowledged && count <= acknowledged + ambiguous,

@@ -1,5 +1,5 @@
 /**
- * Many requests at once: each answer of 2xx is true, whatever else happens.
+ * Many concurrent requests: each 2xx response is true, whatever else happens.
  *
  * `LOAD_REQUESTS` is how many are in flight in memory, `LOAD_DATABASE_REQUESTS` on a database.
  * @module
@@ -17,12 +17,12 @@ import { type Backend, backends, type FullStore } from "../../backends.ts";
 
 type Data = Record<string, unknown>;
 
-/** How long a store waits for one call, in milliseconds: what is tested is not the speed of the machine. */
+/** The timeout of one store call, in milliseconds. The machine's speed is not tested. */
 const PATIENCE = 300_000;
-/** How many of the requests a server gets at once: with many writers libsql-server comes to a standstill. */
+/** How many requests a server gets at once. With many writers libsql-server comes to a standstill. */
 const CONCURRENCY = 4;
 
-/** A store that the manager gives all the time it needs, also where no call can hang. */
+/** A store with unlimited time, even if its calls can hang. */
 function patient(store: FullStore): FullStore {
   return new Proxy(store, {
     get(target, name) {
@@ -44,7 +44,7 @@ function onEach(name: string, test: (store: FullStore, backend: Backend) => Prom
 
 const WRITERS = 50;
 
-onEach("50 writers of 50 keys of one session all find their place", async (store) => {
+onEach("50 concurrent writes of 50 keys of one session are all saved", async (store) => {
   const manager = sessions<Data>({ store: patient(store) });
   const token = await newSession(manager);
   await Promise.all(times(WRITERS, async (number) => {
@@ -68,10 +68,10 @@ onEach("50 increments of one number by update() make 50", async (store) => {
   assertEquals((await manager.load(token)).get("n"), WRITERS);
 });
 
-/** An application, the errors behind its answers, and the sessions that it began. */
+/** An application, the errors behind its responses, and the sessions that it created. */
 class Application {
   readonly manager: SessionManager<Data>;
-  /** Of requests whose own session had ended before they looked for it. */
+  /** Errors of requests whose session had ended before they loaded it. */
   readonly begun: string[] = [];
   readonly #errors = new WeakMap<Request, SessionError>();
 
@@ -82,7 +82,7 @@ class Application {
     });
   }
 
-  /** Serves one request, which writes under a key of its own, and says how it went: `true` or the error's code. */
+  /** Serves one request, which writes its own key, and returns `true` or the error's code. */
   async write(token: string, key: string): Promise<true | string> {
     return await this.#serve(token, (session) => session.put(key, 1));
   }
@@ -110,7 +110,7 @@ const onDatabase = Number(Deno.env.get("LOAD_DATABASE_REQUESTS") ?? 100);
 const requestsOn = ({ name }: Backend) => name === "MemoryStore" ? inMemory : onDatabase;
 
 onEach(
-  "Every 2xx is in its row when all write, ten to a session, and logouts stay logouts",
+  "Every 2xx is in its row if all requests write, ten to a session, and logouts stay logouts",
   async (store, backend) => {
     const heap = heapUsed();
     const app = new Application(store);
@@ -139,7 +139,7 @@ onEach(
         assertEquals(
           session.exists(`key ${number}`),
           answers[number] === true,
-          `the truth of request ${number}`,
+          `whether request ${number} told the truth`,
         );
       }
     }
@@ -151,36 +151,39 @@ onEach(
         1,
         "a session that began after a logout has what its request wrote",
       );
-      assert(!session.exists("n"), "and nothing of the one that ended");
+      assert(!session.exists("n"), "and nothing of the session that ended");
     }
     const sentByEnded = ended.size * (requests / tokens.length + 1);
     assert(app.begun.length >= ended.size && app.begun.length <= sentByEnded, `${app.begun.length} sessions`);
     for (const token of [...tokens, ...app.begun]) await (await app.manager.load(token)).destroy();
     assertEquals(await Array.fromAsync(store.all({ now: Date.now() })), []);
     answers.length = 0;
-    // The gateway of the tests keeps its connections, and their buffers, in this process.
+    // The gateway of the tests keeps its connections and their buffers in this process.
     if (backend.name === "PlanetScaleStore") return;
     const grown = heapUsed() - heap;
-    // Some of it is code that was compiled meanwhile.
-    assert(grown < 8 * 2 ** 20, `${Math.round(grown / 2 ** 20)} MB were not given back`);
+    // Some of the memory is code that was compiled meanwhile.
+    assert(grown < 8 * 2 ** 20, `${Math.round(grown / 2 ** 20)} MB were not freed`);
   },
 );
 
-onEach("Every 2xx is in the row when one in a hundred writes to the one session", async (store, backend) => {
-  const app = new Application(store);
-  const token = await newSession(app.manager);
-  const requests = requestsOn(backend);
-  const writes = (number: number) => number % 100 === 0;
-  const answers = await Promise.all(
-    times(requests, (number) => writes(number) ? app.write(token, `key ${number}`) : app.read(token)),
-  );
-  const session = await app.manager.load(token);
-  for (const [number, answer] of answers.entries()) {
-    if (!writes(number)) assertEquals(answer, true);
-    else assert(answer === true || answer === "ERR_SESSION_CONFLICT", `${answer}`);
-    assertEquals(session.exists(`key ${number}`), writes(number) && answer === true);
-  }
-});
+onEach(
+  "Every 2xx is in the row if one request in a hundred writes to the same session",
+  async (store, backend) => {
+    const app = new Application(store);
+    const token = await newSession(app.manager);
+    const requests = requestsOn(backend);
+    const writes = (number: number) => number % 100 === 0;
+    const answers = await Promise.all(
+      times(requests, (number) => writes(number) ? app.write(token, `key ${number}`) : app.read(token)),
+    );
+    const session = await app.manager.load(token);
+    for (const [number, answer] of answers.entries()) {
+      if (!writes(number)) assertEquals(answer, true);
+      else assert(answer === true || answer === "ERR_SESSION_CONFLICT", `${answer}`);
+      assertEquals(session.exists(`key ${number}`), writes(number) && answer === true);
+    }
+  },
+);
 
 async function newSession(manager: SessionManager<Data>): Promise<string> {
   const session = await manager.load();
@@ -192,7 +195,7 @@ function times<T>(count: number, make: (number: number) => Promise<T>): Promise<
   return Array.from({ length: count }, (_, number) => make(number));
 }
 
-/** Bytes in use once everything unreachable is gone. */
+/** Bytes in use after garbage collection. */
 function heapUsed(): number {
   v8.setFlagsFromString("--expose-gc");
   const collect = vm.runInNewContext("gc") as () => void;

@@ -1,6 +1,6 @@
 /**
- * Every operation, with every fault of the database's server, on the first request of it and on all of them: it ends in
- * time, with a right answer or with an error that says what is known.
+ * Runs every operation with every fault of the database's server, on its first request and on all of them. Each ends
+ * in time, with a right result or with an error that says what is known.
  * @module
  */
 
@@ -11,7 +11,7 @@ import { type FaultBed, faultServers, STORE_TIMEOUT } from "./_bed.ts";
 import { type Extent, FAULT_NAMES, type Operation, OPERATIONS, type Outcome, runCell } from "./_cells.ts";
 import { leaksOf } from "./_leaks.ts";
 
-/** What the error of a request that met the fault says of a write. */
+/** What the error of a request with a fault says about a write. */
 interface Verdict {
   reasons: StoreFailure[];
   retryable: boolean;
@@ -41,19 +41,19 @@ const VERDICTS: Record<Exclude<ProxyFault, "twice">, Verdict> = {
   hang: verdict("timeout", true, true),
 };
 
-/** What a fault does not make fail: a purge gives way to others; a touch is worth no second look. */
+/** Faults that do not fail an operation: a purge gives way to others, and a touch is not retried. */
 const SILENT: Partial<Record<ProxyFault, string[]>> = { status429: ["purge"], empty: ["a touch"] };
 
 const READS = ["load", "sessionsOf", "iterate"];
 
-/** What is wrong with an outcome however slow the machine is. */
+/** Problems that count however slow the machine is. */
 function wrongs(operation: Operation, fault: ProxyFault, outcome: Outcome): string[] {
   const { error, problems } = outcome;
   const wrong = [...problems, ...leaksOf(outcome).map((leak) => `it shows ${leak}`)];
   if (error === undefined || fault === "twice") return wrong;
   if (!(error instanceof SessionStoreError)) return [...wrong, `an error of another kind: ${error}`];
   const { reasons, retryable, ambiguous } = VERDICTS[fault];
-  // A slow machine runs out of time before the fault is met, or met again.
+  // A slow machine may run out of time before the first or second fault.
   if (error.reason === "timeout") return wrong;
   if (!reasons.includes(error.reason)) wrong.push(`the reason is ${error.reason}`);
   if (error.retryable !== retryable) wrong.push(`retryable is ${error.retryable}`);
@@ -62,7 +62,7 @@ function wrongs(operation: Operation, fault: ProxyFault, outcome: Outcome): stri
   return wrong;
 }
 
-/** What may be the machine's doing: it is looked at again. */
+/** Problems that the machine may cause. These cells are run again. */
 function delays(
   operation: Operation,
   fault: ProxyFault,
@@ -72,10 +72,10 @@ function delays(
   const wrong = [...delays];
   if (elapsed > STORE_TIMEOUT + 100) wrong.push(`it took ${Math.round(elapsed)} ms`);
   const passes = fault === "twice" || (extent === "first" && operation.retried && VERDICTS[fault].retryable);
-  if (passes && error !== undefined) wrong.push(`it was not made up for: ${error}`);
+  if (passes && error !== undefined) wrong.push(`it did not recover: ${error}`);
   const fails = extent === "all" && fault !== "twice" && !SILENT[fault]?.includes(operation.name);
   if (fails && error === undefined) wrong.push("it went well");
-  // What is refused for certain may have run out of time before, and have happened then.
+  // A write that was certainly refused may have run out of time in an earlier attempt, and have happened then.
   const isCertain = fault !== "twice" && !VERDICTS[fault].ambiguous;
   const inDoubt = error instanceof SessionStoreError && error.reason !== "timeout" && error.ambiguous;
   if (isCertain && inDoubt) wrong.push("ambiguous is true");
@@ -99,7 +99,7 @@ async function check(
         `${fault} on ${extent}: ${what} (${outcome.error ?? "no error"})`
       );
     }
-    // All attempts together outlast a standstill of some seconds.
+    // All attempts together outlast a pause of some seconds.
     await new Promise((resolve) => setTimeout(resolve, 50 * attempt));
   }
 }

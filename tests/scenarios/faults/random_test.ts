@@ -1,8 +1,8 @@
 /**
- * Long programs of the model, in which 1, 10 and 30 % of all store calls fail at random: what the model says still holds,
- * reads are retried, and no write of unknown fate is followed by another before the row was read.
+ * Long programs of the model, in which 1, 10 and 30 % of all store calls fail at random. The model's rules still
+ * hold, reads are retried, and after a write in doubt the row is read before another write.
  *
- * `FAULT_OPERATIONS` is how many operations each of them has, `FAULT_STORE` a part of a store's name.
+ * `FAULT_OPERATIONS` is how many operations each program has, `FAULT_STORE` a part of a store's name.
  * @module
  */
 
@@ -14,9 +14,9 @@ import { turns } from "../model/_turns.ts";
 
 const ACTORS = 4;
 const ACTIONS = 10;
-/** More than any of them makes. */
+/** More store calls than any program makes. */
 const CALLS = 300;
-/** How long a store waits for one call, in milliseconds: what fails is up to the program, not to the machine. */
+/** The timeout of one store call, in milliseconds. The program decides what fails, not the machine. */
 const PATIENCE = 60_000;
 
 const chosen = Deno.env.get("FAULT_STORE")?.toLowerCase();
@@ -25,7 +25,7 @@ const operations = Deno.env.get("FAULT_OPERATIONS");
 for (const { name, open } of backends) {
   for (const percent of [1, 10, 30]) {
     Deno.test({
-      name: `Nothing is lost, doubled or revived when ${percent} % of all calls fail [${name}]`,
+      name: `Nothing is lost, doubled or revived if ${percent} % of all calls fail [${name}]`,
       ignore: chosen !== undefined && !name.toLowerCase().includes(chosen),
       async fn() {
         await using opened = await open({ timeout: PATIENCE });
@@ -40,7 +40,7 @@ for (const { name, open } of backends) {
           await runProgram(program, turns, store, start);
         });
         const count = Number(operations ?? (name === "MemoryStore" ? 4_000 : 200));
-        // A program of this length says enough as it is, with its turns.
+        // A program of this length is reported as it is, with its turns.
         await fc.assert(property, { numRuns: Math.ceil(count / (ACTORS * ACTIONS)), endOnFailure: true });
       },
     });

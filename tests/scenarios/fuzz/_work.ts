@@ -1,6 +1,6 @@
 const METHODS = ["indexOf", "slice", "trim", "split"] as const;
 
-/** How many characters go through the methods that cut and search text while the work is done. */
+/** How many characters pass through string methods while the work is done. */
 export function textWork(work: () => unknown): number {
   let characters = 0;
   const originals = METHODS.map((name) => [name, String.prototype[name] as unknown] as const);
@@ -21,7 +21,7 @@ export function textWork(work: () => unknown): number {
   return characters;
 }
 
-/** How much there is in a value: what it holds, how deep ever, and the length of all texts and bytes. */
+/** The size of a value: its entries at any depth, and the length of all texts and bytes. */
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return 1 + value.length;
   if (value instanceof Uint8Array) return 1 + value.length;

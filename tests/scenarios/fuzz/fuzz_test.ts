@@ -1,8 +1,8 @@
 /**
- * Whatever a browser sends as its cookies, and whatever lies in the store: a session or none, never an error, after two
- * store calls at the most, with work and results that grow no faster than the input.
+ * Random cookies and random rows. A request gets a session or a new one, never an error, after at most two store
+ * calls. Work and results grow no faster than the input.
  *
- * `FUZZ_RUNS` is how many inputs each test makes up.
+ * `FUZZ_RUNS` is how many inputs each test makes.
  * @module
  */
 
@@ -57,7 +57,7 @@ async function liveStore(): Promise<MemoryStore> {
   return store;
 }
 
-Deno.test("A request gets a session or a new one, whatever its cookies, for two store calls at the most", async () => {
+Deno.test("A request gets a session or a new one, whatever its cookies, after at most two store calls", async () => {
   const counting = countingStore(await liveStore());
   const manager = sessions<{ name: string }>({ store: counting.store, now: () => NOW });
   let live = 0;
@@ -82,7 +82,7 @@ Deno.test("A request gets a session or a new one, whatever its cookies, for two 
   assert(live > numRuns / 100, `the live session was met only ${live} times`);
 });
 
-Deno.test("Reading cookies takes no more than twice the work for twice the header", () => {
+Deno.test("Reading cookies takes at most twice the work for twice the header", () => {
   const cookie = new SessionCookie(readCookieOptions(new OptionsReader({})), true);
   fc.assert(
     fc.property(header, (text) => {
@@ -105,7 +105,7 @@ const VALUES = {
   half: 0.5,
 };
 
-/** Sessions as the codec writes them, damaged in ways that are not noticed at once, and anything at all. */
+/** Sessions from the codec with subtle damage, and arbitrary bytes. */
 function rows(codec: Codec): fc.Arbitrary<Uint8Array> {
   const seeds = [
     codec.encode(NOW + HOUR, VALUES),
@@ -117,7 +117,7 @@ function rows(codec: Codec): fc.Arbitrary<Uint8Array> {
     removed: fc.nat({ max: 4 }),
     inserted: fc.oneof(
       fc.uint8Array({ maxLength: 4 }),
-      // Lengths beyond all memory, and what JSON and its extensions are made of.
+      // Lengths beyond all memory, and parts of JSON and its extensions.
       fc.constantFrom(0xff, 0x7f).map((byte) => new Uint8Array([0xf8, ...Array(7).fill(0xff), byte])),
       fc.constantFrom('"$map":[', '{"$date":1e309}', "[[[[[[", '"\\ud800"', "1e999", "null", '{"$bytes":"!"}')
         .map((text) => new TextEncoder().encode(text)),
@@ -136,7 +136,7 @@ function rows(codec: Codec): fc.Arbitrary<Uint8Array> {
 }
 
 for (const [name, codec] of Object.entries({ jsonCodec, gobCodec })) {
-  Deno.test(`A row of any bytes is a session or none, and stays as it is, with ${name}`, async () => {
+  Deno.test(`A row of any bytes gives a session or none, and is not changed, with ${name}`, async () => {
     const store = new MemoryStore({ cleanup: "off" });
     const counting = countingStore(store);
     const events: SessionEvent[] = [];
@@ -163,7 +163,7 @@ for (const [name, codec] of Object.entries({ jsonCodec, gobCodec })) {
         decoded++;
         assertEquals(events, []);
         const size = session.keys().reduce((sum, key) => sum + sizeOf(key) + sizeOf(session.get(key)), 0);
-        // A byte of gob may stand for a whole empty value, and a list of them has an index each.
+        // One byte of gob may stand for a whole empty value, and in a list each has an index.
         assert(size <= 8 * data.length, `${data.length} bytes became ${size}`);
       }),
       { numRuns },

@@ -1,6 +1,6 @@
 /**
- * An instance of the application, which serves requests one after the other and compares what it is told with what the
- * reference says.
+ * An instance of the application. It serves requests one after the other, and compares each result with the
+ * reference.
  * @module
  */
 
@@ -25,10 +25,10 @@ import type { Attempt, Jar, World } from "./_world.ts";
 
 type Data = Record<string, unknown>;
 
-/** The cookie's name where the request comes by https. */
+/** The cookie's name over https. */
 const COOKIE = "__Host-session";
 
-/** Serves requests one after the other, as its program says. */
+/** Serves the requests of its program, one after the other. */
 export class ActorRun {
   readonly #world: World;
   readonly #number: number;
@@ -38,9 +38,9 @@ export class ActorRun {
   #controller = new AbortController();
   #attempt: Attempt;
   #serial = 0;
-  /** By nonce. */
+  /** Writes by nonce. */
   readonly #sent = new Map<string, Sent>();
-  /** What `onError` was told last. */
+  /** The error that `onError` got last. */
   #told: unknown;
 
   constructor(world: World, program: Actor, number: number) {
@@ -60,11 +60,13 @@ export class ActorRun {
       abort: () => this.#controller.abort(),
       reads: (primary) => {
         this.#attempt.inDoubt = false;
-        if (this.#attempt.view && !primary) world.fail("a commit reads what may lag behind its own write");
+        if (this.#attempt.view && !primary) {
+          world.fail("a commit reads from a replica that may lag behind its own write");
+        }
       },
       stale: (token, now) => world.stale(token, now),
       writes: (nonce, from) => {
-        if (this.#attempt.inDoubt) world.fail("a write of unknown fate is followed by another");
+        if (this.#attempt.inDoubt) world.fail("a write in doubt is followed by another write");
         return this.#sentFor(nonce, from);
       },
       doubts: () => {
@@ -133,7 +135,7 @@ export class ActorRun {
     await this.#finish(lifecycle, session, view, jar, cookie, isLogin);
   }
 
-  /** The response: its cookie goes into the browser's jar. */
+  /** The response's cookie goes into the browser's jar. */
   async #finish(
     lifecycle: RequestSession<Data>,
     session: Session<Data>,
@@ -153,7 +155,7 @@ export class ActorRun {
         this.#told = undefined;
         const response = await lifecycle.finish(new Response("ok"));
         setCookies = response.headers.getSetCookie();
-        // An error is told once, and a doubt that stays has the same one.
+        // An error is reported once. Doubt that stays has the same error.
         if (response.status !== 200) throw this.#told ?? view.error;
       },
     );
@@ -161,7 +163,7 @@ export class ActorRun {
     const value = new RegExp(`^${COOKIE}=([\\w-]*);`).exec(setCookies[0] ?? "")?.[1];
     if (value === undefined) return;
     if (value !== (session.token ?? "")) {
-      world.fail("the browser is told of another token than the session has");
+      world.fail("the cookie has another token than the session");
     }
     this.#compareCookie(jar, cookie, value, isLogin || view.offeredIsOver);
     jar.current = value === "" ? undefined : value;
@@ -170,14 +172,14 @@ export class ActorRun {
   }
 
   /**
-   * The cookie of a login stays whatever is answered to requests that were sent before it, logouts too. A request that found its
-   * session expired may displace it: a write sent before that can still arrive, and let the session live on.
+   * No response to a request that was sent before the login replaces its cookie, not even a logout's. One exception:
+   * a request that found its session expired. A write sent before may still arrive and extend that session.
    */
   #compareCookie(jar: Jar, cookie: string | undefined, value: string, mayDisplace: boolean): void {
     const { reference, now } = this.#world;
     if (mayDisplace || cookie === undefined || cookie !== jar.loginFrom || jar.current === undefined) return;
-    // A new deadline, of a commit that came before the login, goes out with the token that it was sent with. Where the
-    // mark is gone nothing tells of the login.
+    // Allowed too: a commit from before the login sends a new deadline with the old token. And once the mark is gone,
+    // a request does not know of the login.
     if (value === cookie || !reference.liveMark(hashToken(cookie), now)) return;
     if (reference.live(hashToken(jar.current), now)) this.#world.fail("the cookie of a login is displaced");
   }
@@ -194,13 +196,15 @@ export class ActorRun {
       return undefined;
     }
     const view = new View(world.now);
-    // Read after the session is given out: nothing can have happened in between.
+    // Read right after the session is returned, so nothing can have happened in between.
     if (attempt.found !== undefined) view.show(attempt.found);
     else if (attempt.foundMark) view.gone = "renewed";
     else if (cookie !== undefined) view.offered = hashToken(cookie);
     if ((session.token === undefined) !== (attempt.found === undefined)) {
       world.fail(
-        `load gives ${session.token === undefined ? "no session for a live" : "a session for a dead"} token`,
+        `load returns ${
+          session.token === undefined ? "no session for a live" : "a session for a dead"
+        } token`,
       );
     }
     if (session.token !== undefined && session.token !== cookie) world.fail("load adopts another token");
@@ -221,7 +225,7 @@ export class ActorRun {
         view.remove(step.key);
         return;
       case "pop":
-        if (session.pop(step.key) !== view.values.get(step.key)) world.fail("pop gives another value");
+        if (session.pop(step.key) !== view.values.get(step.key)) world.fail("pop returns another value");
         view.remove(step.key);
         return;
       case "update":
@@ -273,7 +277,7 @@ export class ActorRun {
     const writes = isNew || view.changed || view.asked || view.pending !== undefined;
     const result = await this.#saving("commit", session, view, writes, () => session.commit());
     if (result === undefined || session.token === undefined) return;
-    if (result.token !== session.token) this.#world.fail("commit gives another token than the session");
+    if (result.token !== session.token) this.#world.fail("commit returns another token than the session");
   }
 
   /** Waits for a save, and compares what the request sees afterwards. */
@@ -296,10 +300,10 @@ export class ActorRun {
     const { sent = pending } = attempt;
     const result = sent?.results.get(stateOf(session).row?.token ?? "");
     const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
-    // A session that was merged is deleted with the write in doubt that took its values over.
+    // If a write in doubt took over a session's values, that session is deleted with the write.
     const needsWrite = view.changes.length > 0 || view.renew || (pending === undefined && view.changed);
     if (result === undefined || !isSettled || (needsWrite && attempt.sent === undefined)) {
-      world.fail(`${what} was acknowledged, and not everything was saved`);
+      world.fail(`${what} was acknowledged, but not everything was saved`);
       return reply;
     }
     for (const token of view.merged) {
@@ -319,15 +323,15 @@ export class ActorRun {
     return reply;
   }
 
-  /** What a failed save leaves to the next one, and what it has left behind. */
+  /** What a failed save leaves for the next one, and in the store. */
   #keepChanges(attempt: Attempt, session: Session<Data>, view: View, error: unknown): void {
     const world = this.#world;
     const state = stateOf(session);
     const { adopted, sent } = attempt;
-    // Where the reply came too late for its request, the session is as new as before.
+    // If the reply came too late for the request, the session is as new as before.
     if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
     const { pending } = view;
-    // A creation is made anew with all that was changed since.
+    // A new attempt to create a session includes all changes since.
     const isFolded = sent?.from === undefined && sent !== undefined;
     view.asked = true;
     view.error = error;
@@ -337,19 +341,19 @@ export class ActorRun {
     }
     if (state.pending === undefined) {
       if (sent?.saved === 0 && !sent.failed && !view.gone && isAmbiguous(error)) {
-        world.fail("a write of unknown fate is forgotten");
+        world.fail("a write in doubt is forgotten");
       }
       if (pending !== undefined && pending.saved > 0) {
         const last = pending.results.values().toArray().at(-1)!;
         view.rebase(last);
       } else if (pending !== undefined) {
-        if (!isFolded && !view.gone) world.fail("a write of unknown fate is forgotten");
+        if (!isFolded && !view.gone) world.fail("a write in doubt is forgotten");
         view.changes = [...pending.changes, ...view.changes];
         view.renew ||= pending.renew;
         view.pending = undefined;
       }
       if (sent !== undefined && sent.saved > 0 && !view.gone) {
-        // What failed came after it: a session that was merged into it could not be deleted.
+        // A later step failed: a session that was merged into it could not be deleted.
         view.changes = [];
         view.renew = false;
         const result = sent.results.get(state.row?.token ?? "");
@@ -358,12 +362,12 @@ export class ActorRun {
       return;
     }
     const open = this.#sent.get(state.pending.nonce);
-    if (open === undefined) return world.fail("a write is in doubt that nobody has sent");
+    if (open === undefined) return world.fail("a write is in doubt that was never sent");
     if (sent === undefined) return;
     if (pending !== undefined && open !== pending && !isFolded) {
-      if (pending.saved === 0) world.fail("a write of unknown fate is passed over");
+      if (pending.saved === 0) world.fail("a write in doubt is skipped");
     }
-    // Of one that was made anew, and refused, the earlier attempt is still in doubt, with all changes.
+    // If a session was created again and refused, the earlier attempt with all its changes is still in doubt.
     if (open !== sent) open.changes = sent.changes;
     view.pending = open;
     // It is a session of this request's own, in place of the one that was renewed elsewhere.
@@ -372,7 +376,7 @@ export class ActorRun {
     view.renew = false;
   }
 
-  /** Which of the request's writes it is that the store is asked for. */
+  /** Finds which of the request's writes the store call makes. */
   #sentFor(nonce: string, from: string | undefined): Sent | undefined {
     const world = this.#world;
     const attempt = this.#attempt;
@@ -382,7 +386,7 @@ export class ActorRun {
     if (known !== undefined || view === undefined) return known;
     const earlier = attempt.sent;
     if (earlier === undefined || (earlier.from === undefined) !== (from === undefined)) {
-      if (earlier !== undefined && earlier.saved > 0) world.fail("a session is made anew that was saved");
+      if (earlier !== undefined && earlier.saved > 0) world.fail("a saved session is created again");
       attempt.sent = this.#newSent(view, from);
     }
     this.#sent.set(nonce, attempt.sent!);
@@ -397,7 +401,7 @@ export class ActorRun {
     if (from !== undefined) {
       const own = [view.token, view.offered, ...pending?.results.keys() ?? []];
       if (!own.includes(from)) world.fail("another session is written");
-      if (pending?.saved === 0) world.fail("a write of unknown fate is passed over");
+      if (pending?.saved === 0) world.fail("a write in doubt is skipped");
       if (gone !== undefined) world.fail("a session that is gone is written");
     }
     const isFolded = from === undefined && !isSettled && pending !== undefined;
@@ -407,12 +411,12 @@ export class ActorRun {
       const isOthers = view.token !== undefined || gone !== undefined || (view.offered !== undefined &&
         world.reference.liveMark(view.offered, world.now) !== undefined);
       if (gone === "ended" || (isOthers && !renew)) {
-        world.fail("a session is made in place of one that is gone");
+        world.fail("a session is created in place of one that is gone");
       }
-      // Where it was over when the primary was asked, a write that was sent before that may let it live on.
+      // If the session had expired when the primary was asked, a write that was sent before may extend it.
       const isOver = view.offered === undefined || view.offeredIsOver;
       if (!isOver && world.reference.live(view.offered!, world.now)) {
-        world.fail("a session is made in place of a live one");
+        world.fail("a session is created in place of a live one");
       }
     }
     const contents = view.contents(changes, settled);
@@ -440,7 +444,7 @@ export class ActorRun {
     }
     for (const token of tokens) {
       if (token !== undefined && world.reference.live(token, world.now)) {
-        world.fail("destroy leaves the session there");
+        world.fail("destroy does not delete the session");
       }
     }
     Object.assign(view, new View(world.now), {
@@ -468,7 +472,7 @@ export class ActorRun {
       "destroyAll",
       () => this.#manager.destroyAll(subject, { except, signal: this.#signal }),
     );
-    if (done && attempt.deletions === 0) world.fail("destroyAll was acknowledged, and did nothing");
+    if (done && attempt.deletions === 0) world.fail("destroyAll was acknowledged, but did nothing");
   }
 
   async #sessionsOf(subject: string): Promise<string[] | undefined> {
@@ -492,7 +496,7 @@ export class ActorRun {
     );
     const left = [...reference.rows.values()].find(({ token }) => publicId(token) === id);
     if (done && left?.subject === subject && reference.live(left.token, this.#world.now)) {
-      this.#world.fail("destroySession leaves the session there");
+      this.#world.fail("destroySession does not delete the session");
     }
   }
 
@@ -503,7 +507,7 @@ export class ActorRun {
         listing ??= this.#attempt;
         const token = stateOf(session).row?.token;
         const row = listing.listed.find((listed) => listed.token === token);
-        if (row === undefined) return this.#world.fail("iterate gives a session that was not there");
+        if (row === undefined) return this.#world.fail("iterate yields a session that was not there");
         const view = new View(this.#world.now);
         view.show(row);
         this.#compareView(session, view);
@@ -523,7 +527,7 @@ export class ActorRun {
     const { deadline, subject } = view;
     const expected = { values: Object.fromEntries(view.values), deadline, subject };
     if (equal(shown, expected)) return;
-    this.#world.fail(`a request sees ${JSON.stringify(shown)} in place of ${JSON.stringify(expected)}`);
+    this.#world.fail(`a request sees ${JSON.stringify(shown)} instead of ${JSON.stringify(expected)}`);
   }
 
   #begin(what: string, view?: View): Attempt {
@@ -543,7 +547,7 @@ export class ActorRun {
     };
   }
 
-  /** Waits for one call of the library, and looks at the error that it may throw. */
+  /** Waits for one call of the library, and checks the error that it throws, if any. */
   async #attempting<T>(
     what: string,
     call: () => Promise<T>,
@@ -578,7 +582,7 @@ export class ActorRun {
       ];
       for (const token of tokens) {
         if (token !== undefined && world.reference.live(token, world.now) && !attempt.missed) {
-          world.fail("a live session is said to be gone");
+          world.fail("a live session is reported as gone");
         }
       }
     } else if (error instanceof SessionConflictError) {
@@ -586,7 +590,7 @@ export class ActorRun {
       this.#compareFailure(attempt, error);
     } else if (error instanceof SessionStoreError) {
       if (attempt.faults.length === 0 && !this.#signal.aborted && view?.pending === undefined) {
-        world.fail(`nothing failed but ${error}`);
+        world.fail(`there was no fault, but ${error}`);
       }
       if (!error.ambiguous) this.#compareFailure(attempt, error);
     } else {
@@ -594,17 +598,17 @@ export class ActorRun {
     }
   }
 
-  /** Nothing may come of what has failed for certain. */
+  /** A write that certainly failed must have no effect. */
   #compareFailure(attempt: Attempt, error: Error): void {
     const world = this.#world;
     const { sent } = attempt;
     if (sent !== undefined) sent.failed = true;
-    // A new session may have been saved, and have expired before anybody was given its token.
+    // A new session may have been saved, and have expired before anyone got its token.
     const isLive = sent !== undefined &&
       [...sent.results.keys()].some((token) => world.reference.live(token, world.now));
     const isNew = sent !== undefined && sent.from === undefined;
     if ((sent?.saved ?? 0) + attempt.ended > 0 && !(isNew && !isLive)) {
-      world.fail(`${attempt.what} failed for certain, and took effect: ${error}`);
+      world.fail(`${attempt.what} failed for certain, but took effect: ${error}`);
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The store as one actor has it: each call waits for its turn, may meet a fault, and is witnessed when it takes effect.
+ * The store of one actor. Each call waits for its turn, may meet a fault, and is recorded when it takes effect.
  * @module
  */
 
@@ -20,7 +20,7 @@ import type { FullStore } from "../../backends.ts";
 import type { Fault } from "./_program.ts";
 import type { Sent } from "./_reference.ts";
 
-/** A store call as it takes effect, with its reply. */
+/** A store call at the moment of its effect, with its reply. */
 export type Effect =
   | { method: "find"; token: string; now: number; stale: boolean }
   | { method: "create"; token: string; done: boolean }
@@ -31,28 +31,28 @@ export type Effect =
   | { method: "deleteExpired"; now: number; count: number }
   | { method: "list"; subject?: string };
 
-/** Told of each effect, before anybody else has a turn. */
+/** Gets each effect before the next turn. */
 export type Witness = (effect: Effect, sent?: Sent) => Promise<void>;
 
 /** What the store needs of its actor. */
 export interface Surroundings {
-  /** Waits for the actor's turn, then does the work before anybody else has one. */
+  /** Waits for the actor's turn, then does the work before the next turn. */
   turn<T>(label: string, work: () => Promise<T>): Promise<T>;
-  /** The same for work that nobody waits for. */
+  /** The same for work that is not awaited. */
   later(label: string, work: () => Promise<unknown>): void;
-  /** What becomes of the next call. */
+  /** The fault of the next call. */
   nextFault(): Fault;
-  /** Sets off the signal of the actor's request. */
+  /** Aborts the signal of the actor's request. */
   abort(): void;
-  /** A row is about to be read, perhaps in a way that cannot miss the last write. */
+  /** A row is about to be read, perhaps on the primary. */
   reads(primary: boolean): void;
-  /** A row is about to be written: which of its request's writes that is, known by its nonce. */
+  /** A row is about to be written. The nonce says which of the request's writes that is. */
   writes(nonce: string, from: string | undefined): Sent | undefined;
-  /** What a replica that lacks the last write of a row answers. */
+  /** The answer of a replica that lacks the last write of a row. */
   stale(token: string, now: number): StoredSession | undefined;
-  /** The fate of a row that was being written is open. */
+  /** The write of a row is in doubt. */
   doubts(): void;
-  /** Hears what the actor does now. */
+  /** Records what the actor is doing. */
   witness(): Witness;
 }
 
@@ -64,7 +64,7 @@ const FAILURES: Partial<Record<Fault, StoreErrorDetails>> = {
 };
 
 export class ActorStore implements FullStore {
-  /** A turn may be long in coming. Not `Infinity`: the pauses of a store in this process are no turns of the model. */
+  /** A turn may come late. Not `Infinity`, because the pauses of a store in the process are no turns of the model. */
   readonly timeout: number = 60_000;
   readonly #store: FullStore;
   readonly #actor: Surroundings;
@@ -139,7 +139,7 @@ export class ActorStore implements FullStore {
   }
 
   commit(): Promise<never> {
-    throw new Error("The manager never overwrites what it has not read");
+    throw new Error("The manager never overwrites a row that it has not read");
   }
 
   stopCleanup(): void {}
@@ -198,7 +198,7 @@ export class ActorStore implements FullStore {
       return reply;
     };
     let fault = this.#actor.nextFault();
-    // It ends sessions that were begun after it was given up: nothing tells them apart.
+    // A late `deleteBySubject()` ends sessions that began after it was given up, because nothing tells them apart.
     if (fault === "late" && operation === "deleteBySubject") fault = "lost";
     return this.#actor.turn(label(operation, fault), async () => {
       if (fault === "broken") throw new Error("what a driver throws");

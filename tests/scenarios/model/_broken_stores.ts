@@ -1,5 +1,5 @@
 /**
- * Stores that break one promise each, to see that the model finds out.
+ * Stores that break one promise each, to check that the model notices.
  * @module
  */
 
@@ -8,7 +8,7 @@ import { MemoryStore } from "../../../stores/memory.ts";
 
 type Find = TimedOptions;
 
-/** What SCS's `Commit` would do: whoever writes last wins, also over a logout. */
+/** Like SCS's `Commit`: the last write wins, also over a logout. */
 class UpsertingStore extends MemoryStore {
   override async update(token: string, _expected: Uint8Array, next: NextRow, options: TimedOptions) {
     const { token: newToken = token, data, expiry = (await this.find(token, options))?.expiry ?? Infinity } =
@@ -84,7 +84,7 @@ class HastyStore extends MemoryStore {
   }
 }
 
-/** What is wrong with each, the store, and how many runs find it for certain; 1,000 unless said otherwise. */
+/** The promise that each breaks, the store, and how many runs certainly notice it; 1,000 by default. */
 export const brokenStores: readonly { what: string; open(): MemoryStore; within?: number }[] = [
   { what: "a lost update when update() is an upsert", open: () => new UpsertingStore({ cleanup: "off" }) },
   {
@@ -98,17 +98,20 @@ export const brokenStores: readonly { what: string; open(): MemoryStore; within?
   {
     what: "a revived session when touch() inserts",
     open: () => new RevivingStore({ cleanup: "off" }),
-    // It takes 125 on average, and one time in some thousands more than 1,000.
+    // It takes 125 runs on average, and one time in some thousands more than 1,000.
     within: 10_000,
   },
   {
-    what: "a session past its time when find() ignores the expiry",
+    what: "an expired session when find() ignores the expiry",
     open: () => new UndyingStore({ cleanup: "off" }),
   },
-  { what: "another's data when find() takes any row", open: () => new ConfusedStore({ cleanup: "off" }) },
   {
-    what: "a session left when deleteBySubject() ends one only",
+    what: "another session's data when find() takes any row",
+    open: () => new ConfusedStore({ cleanup: "off" }),
+  },
+  {
+    what: "a session that survives when deleteBySubject() ends only one",
     open: () => new ForgetfulStore({ cleanup: "off" }),
   },
-  { what: "a session too few when deleteExpired() is early", open: () => new HastyStore({ cleanup: "off" }) },
+  { what: "a missing session when deleteExpired() is early", open: () => new HastyStore({ cleanup: "off" }) },
 ];

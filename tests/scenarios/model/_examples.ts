@@ -1,5 +1,5 @@
 /**
- * Programs that once went wrong, with the order of turns in which they did.
+ * Programs that once failed, with the order of turns in which they did.
  * @module
  */
 
@@ -37,20 +37,21 @@ function example(actors: Actor[], order: number[] = []): [Program, Turns] {
 }
 
 export const examples: readonly [Program, Turns][] = [
-  // A commit that was saved, and failed to delete the session that was merged into it, said that nothing was saved.
+  // A commit was saved, but could not delete the session that was merged into it. It reported that nothing was saved.
   example([actor([request(0, { do: "merge", slot: 1 }, COUNT)], "none", "none", "none", "refused")]),
-  // A new session that had expired when it was looked for was created over and over until the time was up.
+  // A new session had expired when it was read back. It was created again and again until the time was over.
   example([actor([login(COUNT)], "lost"), actor([advance(LIFETIME)])], [0, 1, 0]),
-  // The first attempt to create a session arrived after its logout and brought it back.
+  // The first attempt to create a session arrived after its logout and revived it.
   example([actor([login(COUNT, { do: "commit" }, { do: "destroy" })], "late")], [0, 0, PAUSE, 0, 0, LATE]),
-  // A write that was delivered twice, and refused the second time, was certain to have failed when nobody could look.
+  // A write was delivered twice and refused the second time. It counted as certainly failed when it could not be read
+  // back.
   example([actor([request(0, COUNT)], "none", "twice", "refused")]),
-  // The last attempt was certain to have failed, so the commit was; but the first one arrived in the end.
+  // The last attempt had certainly failed, so the commit counted as failed. But the first attempt arrived in the end.
   example([actor([request(0, COUNT)], "none", "late", "none", "refused")], [0, 0, PAUSE, 0, 0, LATE]),
   // The same for logouts.
   example([actor([request(0, { do: "destroy" })], "none", "lost", "refused")]),
   example([actor([{ do: "destroyAll", subject: 0, except: null }], "lost", "refused")]),
-  // A late write was followed by so many others that its mark was gone, and it was made again.
+  // A late write was followed by so many others that its nonce was gone, and it was made again.
   example(
     [
       actor([request(0, COUNT)], "none", "late"),
@@ -58,26 +59,27 @@ export const examples: readonly [Program, Turns][] = [
     ],
     [0, 0, PAUSE, 0, LATE, ...Array.from({ length: 10 }, () => 1), 0],
   ),
-  // A touch that crosses with an earlier deadline: the session ends at the deadline all the same.
+  // A touch crosses an earlier deadline. The session must still end at the deadline.
   example([
     actor([advance(3 * MINUTE), request(0)]),
     actor([request(0, { do: "deadline", ms: 5 * MINUTE })]),
     actor([advance(IDLE_TIMEOUT - 1), request(0)]),
   ], [0, 0, 1, 1, 0, 2, 2]),
-  // A touch crossed with an earlier deadline, and a renewal brought the session back after that.
+  // A touch crossed an earlier deadline, and a later renewal revived the session.
   example([
     actor([advance(3 * MINUTE), request(0)]),
     actor([request(0, { do: "deadline", ms: 5 * MINUTE })]),
     actor([request(0, { do: "merge", slot: 1 }, { do: "renew" })]),
     actor([advance(IDLE_TIMEOUT - 1)]),
   ], [0, 0, 1, 1, 2, 0, 3, 2, 2]),
-  // A renewal of unknown fate found the session idle for too long, and a touch that was under way prolonged it.
+  // A renewal in doubt found the session idle for too long, and a concurrent touch extended it.
   example([
     actor([request(0, { do: "renew" })], "none", "late"),
     actor([request(0)]),
     actor([advance(10 * MINUTE), advance(15 * MINUTE)]),
   ], [2, 0, 1, 0, 2, PAUSE, 0, 1, 0, LATE]),
-  // A session that a lagging replica did not know was merged into itself, found on the primary, saved and deleted.
+  // A session that a lagging replica did not know was merged into itself. It was found on the primary, saved and
+  // deleted.
   example([
     actor(
       [request(0, { do: "merge", slot: 0 }, COMMIT), request(0)],
@@ -90,22 +92,22 @@ export const examples: readonly [Program, Turns][] = [
   ]),
   // The same with a renewal, whose mark was deleted.
   example([actor([request(0, RENEW, { do: "merge", slot: 0 })], "stale")]),
-  // A session that was too long idle when the primary's answer came, and whose request went on.
+  // A session was idle for too long when the primary's answer came, and its request continued.
   example(
     [actor([request(0, COMMIT, { do: "pop", key: "n" })], "stale"), actor([advance(IDLE_TIMEOUT)])],
     [0, 1, 0, 0, 0],
   ),
-  // A login beside a poll, which began before it, and which reads the mark.
+  // A login beside a poll that began before it, and that reads the mark.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)])], [0, 0, 1]),
-  // The same, and the poll goes on: it commits again, logs out, or both.
+  // The same, and the poll continues: it commits again, logs out, or both.
   example([actor([request(0, RENEW)]), actor([request(0, COUNT, COMMIT, COUNT, COMMIT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW)]), actor([request(0, COUNT, COMMIT, DESTROY, COUNT)])], [1, 0, 0, 1]),
-  // A login beside a logout, which began before it, and which reads the mark; the logout goes on, or logs in itself.
+  // A login beside a logout that began before it, and that reads the mark. The logout continues, or logs in itself.
   example([actor([request(0, RENEW)]), actor([request(0, DESTROY, COUNT)])], [1, 0, 0, 1]),
   example([actor([request(0, RENEW)]), actor([request(0, DESTROY, COUNT)])], [0, 0, 1]),
   example([actor([request(0, RENEW)]), actor([request(0, DESTROY, RENEW, COUNT)])], [1, 0, 0, 1]),
-  // The same, with a write that came first: the logout meets other bytes, and looks before it deletes once more.
+  // The same after another write: the logout finds other bytes, and reads before it deletes again.
   example(
     [actor([request(0, RENEW)]), actor([request(0, DESTROY)]), actor([request(0, COUNT)])],
     [1, 2, 2, 1, 0, 0, 1, 1],
@@ -115,18 +117,18 @@ export const examples: readonly [Program, Turns][] = [
   // Two tabs of one login form, both at once and one after the other.
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 1, 0, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)])], [0, 0, 1]),
-  // The later tab goes on after the creation of its own session was in doubt.
+  // The later tab continues after the creation of its own session was in doubt.
   example([
     actor([request(0, RENEW)]),
     actor([request(0, RENEW, COMMIT, COUNT)], "none", "lost", "refused"),
   ], [0, 0, 1, 1]),
-  // A replica that lags: it lacks the session, or the login that has renewed it, or the logout that has ended it.
+  // A lagging replica lacks the session, the login that renewed it, or the logout that ended it.
   example([actor([request(0, COUNT)], "stale")]),
   example([actor([request(0, DESTROY)], "stale")]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, COUNT)], "stale")], [0, 0, 1, 1]),
   example([actor([request(0, RENEW, COUNT)]), actor([request(0, RENEW, COUNT)], "stale")], [0, 0, 1, 1]),
   example([actor([request(0, DESTROY)]), actor([request(0, COUNT)], "stale")], [0, 0, 1, 1]),
-  // A request that goes on after a commit of unknown fate: it commits again, logs in, or logs out.
+  // A request continues after a commit in doubt: it commits again, logs in, or logs out.
   example([actor([request(0, COUNT, COMMIT, COUNT, COMMIT, COUNT)], "none", "lost", "refused")]),
   example([actor([request(0, COUNT, COMMIT, COUNT, COMMIT, COUNT)], "none", "late", "refused")], [
     0,

@@ -1,15 +1,15 @@
 /**
- * What a run of the model does: a few actors, each an instance of the application that serves one request after the
- * other, on sessions that all of them share; and the faults that their store calls meet.
+ * A program of the model: a few actors and the faults of their store calls. Each actor is an instance of the
+ * application that serves one request after the other. All actors share the sessions.
  * @module
  */
 
 import fc from "../../fast_check.ts";
 
-/** The browsers' cookie jars: actors that serve the same one share its session. */
+/** The browsers' cookie jars. Actors that serve the same browser share its session. */
 export const SLOTS = 3;
 
-/** Something a handler does to its session. */
+/** A step of a handler with its session. */
 export type Step =
   | { do: "put" | "remove" | "pop" | "update"; key: string }
   | { do: "edit" | "clear" | "renew" | "destroy" | "commit" }
@@ -17,10 +17,10 @@ export type Step =
   | { do: "subject"; subject: number | null }
   | { do: "deadline"; ms: number };
 
-/** Which of the tokens that a browser was ever given comes with a request. */
+/** Which of the tokens that the browser ever got comes with a request. */
 export type Cookie = "latest" | "first" | "none";
 
-/** What an actor does next. */
+/** The next step of an actor. */
 export type Action =
   | { do: "request"; slot: number; cookie: Cookie; steps: Step[] }
   | { do: "destroyAll"; subject: number; except: number | null }
@@ -31,13 +31,12 @@ export type Action =
   | { do: "advance"; ms: number };
 
 /**
- * What becomes of a store call.
+ * The fault of a store call.
  *
- * - `unsent`, `refused`, `broken`: not applied; an error that says so and may pass, one that is final, one that says
- *   nothing.
- * - `lost`: applied, and the reply lost. `late`: given up, and applied at some later time. `twice`: delivered twice.
- * - `aborted`: the caller's signal goes off while the call is under way.
- * - `stale`: a replica answers a read that need not go to the primary, without the last write of the row.
+ * - `unsent`, `refused`, `broken`: not applied. The error says that it may pass, that it is final, or nothing.
+ * - `lost`: applied, but the reply is lost. `late`: given up, and applied later. `twice`: delivered twice.
+ * - `aborted`: the caller's signal aborts during the call.
+ * - `stale`: a replica answers a read, without the last write of the row. Only for reads that need no primary.
  */
 export type Fault =
   | "none"
@@ -52,7 +51,7 @@ export type Fault =
 
 export interface Actor {
   actions: Action[];
-  /** By store call of this actor; none after the last. */
+  /** The faults by store call of this actor; none after the last. */
   faults: Fault[];
 }
 
@@ -129,7 +128,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
 );
 
-/** Fails one call in so many percent. */
+/** Fails this percentage of calls. */
 export const faultIn = (percent: number): fc.Arbitrary<Fault> =>
   fc.oneof(
     { weight: 100 - percent, arbitrary: fc.constant("none" as const) },
@@ -148,7 +147,7 @@ export const faultIn = (percent: number): fc.Arbitrary<Fault> =>
     },
   );
 
-/** Programs of actors that do so many things each. */
+/** Programs of actors with this many steps each. */
 export function programOf(
   actors: { minLength: number; maxLength: number },
   actions: { minLength: number; maxLength: number },
@@ -161,7 +160,7 @@ export function programOf(
 const few = { minLength: 2, maxLength: 8 };
 const short = { minLength: 1, maxLength: 4 };
 
-/** Programs of 2 to 8 actors; every other one meets no fault at all. */
+/** Programs of 2 to 8 actors. Every other program has no faults. */
 export const program: fc.Arbitrary<Program> = fc.oneof(
   programOf(few, short, fc.constant([])),
   programOf(few, short, fc.array(faultIn(33), { maxLength: 12 })),

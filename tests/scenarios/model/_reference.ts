@@ -1,6 +1,6 @@
 /**
- * What sessions are, in a map and a clock. It is told what each actor means to do and which of the store's writes took
- * effect, in their order, and says what must be in the store and what a request may see.
+ * The reference: sessions as a map and a clock. It is told what each actor intends and which store writes took
+ * effect, in order. It says what must be in the store and what a request may see.
  * @module
  */
 
@@ -8,10 +8,10 @@ import { LIFETIME } from "./_program.ts";
 
 export type Values = Map<string, unknown>;
 
-/** An instruction, so that it can be done again on what another actor left behind. */
+/** An operation, so that it can be replayed on what another actor left. */
 export type Change = (session: Contents) => void;
 
-/** What a session holds. */
+/** The values of a session. */
 export interface Contents {
   values: Values;
   deadline: number;
@@ -25,7 +25,7 @@ export interface Row extends Contents {
   expiry: number;
 }
 
-/** What a renewal leaves under the old token. */
+/** The mark that a renewal leaves under the old token. */
 export interface Mark {
   readonly deadline: number;
   expiry: number;
@@ -33,51 +33,51 @@ export interface Mark {
 
 /** One write of a request, however often it is sent. */
 export interface Sent {
-  /** What the session was found under; `undefined` for a new one. */
+  /** The token under which the session was found; `undefined` for a new one. */
   readonly from: string | undefined;
   changes: readonly Change[];
-  /** What a new session holds. */
+  /** The values of a new session. */
   readonly contents: Contents;
   readonly renew: boolean;
   readonly started: number;
   /** How often it took effect. */
   saved: number;
-  /** Whether a reply said that nothing was written, and nothing will be. */
+  /** Whether a reply said that nothing was written and nothing will be. */
   failed: boolean;
-  /** The session as it left it, by token: a new one may have several, and gives out one of them. */
+  /** The session that the write left, by token. A new session may have several, and returns one of them. */
   readonly results: Map<string, Row>;
 }
 
-/** What one request sees of a session and has done to it since its last commit. */
+/** What one request sees of a session, and what it has done since its last commit. */
 export class View implements Contents {
   values: Values = new Map();
   deadline: number;
   subject: string | undefined;
-  /** Where the session was found; `undefined` until it is created. */
+  /** The token under which the session was found; `undefined` until it is created. */
   token: string | undefined;
   changes: Change[] = [];
   renew = false;
   readonly merged = new Set<string>();
-  /** The cookie of the request, where no session was found under it. */
+  /** The cookie of the request, if it had no session. */
   offered: string | undefined;
   /** Whether the primary had neither a session nor a mark under it when this request asked. */
   offeredIsOver = false;
-  /** A write that may have happened, with changes that came before those above. */
+  /** A write in doubt, with changes that came before those above. */
   pending: Sent | undefined;
-  /** How it went away, once the request was told. */
+  /** How the session ended, once the request was told. */
   gone: "ended" | "renewed" | undefined;
-  /** Whether a commit was asked for, of a session without a change, and failed. */
+  /** Whether a commit of a session without changes was requested and failed. */
   asked = false;
   /** Why the last save failed. */
   error: unknown;
-  /** Whose it was when it was last read or saved. */
+  /** The subject when the session was last read or saved. */
   owner: string | undefined;
 
   constructor(now: number) {
     this.deadline = now + LIFETIME;
   }
 
-  /** The session as a read found it, or as a commit left it. */
+  /** The session as it was read, or as a commit left it. */
   show(row: Row): void {
     Object.assign(this, copyOf(row));
     this.token = row.token;
@@ -85,14 +85,17 @@ export class View implements Contents {
     this.merged.delete(row.token);
   }
 
-  /** An earlier write is known to have happened: what was changed since goes on top of what it left. */
+  /** An earlier write is known to have happened. Later changes are applied on top of it. */
   rebase(row: Row): void {
     this.show(row);
     for (const change of this.changes) change(this);
     this.pending = undefined;
   }
 
-  /** What a new session holds that is made in its place: of what was read only what was nobody's. */
+  /**
+   * The values of a new session that replaces this one. Values that were read are kept only if the session had no
+   * subject.
+   */
   contents(changes: readonly Change[], settled: Row | undefined): Contents {
     const owner = settled === undefined ? this.owner : settled.subject;
     if (this.token === undefined || (owner === undefined && settled === undefined)) return copyOf(this);
@@ -154,20 +157,20 @@ export function increment(value: unknown): number {
   return (typeof value === "number" ? value : 0) + 1;
 }
 
-/** What is wrong. */
+/** A contradiction. */
 export class Violation extends Error {
   override readonly name = "Violation";
 }
 
-/** Every session that there is. */
+/** All sessions. */
 export class Reference {
   readonly rows = new Map<string, Row>();
   readonly marks = new Map<string, Mark>();
-  /** Tokens that ended, in whatever way. */
+  /** Tokens that ended in any way. */
   readonly dead = new Set<string>();
   #count = 0;
 
-  /** The row of a token where it is alive. */
+  /** The row of a token if it is live. */
   live(token: string, now: number): Row | undefined {
     const row = this.rows.get(token);
     return row !== undefined && now < Math.min(row.deadline, row.expiry) ? row : undefined;
@@ -184,7 +187,7 @@ export class Reference {
     return row;
   }
 
-  /** The changes, on what is there now. */
+  /** Applies the changes to the current values. */
   change(token: string, next: string, changes: readonly Change[], now: number): Row {
     const row = this.rows.get(token);
     if (row === undefined) throw new Violation(`${name(token)} was written although it had ended`);
@@ -209,7 +212,7 @@ export class Reference {
     return this.rows.delete(token) || this.marks.delete(token);
   }
 
-  /** The mark under a token, where it still counts. */
+  /** The mark under a token, if it is still valid. */
   liveMark(token: string, now: number): Mark | undefined {
     const mark = this.marks.get(token);
     return mark !== undefined && now < Math.min(mark.deadline, mark.expiry) ? mark : undefined;

@@ -1,5 +1,5 @@
 /**
- * Runs a program, and says how to see it again if it goes wrong.
+ * Runs a program. If it fails, the error says how to repeat it.
  * @module
  */
 
@@ -11,9 +11,9 @@ import { type Turns, withPausesAsTurns } from "./_turns.ts";
 import { World } from "./_world.ts";
 
 /**
- * Runs a program on a store that holds nothing of later than `start`.
+ * Runs a program on a store without rows from after `start`.
  *
- * @throws {Violation} The store or a reply is not what it should be.
+ * @throws {Violation} The store or a reply is wrong.
  */
 export async function runProgram(
   program: Program,
@@ -36,7 +36,7 @@ export async function runProgram(
   throw new Violation(`${message}\nTo see it again: ${again}\n${world.trace.join("\n")}`);
 }
 
-/** Two sessions of one user, one of another, so that the actors have something to meet at. */
+/** Two sessions of one user and one of another, so that the actors share something. */
 function firstVisits(): Action[] {
   return Array.from({ length: SLOTS }, (_, slot): Action => ({
     do: "request",

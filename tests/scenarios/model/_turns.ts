@@ -1,14 +1,14 @@
 /**
- * Whose store call comes next.
+ * Decides whose store call is next.
  * @module
  */
 
 import { mock } from "node:test";
 import fc from "../../fast_check.ts";
 
-/** Runs one thing at a time, in an order of its own. */
+/** Runs one task at a time, in its own order. */
 export interface Turns {
-  /** Waits for its turn, then does the work; nothing else has a turn before that is done. */
+  /** Waits for its turn, then does the work. Nothing else has a turn until that is done. */
   take<T>(who: number, label: string, work: () => Promise<T>): Promise<T>;
   /** Gives turns until the work is done. */
   until(work: Promise<unknown>): Promise<void>;
@@ -16,12 +16,12 @@ export interface Turns {
   taken(): readonly number[];
 }
 
-/** A pause between two attempts has this number: it belongs to some actor, but nobody says to which. */
+/** The number of a pause between two attempts. It is unknown to which actor it belongs. */
 export const PAUSE = -1;
-/** A call that its actor has given up and that takes effect all the same. */
+/** The number of a call that its actor has given up, but that takes effect. */
 export const LATE = -2;
 
-/** Enough for an answer to come through the driver, the store and the manager. */
+/** Enough turns for a reply to pass through the driver, the store and the manager. */
 async function reactions(): Promise<void> {
   for (let i = 0; i < 200; i++) await undefined;
 }
@@ -44,7 +44,7 @@ class SchedulerTurns implements Turns {
     try {
       return await work();
     } finally {
-      // Nobody else has a turn before the answer has come through every layer to the actor, who looks at the clock.
+      // No one else has a turn until the reply has passed through every layer to the actor, which reads the clock.
       void reactions().then(finish);
     }
   }
@@ -62,12 +62,12 @@ class SchedulerTurns implements Turns {
   }
 }
 
-/** Turns in an order that fast-check makes up, and repeats for the same seed. */
+/** Turns in a random order of fast-check, which is the same for the same seed. */
 export const turns: fc.Arbitrary<Turns> = fc.scheduler().map((scheduler) => new SchedulerTurns(scheduler));
 
 /**
- * Turns in the order of a run that once failed. Where the code has changed since and somebody has nothing to do, their
- * turn is left out; when the order ends, the actor that has waited longest is next.
+ * Turns in the order of a run that once failed. If the code has changed since and an actor has nothing to do, its
+ * turn is skipped. After the end of the order the actor that has waited longest is next.
  */
 export function turnsOf(order: readonly number[]): Turns {
   return new ReplayedTurns(order);
@@ -111,7 +111,7 @@ class ReplayedTurns implements Turns {
     return `turnsOf(${JSON.stringify(this.#order)})`;
   }
 
-  /** Gives those who had their turn the time to ask for the next one. */
+  /** Lets actors that had a turn ask for the next one. */
   async #someoneWaits(): Promise<boolean> {
     await reactions();
     return this.#waiting.length > 0;
@@ -127,32 +127,33 @@ class ReplayedTurns implements Turns {
   }
 }
 
-/** Longer than any pause between attempts: the library's other timers, which watch over single calls, begin here. */
-const SHORTEST_WATCH = 4_900;
-/** A call waits for its turn, on a machine that may be slow: who watches over it has so many times the patience. */
+/** Longer than any pause between attempts. Longer timers are the library's timeouts of single calls. */
+const SHORTEST_TIMEOUT = 4_900;
+/** A call waits for its turn, and the machine may be slow. Timeouts are longer by this factor. */
 const PATIENCE = 20;
-/** What each pause takes of the time that an operation has, in milliseconds. */
+/** How much of an operation's time each pause takes, in milliseconds. */
 const PAUSE_TAKES = 1;
 
 /**
- * Turns the pauses between attempts into turns while the work is under way: nobody waits for real, and what others do
- * meanwhile is up to the order of turns. The time that an operation has goes by with the pauses alone, not with the
- * speed of the machine: no program makes so many that it would end, and who tries for ever comes to an end.
+ * Turns the pauses between attempts into turns, while the work runs. Nobody waits for real, and the order of turns
+ * decides what happens meanwhile. Only pauses use up the time of an operation, so the machine's speed does not
+ * matter. No program has enough pauses to use it up, but an endless retry ends.
  */
 export async function withPausesAsTurns(turns: Turns, work: () => Promise<void>): Promise<void> {
   const real = globalThis.setTimeout;
   const start = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
-    if (ms > SHORTEST_WATCH) return real(callback, PATIENCE * ms, ...args);
+    if (ms > SHORTEST_TIMEOUT) return real(callback, PATIENCE * ms, ...args);
     void turns.take(PAUSE, "pause", () => {
       time += PAUSE_TAKES;
       return Promise.resolve(callback(...args));
     });
-    // No timer has this number, so that clearing it does nothing.
+    // No timer has this number, so clearing it does nothing.
     return -1;
   };
   let time = performance.now();
   globalThis.setTimeout = start as typeof setTimeout;
-  // A little with each look: a database whose statement took no time at all has not answered, for its driver.
+  // Advances a little with each read. For its driver, a database whose statement took no time at all has not
+  // answered.
   const clock = mock.method(performance, "now", () => time += 0.001);
   try {
     await work();

@@ -1,5 +1,5 @@
 /**
- * Where a program runs: a clock, browsers' cookies, a store, and the reference that says what should be in it.
+ * The environment of a program: a clock, the browsers' cookies, a store, and the reference for its content.
  * @module
  */
 
@@ -12,59 +12,59 @@ import { type Fault, IDLE_TIMEOUT, LIFETIME, type Program, SLOTS } from "./_prog
 import { name, Reference, type Row, type Sent, type View, Violation } from "./_reference.ts";
 import type { Turns } from "./_turns.ts";
 
-/** How long a mark stays, in milliseconds. */
+/** How long a mark lives, in milliseconds. */
 const MARK_LIFETIME = 60_000;
 
-/** What an actor waits for now, and what became of it so far. */
+/** The current operation of an actor, and its effects so far. */
 export interface Attempt {
   readonly what: string;
   readonly started: number;
-  /** The session that it means to save, with what it holds now. */
+  /** The session that it will save, with its values. */
   readonly view?: View;
-  /** The write of the changes that were made last. */
+  /** The write of the latest changes. */
   sent?: Sent;
-  /** How many deletions of it arrived. */
+  /** How many of its deletions arrived. */
   deletions: number;
   /** How many sessions it ended. */
   ended: number;
   readonly faults: Fault[];
   /** Whether a row must be read before it is written again. */
   inDoubt: boolean;
-  /** The live session that the last read met, as it was then. */
+  /** The live session that the last read found, as it was then. */
   found?: Row;
   /** The session that the primary had under a cookie for which a replica had none. */
   adopted?: Row;
-  /** Whether the last read met a mark. */
+  /** Whether the last read found a mark. */
   foundMark: boolean;
-  /** Whether a read met none where its session should be: a touch that was under way may make it live on. */
+  /** Whether a read found no session where there should be one. A concurrent touch may extend it. */
   missed: boolean;
-  /** The live sessions that the last listing met. */
+  /** The live sessions that the last listing found. */
   listed: Row[];
 }
 
-/** What a browser keeps. */
+/** The state of a browser. */
 export interface Jar {
-  /** Every token that it was given. */
+  /** Every token that it got. */
   readonly tokens: string[];
   /** The token in its cookie. */
   current?: string;
-  /** Where the cookie came with a login: what that one was sent with. */
+  /** If the cookie came with a login: the token that the login was sent with. */
   loginFrom?: string;
 }
 
-/** What the store held under a token after one of its writes. */
+/** The row under a token after a write. */
 interface Version {
   stored: StoredSession | undefined;
   row: Row | undefined;
 }
 
-/** A world in which a program runs: a clock, cookies, a store and what should be in it. */
+/** The environment of a program: a clock, cookies, a store and its expected content. */
 export class World {
   readonly reference = new Reference();
   readonly idleTimeout: number;
   readonly turns: Turns;
   readonly store: FullStore;
-  /** Tokens that browsers were given. */
+  /** The tokens that browsers got. */
   readonly jars: Jar[] = Array.from({ length: SLOTS }, () => ({ tokens: [] }));
   readonly #history = new Map<string, Version[]>();
   readonly late: Promise<unknown>[] = [];
@@ -85,7 +85,7 @@ export class World {
     return `${this.#subjects}.${number}`;
   }
 
-  /** Tokens, and what the store has in their place. */
+  /** Tokens, and their stored forms. */
   secrets(): string[] {
     return [...this.jars.flatMap(({ tokens }) => tokens), ...this.reference.rows.keys()];
   }
@@ -94,7 +94,7 @@ export class World {
     this.violation ??= new Violation(message);
   }
 
-  /** What a replica answers that lacks the last write of a row. */
+  /** The answer of a replica that lacks the last write of a row. */
   stale(token: string, now: number): StoredSession | undefined {
     const stored = this.#history.get(token)?.at(-2)?.stored;
     return stored !== undefined && now < stored.expiry
@@ -102,7 +102,7 @@ export class World {
       : undefined;
   }
 
-  /** Compares what an effect should have done with what it did. */
+  /** Compares the expected effect with the actual one. */
   async witness(attempt: Attempt, effect: Effect, sent?: Sent): Promise<void> {
     const shown = JSON.stringify(effect, (key, value) => key === "expected" ? value && true : value);
     this.trace.push(`  ${attempt.what}: ${shown}`);
@@ -144,7 +144,7 @@ export class World {
         }
         const row = reference.live(effect.token, this.now);
         attempt.found = row && structuredClone(row);
-        // Whoever looks for a session on the primary goes by the time at which that was asked.
+        // A lookup on the primary uses the time at which it was sent.
         const asked = reference.live(effect.token, effect.now);
         if (effect.token === attempt.view?.offered && asked !== undefined && this.now < asked.deadline) {
           attempt.adopted ??= structuredClone(asked);
@@ -185,7 +185,7 @@ export class World {
       }
       case "delete": {
         const { expected, token, done } = effect;
-        // A store may spare a mark by itself.
+        // The store itself may keep a mark.
         if (!done && reference.marks.has(token)) return await this.#compareAbsent(token);
         if (expected !== undefined && !done) return await this.#compareSpared(token, expected);
         attempt.deletions++;
@@ -197,7 +197,7 @@ export class World {
         }
         if (reference.rows.has(token)) attempt.ended++;
         if (reference.end(token) !== done) {
-          throw new Violation(`the deletion of ${name(token)} says ${done}`);
+          throw new Violation(`the deletion of ${name(token)} returns ${done}`);
         }
         return await this.#compareAbsent(token);
       }
@@ -208,7 +208,7 @@ export class World {
       case "deleteExpired": {
         const marks = new Map(reference.marks);
         let expected = reference.purge(effect.now);
-        // Where a mark lies in a row that a touch has prolonged, that goes later.
+        // A mark in a row that a touch has extended is deleted later.
         for (const [token, mark] of marks) {
           if (reference.marks.has(token) || await this.store.find(token, { now: 0 }) === undefined) continue;
           reference.marks.set(token, mark);
@@ -223,15 +223,15 @@ export class World {
   #saved(attempt: Attempt, sent: Sent | undefined): Sent {
     if (sent === undefined) throw new Violation(`${attempt.what} wrote a session`);
     sent.saved++;
-    if (sent.failed) throw new Violation(`${attempt.what} was saved although that was said to have failed`);
-    // A new session whose fate was open may have ended before it is written again, or come late under a token that
-    // nobody was given. An old one is written once.
+    if (sent.failed) throw new Violation(`${attempt.what} was saved although it was reported as failed`);
+    // A new session in doubt may have ended before it is written again, or may arrive late under a token that nobody
+    // has. An existing one is written once.
     const repeated = sent.from === undefined && attempt.faults.length > 0;
     if (sent.saved > 1 && !repeated) throw new Violation(`${attempt.what} was saved twice`);
     return sent;
   }
 
-  /** @param sent The write that the row comes from; without one, its expiry can only have moved forward. */
+  /** ¦@param sent The write that made the row. Without one its expiry can only have moved forward. */
   async #compareRow(row: Row, sent?: Sent): Promise<void> {
     const stored = await this.store.find(row.token, { now: 0 });
     if (stored === undefined) throw new Violation(`${name(row.token)} is not in the store`);
@@ -246,12 +246,12 @@ export class World {
     };
     if (!equal(contents, expected)) {
       throw new Violation(
-        `the store has ${JSON.stringify(contents)} in place of ${JSON.stringify(expected)}`,
+        `the store has ${JSON.stringify(contents)} instead of ${JSON.stringify(expected)}`,
       );
     }
-    // A save leaves an expiry alone that is off by less than what a touch moves.
+    // A save keeps an expiry that differs by less than a touch moves it.
     const slack = this.idleTimeout === Infinity ? 0 : this.idleTimeout / 10;
-    // Nor does it know of one that was moved since it read the row.
+    // It does not know of an expiry that moved after it read the row.
     const atMost = Math.max(row.expiry, Math.min(row.deadline, this.now + this.idleTimeout) + slack);
     const least = sent === undefined
       ? row.expiry
@@ -263,7 +263,7 @@ export class World {
     sent?.results.set(row.token, structuredClone(row));
   }
 
-  /** A mark lets nobody in, shows nothing of the session, and ends within its minute. */
+  /** A mark is no session, shows nothing of one, and ends within its minute. */
   async #compareMark(token: string, now: number): Promise<void> {
     const stored = await this.store.find(token, { now: 0 });
     if (stored === undefined) throw new Violation(`a renewal leaves no mark under ${name(token)}`);
@@ -277,11 +277,11 @@ export class World {
     this.reference.marks.set(token, { deadline, expiry: stored.expiry });
   }
 
-  /** What is there was not what the deletion expected. */
+  /** The row was not what the deletion expected. */
   async #compareSpared(token: string, expected: Uint8Array): Promise<void> {
     const stored = await this.store.find(token, { now: 0 });
     if (stored !== undefined && equal([...stored.data], [...expected])) {
-      throw new Violation(`the deletion of ${name(token)} spares what it was meant for`);
+      throw new Violation(`the deletion of ${name(token)} misses its row`);
     }
   }
 
@@ -294,11 +294,11 @@ export class World {
     ) {
       throw new Violation(`${name(token)} is ${stored === undefined ? "not" : "still"} in the store`);
     }
-    // A touch that was on its way when the session was renewed.
+    // A touch that was sent before the session was renewed.
     mark.expiry = stored.expiry;
   }
 
-  /** When all is over, exactly what should be there is there, and the browsers get at it. */
+  /** At the end exactly the expected rows are there, and the browsers can use them. */
   async compareAll(): Promise<void> {
     const rows = await Array.fromAsync(this.store.all({ now: this.now }));
     const { rows: sessionRows, marks } = this.reference;
@@ -306,14 +306,16 @@ export class World {
       token
     );
     if (!equal(rows.map(({ token }) => token).sort(), live.sort())) {
-      this.fail("other sessions are in the store than should be");
+      this.fail("the store has other sessions than it should");
     }
     const manager = sessions({ store: this.store, ...this.options() });
     for (const jar of this.jars) {
       const worked = [];
       for (const token of new Set(jar.tokens)) {
         const session = await manager.load(token);
-        if (session.keys().length > 0 && marks.has(hashToken(token))) this.fail("a mark lets in");
+        if (session.keys().length > 0 && marks.has(hashToken(token))) {
+          this.fail("a mark is accepted as a session");
+        }
         if (session.token !== undefined) worked.push(this.reference.rows.get(hashToken(token))?.number);
       }
       if (new Set(worked).size < worked.length) this.fail("two tokens of one session work");
@@ -325,12 +327,12 @@ export class World {
       now: () => this.now,
       lifetime: LIFETIME,
       idleTimeout: this.idleTimeout === Infinity ? 0 : this.idleTimeout,
-      // Of touches, which nobody waits for; all others are thrown, and looked at.
+      // Errors of touches, which are not awaited. All others are thrown and checked.
       onError() {},
     };
   }
 }
 
 function compareCounts(expected: number, count: number): void {
-  if (count !== expected) throw new Violation(`${count} sessions were deleted in place of ${expected}`);
+  if (count !== expected) throw new Violation(`${count} sessions were deleted instead of ${expected}`);
 }

@@ -1,8 +1,9 @@
 /**
- * The manager against a reference model: programs that fast-check makes up, on every store, with the actors' store
- * calls interleaved and failing as it likes.
+ * Compares the manager with a reference model. fast-check makes the programs, which run on every store. It also
+ * interleaves the actors' store calls and makes them fail.
  *
- * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often, `SEED` what is made up.
+ * `MODEL_STORE` (a part of a store's name) and `MODEL_RUNS` choose what runs and how often. `SEED` chooses the
+ * programs.
  * @module
  */
 
@@ -25,7 +26,7 @@ for (const backend of backends) {
   });
 }
 
-/** How long a store waits for one call, in milliseconds: what it does when that is over is no part of the model. */
+/** The timeout of one store call, in milliseconds. Timeouts are not part of the model. */
 const PATIENCE = 60_000;
 
 async function checkModel({ name, open }: Backend): Promise<void> {
@@ -37,7 +38,7 @@ async function checkModel({ name, open }: Backend): Promise<void> {
 }
 
 for (const { what, open, within = 1_000 } of brokenStores) {
-  Deno.test(`The model finds ${what}`, async () => {
+  Deno.test(`The model notices ${what}`, async () => {
     const { failed, counterexample } = await fc.check(modelOf(open()), {
       numRuns: within,
       endOnFailure: true,
@@ -50,7 +51,7 @@ for (const { what, open, within = 1_000 } of brokenStores) {
 function modelOf(store: FullStore): fc.IAsyncPropertyWithHooks<[Program, Turns]> {
   let start = Date.UTC(2026, 0, 1);
   return fc.asyncProperty(program, turns, async (program, turns) => {
-    // Whatever the last run left is long over, and deleted.
+    // Rows of the last run have long expired, and are deleted.
     start += 100 * LIFETIME;
     await store.deleteExpired({ now: start });
     await runProgram(program, turns, store, start);

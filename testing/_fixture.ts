@@ -43,7 +43,7 @@ export interface Case {
   /** Subject, behaviour, condition. */
   name: string;
   needs: StoreAbility[];
-  check(bench: Bench): Promise<void>;
+  check(fixture: Fixture): Promise<void>;
 }
 
 /** The limits of a store. */
@@ -70,7 +70,7 @@ export function tokenOf(start: string): string {
 }
 
 /** An empty store, with helpers for the cases. */
-export class Bench {
+export class Fixture {
   readonly store: AnyStore;
   readonly limits: Limits;
   /** The manager's clock. It is close to the real one, and no whole second, so that rounding shows. */
