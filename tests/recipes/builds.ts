@@ -64,6 +64,8 @@ const RECIPES: Recipe[] = [
           session.update("visits", (visits = 0) => visits + 1);
           return new Response("Web " + session.get("visits"));
         }));`,
+      "server/routes/bare.get.ts": `
+        export default defineEventHandler(() => $fetch("/api/visit").catch((error) => "Bare " + error.status));`,
       // Runs before the page is rendered.
       "app/plugins/fail.server.ts": `
         export default defineNuxtPlugin(() => {
@@ -177,6 +179,7 @@ async function visitNuxt(app: RunningApp): Promise<void> {
   assertEquals([failed.status, failed.headers.getSetCookie()], [418, []], app.process.output());
   assertEquals(await page(), "Visit 1 of zoe");
   assertEquals(await visitor.text("/web"), "Web 2");
+  assertEquals(await visitor.text("/bare"), "Bare 500");
   assertEquals(await page(), "Visit 3 of zoe");
   const another = visitorOf(app);
   assertEquals(await another.text("/web"), "Web 1");
