@@ -22,7 +22,7 @@ export function recipe(section: string): Record<string, string> {
 
 /** What a reader types for a recipe. */
 export interface Commands {
-  /** The packages to install beside this one, each with its version where the page names one. */
+  /** The packages to install, each with its version where the page names one. */
   packages: { name: string; version: string | undefined }[];
   build: string[];
   start: string;
