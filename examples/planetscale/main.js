@@ -11,7 +11,9 @@ import { sessions } from "@x/sessions";
 import { honoSessions } from "@x/sessions/middleware/hono";
 import { fetchWithTimeout, PlanetScaleStore } from "@x/sessions/stores/planetscale";
 
-const client = new Client({ url: process.env.DATABASE_URL, fetch: fetchWithTimeout(2_000) });
+const url = process.env.DATABASE_URL;
+if (!url) throw new Error("DATABASE_URL is not set");
+const client = new Client({ url, fetch: fetchWithTimeout(2_000) });
 const store = new PlanetScaleStore(client, { cleanup: "timer" });
 
 const manager = sessions({ store, lifetime: "7d", idleTimeout: "2h" });

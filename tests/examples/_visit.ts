@@ -3,7 +3,8 @@
  * @module
  */
 
-import { assertEquals, assertNotEquals } from "../assert.ts";
+import { fencesIn } from "../_markdown.ts";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "../assert.ts";
 import { Visitor } from "../middleware/_visitor.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 
@@ -35,6 +36,25 @@ export class ExampleVisitor extends Visitor {
     thief.cookies.set([...this.cookies.keys()][0]!, token);
     return thief;
   }
+}
+
+/** Types the curl lines of an example's README against it, and looks for the answer that the README promises. */
+export async function typeReadme(example: URL, url: string): Promise<void> {
+  const readme = await Deno.readTextFile(new URL("README.md", example));
+  const lines = fencesIn(readme).find(({ text }) => text.startsWith("curl "))!.text.split("\n");
+  const [, answer] = /line answers `([^`]+)`/.exec(readme)!;
+  // Wrangler itself takes the purge.
+  const own = lines.filter((line) => !line.includes("/__scheduled")).join("\n");
+  const cwd = await Deno.makeTempDir({ prefix: "x-sessions-readme-" });
+  const { success, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-euc", own.replaceAll(/(?:http:\/\/)?localhost:\d+/g, url)],
+    cwd,
+    stdin: "null",
+  }).output();
+  await Deno.remove(cwd, { recursive: true });
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)) as [string, string];
+  assert(success, err);
+  assertStringIncludes(out, answer!);
 }
 
 /** Logs in, counts and logs out, on one device and on two. */

@@ -8,7 +8,7 @@ import { until } from "../services/demo.ts";
 import { installExample } from "../services/packed.ts";
 import { freePort } from "../services/_port.ts";
 import { spawnGuarded } from "../services/_process.ts";
-import { ExampleVisitor, visitExample } from "./_visit.ts";
+import { ExampleVisitor, typeReadme, visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/bun/", import.meta.url);
 
@@ -29,6 +29,7 @@ Deno.test("examples/bun serves sessions that outlive the process", async () => {
   {
     await using example = await start(app.dir);
     await visitExample(example.url);
+    await typeReadme(EXAMPLE, example.url);
     const visitor = new ExampleVisitor(example.url);
     await visitor.submit("/login", { user: "zoe" });
     await visitor.submit("/count");

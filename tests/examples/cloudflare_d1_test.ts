@@ -6,7 +6,7 @@ import { D1Store } from "../../stores/d1.ts";
 import { assertEquals } from "../assert.ts";
 import { startD1Worker } from "../services/d1.ts";
 import { installExample } from "../services/packed.ts";
-import { visitExample } from "./_visit.ts";
+import { typeReadme, visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/cloudflare-d1/", import.meta.url);
 const MIGRATION = "migrations/0001_sessions.sql";
@@ -27,6 +27,7 @@ Deno.test("examples/cloudflare-d1 serves sessions in D1, and takes the event of 
   const { main } = parseWithComments(await Deno.readTextFile(`${app.dir}/wrangler.jsonc`));
   await using worker = await startD1Worker(app.dir, { entry: main, migration: MIGRATION });
   await visitExample(worker.url);
+  await typeReadme(EXAMPLE, worker.url);
   assertEquals(await worker.scheduled(), "ok");
 });
 

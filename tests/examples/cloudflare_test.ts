@@ -7,7 +7,7 @@ import { LibSQLStore } from "../../stores/libsql.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
-import { visitExample } from "./_visit.ts";
+import { typeReadme, visitExample } from "./_visit.ts";
 import { type LibSQLServer, startLibSQL } from "../services/libsql.ts";
 import { installExample, type PackedApp } from "../services/packed.ts";
 import { type ScheduledResult, startWorker, type WorkerdServer } from "../services/workerd.ts";
@@ -116,6 +116,8 @@ Deno.test("examples/cloudflare logs in with a new token, counts, and logs out", 
 });
 
 Deno.test("examples/cloudflare ends all sessions of a user", () => visitExample(worker.url));
+
+Deno.test("examples/cloudflare answers what its README says", () => typeReadme(EXAMPLE, worker.url));
 
 Deno.test("examples/cloudflare refuses a login without a name, and a form of another site", async () => {
   const visitor = visitorOf(worker);

@@ -11,7 +11,7 @@ import { copyInto } from "../services/packed.ts";
 import { startLibSQL } from "../services/libsql.ts";
 import { freePort } from "../services/_port.ts";
 import { spawnGuarded } from "../services/_process.ts";
-import { visitExample } from "./_visit.ts";
+import { typeReadme, visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/deno/", import.meta.url);
 // At its first start it may have to download the database's driver.
@@ -30,9 +30,9 @@ let directory: string;
 Deno.test.beforeAll(async () => {
   directory = await Deno.makeTempDir({ prefix: "x-sessions-example-" });
   await copyInto(directory, decodeURIComponent(EXAMPLE.pathname));
-  // Not published yet: as the README says.
   const config = JSON.parse(await Deno.readTextFile(`${directory}/deno.json`));
-  config.imports[sessions.name] = `jsr:${sessions.name}@^${sessions.version}`;
+  assertEquals(config.imports[sessions.name], `jsr:${sessions.name}@^${sessions.version}`);
+  // Not published yet: as the README says.
   config.links = [decodeURIComponent(new URL("../../", import.meta.url).pathname)];
   await Deno.writeTextFile(`${directory}/deno.json`, JSON.stringify(config));
 });
@@ -112,6 +112,7 @@ Deno.test("examples/deno keeps sessions in memory without a database", async () 
   assertEquals(JSON.parse(await visitor.text("/")), { user: "max", count: 0 });
   assertMatch(visitor.token!, /^[\w-]{43}$/);
   await visitExample(example.url);
+  await typeReadme(EXAMPLE, example.url);
   const refused = await example.submit(example.visitor(), "/login");
   assertEquals([refused.status, setCookies(refused)], [400, []]);
 });

@@ -6,7 +6,7 @@ import { assertEquals } from "../assert.ts";
 import { until } from "../services/demo.ts";
 import { startNode } from "../services/node.ts";
 import { installExample } from "../services/packed.ts";
-import { ExampleVisitor, visitExample } from "./_visit.ts";
+import { ExampleVisitor, typeReadme, visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/node/", import.meta.url);
 
@@ -18,6 +18,7 @@ Deno.test("examples/node serves sessions that outlive the process", async () => 
     await using server = await startNode(26, "main.js", { cwd: app.dir, env: { PORT: "0" } });
     const url = `http://127.0.0.1:${server.port}`;
     await visitExample(url);
+    await typeReadme(EXAMPLE, url);
     const visitor = new ExampleVisitor(url);
     await visitor.submit("/login", { user: "zoe" });
     Deno.kill(server.process.pid, "SIGTERM");

@@ -10,7 +10,7 @@ import { startMySQL } from "../services/mysql.ts";
 import { startNode } from "../services/node.ts";
 import { installExample } from "../services/packed.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
-import { visitExample } from "./_visit.ts";
+import { typeReadme, visitExample } from "./_visit.ts";
 
 const EXAMPLE = new URL("../../examples/planetscale/", import.meta.url);
 
@@ -28,6 +28,8 @@ Deno.test("examples/planetscale serves sessions in the table of its schema", asy
   assertEquals(scripts.start, "node main.js");
   const env = { DATABASE_URL: gateway.config().url, PORT: "0" };
   await using server = await startNode(20, "main.js", { cwd: app.dir, env });
-  await visitExample(`http://127.0.0.1:${server.port}`);
+  const url = `http://127.0.0.1:${server.port}`;
+  await visitExample(url);
+  await typeReadme(EXAMPLE, url);
   assertStringIncludes(gateway.statements().join("\n"), "sessions");
 });

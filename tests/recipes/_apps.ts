@@ -14,6 +14,9 @@ import packages from "./packages.json" with { type: "json" };
 
 const HOUR = 3_600_000;
 
+/** A list of frameworks that are installed together. */
+export type PackageSet = keyof typeof packages;
+
 /** Where applications are made. */
 export interface Workshop extends AsyncDisposable {
   /** Writes the files of an application, and gives its folder. */
@@ -25,7 +28,7 @@ export interface Workshop extends AsyncDisposable {
  *
  * @throws {Error} It cannot be packed or installed; the message ends with what the tool has written.
  */
-export async function openWorkshop(set: keyof typeof packages): Promise<Workshop> {
+export async function openWorkshop(set: PackageSet): Promise<Workshop> {
   const imports = config.imports as Record<string, string>;
   // What the package itself needs.
   const own = Object.fromEntries(
