@@ -23,7 +23,7 @@
  * @module
  */
 
-import { assertOptions, type SessionOptions } from "./core/options/session_options.ts";
+import type { SessionOptions } from "./core/options/session_options.ts";
 import { SessionManager } from "./core/manager.ts";
 import { MemoryStore } from "./stores/memory.ts";
 
@@ -48,9 +48,7 @@ import { MemoryStore } from "./stores/memory.ts";
 export function sessions<Data extends object = Record<string, unknown>>(
   options: SessionOptions = {},
 ): SessionManager<Data> {
-  assertOptions(options);
-  const { store = new MemoryStore() } = options;
-  return new SessionManager<Data>({ ...options, store });
+  return new SessionManager<Data>(options, () => new MemoryStore());
 }
 
 export { MemoryStore, type MemoryStoreOptions } from "./stores/memory.ts";

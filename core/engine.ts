@@ -43,13 +43,14 @@ export class Engine {
       else if (found === "renewed") isRenewed = true;
       else {
         const state = new SessionState(this.settings.codec, found.record, token, found.row);
+        if (offered !== undefined) state.offered = offered;
         if (tokens.length > index + 1) state.untried = tokens.slice(index + 1);
         return state;
       }
     }
     const state = new SessionState(this.settings.codec, this.newRecord());
     if (isRenewed) state.gone = "renewed";
-    else if (offered !== undefined) state.offered = offered;
+    if (offered !== undefined) state.offered = offered;
     return state;
   }
 
@@ -66,9 +67,12 @@ export class Engine {
     return state.hasChanges() || needsTouch(this.settings, state);
   }
 
-  /** Saves the changes, or touches a session without any. Creates a session that was never saved. */
+  /**
+   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller has looked for
+   * changes in place, as {@linkcode Engine.isDue} does.
+   */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (state.hasChanges() || state.row === undefined) {
+    if (state.changes !== undefined || state.pending !== undefined || state.row === undefined) {
       await new Commit(this.settings, this.store, this.operation(context), state).run();
     } else if (needsTouch(this.settings, state)) {
       await touch(this.settings, this.store, this.operation(context), state, context);
@@ -116,7 +120,7 @@ export class Engine {
     const values = new SessionState(this.settings.codec, other.record);
     for (const key of values.keys()) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
-    state.merged(other.row.token);
+    state.merged(other.row);
   }
 
   /** The store, as one that has the method. Throws where the method is missing. */

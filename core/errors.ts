@@ -26,11 +26,16 @@ export abstract class SessionError extends Error {
 
   /** The response that a middleware sends where `onError` gave none. It says nothing about the cause. */
   getResponse(): Response {
-    return new Response(`${REASON_PHRASES[this.status] ?? "Internal Server Error"}\n`, {
-      status: this.status,
-      headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
-    });
+    return errorResponse(this.status);
   }
+}
+
+/** A response that says no more than the status. */
+export function errorResponse(status: number): Response {
+  return new Response(`${REASON_PHRASES[status] ?? "Internal Server Error"}\n`, {
+    status,
+    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+  });
 }
 
 const REASON_PHRASES: Record<number, string> = { 409: "Conflict", 503: "Service Unavailable" };

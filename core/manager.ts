@@ -16,6 +16,7 @@ import type {
 } from "./store.ts";
 import { toSessionError } from "./store/failure.ts";
 import type { SessionContext } from "./store/operation.ts";
+import { eventLoopTurn } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */
@@ -47,8 +48,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   readonly #engine: Engine;
 
   /** @ignore Use `sessions()`. */
-  constructor(options: SessionOptions & { store: SessionStore }) {
-    this.#engine = new Engine(readOptions(options));
+  constructor(options: SessionOptions, defaultStore: () => SessionStore) {
+    this.#engine = new Engine(readOptions(options, defaultStore));
   }
 
   /**
@@ -216,7 +217,12 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     let rows: AsyncIterator<StoredRow> | undefined;
     try {
       rows = list({ now: this.#engine.settings.now(), signal })[Symbol.asyncIterator]();
+      let turned = performance.now();
       while (true) {
+        if (performance.now() - turned > LONGEST_STOP) {
+          await eventLoopTurn();
+          turned = performance.now();
+        }
         const step = rows;
         const next = await this.#engine.operation(context).run(operation, "page", () => step.next());
         if (next.done) return;
@@ -230,6 +236,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   }
 }
 
+/** How long a listing of a store in this process holds up other requests, in milliseconds. */
+const LONGEST_STOP = 10;
+
 /**
  * The expiry less the idle timeout; `undefined` where that is not the last use: if the deadline has cut the expiry off, or if
  * the row was written under another `idleTimeout`.
@@ -240,5 +249,7 @@ function lastUse(
   { idleTimeout, now }: SessionSettings,
 ): number | undefined {
   const time = expiry - idleTimeout;
-  return expiry === deadline || time > now() || time < createdAt ? undefined : time;
+  return idleTimeout === Infinity || expiry === deadline || time > now() || time < createdAt
+    ? undefined
+    : time;
 }

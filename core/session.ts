@@ -289,13 +289,11 @@ export class Session<Data extends object = Record<string, unknown>> {
    */
   commit(): Promise<CommitResult> {
     return this.#perform(async (state) => {
-      const isNew = state.row === undefined && !state.ended;
-      if (state.hasChanges() || isNew) state.assertOpen();
-      if (state.hasChanges() || isNew || state.row !== undefined) {
-        await this.#engine.commit(state, this.#surroundings);
-      }
-      const { row, record: { deadline }, token = "", touching = 0 } = state;
-      return { token, expiry: Math.min(Math.max(row?.expiry ?? deadline, touching), deadline) };
+      const writes = state.hasChanges() || (state.row === undefined && !state.ended);
+      if (writes) state.assertOpen();
+      if (writes || state.row !== undefined) await this.#engine.commit(state, this.#surroundings);
+      const { row, record: { deadline }, token = "", touching } = state;
+      return { token, expiry: Math.min(touching ?? row?.expiry ?? deadline, deadline) };
     });
   }
 

@@ -61,6 +61,21 @@ export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await undefined;
 }
 
+/**
+ * Lets the event loop turn once, so that I/O and timers of other requests run. Without a timer, which test frameworks
+ * replace. Does nothing on a platform without `MessageChannel`.
+ */
+export async function eventLoopTurn(): Promise<void> {
+  if (typeof MessageChannel === "undefined") return;
+  const { port1, port2 } = new MessageChannel();
+  await new Promise<void>((resolve) => {
+    port1.onmessage = () => resolve();
+    port2.postMessage(undefined);
+  });
+  port1.close();
+  port2.close();
+}
+
 /** A pause that does not keep the process alive. */
 export async function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
   await waitFor(new Promise<never>(() => {}), ms, signal, unref).catch(() => {});

@@ -22,13 +22,12 @@
  * @module
  */
 
-import { SessionConfigError } from "../core/errors.ts";
+import { errorResponse, SessionConfigError } from "../core/errors.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
-import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** A `fetch` handler that can ask for the session of its request. */
@@ -101,7 +100,7 @@ async function finishThrown(
   { waitUntil }: SessionContext,
 ): Promise<Response> {
   if (responseOf(error) !== undefined) return await current.finish(undefined, error);
-  const answer = await current.finish(internalServerError(), error);
+  const answer = await current.finish(errorResponse(500), error);
   if (!answer.headers.has("Set-Cookie")) throw error;
   // The browser needs the cookie, and the operator still needs the error.
   const failed = Promise.reject(error);

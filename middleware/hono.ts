@@ -24,7 +24,7 @@
  */
 
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { SessionError } from "../core/errors.ts";
+import { errorResponse, SessionError } from "../core/errors.ts";
 import { OptionNames } from "../core/options/reader.ts";
 import { markPersonal } from "../core/http/response.ts";
 import { responseOf } from "../core/http/thrown.ts";
@@ -32,7 +32,6 @@ import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
-import { internalServerError } from "./_internal_server_error.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -122,7 +121,7 @@ async function finishThrown(
 ): Promise<void> {
   if (responseOf(thrown) !== undefined) return respond(c, await request.finish(undefined, thrown));
   const error = thrown ?? new Error("The handler threw nothing");
-  const answer = await request.finish(internalServerError(), error);
+  const answer = await request.finish(errorResponse(500), error);
   if (!answer.headers.has("Set-Cookie")) throw error;
   if (!(error instanceof Error)) {
     // Hono would pass it to the platform, whose response would not have the cookie.

@@ -14,6 +14,8 @@ export function equalPlain(one: unknown, other: unknown): boolean {
   if (prototype !== Object.prototype && prototype !== Array.prototype) return false;
   if (prototype !== Object.getPrototypeOf(other)) return false;
   const keys = Reflect.ownKeys(one) as (keyof typeof one)[];
-  return keys.length === Reflect.ownKeys(other).length &&
-    keys.every((key) => Object.hasOwn(other, key) && equalPlain(one[key], other[key]));
+  const others = Reflect.ownKeys(other);
+  // The order of keys counts too: JSON keeps it.
+  return keys.length === others.length &&
+    keys.every((key, index) => key === others[index] && equalPlain(one[key], other[key]));
 }

@@ -101,9 +101,11 @@ export function hasNamedProperties(array: readonly unknown[]): boolean {
 }
 
 function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
-  // All keys but "length". Of a sparse array this lists only what is there, whatever its length.
-  const count = Reflect.ownKeys(value).length - 1;
-  if (count !== value.length) throw unusualArray(value);
+  // Both list only what is there, and not the holes of a sparse array. The first one has "length" too.
+  const count = value.length <= LISTED_ITEMS
+    ? Reflect.ownKeys(value).length - 1
+    : Object.keys(value).length + Object.getOwnPropertySymbols(value).length;
+  if (count !== value.length || hasNamedProperties(value)) throw unusualArray(value);
   let same = Object.getPrototypeOf(value) === Array.prototype;
   const plain: unknown[] = [];
   for (let index = 0; index < count; index++) {
@@ -118,6 +120,9 @@ function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
   }
   return same ? value : plain;
 }
+
+/** In longer arrays properties that are not enumerable are not looked for, which would take longer than encoding them. */
+const LISTED_ITEMS = 4096;
 
 function unusualArray(array: readonly unknown[]): Refusal {
   if (hasNamedProperties(array)) return new Refusal("it holds an array with named properties");

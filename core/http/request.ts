@@ -1,6 +1,6 @@
 import type { Engine, Surroundings } from "../engine.ts";
 import { refuseChanges } from "../bytes/read_only.ts";
-import { SessionClosedError, SessionError } from "../errors.ts";
+import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
@@ -263,7 +263,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
     shared.setCookie = setCookie;
-    const answer = withCookie(response, setCookie);
+    const answer = withCookieOrError(response, setCookie);
     this.#visit.noteCookie(answer);
     return answer;
   }
@@ -272,7 +272,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #replace(replaced: Response | undefined, error: Response): Response {
     let answer = replaceResponse(replaced, error);
     for (const { setCookie } of sharedSessions(this.#request)) {
-      if (setCookie !== undefined) answer = withCookie(answer, setCookie);
+      if (setCookie !== undefined) answer = withCookieOrError(answer, setCookie);
     }
     return answer;
   }
@@ -284,5 +284,15 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   get #visit(): Visit {
     return new Visit(this.#request, this.#began);
+  }
+}
+
+/** The response with the cookie, or an error with it: without the cookie a login would be lost. */
+function withCookieOrError(response: Response, setCookie: string): Response {
+  try {
+    return withCookie(response, setCookie);
+  } catch (error) {
+    console.error("Session error (commit): the response cannot carry the cookie:", error);
+    return withCookie(replaceResponse(response, errorResponse(500)), setCookie);
   }
 }

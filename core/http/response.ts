@@ -7,15 +7,23 @@ import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from 
  * `private` unless the handler chose a `Cache-Control`. Some shared caches ignore `Vary`.
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
-  return withHeaders(response, (headers) => {
-    if (byCookie) varyByCookie(headers);
-    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
-  });
+  try {
+    return withHeaders(response, (headers) => {
+      if (byCookie) varyByCookie(headers);
+      if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+    });
+  } catch {
+    // It can only be sent as it is, if at all: its body was read, or its status is none that `Response` accepts.
+    return response;
+  }
 }
 
 /**
  * Adds a `Set-Cookie`. Where a handler may return the same object for many requests, the cookie goes into a copy: no other
  * visitor may get the token.
+ *
+ * @throws {TypeError} The response can only be sent as it is: its body was read, say.
+ * @throws {RangeError} Its status is none that `Response` accepts.
  */
 export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => {

@@ -9,12 +9,21 @@ export function responseOf(thrown: unknown): Response | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   if (isResponse(thrown)) return thrown;
   const { getResponse, status, location, body, digest } = thrown as Thrown;
-  if (typeof getResponse === "function") return getResponse.call(thrown);
+  if (typeof getResponse === "function") return responseFrom(() => getResponse.call(thrown));
   if (typeof digest === "string") return nextResponse(digest);
   if (typeof status !== "number" || thrown instanceof Error) return undefined;
   if (typeof location === "string" && status >= 300 && status < 400) return redirect(status, location);
-  if (typeof body === "object" && body !== null && status >= 400 && status < 600) {
-    return Response.json(body, { status });
+  // The body of SvelteKit's `error()` always has a message. Another error's body may not be meant for the visitor.
+  const { message } = (body ?? {}) as { message?: unknown };
+  if (typeof message === "string" && status >= 400 && status < 600) return Response.json(body, { status });
+}
+
+/** `undefined` where the object cannot give its response, because its body was read, say. */
+function responseFrom(get: () => Response): Response | undefined {
+  try {
+    return get();
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import type { OptionsReader } from "./reader.ts";
 /** How the session cookie is called and guarded. The defaults suit a site of one host on https. */
 export interface CookieOptions {
   /**
-   * The cookie's name. A `__Host-` or `__Secure-` prefix is enforced (RFC 6265bis, 4.1.3).
+   * The cookie's name. A prefix such as `__Host-` or `__Secure-` is enforced (RFC 6265bis, 4.1.3).
    *
    * @default {"__Host-session"} when secure, `"__Secure-session"` when secure with a `domain` or another
    * `path`, `"session"` when not secure
@@ -67,6 +67,8 @@ export interface CookieSettings {
 
 /** A cookie-name is a token: RFC 6265, 4.1.1 and RFC 9110, 5.6.2. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
+/** Browsers enforce these: RFC 6265bis, 4.1.3. */
+const PREFIX = /^__(host-http|http|host|secure)-/i;
 const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i;
 /** A path-value holds no control character and no semicolon: RFC 6265, 4.1.1. */
 const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
@@ -82,18 +84,20 @@ export function readCookieOptions(reader: OptionsReader): CookieSettings {
     reader.refuse("name", `must have at most ${LONGEST_NAME} characters`, `${name.length}`);
   }
   // Browsers compare the prefixes without regard to case: RFC 6265bis, 5.4.
-  const prefix = typeof name === "string" ? /^__(host|secure)-/i.exec(name)?.[1]?.toLowerCase() : undefined;
+  const prefix = typeof name === "string" ? PREFIX.exec(name)?.[1]?.toLowerCase() : undefined;
+  const isHostOnly = prefix?.startsWith("host") ?? false;
 
   const domain = reader.text("domain", DOMAIN, "must be a host name");
   checkAttribute(reader, "domain", domain);
-  if (domain !== undefined && prefix === "host") {
+  if (domain !== undefined && isHostOnly) {
     reader.refuse("domain", 'must be absent with a "__Host-" name');
   }
   const path = reader.text("path", PATH, 'must start with "/" and hold no ";" or control character') ?? "/";
   checkAttribute(reader, "path", path);
-  if (path !== "/" && prefix === "host") reader.refuse("path", 'must be "/" with a "__Host-" name');
+  if (path !== "/" && isHostOnly) reader.refuse("path", 'must be "/" with a "__Host-" name');
 
   const httpOnly = reader.flag("httpOnly", true);
+  if (!httpOnly && prefix?.endsWith("http")) reader.refuse("httpOnly", 'must be true with a "__Http-" name');
   let secure = reader.oneOf<boolean | "auto">("secure", "auto", [true, false, "auto"]);
   const afterSecure = reader.problems.length;
   const sameSite = reader.oneOf("sameSite", "Lax", ["Strict", "Lax", "None"]);

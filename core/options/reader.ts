@@ -26,11 +26,11 @@ export class OptionNames {
   /** The option as it was given. */
   read(name: string): unknown {
     if (!this.#names.includes(name)) this.#names.push(name);
-    return this.options[name];
+    return optionOf(this.options, name);
   }
 
   /** Adds a problem with an option. */
-  refuse(name: string, rule: string, got: string = show(this.options[name])): void {
+  refuse(name: string, rule: string, got: string = show(optionOf(this.options, name))): void {
     this.problems.push(`"${this.prefix}${name}" ${rule}: got ${got}`);
   }
 
@@ -99,7 +99,7 @@ export class OptionsReader extends OptionNames {
   /** The options within an option. */
   nested(name: string): OptionsReader {
     const given = this.read(name) ?? {};
-    if (typeof given === "object" && this.options[name] !== null) {
+    if (typeof given === "object" && this.read(name) !== null) {
       return new OptionsReader(given, `${this.prefix}${name}.`, this.problems);
     }
     this.refuse(name, "must be an object");
@@ -112,6 +112,12 @@ export class OptionsReader extends OptionNames {
     if (!isRight(given)) this.refuse(name, rule);
     return given as T;
   }
+}
+
+/** An option, which may be inherited from a class, but not from an `Object.prototype` that somebody has polluted. */
+export function optionOf(options: object, name: string): unknown {
+  if (!Object.hasOwn(options, name) && name in Object.prototype) return undefined;
+  return (options as Record<string, unknown>)[name];
 }
 
 /** Whether one name is the beginning of the other, without regard to case, `_` and `-`. */

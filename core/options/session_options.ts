@@ -117,20 +117,11 @@ const LONGEST_LIFETIME = 400 * 86_400_000;
 /** 32 KiB. */
 const MAX_BYTES = 32_768;
 
-/** Throws where there are no options to check. */
-export function assertOptions(options: unknown): asserts options is SessionOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new SessionConfigError([`the options must be an object: got ${show(options)}`]);
-  }
-  if (typeof (options as Partial<SessionStore>).find === "function") {
-    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
-  }
-}
-
 /** Checks every option. Throws one `SessionConfigError` that names every mistake. */
-export function readOptions(options: SessionOptions & { store: SessionStore }): SessionSettings {
+export function readOptions(options: SessionOptions, defaultStore: () => SessionStore): SessionSettings {
+  assertOptions(options);
   const reader = new OptionsReader(options);
-  const store = readStore(reader);
+  const store = readStore(reader, defaultStore);
   const lifetime = readLifetime(reader);
   const idle = reader.duration("idleTimeout", 0);
   if (idle > lifetime) {
@@ -166,10 +157,26 @@ export function readOptions(options: SessionOptions & { store: SessionStore }): 
   return Object.freeze(settings);
 }
 
-function readStore(reader: OptionsReader): SessionStore {
-  const store = (reader.read("store") ?? {}) as SessionStore;
+/** Throws where there are no options to read. */
+function assertOptions(options: SessionOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new SessionConfigError([`the options must be an object: got ${show(options)}`]);
+  }
+  if (typeof (options as Partial<SessionStore>).find === "function") {
+    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
+  }
+}
+
+function readStore(reader: OptionsReader, defaultStore: () => SessionStore): SessionStore {
+  const given = reader.read("store");
+  if (given === undefined) return defaultStore();
+  const store = (given ?? {}) as SessionStore;
   if (!hasMethods<SessionStore>(store, "find", "commit", "delete")) {
     reader.problems.push(`"store" must have the methods find, commit and delete`);
+  }
+  const { timeout } = store;
+  if (timeout !== undefined && !(typeof timeout === "number" && timeout > 0)) {
+    reader.problems.push(`"store.timeout" must be milliseconds above 0: got ${show(timeout)}`);
   }
   return store;
 }

@@ -1,4 +1,5 @@
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
+import type { StoredRow } from "../store.ts";
 import type { SessionRecord } from "./record.ts";
 
 /** Makes a value from what it was; see `Session.update`. */
@@ -24,8 +25,8 @@ export class ChangeLog {
   renew = false;
   /** Whether the response sets the cookie anew: after a moved deadline, another `rememberMe`. */
   tellsBrowser = false;
-  /** Stored tokens of sessions that were merged into this one, to be deleted once it is saved. */
-  merged: readonly string[] = [];
+  /** Rows of sessions that were merged into this one, to be deleted once it is saved. */
+  merged: readonly StoredRow[] = [];
 
   put(key: string, value: unknown): void {
     this.#changes.set(key, { kind: "put", value });
@@ -71,7 +72,12 @@ export class ChangeLog {
     if (later.subject !== undefined) this.subject = later.subject;
     this.renew ||= later.renew;
     this.tellsBrowser ||= later.tellsBrowser;
-    this.merged = [...new Set([...this.merged, ...later.merged])];
+    this.addMerged(later.merged);
+  }
+
+  addMerged(rows: readonly StoredRow[]): void {
+    const added = rows.filter((row) => !this.merged.some(({ token }) => token === row.token));
+    if (added.length > 0) this.merged = [...this.merged, ...added];
   }
 
   /** The value that this request put under the key; `undefined` where it put none. */

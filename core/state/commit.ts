@@ -7,6 +7,7 @@ import { inDoubt } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
 import { backoff, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
+import { Ending } from "./ending.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
 import { decodeRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
@@ -66,8 +67,8 @@ export class Commit {
   async #save(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
     const state = this.#state;
     try {
+      if (state.row === undefined && state.offered.length > 0) await this.#adoptOffered(changes);
       if (state.gone !== undefined) this.#startAnew(changes);
-      if (state.offered.length > 0) await this.#adoptOffered(changes);
       if (state.row === undefined) await this.#create(changes, pending);
       else await this.#update(changes, state.row, pending);
     } catch (error) {
@@ -267,14 +268,12 @@ export class Commit {
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
-        state.offered = [];
+        state.stray();
         return state.adopt(changes, found.row, token, found.record);
       }
     }
     state.offered = [];
-    if (!isRenewed) return;
-    state.gone = "renewed";
-    this.#startAnew(changes);
+    if (isRenewed) state.gone = "renewed";
   }
 
   /** @param after The attempt before this one. */
@@ -314,13 +313,15 @@ export class Commit {
   }
 
   /** The session itself is saved by now: a failure gives no change back. */
-  async #deleteMerged(tokens: readonly string[]): Promise<void> {
-    for (const [index, token] of tokens.entries()) {
+  async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
+    const ending = new Ending(this.#settings, this.#store, this.#operation);
+    for (const [index, row] of rows.entries()) {
       try {
-        await this.#operation.run("delete", "repeatable", (options) => this.#store.delete(token, options));
-        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(token) }));
+        // A renewal has moved the session: its mark stays.
+        if (await ending.end(row) === "renewed") continue;
+        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(row.token) }));
       } catch (error) {
-        this.#state.deleteLater(tokens.slice(index));
+        this.#state.deleteLater(rows.slice(index));
         throw inDoubt(error);
       }
     }

@@ -59,10 +59,6 @@ export class ExposedValues {
     this.#own = undefined;
   }
 
-  keys(): string[] {
-    return this.#objects === undefined ? [] : [...this.#objects.keys()];
-  }
-
   /** Whether another object than the current value was given out under the key. */
   isStale(key: string, current: unknown): boolean {
     const exposed = this.#objects?.get(key);
@@ -78,14 +74,19 @@ export class ExposedValues {
     }
   }
 
-  /** The object under the key, where it was changed in place. From now on it is a value that the handler has set. */
-  takeChanged(key: string): object | undefined {
-    const exposed = this.#objects?.get(key);
-    if (exposed === undefined || !this.#isChanged(key, exposed)) return undefined;
-    const { value } = exposed;
-    if (!this.#own?.has(key)) (this.#changed ??= []).push(value);
-    this.replace(key, value);
-    return value;
+  /** The objects that were changed in place, by key. From now on they are values that the handler has set. */
+  takeChanged(keys: Iterable<string> = this.#keys()): [key: string, value: object][] {
+    const valuesOf = this.#decoder();
+    const taken: [string, object][] = [];
+    for (const key of keys) {
+      const exposed = this.#objects?.get(key);
+      if (exposed === undefined || !this.#isChanged(key, exposed, valuesOf)) continue;
+      const { value } = exposed;
+      if (!this.#own?.has(key)) (this.#changed ??= []).push(value);
+      this.replace(key, value);
+      taken.push([key, value]);
+    }
+    return taken;
   }
 
   /** Whether two values would be saved as different ones. */
@@ -128,10 +129,23 @@ export class ExposedValues {
     return wereFrozen;
   }
 
-  #isChanged(key: string, { value, row, bytes }: Exposed): boolean {
+  #keys(): string[] {
+    return this.#objects === undefined ? [] : [...this.#objects.keys()];
+  }
+
+  /** Decodes each row once: most objects come from the same one. */
+  #decoder(): (row: StoredRow) => Values {
+    let last: { row: StoredRow; values: Values } | undefined;
+    return (row) => {
+      if (last?.row !== row) last = { row, values: this.#codec.decode(row.data).values };
+      return last.values;
+    };
+  }
+
+  #isChanged(key: string, { value, row, bytes }: Exposed, valuesOf: (row: StoredRow) => Values): boolean {
     let before = bytes;
     if (row !== undefined) {
-      const stored = readValue(this.#codec.decode(row.data).values, key);
+      const stored = readValue(valuesOf(row), key);
       if (equalPlain(value, stored)) return false;
       before = this.#bytesOf(key, stored);
     }

@@ -3,7 +3,7 @@ import type { SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { NextRow, StoredRow, StoredSession } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
-import { expiryOf, isOff } from "./expiry.ts";
+import { expiryOf, isExpiryDue } from "./expiry.ts";
 import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
 
 /** How long a mark stays under an old token, in milliseconds: longer than any request with that token is on its way. */
@@ -78,7 +78,8 @@ export function changedSession(
   const nonce = newNonce();
   const record = { ...from, nonces: withNonce(from.nonces, nonce) };
   const renewed = changes.renew ? newToken() : undefined;
-  const moves = changes.renew || record.deadline !== baseDeadline || isOff(settings, record, base.expiry);
+  const moves = changes.renew || record.deadline !== baseDeadline ||
+    isExpiryDue(settings, record, base.expiry);
   return {
     changes,
     nonce,

@@ -92,7 +92,10 @@ export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint
  */
 export function encodeRecord(codec: Codec, record: SessionRecord, maxBytes: number): Uint8Array {
   let data = encodeValues(codec, record, record.nonces);
-  if (data.length > maxBytes) data = encodeValues(codec, record, record.nonces.slice(-NONCE_LENGTH));
+  const saved = record.nonces.length - NONCE_LENGTH;
+  if (data.length > maxBytes && data.length - saved <= maxBytes) {
+    data = encodeValues(codec, record, record.nonces.slice(-NONCE_LENGTH));
+  }
   if (data.length <= maxBytes) return data;
   throw new SessionTooLargeError(data.length, maxBytes, largestKey(codec, record));
 }
@@ -102,11 +105,14 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
   const values = { ...record.values, [NONCES]: nonces };
   writeOrRemove(values, SUBJECT, subject);
   writeOrRemove(values, CREATED_AT, createdAt);
+  let data: unknown;
   try {
-    return codec.encode(deadline, values);
+    data = codec.encode(deadline, values);
   } catch (error) {
     throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
   }
+  if (data instanceof Uint8Array) return data;
+  throw new SessionEncodeError("", "encode() of the codec must give a Uint8Array");
 }
 
 function writeOrRemove(values: Values, key: string, value: unknown): void {
@@ -136,9 +142,11 @@ function findCulprit(codec: Codec, record: SessionRecord): SessionEncodeError | 
 }
 
 function largestKey(codec: Codec, record: SessionRecord): string | undefined {
+  const keys = keysOf(record);
+  if (keys.length === 1) return keys[0];
   let largest: string | undefined;
   let most = -1;
-  for (const key of keysOf(record)) {
+  for (const key of keys) {
     const { length } = encodeValue(codec, key, readValue(record.values, key));
     if (length > most) [largest, most] = [key, length];
   }

@@ -76,7 +76,7 @@ export class SessionState {
   get(key: string): unknown {
     if (this.closed) return this.#exposed.readOnly(key, this.#valueOf(key));
     // A conflict has replaced the value. What the handler did to the object that it holds still counts.
-    if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChange(key);
+    if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChanges([key]);
     const value = this.#valueOf(key);
     // A value that this request has put is saved as it is at the commit, and needs no watching.
     if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, this.row);
@@ -122,7 +122,7 @@ export class SessionState {
 
   update(key: string, update: UpdateFunction): void {
     this.assertOpen();
-    this.#noticeInPlaceChange(key);
+    this.#noticeInPlaceChanges([key]);
     const before = readValue(this.record.values, key);
     const copy = cloneOf(before);
     let result: unknown;
@@ -158,10 +158,9 @@ export class SessionState {
     this.modify().subject = subject ?? null;
   }
 
-  /** The values of another session were put into this one. It is deleted once this one is saved. */
-  merged(storedToken: string): void {
-    const log = this.modify();
-    log.merged = [...new Set([...log.merged, storedToken])];
+  /** The values of another session were put into this one. Its row is deleted once this one is saved. */
+  merged(row: StoredRow): void {
+    this.modify().addMerged([row]);
   }
 
   /** The log to note a change in. Throws where the session is read-only. */
@@ -206,8 +205,7 @@ export class SessionState {
   /** Whether a commit has anything to write. Looks for objects that were changed in place. */
   hasChanges(): boolean {
     // A closed session was searched when it was closed, and refuses changes since then.
-    const keys = this.closed ? [] : this.#exposed.keys();
-    for (const key of keys) this.#noticeInPlaceChange(key);
+    if (!this.closed) this.#noticeInPlaceChanges();
     return this.changes !== undefined || this.pending !== undefined;
   }
 
@@ -258,7 +256,7 @@ export class SessionState {
       if (log === undefined) continue;
       log.replay(record);
       // A session that was merged may turn out to be this one.
-      log.merged = log.merged.filter((merged) => merged !== row.token);
+      log.merged = log.merged.filter(({ token }) => token !== row.token);
     }
     this.record = record;
     this.row = row;
@@ -266,9 +264,8 @@ export class SessionState {
   }
 
   /** Merged sessions that could not be deleted. The next commit tries again. */
-  deleteLater(storedTokens: readonly string[]): void {
-    const log = this.changes ??= new ChangeLog();
-    log.merged = [...storedTokens, ...log.merged];
+  deleteLater(rows: readonly StoredRow[]): void {
+    (this.changes ??= new ChangeLog()).addMerged(rows);
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
@@ -314,13 +311,14 @@ export class SessionState {
     return isReserved(key) ? undefined : readValue(this.record.values, key);
   }
 
-  #noticeInPlaceChange(key: string): void {
-    const value = this.#exposed.takeChanged(key);
-    if (value === undefined) return;
-    // Not put(): the session may be closed by now, and the change was made before.
-    this.status = "modified";
-    writeValue(this.record.values, key, value);
-    (this.changes ??= new ChangeLog()).put(key, value);
+  /** @param keys Where to look; everywhere if absent. */
+  #noticeInPlaceChanges(keys?: readonly string[]): void {
+    for (const [key, value] of this.#exposed.takeChanged(keys)) {
+      // Not put(): the session may be closed by now, and the change was made before.
+      this.status = "modified";
+      writeValue(this.record.values, key, value);
+      (this.changes ??= new ChangeLog()).put(key, value);
+    }
   }
 
   /** Undoes what a function of update() did to its argument in place before it threw. */

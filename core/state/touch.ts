@@ -1,12 +1,12 @@
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore } from "../store.ts";
+import type { AtomicStore, StoredRow } from "../store.ts";
 import type { Operation, SessionContext } from "../store/operation.ts";
-import { expiryOf, isTouchDue } from "./expiry.ts";
+import { expiryOf, isExpiryDue } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 
 /** Whether this request has to write down that the session was used. */
 export function needsTouch(settings: SessionSettings, { record, row, touching }: SessionState): boolean {
-  return row !== undefined && touching === undefined && isTouchDue(settings, record, row.expiry);
+  return row !== undefined && touching === undefined && isExpiryDue(settings, record, row.expiry);
 }
 
 /**
@@ -24,13 +24,31 @@ export async function touch(
   const expiry = expiryOf(settings, state.record);
   // A save that runs beside the touch moves the expiry itself: the touch may fail.
   state.touching = expiry;
-  const touched = operation.run("touch", "touch", (options) => store.touch(row.token, expiry, options))
-    .then(() => {
-      if (state.row?.token === row.token && state.row.expiry < expiry) state.row = { ...state.row, expiry };
+  const touched = moveExpiry(store, operation, row, expiry)
+    .then((isMoved) => {
+      if (isMoved && state.row === row) state.row = { ...row, expiry };
     })
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
     .finally(() => state.touching = undefined);
   if (!isHandedOver(touched, context)) await touched;
+}
+
+/** Moves it forward by a touch. After `idleTimeout` was made shorter it moves back, which only an update can do. */
+async function moveExpiry(
+  store: AtomicStore,
+  operation: Operation,
+  { token, data, expiry: before }: StoredRow,
+  expiry: number,
+): Promise<boolean> {
+  if (expiry < before) {
+    return await operation.run(
+      "touch",
+      "touch",
+      (options) => store.update(token, data, { data, expiry }, options),
+    );
+  }
+  await operation.run("touch", "touch", (options) => store.touch(token, expiry, options));
+  return true;
 }
 
 /** Whether the platform keeps itself alive for the work. */

@@ -348,3 +348,80 @@ onEachStore("lastUsedAt is never ahead of the clock, whatever idleTimeout was be
     assertEquals((await manager.load(token)).token === undefined, after === "20m");
   }
 });
+
+/** A replica that does not know the row of one token yet. */
+class LaggingStore extends MemoryStore {
+  hidden = "";
+  override async find(...given: Parameters<MemoryStore["find"]>): ReturnType<MemoryStore["find"]> {
+    const [token, { primary }] = given;
+    return token === this.hidden && !primary ? undefined : await super.find(...given);
+  }
+}
+
+async function created(store: MemoryStore, user: string): Promise<string> {
+  const session = await sessions<Data>({ store, hashTokenInStore: false }).load();
+  session.put("user", user);
+  session.put("visits", 1);
+  return (await session.commit()).token;
+}
+
+/** Sends one request with two cookies of one name. */
+async function sendBoth(store: MemoryStore, tokens: string[], path: "write" | "logout"): Promise<Response> {
+  const manager = sessions<Data>({ store, hashTokenInStore: false, onError() {} });
+  const send = withSessions(manager, async (_request, getSession) => {
+    const session = await getSession();
+    if (path === "logout") await session.destroy();
+    else session.update("visits", (visits = 0) => visits + 1);
+    return new Response();
+  });
+  const headers = { Cookie: tokens.map((token) => `__Host-session=${token}`).join("; ") };
+  return await send(new Request(URL, { headers }));
+}
+
+Deno.test("Of two cookies, a mark and a session that the replica does not know yet, the session is written", async () => {
+  const store = new LaggingStore();
+  const old = await created(store, "guest");
+  const renewed = await sessions<Data>({ store, hashTokenInStore: false }).load(old);
+  renewed.renewToken();
+  await renewed.commit();
+  const live = store.hidden = await created(store, "ann");
+  assertEquals((await sendBoth(store, [old, live], "write")).status, 200);
+  assertEquals(
+    (await sessions<Data>({ store, hashTokenInStore: false }).load(live)).get("visits"),
+    undefined,
+  );
+  store.hidden = "";
+  assertEquals((await sessions<Data>({ store, hashTokenInStore: false }).load(live)).get("visits"), 2);
+});
+
+for (const other of ["mark", "session"] as const) {
+  Deno.test(`A logout with two cookies, a ${other} and a session that the replica does not know yet, ends both`, async () => {
+    const store = new LaggingStore();
+    const first = await created(store, "bob");
+    if (other === "mark") {
+      const session = await sessions<Data>({ store, hashTokenInStore: false }).load(first);
+      session.renewToken();
+      await session.commit();
+    }
+    const late = store.hidden = await created(store, "ann");
+    const response = await sendBoth(store, [late, first], "logout");
+    // Beside a mark the browser may hold the cookie of the login that left it.
+    assertEquals(setCookies(response).map(({ value }) => value), other === "mark" ? [] : [""]);
+    store.hidden = "";
+    for (const token of [late, first]) {
+      assertEquals((await sessions<Data>({ store, hashTokenInStore: false }).load(token)).token, undefined);
+    }
+  });
+}
+
+onEachStore("A merged session that logs in meanwhile keeps its mark", async (bed) => {
+  const merging = await bed.manager<Data>().load(await visitor(bed));
+  const guest = await visitor(bed);
+  await merging.mergeSession(guest);
+  await login(bed, guest);
+  await merging.commit();
+  const poll = await bed.manager<Data>().load(guest);
+  assertEquals(poll.token, undefined);
+  poll.put("visits", 9);
+  await assertRejects(() => poll.commit(), SessionGoneError);
+});

@@ -10,7 +10,7 @@ const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
 function settings(options: SessionOptions = {}): SessionSettings {
-  return readOptions({ store: new MemoryStore(), ...options });
+  return readOptions(options, () => new MemoryStore());
 }
 
 /** The mistakes in options that TypeScript may not notice. */
@@ -67,8 +67,8 @@ Deno.test("sessions() treats undefined like an absent option", () => {
   const absent = Object.fromEntries([...names].map((name) => [name, undefined]));
   sessions(absent);
   const store = new MemoryStore();
-  const { now: _, hooks: __, ...given } = readOptions({ ...absent, store });
-  const { now: ___, hooks: ____, ...expected } = readOptions({ store });
+  const { now: _, hooks: __, ...given } = readOptions({ ...absent, store }, () => new MemoryStore());
+  const { now: ___, hooks: ____, ...expected } = readOptions({ store }, () => new MemoryStore());
   assertEquals(given, expected);
 });
 

@@ -3,6 +3,7 @@ import { Client } from "@planetscale/database";
 import type { CleanupOptions } from "../../../core/store/cleanup.ts";
 import type { SqlStoreOptions } from "../../../stores/_sql.ts";
 import { LibSQLStore } from "../../../stores/libsql.ts";
+import { sessions } from "../../../mod.ts";
 import { MemoryStore } from "../../../stores/memory.ts";
 import { PlanetScaleStore } from "../../../stores/planetscale.ts";
 import { assertEquals } from "../../assert.ts";
@@ -188,3 +189,12 @@ Deno.test("new MemoryStore() names every mistake in one error, in the order of t
   const subjects = problemsOf(() => new MemoryStore(wrong)).map((problem) => /^"(\w+)"/.exec(problem)?.[1]);
   assertEquals(subjects, ["table", "cleanup", "cleanupInterval", "maxSessions"]);
 });
+
+for (const timeout of ["5s", NaN, null, 0, -1]) {
+  Deno.test(`sessions() refuses a store with the timeout ${timeout}`, () => {
+    const store = Object.assign(new MemoryStore(), { timeout }) as unknown as MemoryStore;
+    assertEquals(problemsOf(() => sessions({ store })), [
+      `"store.timeout" must be milliseconds above 0: got ${timeout === "5s" ? '"5s"' : timeout}`,
+    ]);
+  });
+}

@@ -465,3 +465,30 @@ Deno.test("A middleware saves what a handler changed in place", async () => {
   await current.finish(new Response());
   assertEquals(await saved(), changed(LIST, 1));
 });
+
+Deno.test("The row is decoded twice at most, however many objects were read", async () => {
+  let decoded = 0;
+  const codec: Codec = { ...jsonCodec, decode: (bytes) => (decoded++, jsonCodec.decode(bytes)) };
+  const manager = sessions<Record<string, { n: number }>>({ codec });
+  const session = await manager.load();
+  for (let n = 0; n < 50; n++) session.put(`key${n}`, { n });
+  const { token } = await session.commit();
+  decoded = 0;
+  const again = await manager.load(token);
+  for (const key of again.keys()) again.get(key);
+  await again.commit();
+  assertEquals(decoded, 2);
+});
+
+Deno.test("Keys that were put into another order in place are saved in that order", async () => {
+  const manager = sessions<{ recent: Record<string, boolean> }>();
+  const session = await manager.load();
+  session.put("recent", { a: true, b: true });
+  const { token } = await session.commit();
+  const again = await manager.load(token);
+  const recent = again.get("recent")!;
+  delete recent.a;
+  recent.a = true;
+  await again.commit();
+  assertEquals(Object.keys((await manager.load(token)).get("recent")!), ["b", "a"]);
+});
