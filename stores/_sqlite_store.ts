@@ -112,7 +112,7 @@ const REMOTE: Dialect = {
 const DATA = "CAST(data AS BLOB)";
 /** Compares a column with a text. Another program may have made a BLOB of the column, and the two are never equal. */
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
-const IS_EXPECTED = `AND ${DATA} = ?`;
+const HAS_BYTES = `AND ${DATA} = ?`;
 
 /** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
@@ -135,6 +135,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #dialect: Dialect;
   /** The condition for a live row. */
   readonly #isLive: string;
+  /** The condition for a live row that still holds the expected bytes. */
+  readonly #isExpected: string;
+  /** Changes the data of such a row. It is the most frequent write, so its text is made once. */
+  readonly #save: string;
   readonly #name: string;
   /** The table's name as a statement has it. */
   readonly #table: string;
@@ -155,8 +159,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#driver = driver;
     this.#dialect = driver.isLocal ? LOCAL : REMOTE;
     this.#isLive = `expiry > ${this.#dialect.day}`;
+    this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
+    this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
@@ -229,39 +235,47 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
-    const { data, expiry, subject, mark } = next;
-    const { day, dayOf } = this.#dialect;
+    const { data, expiry, subject } = next;
+    const condition = [token, expected, this.#dialect.dayOf(now)];
     const newToken = next.token === token ? undefined : next.token;
-    // Names only the columns that change: SQLite writes an index entry for each that is named, changed or not.
+    if (newToken === undefined && expiry === undefined && subject === undefined) {
+      return await this.#write("update", this.#save, [data, ...condition]) > 0;
+    }
+    return await this.#updateColumns(newToken, next, condition);
+  }
+
+  /** Changes more than the data. It names no other column: SQLite writes an index entry for each one that is named. */
+  async #updateColumns(
+    newToken: string | undefined,
+    { data, expiry, subject, mark }: NextRow,
+    condition: SQLiteValue[],
+  ): Promise<boolean> {
+    const { day, dayOf } = this.#dialect;
     let columns = "data = ?";
     const values: SQLiteValue[] = [data];
-    const assign = (assignment: string, value: SQLiteValue | undefined) => {
-      if (value === undefined) return;
+    const assign = (assignment: string, value: SQLiteValue) => {
       columns += `, ${assignment}`;
       values.push(value);
     };
-    assign("token = ?", newToken);
-    assign(`expiry = ${day}`, expiry === undefined ? undefined : dayOf(expiry));
-    const where = `WHERE token = ? ${IS_EXPECTED} AND ${this.#isLive}`;
-    const condition = [token, expected, dayOf(now)];
+    if (newToken !== undefined) assign("token = ?", newToken);
+    if (expiry !== undefined) assign(`expiry = ${day}`, dayOf(expiry));
     if (newToken === undefined && subject !== undefined) {
       // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
       // or another request was first.
-      const sql = `UPDATE ${this.#table} SET ${columns} ${where} AND subject IS ?`;
+      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${this.#isExpected} AND subject IS ?`;
       if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
-    assign("subject = ?", subject);
+    if (subject !== undefined) assign("subject = ?", subject);
+    // A renewal changes nothing where the new token exists.
+    const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
+    const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
     const args = [...values, ...condition];
-    if (newToken === undefined) {
-      return await this.#write("update", `UPDATE ${this.#table} SET ${columns} ${where}`, args) > 0;
-    }
-    const renewal = `UPDATE OR IGNORE ${this.#table} SET ${columns} ${where}`;
-    if (mark === undefined) return await this.#write("update", renewal, args) > 0;
-    return await this.#write("update", renewal, args, {
+    if (newToken === undefined || mark === undefined) return await this.#write("update", sql, args) > 0;
+    return await this.#write("update", sql, args, {
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
       sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
-      args: [token, mark.data, dayOf(mark.expiry), newToken, data],
+      args: [condition[0]!, mark.data, dayOf(mark.expiry), newToken, data],
     }) > 0;
   }
 
@@ -279,7 +293,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const sql = `DELETE FROM ${this.#table} WHERE token ${IS_TEXT}`;
     const deleted = expected === undefined
       ? await this.#write("delete", sql, [token, token])
-      : await this.#write("delete", `${sql} ${IS_EXPECTED}`, [token, token, expected]);
+      : await this.#write("delete", `${sql} ${HAS_BYTES}`, [token, token, expected]);
     return deleted > 0;
   }
 
@@ -406,7 +420,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Makes a text of a token that was found as a BLOB, so that the statement which follows finds it. */
   #mend(operation: StoreOperation, token: string): Promise<unknown> | undefined {
-    if (!this.#blobs.delete(token)) return undefined;
+    // Where there is none, even asking for a token takes a microsecond.
+    if (this.#blobs.size === 0 || !this.#blobs.delete(token)) return undefined;
     const sql =
       `UPDATE OR IGNORE ${this.#table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`;
     return this.#write(operation, sql, [token]);
