@@ -1,4 +1,9 @@
-import { SessionStoreError, type StoreErrorDetails, type StoreOperation } from "../core/errors.ts";
+import {
+  type SessionError,
+  SessionStoreError,
+  type StoreErrorDetails,
+  type StoreOperation,
+} from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
@@ -36,6 +41,8 @@ export interface SQLiteStatement {
 export interface SQLiteResult {
   /** Its rows. Each has its columns in the order of the statement, whatever their names. */
   readonly rows: readonly object[];
+  /** How many rows it changed. It is read only where the database is in this process. */
+  readonly rowsAffected?: number | undefined;
 }
 
 /**
@@ -59,21 +66,53 @@ export interface SQLiteDriver {
 
 /** From the start of SQLite's Julian days to the start of 1970, in milliseconds. */
 const JULIAN_OFFSET = 210_866_760_000_000;
+const MS_PER_DAY = 86_400_000;
+
+/** What differs between a database in this process and one that is remote. */
+interface Dialect {
+  /** The Julian day of a time, as a statement has it. It is the one that SQLite's own `julianday()` gives, to the bit. */
+  readonly day: string;
+  /** The parameter for `day`. */
+  dayOf(ms: number): number;
+  /** An expiry, as a statement selects it. */
+  readonly expiry: string;
+  /** The time in milliseconds that the statement gave for `expiry`. */
+  msOf(expiry: unknown): number;
+  /** The end of a statement that writes. */
+  readonly returning: string;
+  /** How many rows a statement has changed. */
+  changesOf(result: SQLiteResult): number;
+}
+
+/** Short statements save time. Numbers arrive as they are, and the count of the changed rows is right. */
+const LOCAL: Dialect = {
+  day: "?",
+  dayOf: (ms) => (ms + JULIAN_OFFSET) / MS_PER_DAY,
+  expiry: "expiry",
+  msOf: (expiry) => Math.round(Number(expiry) * MS_PER_DAY) - JULIAN_OFFSET,
+  returning: "",
+  changesOf: ({ rowsAffected }) => rowsAffected!,
+};
+
 /**
- * A parameter in milliseconds, as the Julian day that SQLite's own `julianday()` makes of that time, to the bit. A
- * server may lose the last bit of a fraction that arrives as JSON, so the database divides.
+ * A server may lose the last bit of a fraction that arrives as JSON, so times travel in milliseconds. Some hosts have
+ * reported a count of 0 for a write that happened, so a write gives a row for each row that it changed.
  */
-const DAY = `((? + ${JULIAN_OFFSET}) / 86400000.0)`;
-const IS_LIVE = `expiry > ${DAY}`;
-/**
- * Data and expiry, as bytes and in milliseconds. The time is no INTEGER: @libsql/client refuses one that is too large,
- * and one such row would end every listing.
- */
-const COLUMNS = `CAST(data AS BLOB), round(expiry * 86400000.0) - ${JULIAN_OFFSET}`;
+const REMOTE: Dialect = {
+  day: `((? + ${JULIAN_OFFSET}) / ${MS_PER_DAY}.0)`,
+  dayOf: (ms) => ms,
+  // Not an INTEGER: @libsql/client refuses one that is too large, and one such row would end every listing.
+  expiry: `round(expiry * ${MS_PER_DAY}.0) - ${JULIAN_OFFSET}`,
+  msOf: Number,
+  returning: " RETURNING 1",
+  changesOf: ({ rows }) => rows.length,
+};
+
+/** The data as bytes. Another program may have made a text of them. */
+const DATA = "CAST(data AS BLOB)";
 /** Compares a column with a text. Another program may have made a BLOB of the column, and the two are never equal. */
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
-/** Compares the data with bytes. Another program may have made a text of the data. */
-const IS_EXPECTED = "AND CAST(data AS BLOB) = ?";
+const HAS_BYTES = `AND ${DATA} = ?`;
 
 /** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
@@ -84,10 +123,8 @@ const MOST_BLOBS = 1_000;
 const EXPIRY_INDEX = /\(["`[\s]*expiry["`\]\s]*(asc|desc)?\s*[,)](?!.*\bwhere\b)/is;
 
 /**
- * Sessions in a table of SQLite, through one of its drivers. Each call is one statement.
- *
- * A statement holds no value, only the table's name, which was checked. A write is judged by the rows that `RETURNING`
- * gives: some hosts have reported a count of 0 for a write that happened.
+ * Sessions in a table of SQLite, through one of its drivers. Each call is one statement. A statement holds no value, only
+ * the table's name, which was checked.
  */
 export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
@@ -97,6 +134,13 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** The client and the table. */
   readonly place: { readonly of: object; readonly name: string };
   readonly #driver: SQLiteDriver;
+  readonly #dialect: Dialect;
+  /** The condition for a live row. */
+  readonly #isLive: string;
+  /** The condition for a live row that still holds the expected bytes. */
+  readonly #isExpected: string;
+  /** Changes the data of such a row. It is the most frequent write, so its text is made once. */
+  readonly #save: string;
   readonly #name: string;
   /** The table's name as a statement has it. */
   readonly #table: string;
@@ -115,8 +159,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     // For SQLite "Sessions" and "sessions" are one table.
     this.place = { of: client, name: table.toLowerCase() };
     this.#driver = driver;
+    this.#dialect = driver.isLocal ? LOCAL : REMOTE;
+    this.#isLive = `expiry > ${this.#dialect.day}`;
+    this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
+    this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.inProcess = driver.isLocal;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
@@ -142,21 +190,36 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const [createTable, ...indexes] = this.schema() as [string, string, string];
     // Inserts nothing. It fails where another program's table has the name.
     const check = `INSERT INTO ${this.#table} (token, data, expiry, subject)` +
-      " SELECT NULL, NULL, NULL, NULL WHERE 0 ON CONFLICT(token) DO NOTHING RETURNING 1";
+      " SELECT NULL, NULL, NULL, NULL WHERE 0 ON CONFLICT(token) DO NOTHING";
     const statements = [createTable, check, ...indexes].map((sql) => ({ sql, args: [] }));
     await this.#send("createTable", "transaction", statements);
   }
 
   /** Gives a live row. */
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
-    const { now, primary, signal } = options;
-    const sql = `SELECT ${COLUMNS}, typeof(token) FROM ${this.#table} WHERE token ${IS_TEXT} AND ${IS_LIVE}`;
-    const [row] = await this.#read("find", sql, [token, token, now], signal, primary);
+    const { primary, signal } = options;
+    const { expiry, dayOf, msOf } = this.#dialect;
+    const now = dayOf(options.now);
+    const found = `${DATA}, ${expiry}, typeof(token) FROM ${this.#table}`;
+    let row: object | undefined;
+    // The second look takes longer, but finds a BLOB as well. Only in this process it is worth to look twice.
+    if (this.#driver.isLocal) {
+      [row] = await this.#read(
+        "find",
+        `SELECT ${found} WHERE token = ? AND ${this.#isLive}`,
+        [token, now],
+        signal,
+      );
+    }
+    if (row === undefined) {
+      const sql = `SELECT ${found} WHERE token ${IS_TEXT} AND ${this.#isLive}`;
+      [row] = await this.#read("find", sql, [token, token, now], signal, primary);
+    }
     this.#cleanup.notice("read", options);
     if (row === undefined) return undefined;
-    const [data, expiry, type] = Object.values(row);
+    const [data, time, type] = Object.values(row);
     if (type === "blob") this.#remember(token);
-    return { data: toBytes(data), expiry };
+    return { data: toBytes(data), expiry: msOf(time) };
   }
 
   /** Inserts or overwrites. */
@@ -175,45 +238,57 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
-    const { data, expiry, subject, mark } = next;
+    const { data, expiry, subject } = next;
+    const condition = [token, expected, this.#dialect.dayOf(now)];
     const newToken = next.token === token ? undefined : next.token;
-    // Names only the columns that change: SQLite writes an index entry for each that is named, changed or not.
+    if (newToken === undefined && expiry === undefined && subject === undefined) {
+      return await this.#write("update", this.#save, [data, ...condition]) > 0;
+    }
+    return await this.#updateColumns(newToken, next, condition);
+  }
+
+  /** Changes more than the data. It names no other column: SQLite writes an index entry for each one that is named. */
+  async #updateColumns(
+    newToken: string | undefined,
+    { data, expiry, subject, mark }: NextRow,
+    condition: SQLiteValue[],
+  ): Promise<boolean> {
+    const { day, dayOf } = this.#dialect;
     let columns = "data = ?";
     const values: SQLiteValue[] = [data];
-    const assign = (assignment: string, value: SQLiteValue | undefined) => {
-      if (value === undefined) return;
+    const assign = (assignment: string, value: SQLiteValue) => {
       columns += `, ${assignment}`;
       values.push(value);
     };
-    const send = async (condition: string, args: SQLiteValue[], ...more: SQLiteStatement[]) => {
-      const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
-      const where = `token = ? ${IS_EXPECTED} AND ${IS_LIVE}${condition}`;
-      const sql = `${update} ${this.#table} SET ${columns} WHERE ${where}`;
-      return await this.#write("update", sql, [...values, token, expected, now, ...args], ...more) > 0;
-    };
-    assign("token = ?", newToken);
-    assign(`expiry = ${DAY}`, expiry);
+    if (newToken !== undefined) assign("token = ?", newToken);
+    if (expiry !== undefined) assign(`expiry = ${day}`, dayOf(expiry));
     if (newToken === undefined && subject !== undefined) {
       // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
       // or another request was first.
-      if (await send(" AND subject IS ?", [subject])) return true;
+      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${this.#isExpected} AND subject IS ?`;
+      if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
-    assign("subject = ?", subject);
-    if (newToken === undefined || mark === undefined) return await send("", []);
-    return await send("", [], {
-      // Only where the update has moved the row: no other row holds the bytes that it wrote.
-      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${DAY}` +
+    if (subject !== undefined) assign("subject = ?", subject);
+    // A renewal changes nothing where the new token exists.
+    const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
+    const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
+    const args = [...values, ...condition];
+    if (newToken === undefined || mark === undefined) return await this.#write("update", sql, args) > 0;
+    return await this.#write("update", sql, args, {
+      // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
+      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
-      args: [token, mark.data, mark.expiry, newToken, data],
-    });
+      args: [condition[0]!, mark.data, dayOf(mark.expiry), newToken, data],
+    }) > 0;
   }
 
   /** Moves the expiry of a live row forward. */
   async touch(token: string, expiry: number, { now }: TimedOptions): Promise<void> {
     await this.#mend("touch", token);
+    const { day, dayOf } = this.#dialect;
     const sql =
-      `UPDATE ${this.#table} SET expiry = ${DAY} WHERE token = ? AND ${IS_LIVE} AND expiry < ${DAY}`;
-    await this.#write("touch", sql, [expiry, token, now, expiry]);
+      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND expiry < ${day}`;
+    await this.#write("touch", sql, [dayOf(expiry), token, dayOf(now), dayOf(expiry)]);
   }
 
   /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
@@ -221,7 +296,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const sql = `DELETE FROM ${this.#table} WHERE token ${IS_TEXT}`;
     const deleted = expected === undefined
       ? await this.#write("delete", sql, [token, token])
-      : await this.#write("delete", `${sql} ${IS_EXPECTED}`, [token, token, expected]);
+      : await this.#write("delete", `${sql} ${HAS_BYTES}`, [token, token, expected]);
     return deleted > 0;
   }
 
@@ -233,11 +308,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0, onEvent } = options;
-    const until = now - grace;
+    const { day, dayOf, returning, changesOf } = this.#dialect;
+    const until = dayOf(now - grace);
     // The outer condition is checked when a row is deleted. Its plus keeps the planner from the index on expiry there,
     // by which it would walk over every expired row.
-    const sql = `DELETE FROM ${this.#table} WHERE +expiry <= ${DAY} AND token IN` +
-      ` (SELECT token FROM ${this.#table} WHERE expiry <= ${DAY} ORDER BY expiry LIMIT ?) RETURNING 1`;
+    const sql = `DELETE FROM ${this.#table} WHERE +expiry <= ${day} AND token IN` +
+      ` (SELECT token FROM ${this.#table} WHERE expiry <= ${day} ORDER BY expiry LIMIT ?)${returning}`;
     const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
     const looks = onEvent !== undefined && !this.#indexChecked;
     if (looks) {
@@ -252,7 +328,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       const isThere = indexes!.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])));
       if (!isThere) onEvent({ kind: "missing-index", statement: this.schema()[1]! });
     }
-    return deleted!.rows.length;
+    return changesOf(deleted!);
   }
 
   /** Every live row of the subject, page by page. */
@@ -269,11 +345,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);
   }
 
-  /** Whose session a row is, for a store that stands on this one. */
+  /** Gives the subject of a row, for a `ShardedStore` on this store. */
   async subjectOf(token: string): Promise<string | undefined> {
     const sql = `SELECT CAST(subject AS TEXT) FROM ${this.#table} WHERE token ${IS_TEXT}`;
     try {
-      // Asked for within a renewal: never from a replica that lags.
+      // It is part of a renewal, so a replica that lags must not answer.
       const [row] = await this.#read("find", sql, [token, token], undefined, true);
       return row && (Object.values(row)[0] as string | null ?? undefined);
     } catch (error) {
@@ -302,13 +378,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: WriteOptions,
   ): Promise<number> {
     const { subject } = options;
-    const args: SQLiteValue[] = [token, data, expiry];
+    const { day, dayOf } = this.#dialect;
+    const args: SQLiteValue[] = [token, data, dayOf(expiry)];
     let [column, value] = ["", ""];
     if (subject !== undefined) {
       [column, value] = [", subject", ", ?"];
       args.push(subject);
     }
-    const sql = `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${DAY}${value})` +
+    const sql = `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${day}${value})` +
       ` ON CONFLICT(token) DO ${onConflict}`;
     const inserted = await this.#write(operation, sql, args);
     this.#cleanup.notice("insert", options);
@@ -321,19 +398,20 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     args: SQLiteValue[],
     { now, signal }: TimedOptions,
   ): AsyncGenerator<StoredRow, void, undefined> {
-    const sql = `SELECT ${COLUMNS}, token FROM ${this.#table}` +
-      ` WHERE token > ? AND ${IS_LIVE}${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
+    const { expiry, dayOf, msOf } = this.#dialect;
+    const sql = `SELECT ${DATA}, ${expiry}, token FROM ${this.#table}` +
+      ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
     // A text or bytes, as it was found: in SQLite's order all BLOBs come after all texts.
     let after: SQLiteValue = "";
     while (true) {
-      const rows: readonly object[] = await this.#read(operation, sql, [after, now, ...args], signal);
+      const rows: readonly object[] = await this.#read(operation, sql, [after, dayOf(now), ...args], signal);
       for (const row of rows) {
-        const [data, expiry, found] = Object.values(row);
+        const [data, time, found] = Object.values(row);
         const isText = typeof found === "string";
         after = isText ? found : toBytes(found);
         const token = isText ? found : new TextDecoder().decode(toBytes(found));
         if (!isText) this.#remember(token);
-        yield { token, data: toBytes(data), expiry };
+        yield { token, data: toBytes(data), expiry: msOf(time) };
       }
       if (rows.length < PAGE_SIZE) return;
     }
@@ -344,11 +422,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   /** Makes a text of a token that was found as a BLOB, so that the statement which follows finds it. */
-  async #mend(operation: StoreOperation, token: string): Promise<void> {
-    if (!this.#blobs.delete(token)) return;
+  #mend(operation: StoreOperation, token: string): Promise<unknown> | undefined {
+    // Where there is none, even asking for a token takes a microsecond.
+    if (this.#blobs.size === 0 || !this.#blobs.delete(token)) return undefined;
     const sql =
       `UPDATE OR IGNORE ${this.#table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`;
-    await this.#write(operation, sql, [token]);
+    return this.#write(operation, sql, [token]);
   }
 
   /** Sends a statement that reads, and gives its rows. */
@@ -371,12 +450,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     args: SQLiteValue[],
     ...more: SQLiteStatement[]
   ): Promise<number> {
-    const statements = [{ sql, args }, ...more].map(({ sql, args }) => ({ sql: `${sql} RETURNING 1`, args }));
-    const kind = more.length > 0 ? "transaction" : "write";
-    return (await this.#send(operation, kind, statements))[0]!.rows.length;
+    const { returning, changesOf } = this.#dialect;
+    const statements = [{ sql: sql + returning, args }, ...more];
+    return changesOf(
+      (await this.#send(operation, more.length > 0 ? "transaction" : "write", statements))[0]!,
+    );
   }
 
-  /** Sends statements, and reduces what is thrown. */
+  /** Sends statements, and again while another connection holds the lock. Reduces what is thrown. */
   async #send(
     operation: StoreOperation,
     kind: SQLiteKind,
@@ -385,44 +466,35 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   ): Promise<readonly SQLiteResult[]> {
     const driver = this.#driver;
     const { timeout } = this;
-    try {
-      // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
-      const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
-      const work = sendWhenUnlocked(driver, statements, kind, lockWait, signal);
-      return await (driver.isLocal ? work : waitFor(work, timeout, signal));
-    } catch (error) {
-      throw toStoreError(
-        operation,
-        error,
-        kind !== "read" && operation !== "find",
-        () => driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
-      );
+    const started = performance.now();
+    const elapsed = () => performance.now() - started;
+    for (let attempt = 1;; attempt++) {
+      try {
+        if (signal?.aborted) throw new GaveUp("aborted");
+        const work = driver.send(statements, kind);
+        return await (driver.isLocal ? work : waitFor(work, timeout - elapsed(), signal));
+      } catch (error) {
+        const ms = backoff(attempt, 2, driver.isLocal ? 8 : 100);
+        // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
+        const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
+        if (!isBusy(error) || elapsed() + ms > lockWait) throw this.#reduce(operation, kind, error);
+        await pause(ms, signal);
+      }
     }
+  }
+
+  /** What a user may see of what a driver has thrown. */
+  #reduce(operation: StoreOperation, kind: SQLiteKind, thrown: unknown): SessionError {
+    return toStoreError(
+      operation,
+      thrown,
+      kind !== "read" && operation !== "find",
+      (error) => this.#driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
+    );
   }
 }
 
-/** Sends statements, and again while another connection holds the lock, for `lockWait` milliseconds. */
-async function sendWhenUnlocked(
-  driver: SQLiteDriver,
-  statements: SQLiteStatement[],
-  kind: SQLiteKind,
-  lockWait: number,
-  signal: AbortSignal | undefined,
-): Promise<readonly SQLiteResult[]> {
-  const started = performance.now();
-  for (let attempt = 1;; attempt++) {
-    if (signal?.aborted) throw new GaveUp("aborted");
-    try {
-      return await driver.send(statements, kind);
-    } catch (error) {
-      const ms = backoff(attempt, 2, driver.isLocal ? 8 : 100);
-      if (!isBusy(error) || performance.now() + ms - started > lockWait) throw error;
-      await pause(ms, signal);
-    }
-  }
-}
-
-/** A driver gives a BLOB as an array, a buffer or numbers. The caller owns what this returns. */
+/** Copies a BLOB, which a driver gives as an array, a buffer or numbers. */
 function toBytes(value: ArrayBuffer | ArrayLike<number>): Uint8Array {
   return new Uint8Array(value);
 }

@@ -32,7 +32,14 @@ import { OptionsReader } from "../core/options/reader.ts";
 import { fileSender } from "./_file_database.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";
-import { type SQLiteDriver, SQLiteTableStore, type SQLiteValue } from "./_sqlite_store.ts";
+import {
+  type SQLiteDriver,
+  type SQLiteKind,
+  type SQLiteResult,
+  type SQLiteStatement,
+  SQLiteTableStore,
+  type SQLiteValue,
+} from "./_sqlite_store.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";
 export type { SqlStoreOptions } from "./_sql.ts";
@@ -52,6 +59,8 @@ export interface LibSQLStatement {
 export interface LibSQLResult {
   /** Its rows, each with its columns by position. */
   readonly rows: readonly { readonly [column: number]: unknown }[];
+  /** How many rows it changed. It is read only where the database is in this process. */
+  readonly rowsAffected?: number;
 }
 
 /** The calls that the store makes on a client of `@libsql/client`. */
@@ -85,8 +94,8 @@ export type LibSQLStoreOptions = SqlStoreOptions;
 /**
  * Keeps sessions in a libSQL or SQLite table. Each call is one statement, and over HTTP one request.
  *
- * Whether a write happened is judged by the rows that `RETURNING` gives, never by a count: some hosts have reported 0
- * for a write that happened.
+ * Over HTTP the store judges a write by the rows that `RETURNING` gives, never by a count: some hosts have reported 0 for
+ * a write that happened.
  */
 export class LibSQLStore extends SQLiteTableStore {
   /**
@@ -111,24 +120,28 @@ function isFile(client: LibSQLClient | TursoClient | undefined): client is LibSQ
 }
 
 /** Reaches a database over HTTP, or by a client that works in the background. */
-function clientDriver(client: TursoClient & Partial<Pick<LibSQLClient, "execute">>): SQLiteDriver {
-  return {
-    isLocal: false,
-    async send(statements, kind) {
-      // Such a client has one connection, so the store's statements would be part of the transaction.
-      refuseTransaction(client.inTransaction);
-      if (kind === "transaction") return await client.batch(statements, "write");
-      return client.execute ? [await client.execute(statements[0]!)] : await client.batch(statements);
-    },
-  };
+function clientDriver(client: AnyClient): SQLiteDriver {
+  return { isLocal: false, send: (statements, kind) => send(client, statements, kind) };
 }
 
 /** Reaches a database in this process. `_file_database.ts` says why it needs more care. */
 function fileDriver(client: LibSQLClient): SQLiteDriver {
-  const { send } = clientDriver(client);
   const inTurn = fileSender(client);
   return {
     isLocal: true,
-    send: (statements, kind) => inTurn(kind !== "read", async () => await send(statements, kind)),
+    send: (statements, kind) => inTurn(kind !== "read", () => send(client, statements, kind)),
   };
+}
+
+type AnyClient = TursoClient & Partial<Pick<LibSQLClient, "execute">>;
+
+async function send(
+  client: AnyClient,
+  statements: SQLiteStatement[],
+  kind: SQLiteKind,
+): Promise<readonly SQLiteResult[]> {
+  // A client that shows its transactions has one connection, so the store's statements would be part of them.
+  refuseTransaction(client.inTransaction);
+  if (kind === "transaction") return await client.batch(statements, "write");
+  return client.execute ? [await client.execute(statements[0]!)] : await client.batch(statements);
 }

@@ -1,5 +1,5 @@
 /**
- * Sessions kept in this process and gone when it ends: for tests and for a single server.
+ * Sessions in this process, which end with it: for tests and for a single server.
  *
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -37,7 +37,7 @@ import { OptionsReader } from "../core/options/reader.ts";
 /** Options of {@linkcode MemoryStore}. */
 export interface MemoryStoreOptions extends CleanupOptions {
   /**
-   * How many sessions to hold at the most, above 0. When it is full, expired ones go first, then the one that
+   * How many sessions to hold at most, above 0. A full store drops an expired session first, else the one that
    * expires soonest, with an `evicted` event.
    *
    * @default {100000}
@@ -71,12 +71,15 @@ const MAX_SESSIONS = 100_000;
  * ```
  */
 export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
-  /** Nothing here is ever waited for. */
+  /** A call waits for nothing, so it needs no limit. */
   readonly timeout: number = Infinity;
   readonly #entries = new Map<string, Entry>();
-  /** The tokens of each subject that has any. */
+  /** The tokens of each subject. A subject without a session has no entry. */
   readonly #tokensOf = new Map<string, Set<string>>();
-  /** Tokens by expiry. An entry that moved or went leaves its place behind, to be noticed at the top. */
+  /**
+   * Tokens by expiry. When a session goes, or gets another expiry, its old place stays in the queue until it reaches
+   * the top.
+   */
   #queue = newQueue();
   readonly #maxSessions: number;
   readonly #cleanup: Cleanup;
@@ -91,8 +94,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   }
 
   /**
-   * How many rows are held: sessions, expired ones that were not yet deleted, and the marks that renewals leave
-   * under old tokens for a while.
+   * How many rows are held: live sessions, expired ones that were not deleted yet, and the marks that renewals leave
+   * under old tokens for a minute.
    */
   get size(): number {
     return this.#entries.size;
@@ -125,7 +128,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return true;
   }
 
-  /** Changes a live session that still holds the expected bytes. A mark is left in the same step. */
+  /** Changes a live session that still holds the expected bytes, and leaves a mark in the same step. */
   // deno-lint-ignore require-await
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const entry = this.#live(token, options.now);
@@ -137,7 +140,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     }
     if (this.#entries.has(newToken)) return false;
     this.#remove(token, entry);
-    // Before the session: where there is no room for both, the session stays.
+    // The mark goes in first. In a full store an insert may evict any entry but its own, so the session stays.
     if (mark !== undefined) {
       this.#insert(token, { data: copyOf(mark.data), expiry: mark.expiry, subject: undefined }, options);
     }
@@ -150,7 +153,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   // deno-lint-ignore require-await
   async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
     const entry = this.#live(token, options.now);
-    // Its old place in the queue is moved when it gets to the top: most touches then cost nothing there.
+    // Its place in the queue is corrected when it reaches the top, so most touches cost nothing there.
     if (entry !== undefined && entry.expiry < expiry) entry.expiry = expiry;
   }
 
@@ -166,9 +169,9 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return true;
   }
 
-  /** Every live session. Those that come or go meanwhile may be among them or not. */
+  /** Every live session. One that comes or goes during the listing may be in it or not. */
   async *all({ now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
-    // The tokens of the start: a session that is deleted and made anew would come again for ever.
+    // A copy of the tokens: a session that is deleted and made again meanwhile would be listed once more, without end.
     for (const token of [...this.#entries.keys()]) {
       const entry = this.#live(token, now);
       if (entry !== undefined) yield { token, data: copyOf(entry.data), expiry: entry.expiry };
@@ -208,7 +211,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return deleted;
   }
 
-  /** Whose session a row is, for a store that stands on this one. */
+  /** Gives the subject of a row, for a `ShardedStore` on this store. */
   // deno-lint-ignore require-await
   async subjectOf(token: string): Promise<string | undefined> {
     return this.#entries.get(token)?.subject;
@@ -229,7 +232,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     return entry !== undefined && now < entry.expiry ? entry : undefined;
   }
 
-  /** Puts an entry where none is, for which another may have to go. */
+  /** Adds an entry under a token that has none. A full store evicts another entry for it. */
   #insert(token: string, entry: Entry, options: TimedOptions): void {
     if (this.#entries.size >= this.#maxSessions) this.#evict(options);
     this.#entries.set(token, entry);
@@ -237,13 +240,13 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (entry.subject !== undefined) this.#own(token, entry.subject);
   }
 
-  /** Writes what is given, and a copy of the data. */
+  /** Changes an entry. What is absent stays as it is. */
   #change(token: string, entry: Entry, { data, expiry, subject }: NextRow): void {
     entry.data = copyOf(data);
     if (expiry !== undefined) {
       const isSooner = expiry < entry.expiry;
       entry.expiry = expiry;
-      // A later one needs no new place, as with a touch.
+      // A later one needs no new place: see `touch()`.
       if (isSooner) this.#queueUp(token, expiry);
     }
     if (subject === undefined || subject === entry.subject) return;
@@ -271,7 +274,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   #queueUp(token: string, expiry: number): void {
     this.#queue.push({ token, expiry });
-    // Places left behind by what was deleted or rewritten must not outgrow the sessions themselves.
+    // Old places must not come to outnumber the sessions.
     if (this.#queue.length > 2 * this.#entries.size + 100) this.#rebuildQueue();
   }
 

@@ -61,12 +61,12 @@ export type PlanetScaleStoreOptions = SqlStoreOptions;
 
 /**
  * Keeps sessions in a MySQL table. Each call is one statement, and one HTTP request. A renewal that leaves a mark is
- * two, and so is `deleteBySubject`. Where the keyspace is sharded by `token`, Vitess refuses renewals:
- * `./stores/planetscale-sharded` has a store for that.
+ * two, and so is `deleteBySubject`. If the keyspace is sharded by `token`, Vitess refuses renewals: use the store of
+ * `./stores/planetscale-sharded`.
  *
  * Times are UTC. On the `DATETIME(6)` column of {@linkcode PlanetScaleStore.schema} the server's time zone does not
- * matter. SCS's `TIMESTAMP(6)` follows it and ends in January 2038: there the session's `time_zone` must be UTC,
- * as it is on PlanetScale, and anything else is refused.
+ * matter. SCS's `TIMESTAMP(6)` follows the session's `time_zone` and ends in January 2038. On such a column the store
+ * refuses any time zone but UTC, which PlanetScale has.
  */
 export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
@@ -77,9 +77,9 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   readonly #cleanup: Cleanup;
 
   /**
-   * @param client A `Client` of `@planetscale/database`, 1.20.2 or later: earlier ones can be injected into under
-   * `NO_BACKSLASH_ESCAPES`. A `Connection` serves as well, but while a transaction is open on it the store's calls fail:
-   * nobody else would see what the store writes there, and a ROLLBACK would undo logins and logouts.
+   * @param client A `Client` of `@planetscale/database`, 1.20.2 or later: earlier versions allow SQL injection under
+   * `NO_BACKSLASH_ESCAPES`. A `Connection` fits as well, but while a transaction is open on it the store's calls fail.
+   * What the store wrote there would be invisible to others, and a ROLLBACK would undo logins and logouts.
    * @throws {SessionConfigError} An option is wrong.
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
@@ -102,8 +102,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   /**
-   * Makes the table and its indexes where there is none. A table made by SCS serves as it is; one of another program is
-   * refused.
+   * Makes the table and its indexes if there is none. A table made by SCS is accepted as it is, and another program's
+   * table is refused.
    */
   async createTable(): Promise<void> {
     for (const statement of this.schema()) await this.#table.write("createTable", statement, []);
@@ -124,8 +124,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     const { subject } = options;
     const { sql, args } = assignments({ token, data, expiry, subject });
-    // Where a collation takes another token for this one, that one's row is left alone. Not VALUES(token), which
-    // has lost its trailing blanks.
+    // A collation may take another token for this one. Then the row of that token is left alone. VALUES(token) would not
+    // do here, since MySQL has cut its trailing blanks.
     const columns = ["data", "expiry", ...(subject === undefined ? [] : ["subject"])];
     const onDuplicate = columns.map((column) => {
       args.push(token);
@@ -133,7 +133,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     });
     const upsert = `INSERT INTO ${this.#table.name} SET ${sql} ON DUPLICATE KEY UPDATE ${onDuplicate.join()}`;
     const { rowsAffected } = await this.#table.write("commit", upsert, args, data);
-    // MySQL reports 0 for an upsert that changes nothing, and a lost answer looks the same.
+    // MySQL reports 0 for an upsert that changes nothing. An empty answer looks the same.
     if (rowsAffected === 0) {
       const isThere = await this.#table.hasAny("commit", `${TOKEN_IS} AND data = ?`, [token, token, data]);
       if (!isThere) throw noAnswer("commit", true);
@@ -148,7 +148,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     return created;
   }
 
-  /** Changes a live row that still holds the expected bytes. A mark is left in a second statement. */
+  /** Changes a live row that still holds the expected bytes. A second statement leaves the mark. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     if (!isAscii(token)) return false;
     const { data, mark } = next;
@@ -157,7 +157,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     const update = `UPDATE ${this.#table.name} SET ${sql} WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
     args.push(token, token, expected, toDateTime(options.now));
     if (await this.#table.writeUnlessTaken("update", update, args, data) <= 0) return false;
-    // The renewal stands, whatever becomes of its mark.
+    // The renewal is done, even if leaving its mark fails.
     if (newToken !== undefined && mark !== undefined) {
       await this.#table.insert("update", { token, ...mark }).catch(() => {});
     }
@@ -191,9 +191,9 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0 } = options;
     const [table, until] = [this.#table, [toDateTime(now - grace)]];
-    // In a wrong zone live sessions would be deleted.
+    // In a wrong time zone it would delete live sessions.
     const guard = table.zoneGuard;
-    // One step for MySQL, which checks each row's expiry under the lock under which it deletes it.
+    // One step: MySQL checks each row's expiry under the lock under which it deletes the row.
     const order = `${guard} ORDER BY expiry LIMIT ${batchSize(options)}`;
     const deleted = await table.delete("deleteExpired", "expiry <= ?", until, order);
     if (deleted === 0 && guard !== "" && await table.hasAny("deleteExpired", "expiry <= ?", until)) {
@@ -225,7 +225,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     });
   }
 
-  /** Whose session a row is, for a store that stands on this one. */
+  /** Gives the subject of a row, for a `ShardedStore` on this store. */
   async subjectOf(token: string): Promise<string | undefined> {
     return isAscii(token) ? (await this.#table.ownerOf("find", token))?.subject : undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * Sessions in a keyspace of PlanetScale that is sharded by `token`, where Vitess refuses to change a token in place.
- * Everywhere else `./stores/planetscale` has a simpler store.
+ * Sessions in a PlanetScale keyspace that is sharded by `token`. There Vitess refuses to change a token in place.
+ * For any other keyspace `./stores/planetscale` has a simpler store.
  *
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -43,15 +43,15 @@ export type {
   SqlStoreOptions,
 } from "./planetscale.ts";
 
-/** Whether a row is what a renewal has left under the old token. */
+/** Whether a row is what a renewal has left under an old token. */
 const HAS_MOVED = `LEFT(data, ${MOVED_TAG.length}) = ?`;
 
 /**
- * A {@linkcode PlanetScaleStore} whose renewals cross from shard to shard.
+ * A {@linkcode PlanetScaleStore} whose renewals move a session from one shard to another.
  *
- * A renewal is four statements, or five where it names no new expiry or no subject. One of them is the
- * moment of the switch: whatever fails in between, exactly one of the two tokens works. A purge is two statements for
- * each batch, and `deleteBySubject` two, or four within the lifetime of a mark after a renewal.
+ * A renewal is four statements, or five where it names no new expiry or no subject. One of them is the switch: whatever
+ * fails, exactly one of the two tokens works. A purge is two statements for each batch. `deleteBySubject` is two, or four
+ * if the user has renewed a session within the last minute.
  */
 export class ShardedPlanetScaleStore extends PlanetScaleStore {
   readonly #table: MySQLTable;
@@ -82,7 +82,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     return found && await this.#renewal.resolve({ token, ...found }, options.now);
   }
 
-  /** Changes a live row that still holds the expected bytes. A mark is left in the same step. */
+  /** Changes a live row that still holds the expected bytes. A renewal leaves its mark in the step that is the switch. */
   override async update(
     token: string,
     expected: Uint8Array,
@@ -96,8 +96,8 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   }
 
   /**
-   * Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. A mark stays, since the
-   * session may still stand on it.
+   * Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. A mark stays: a renewal
+   * that is not complete needs its row.
    */
   override async delete(
     token: string,
@@ -114,8 +114,9 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   }
 
   /**
-   * Deletes expired rows, the longest expired first; never more than 1,000 at once. Vitess would look for the rows of a
-   * `DELETE` with a `LIMIT` and delete them later, whatever has become of them: here the second statement looks again.
+   * Deletes expired rows, the longest expired first; never more than 1,000 at once. Vitess runs a `DELETE` with a `LIMIT`
+   * in two steps, and the second one would delete a row that was touched between them. So this sends two statements, and
+   * the second one checks the expiry again.
    */
   override async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const until = toDateTime(options.now - (options.grace ?? 0));

@@ -1,5 +1,5 @@
 /**
- * Sessions on any number of databases, for more than one can hold or write.
+ * Sessions on any number of databases, for more of them than one database can hold or write.
  *
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -39,11 +39,11 @@ import { OptionsReader } from "../core/options/reader.ts";
 import { deleteInPasses } from "./_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
 
-/** A store that {@linkcode ShardedStore} can stand on: every store of this package but those that are sharded already. */
+/** A store that can be part of a {@linkcode ShardedStore}: any store of this package that is not sharded itself. */
 export interface Shard extends AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /**
-   * Whose session a row is. Without it a renewal that crosses to another store and does not name the subject empties
-   * the column; the manager always names it.
+   * Gives the subject of a row. Without this method, a renewal that moves a session to another store and does not name the
+   * subject loses it. The manager always names it.
    */
   subjectOf?(token: string): Promise<string | undefined>;
   /** Ends the store's own clean-up. */
@@ -53,8 +53,9 @@ export interface Shard extends AtomicStore, IterableStore, PurgingStore, Subject
 /** Options of {@linkcode ShardedStore}. */
 export interface ShardedStoreOptions {
   /**
-   * Another list of stores by which sessions may have been placed: the list of before a store was added, or the one
-   * that other instances have already. What is not found where it belongs is looked for there, and stays there.
+   * Another list of stores, by which sessions may have been placed: the list before a store was added, or the list that
+   * other instances have already. A session that is not in its place by `stores` is looked for in its place by `also`,
+   * and stays there.
    *
    * @default {[]}
    */
@@ -62,33 +63,32 @@ export interface ShardedStoreOptions {
 }
 
 /**
- * Spreads sessions over several stores by the hash of their tokens. A call for one session goes to one store; what is
- * asked of a subject, or of all sessions, goes to all stores at once.
+ * Spreads sessions over several stores by the hash of their tokens. A call for one session goes to one store. A call for
+ * a subject goes to all stores at once, and a listing of all sessions to one store after the other.
  *
- * A renewal gives a session a new token, and so most of the time another store. It is then four calls, or six where it
- * names no subject. One of them is the moment of the switch: whatever fails in between, exactly one of the two tokens
- * works. A logout is two calls. `deleteBySubject` lists the subject's sessions on every store, deletes them one by one,
- * and looks once more.
+ * A renewal gives a session a new token, which mostly belongs to another store. It is then four calls, or six where it
+ * names no subject. One of them is the switch: whatever fails, exactly one of the two tokens works. A logout is two
+ * calls. `deleteBySubject` lists the subject's sessions on every store, deletes them one by one, and lists again.
  *
- * The place of a session follows from the order of the stores. Add a store at the end, and name the old list in `also`
- * until every session of before has expired.
+ * The order of the stores decides where a session is. Add a store at the end, and name the old list in `also` until every
+ * older session has expired.
  */
 export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
-  /** The longest that one of the stores waits for an operation, in milliseconds. */
+  /** The longest `timeout` of the stores, in milliseconds. */
   readonly timeout: number | undefined;
   /** Whether all of them are in this process. */
   readonly inProcess: boolean;
   /** Every store, once. */
   readonly parts: readonly Shard[];
-  /** The stores in the order of the list that new sessions are placed by, and then of the other one. */
+  /** The list by which new sessions are placed, and then the list of `also` if there is one. */
   readonly #lists: readonly (readonly Shard[])[];
   readonly #renewal: ShardedRenewal;
 
   /**
-   * Makes a store, and calls none of the others yet.
+   * Makes a store, and calls none of its stores yet.
    *
-   * @param stores Each with a table of its own. The clean-up is theirs.
-   * @throws {SessionConfigError} There is no store, or one that lacks a method or is sharded itself.
+   * @param stores Each has a table of its own, and does its own clean-up.
+   * @throws {SessionConfigError} There is no store, or a store lacks a method or is sharded itself.
    */
   constructor(stores: readonly Shard[], options: ShardedStoreOptions = {}) {
     const reader = new OptionsReader(options);
@@ -125,7 +125,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   async commit(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<void> {
     const [home, other] = this.#placesOf(token);
     await home!.commit(token, data, expiry, options);
-    // It would come to light again once the row at home is gone.
+    // A row there would be found again once the row at home is gone.
     await other?.delete(token, options);
   }
 
@@ -134,7 +134,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     return await this.#homeOf(token).create(token, data, expiry, options);
   }
 
-  /** Changes a live row that still holds the expected bytes. A mark is left in the same step. */
+  /** Changes a live row that still holds the expected bytes. A renewal leaves its mark in the step that is the switch. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const { token: newToken = token } = next;
     const places = this.#placesOf(token);
@@ -149,9 +149,9 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     await Promise.all(this.#placesOf(token).map((shard) => shard.touch(token, expiry, options)));
   }
 
-  /** Deletes, and tells whether a row went. A mark stays as long as the session stands on it. */
+  /** Deletes, and tells whether a row went. A mark stays if a renewal that is not complete needs its row. */
   async delete(token: string, options?: DeleteOptions): Promise<boolean> {
-    // A row that has expired is not found, proves nothing any more and may go.
+    // An expired row is not found, and may go: no renewal needs it.
     const now = nowOf(options);
     const found = await this.#find(token, { ...options, now, primary: true });
     if (found && hasMoved(found.data) && !(await this.#renewal.settle(found.data, now))) return false;
@@ -166,8 +166,8 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   }
 
   /**
-   * Deletes expired rows of all stores at once, as many of each; never more than 1,000 together. `manager.purge()` does
-   * not call this: it purges each store by itself.
+   * Deletes expired rows of all stores at once, the same number of each, and never more than 1,000 together.
+   * `manager.purge()` does not call this: it purges each store by itself.
    */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { limit = 1_000 } = options;
@@ -236,7 +236,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     this.stopCleanup();
   }
 
-  /** Where a session may be: first where it belongs. */
+  /** The stores that may have a session. The first one is where it belongs. */
   #placesOf(token: string): Shard[] {
     const [home, other] = this.#lists.map((shards) => placeOf(token, shards));
     return other === undefined || other === home ? [home!] : [home!, other];
@@ -246,7 +246,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     return placeOf(token, this.#lists[0]!);
   }
 
-  /** A row as it is. No row goes from one place of its token to the other, so that it cannot be missed. */
+  /** Gives a row as it is. No row moves from one place of its token to the other, so none is missed. */
   async #find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     for (const shard of this.#placesOf(token)) {
       const found = await shard.find(token, options);
@@ -279,12 +279,12 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     }
   }
 
-  /** The rows of a subject as they are. */
+  /** Gives the rows of a subject as they are. */
   async *#rowsOf(subject: string, options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
     const listings = this.parts.map((shard) => {
       const rows = shard.findBySubject(subject, options)[Symbol.asyncIterator]();
       const first = rows.next();
-      // Another one may fail before it.
+      // It may fail while another one is awaited.
       first.catch(() => {});
       return { rows, first };
     });
@@ -298,7 +298,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   }
 }
 
-/** The manager's clock, where it comes with a call that need not have it. */
+/** The manager's time, which it passes to every call. A direct call need not pass one. */
 function nowOf(options: StoreOptions = {}): number {
   return (options as Partial<TimedOptions>).now ?? Date.now();
 }
@@ -328,8 +328,8 @@ function problemsWith(name: string, stores: unknown): string[] {
 }
 
 /**
- * The store that a token belongs to: the one that is drawn highest for it. Where a store is added, each token stays where
- * it was or goes to the new one.
+ * The store that a token belongs to. Each store draws a number for the token, and the highest one wins. So when a store is
+ * added a token stays where it was or goes to the new store (rendezvous hashing).
  */
 function placeOf(token: string, shards: readonly Shard[]): Shard {
   const hash = hashOf(token);
@@ -350,7 +350,7 @@ function hashOf(token: string): number {
   return hash;
 }
 
-/** Spreads the bits of a number, as MurmurHash3 does in the end. */
+/** Spreads the bits of a number, as the last step of MurmurHash3 does. */
 function mix(bits: number): number {
   bits = Math.imul(bits ^ bits >>> 16, 0x85ebca6b);
   bits = Math.imul(bits ^ bits >>> 13, 0xc2b2ae35);

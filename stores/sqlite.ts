@@ -45,8 +45,8 @@ export type { SqlStoreOptions } from "./_sql.ts";
 export interface SQLitePrepared {
   /** Runs it, and gives its rows. */
   all(...args: SQLiteValue[]): unknown[];
-  /** Runs it. */
-  run(): unknown;
+  /** Runs it, and tells how many rows it changed. */
+  run(...args: SQLiteValue[]): { changes: number | bigint };
 }
 
 /** The calls that the store makes on a database of `node:sqlite`, `bun:sqlite` or better-sqlite3. */
@@ -112,10 +112,8 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   function run({ sql, args }: SQLiteStatement): SQLiteResult {
     let statement = prepared.get(sql);
     if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
-    // better-sqlite3 refuses all() where a statement gives no rows.
-    if (!sql.startsWith("CREATE")) return { rows: statement.all(...args) as object[] };
-    statement.run();
-    return { rows: [] };
+    if (sql.startsWith("SELECT")) return { rows: statement.all(...args) as object[] };
+    return { rows: [], rowsAffected: Number(statement.run(...args).changes) };
   }
 }
 

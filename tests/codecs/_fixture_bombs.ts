@@ -1,5 +1,5 @@
 /**
- * Streams of 400 kB that claim to hold far more, for a process that has little memory. Prints what became of each.
+ * Decodes streams of 400 kB that claim to hold far more, in a process with little memory. Prints the outcome of each.
  * @module
  */
 
@@ -17,7 +17,7 @@ const int = (value: number) => uint(value < 0 ? 2 * -value - 1 : 2 * value);
 const text = (value: string) => [...uint(value.length), ...new TextEncoder().encode(value)];
 const message = (bytes: number[]) => [...uint(bytes.length), ...bytes];
 
-/** The definition of a type: the field of Go's `wireType`, the id, and what follows the `CommonType`. */
+/** The definition of a type: its field in Go's `wireType`, its id, and the bytes that follow its `CommonType`. */
 const definition = (kind: number, id: number, rest: number[]) =>
   message([...int(-id), kind + 1, 1, 1, ...text("T"), 1, ...int(id), 0, ...rest, 0, 0]);
 const listOf = (id: number, elem: number) => definition(1, id, [1, ...int(elem)]);
@@ -31,10 +31,10 @@ const structOf = (id: number, ids: number[]) => {
 };
 
 const [UINT, FIRST, SECOND] = [3, 64, 65];
-/** Fields that hold nothing, of a type whose zero value is an object. */
+/** The types of fields that are left out. Their zero value is an object. */
 const EMPTY_LISTS = Array.from({ length: 1_000 }, () => SECOND + 1);
 
-/** A value of a struct with the one field, filled up with zeros. */
+/** A value of a struct with one field, padded with zeros. */
 function streamOf(definitions: number[], value: number[]): Uint8Array {
   const bytes = new Uint8Array(SIZE);
   const body = [...int(FIRST), 1, ...value];

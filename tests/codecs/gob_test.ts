@@ -4,7 +4,7 @@ import { gobCodec } from "../../codecs/gob.ts";
 import { assert, assertEquals, assertNotMatch, assertStrictEquals, assertThrows } from "../assert.ts";
 // Written by Go's encoding/gob, from the type that SCS's GobCodec has.
 import basic from "../fixtures/gob.json" with { type: "json" };
-// The same from another version of Go, whose ids start at 65.
+// From another version of Go, whose ids start at 65.
 import more from "../fixtures/gob_more.json" with { type: "json" };
 // Rows of a table that SCS itself wrote.
 import table from "../fixtures/scs-sqlite3store.json" with { type: "json" };
@@ -16,9 +16,9 @@ interface Fixture {
   /** The Go source of the value. */
   go: string;
   deadline: string;
-  /** In the form of `jsonCodec`. */
+  /** The values, in the form of `jsonCodec`. */
   values?: Values;
-  /** Part of the message, where there are no values. */
+  /** Part of the error's message, if it is refused. */
   error?: string;
   hex: string;
 }
@@ -75,14 +75,14 @@ for (const { go, hex } of basic.filter(({ name }) => SAME_TYPE_IN_GO.includes(na
 const SAME_TYPE_IN_GO_TOO =
   /^(mixed|strings_.*|string_empty|string_long|int_.*|int64_max|float_(ne|sm|in).*|time_utc)$/;
 for (const { name, hex } of more.filter(({ name }) => SAME_TYPE_IN_GO_TOO.test(name))) {
-  Deno.test(`gobCodec.encode() writes the bytes that Go wrote, but for the type ids (${name})`, () => {
+  Deno.test(`gobCodec.encode() writes the bytes that Go wrote, with other type ids (${name})`, () => {
     const { deadline, values } = gobCodec.decode(fromHex(hex));
     const written = toHex(gobCodec.encode(deadline, values));
     assertEquals(withoutDefinitions(written), lowerIds(withoutDefinitions(hex)));
   });
 }
 
-Deno.test("gobCodec.decode() gives back what gobCodec.encode() was given", () => {
+Deno.test("gobCodec.decode() returns the session that gobCodec.encode() was given", () => {
   const text = fc.string({ unit: "binary" });
   const value = fc.oneof(
     text,
@@ -107,7 +107,7 @@ Deno.test("gobCodec.decode() gives back what gobCodec.encode() was given", () =>
   );
 });
 
-Deno.test("gobCodec.decode() gives a bigint that a number can hold as a number", () => {
+Deno.test("gobCodec.decode() returns a number in place of a bigint if a number can hold it", () => {
   assertEquals(roundTrip({ a: 7n, b: 2n ** 53n, c: -(2n ** 53n) }), { a: 7, b: 2n ** 53n, c: -(2n ** 53n) });
 });
 
@@ -162,7 +162,7 @@ Deno.test("gobCodec.encode() refuses a key with a lone surrogate", () => {
 });
 
 Deno.test("gobCodec.decode() makes __proto__ an own property and changes no prototype", () => {
-  // Deno has no such setter, and an assignment would go unnoticed.
+  // Deno has no such setter, so the test adds one. Otherwise an assignment would go unnoticed.
   const was = Object.getOwnPropertyDescriptor(Object.prototype, "__proto__");
   const set = () => {
     throw new Error("assigned to __proto__");
@@ -179,7 +179,7 @@ Deno.test("gobCodec.decode() makes __proto__ an own property and changes no prot
   assertStrictEquals(Object.getPrototypeOf(values), Object.prototype);
 });
 
-Deno.test("gobCodec.decode() gives its own copy of bytes", () => {
+Deno.test("gobCodec.decode() copies the bytes of a value", () => {
   const encoded = gobCodec.encode(DEADLINE, { raw: Uint8Array.of(1, 2, 3) });
   const { raw } = gobCodec.decode(encoded).values;
   encoded.fill(0);
@@ -270,7 +270,7 @@ for (const [name, hex, problem] of malformed) {
 }
 
 Deno.test("gobCodec.decode() takes memory in proportion to the bytes, whatever they claim to hold", async () => {
-  // A reader that takes room for what is claimed needs 600 MB for the first of them.
+  // A reader that takes memory for all that is claimed needs 600 MB for the first stream.
   const args = ["run", "--no-check", "--v8-flags=--max-old-space-size=256", fixture("_fixture_bombs.ts")];
   const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
   assertEquals(code, 0, "it ran out of memory");
@@ -282,7 +282,7 @@ Deno.test("gobCodec.decode() takes memory in proportion to the bytes, whatever t
   ]);
 });
 
-Deno.test("gobCodec.decode() refuses every session that is cut off, wherever it is", () => {
+Deno.test("gobCodec.decode() refuses a session that is cut off at any byte", () => {
   for (const { hex } of [...basic, ...more]) {
     const bytes = fromHex(hex);
     for (let length = 0; length < bytes.length; length++) {
@@ -291,7 +291,7 @@ Deno.test("gobCodec.decode() refuses every session that is cut off, wherever it 
   }
 });
 
-Deno.test("gobCodec.decode() shows no value in its message, whichever bit is damaged", () => {
+Deno.test("gobCodec.decode() shows no value in its message after any single bit is flipped", () => {
   const bytes = gobCodec.encode(DEADLINE, {
     at: new Date(0),
     s3cret: "s3cret",
@@ -306,7 +306,7 @@ Deno.test("gobCodec.decode() shows no value in its message, whichever bit is dam
   }
 });
 
-Deno.test("gobCodec.decode() reads or refuses whatever bytes it gets", () => {
+Deno.test("gobCodec.decode() either reads or refuses any bytes", () => {
   const seeds = [...basic, ...more].map(({ hex }) => fromHex(hex));
   const edit = fc.record({
     at: fc.nat(1000),
@@ -335,7 +335,7 @@ Deno.test("gobCodec.decode() reads or refuses whatever bytes it gets", () => {
   );
 });
 
-/** The message of the refusal, or nothing where the bytes can be read. */
+/** The message of the refusal; `undefined` if the bytes can be read. */
 function decodeOrMessage(bytes: Uint8Array): string | undefined {
   let message: string | undefined;
   try {
@@ -348,13 +348,13 @@ function decodeOrMessage(bytes: Uint8Array): string | undefined {
   return message;
 }
 
-/** What stands before the value: the session's struct is 64, `time.Time` 65, the map 66; 67 is free. */
+/** The definitions before the value. The session's struct has the id 64, `time.Time` 65, the map 66, and 67 is free. */
 function definitions(): string {
   const empty = toHex(gobCodec.encode(DEADLINE, {}));
   return empty.slice(0, empty.lastIndexOf("16ff80"));
 }
 
-/** A session with the values, in hex: their count and then each. What ends the struct is left out. */
+/** A session with these values in hex: their count, and then each value. The end of the struct is left out. */
 function session(values: string): string {
   return definitions() + message(`ff80 01 0f010000000ee86f4c2528697580ffff 01 ${values}`);
 }
@@ -373,7 +373,7 @@ function withoutDefinitions(hex: string): string {
   return hex.slice(hex.indexOf(last) + last.length + 2 * "\x01\xff\x84\x00\x01\x0c\x01\x10\x00\x00".length);
 }
 
-/** The bytes with the type ids from 65 to 68 as ids from 64 to 67. */
+/** Lowers each type id from 65 to 68 by one. */
 function lowerIds(hex: string): string {
   return hex.replace(/ff8([2468])|ff87/g, (id) => (parseInt(id, 16) - 2).toString(16));
 }

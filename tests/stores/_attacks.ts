@@ -1,7 +1,7 @@
 import type { SessionManager } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
 
-/** Texts that break out of quotes, or try to, in one database or the other; some are no well-formed UTF-16. */
+/** Texts that try to break out of quotes in one database or another. A few are not well-formed UTF-16. */
 export const ATTACKS: readonly string[] = [
   "'",
   '"',
@@ -31,7 +31,7 @@ export const ATTACKS: readonly string[] = [
   "__proto__",
 ];
 
-/** Throws unless each attack is kept as it is, as a key, as a value and as a subject, and is nobody's token. */
+/** Throws unless each attack is stored unchanged as a key, a value and a subject, and loads nothing as a token. */
 export async function assertKeepsAttacks(manager: SessionManager): Promise<void> {
   const session = await manager.load();
   for (const attack of ATTACKS) session.put(`key ${attack}`, { [attack]: attack });

@@ -1,4 +1,4 @@
-/** Every call of a store, with marked arguments, for tests of what becomes of it when the database fails. */
+/** Every call of a store, with marked arguments that no error may show, for tests in which the database fails. */
 import { SessionStoreError, type StoreOperation } from "../../mod.ts";
 import { assert } from "../assert.ts";
 import type { FullStore } from "../backends.ts";
@@ -54,7 +54,7 @@ const call = (writes: boolean) => ([operation, run]: [StoreOperation, Call["run"
 export const reads: Call[] = READS.map(call(false));
 export const writes: Call[] = WRITES.map(call(true));
 export const calls: Call[] = [...reads, ...writes];
-/** Those that mention the column for subjects. */
+/** The calls whose statements name the column for subjects. */
 export const callsWithSubject: Call[] = calls.filter(({ operation }) =>
   ["create", "commit", "update", "findBySubject", "deleteBySubject"].includes(operation)
 );
@@ -63,13 +63,13 @@ export const callsWithSubject: Call[] = calls.filter(({ operation }) =>
 export interface Failure {
   reason: SessionStoreError["reason"];
   retryable: boolean;
-  /** Of a write; a read changes nothing. */
+  /** Expected of a write. A read is never ambiguous. */
   ambiguous?: boolean;
-  /** What the message says beside that. */
+  /** What the message has to match. */
   advice?: RegExp;
 }
 
-/** Runs a call that must fail, and looks at the error from all sides. */
+/** Runs a call that must fail. Throws unless the error is the expected one, and shows neither a secret nor SQL. */
 export async function assertFails(
   store: FullStore,
   { name, operation, writes, run }: Call,
@@ -92,7 +92,7 @@ export async function assertFails(
     new TextEncoder().encode(subject).toHex(),
     ...secrets,
   ]);
-  // Statements: their words, in capitals as the stores write them.
+  // The words of SQL are in capitals, as the stores write them.
   assert(
     !/\b(SELECT|INSERT|VALUES|WHERE|SET|FROM|RETURNING|VARBINARY\()\b/.test(withoutAdvice(error)),
     printed(error),
@@ -100,7 +100,7 @@ export async function assertFails(
   return error;
 }
 
-/** Throws unless calls that need the column for subjects say which statement adds it, and work once it was run. */
+/** Throws unless calls that need the column for subjects name the statement that adds it, and succeed after that. */
 export async function assertAsksForSubjects(
   store: FullStore,
   execute: (statement: string) => Promise<unknown>,
@@ -116,7 +116,7 @@ export async function assertAsksForSubjects(
   for (const call of callsWithSubject) await call.run(store);
 }
 
-/** What is printed of an error, less the statements that it advises to run. */
+/** A printed error without the statements that it advises to run. */
 function withoutAdvice(error: SessionStoreError): string {
   return printed(error).replaceAll(/run ALTER TABLE (?:[^\n]*? IS NOT NULL|[^\n"]*)/g, "");
 }

@@ -1,9 +1,9 @@
-/** Runs the contract on the SQLite of the runtime that it is started on, Node or Bun, and writes what failed. */
+/** Runs the contract on the SQLite of its runtime, Node or Bun, and prints the cases that failed. */
 import { SQLiteStore } from "../../stores/sqlite.ts";
 import { storeContract } from "../../testing/mod.ts";
 
 const isBun = "Bun" in globalThis;
-// By a computed name: a bundler looks for no module of another runtime.
+// The name is computed, so that a bundler does not look for a module of another runtime.
 const module = await import(isBun ? "bun:sqlite" : "node:sqlite");
 const open = () => isBun ? new module.Database(":memory:") : new module.DatabaseSync(":memory:");
 

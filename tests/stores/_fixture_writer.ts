@@ -1,4 +1,4 @@
-/** A thread that makes sessions in a file as fast as it can, as another process would. */
+/** A thread that writes sessions to a file as fast as it can, as another process would. */
 import { createClient } from "@libsql/client";
 import { SessionError, sessions } from "../../mod.ts";
 import { LibSQLStore } from "../../stores/libsql.ts";
@@ -8,7 +8,7 @@ export interface WriterTask {
   count: number;
 }
 
-/** Tokens of the sessions that were acknowledged, and the codes of what failed. */
+/** The tokens of the acknowledged sessions, and the codes of the errors. */
 export interface WriterReport {
   tokens: string[];
   failures: string[];
@@ -22,7 +22,7 @@ const thread = self as unknown as {
 
 thread.onmessage = async ({ data: { url, count } }) => {
   const client = createClient({ url });
-  // On a slow disk the others may hold the lock for long, and one of them take it again before this one looks.
+  // On a slow disk the other writers may hold the lock for long, one right after another.
   const manager = sessions({ store: new LibSQLStore(client, { cleanup: "off", timeout: "60s" }) });
   const report: WriterReport = { tokens: [], failures: [] };
   for (let number = 0; number < count; number++) {

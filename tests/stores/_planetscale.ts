@@ -1,4 +1,4 @@
-/** What the tests of `PlanetScaleStore` stand on: a gateway, a table, and stores on it. */
+/** A gateway, a table and stores on it, for the tests of `PlanetScaleStore`. */
 import { Client } from "@planetscale/database";
 import {
   fetchWithTimeout,
@@ -22,15 +22,15 @@ export interface PlanetScaleBench extends AsyncDisposable {
 export interface PlanetScaleBenchOptions {
   /** How the gateway behaves. */
   gateway?: GatewayOptions;
-  /** Of the store. */
+  /** The options of the store. */
   store?: PlanetScaleStoreOptions;
-  /** Whether the keyspace is sharded by token, and the store the one for that. */
+  /** Whether the keyspace is sharded by token. The store is then a `ShardedPlanetScaleStore`. */
   sharded?: boolean;
-  /** Statements that make the table, run with every right; the store's own schema unless given. */
+  /** The statements that make the table, run with every right. By default the store's own schema. */
   table?: string[];
 }
 
-/** Longer than a busy machine takes for an operation of several requests; no test here waits for the timeout. */
+/** How long a store waits, in milliseconds. A busy machine needs less, so no test here meets this timeout. */
 const PATIENCE = 30_000;
 
 /** A gateway with an empty table. */

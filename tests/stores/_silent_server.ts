@@ -1,19 +1,19 @@
-/** What is waited for takes milliseconds: a test that waits longer has failed. */
+/** How long a test waits, in milliseconds. What it waits for takes far less. */
 const PATIENCE = 10_000;
 
-/** A server that takes requests and never answers, or never to the end; it knows when a connection is closed. */
+/** A server that takes requests and never completes an answer. It notices when a connection is closed. */
 export interface SilentServer extends AsyncDisposable {
   /** Such as `"127.0.0.1:8080"`. */
   host: string;
-  /** Waits for one more request than it was waited for before. */
+  /** Waits for the next request. */
   asked(): Promise<void>;
-  /** Waits for one more connection to be closed by the client. */
+  /** Waits until the client has closed the next connection. */
   closed(): Promise<void>;
   /** How many connections are open. */
   open(): number;
 }
 
-/** A test with a server that is silent. Where nobody gives up waiting for it, the test ends all the same. */
+/** A test with a silent server. It ends even if the client never gives up. */
 export function onSilentServer(
   name: string,
   test: (server: SilentServer) => Promise<void>,
@@ -29,7 +29,7 @@ export function onSilentServer(
   });
 }
 
-/** @param start What is sent back for each request: the beginning of an answer. */
+/** @param start The beginning of an answer, which is sent for each request. */
 function silentServer(start = ""): SilentServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections = new Set<Deno.TcpConn>();
@@ -65,7 +65,7 @@ function silentServer(start = ""): SilentServer {
     } catch {
       // Reset by the client, or closed from this side.
     }
-    // Closed already where this server ended it.
+    // A connection that is no longer listed was closed by this server.
     if (connections.delete(connection)) {
       try {
         connection.close();
@@ -77,7 +77,7 @@ function silentServer(start = ""): SilentServer {
   }
 }
 
-/** As many pass as it was opened times. */
+/** Each `open()` lets one `pass()` through, whichever is called first. */
 class Turnstile {
   #free = 0;
   readonly #waiting: (() => void)[] = [];

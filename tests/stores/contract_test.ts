@@ -1,4 +1,4 @@
-/** Every store, on every kind of table, passes the contract that authors of other stores get. */
+/** Every store passes the published contract, on every kind of table. */
 import { createClient } from "@libsql/client";
 import { Client } from "@planetscale/database";
 import { BasicStoreAdapter } from "../../core/store/basic_store.ts";
@@ -13,13 +13,13 @@ import { backends, sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
 import { SCS_MYSQL_TABLE, SCS_SQLITE_TABLE } from "./_scs_tables.ts";
 
-/** A store, and how to give back what it stands on. */
+/** A store, and how to release what it uses. */
 interface Opened {
   store: SessionStore;
   close?: () => unknown;
 }
 
-/** Twenty calls at once take a busy machine longer than a store waits by itself; no call may run out of time. */
+/** How long a store waits, in milliseconds. With twenty calls at once a busy machine exceeds the default. */
 const PATIENCE = 30_000;
 
 type Limits = Pick<StoreContractOptions, "maxBytes" | "maxExpiry" | "without">;
@@ -51,7 +51,7 @@ function passes(
   }
 }
 
-// Not the one on a file, which waits for the disk with every write.
+// Without the one on a file, whose writes wait for the disk.
 for (const { name, open } of backends.filter(({ name }) => name !== "LibSQLStore on a file")) {
   passes(name, async () => {
     const opened = await open({ timeout: PATIENCE });

@@ -1,4 +1,4 @@
-/** D1, in the real workerd: the contract inside a Worker, and what D1 bills. */
+/** `D1Store` in the real workerd: the contract inside a Worker, and the rows that D1 bills. */
 import { sessions, SessionStoreError } from "../../mod.ts";
 import { type D1Database, D1Store } from "../../stores/d1.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
@@ -41,7 +41,7 @@ Deno.test("D1Store asks D1 once for each call, and writes 3 rows to create, 1 to
   assertEquals(await cost(() => store.update(A, OTHER, { data: DATA }, now)), [1, 0]);
   assertEquals(await cost(() => store.touch(A, NOW + 2 * HOUR, now)), [1, 2]);
   assertEquals(await cost(() => store.touch(A, NOW + HOUR, now)), [1, 0]);
-  // The row, its entry under the new token; the mark is a row of its own.
+  // The row and its entry in the index of tokens. The mark is one more row.
   const renewal = () => store.update(A, DATA, { data: OTHER, token: B }, now);
   assertEquals(await cost(renewal), [1, 2]);
   const marked = () => store.update(B, OTHER, { data: DATA, token: A, mark: row }, now);
@@ -49,7 +49,7 @@ Deno.test("D1Store asks D1 once for each call, and writes 3 rows to create, 1 to
   assertEquals(await cost(() => store.delete(A)), [1, 1]);
 });
 
-Deno.test("D1Store reads after a write in the session of D1's that the write was in", async () => {
+Deno.test("D1Store reads in the D1 session of its last write", async () => {
   const { database, store } = await open();
   const starts: string[] = [];
   const watched: D1Database = {
@@ -67,7 +67,7 @@ Deno.test("D1Store reads after a write in the session of D1's that the write was
   assertEquals(starts, ["first-unconstrained", "first-primary"]);
 });
 
-Deno.test("D1Store on a database without sessions of D1's asks the database itself", async () => {
+Deno.test("D1Store uses the database itself where it has no D1 sessions", async () => {
   const { database, table } = await open();
   const { prepare, batch } = database;
   const store = new D1Store({ prepare, batch }, { cleanup: "off", table });
@@ -89,7 +89,7 @@ Deno.test("D1Store without its table says how to make it", async () => {
   );
 });
 
-/** What D1 says, by its own list of errors. */
+/** The errors in D1's documentation, and what a read and a write make of each. */
 const REPLIES: [message: string, found: string, updated: string][] = [
   ["D1_ERROR: Network connection lost.", "unreachable true false", "unreachable true true"],
   ["D1_ERROR: D1 DB is overloaded. Requests queued for too long.", "busy true false", "busy true false"],
@@ -115,7 +115,7 @@ const REPLIES: [message: string, found: string, updated: string][] = [
 ];
 
 for (const [message, found, updated] of REPLIES) {
-  Deno.test(`D1Store that is told "${message}" says what it means`, async () => {
+  Deno.test(`D1Store reports the reason of "${message}"`, async () => {
     const refuse = () => Promise.reject(new Error(message));
     const statement = { bind: () => statement, all: refuse };
     const store = new D1Store({ prepare: () => statement, batch: refuse }, { cleanup: "off", timeout: 50 });

@@ -1,6 +1,6 @@
 /**
- * A file that several processes share: whoever is refused by a lock loses nothing, neither then nor later. The driver
- * alone would (see `stores/_file_database.ts`).
+ * `LibSQLStore` on a file that several processes share. After a lock has refused a statement, nothing that is acknowledged
+ * later is lost. With the driver alone it would be: see `stores/_file_database.ts`.
  */
 import { type Client, createClient } from "@libsql/client";
 import { sessions, SessionStoreError } from "../../mod.ts";
@@ -21,7 +21,7 @@ interface Bench extends AsyncDisposable {
   url: string;
   client: Client;
   store: LibSQLStore;
-  /** Another connection, as of another process. */
+  /** Another connection, as another process has it. */
   other: Client;
 }
 
@@ -45,7 +45,7 @@ async function open(journal: typeof JOURNALS[number], options: LibSQLStoreOption
   };
 }
 
-/** What another process sees. */
+/** The tokens that another process sees. */
 async function tokensIn({ other }: Bench): Promise<string[]> {
   const { rows } = await other.execute("SELECT token FROM sessions ORDER BY token");
   return rows.map(({ token }) => String(token));
@@ -56,7 +56,7 @@ async function assertBusy(call: () => Promise<unknown>): Promise<void> {
   assertEquals([error.reason, error.retryable, error.ambiguous], ["busy", true, false]);
 }
 
-/** From then on the store asks for the lock before each write. */
+/** Lets the store meet a lock. From then on it asks for the lock before each write. */
 async function meetLock({ client, other }: Bench): Promise<void> {
   const lock = await other.transaction("write");
   await assertBusy(() => new LibSQLStore(client, { cleanup: "off", timeout: 1 }).delete(C));
@@ -64,7 +64,7 @@ async function meetLock({ client, other }: Bench): Promise<void> {
 }
 
 for (const journal of JOURNALS) {
-  Deno.test(`LibSQLStore on a file waits for a lock, and then writes for all to see [${journal}]`, async () => {
+  Deno.test(`LibSQLStore on a file waits for a lock, and other processes then see its write [${journal}]`, async () => {
     await using bench = await open(journal);
     const lock = await bench.other.transaction("write");
     const created = bench.store.create(A, DATA, NOW + HOUR, now);
@@ -74,7 +74,7 @@ for (const journal of JOURNALS) {
     assertEquals(await tokensIn(bench), [A]);
   });
 
-  Deno.test(`LibSQLStore on a file that was refused by a lock has committed what it acknowledges later [${journal}]`, async () => {
+  Deno.test(`LibSQLStore on a file commits what it acknowledges after a lock has refused it [${journal}]`, async () => {
     await using bench = await open(journal, { timeout: 100 });
     const { store, other } = bench;
     await store.create(A, DATA, NOW + HOUR, now);
@@ -88,18 +88,18 @@ for (const journal of JOURNALS) {
     assertEquals(await store.create(C, DATA, NOW + HOUR, now), true);
     assertEquals(await store.update(A, DATA, row, now), true);
     assertEquals(await tokensIn(bench), [A, C]);
-    // Nothing holds a lock any more.
+    // The other process can write, so the store has left no lock.
     await other.execute({ sql: "DELETE FROM sessions WHERE token = ?", args: [C] });
     assertEquals(await store.find(C, now), undefined);
     bench.client.close();
     assertEquals(await tokensIn(bench), [A]);
   });
 
-  Deno.test(`LibSQLStore on a file loses a lock between asking and writing, and heals [${journal}]`, async () => {
+  Deno.test(`LibSQLStore on a file recovers when another process takes the lock just before its write [${journal}]`, async () => {
     await using bench = await open(journal, { timeout: 100 });
     const { store, other, client } = bench;
     await meetLock(bench);
-    // Right after the store has seen that nobody holds the lock, somebody takes it.
+    // Another process takes the lock right after the store has seen that it is free.
     const ask = client.executeMultiple.bind(client);
     let lock: Awaited<ReturnType<Client["transaction"]>> | undefined;
     client.executeMultiple = async (sql) => {
@@ -114,8 +114,8 @@ for (const journal of JOURNALS) {
     assertEquals(await store.find(B, now), undefined);
   });
 
-  Deno.test(`LibSQLStore on a file sends nothing to a connection that was refused [${journal}]`, async () => {
-    // A long time. It needs none of it unless the machine stands still between two attempts.
+  Deno.test(`LibSQLStore on a file sends no statement to a connection that a lock has refused [${journal}]`, async () => {
+    // Long enough for a machine that stands still between two attempts.
     await using bench = await open(journal, { timeout: "20s" });
     const { store, other, client } = bench;
     await meetLock(bench);
@@ -135,12 +135,12 @@ for (const journal of JOURNALS) {
       })) as typeof client.execute;
     assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
     assertEquals(await found, undefined);
-    // A read there would have taken a lock, and nobody would ever give it back.
+    // A read on that connection would have taken a lock that is never released.
     await other.execute({ sql: "DELETE FROM sessions WHERE token = ?", args: [A] });
     assertEquals(await tokensIn(bench), []);
   });
 
-  Deno.test(`LibSQLStore on a file and three more writers lose nothing that was acknowledged [${journal}]`, async () => {
+  Deno.test(`LibSQLStore on a file loses no acknowledged session beside three other writers [${journal}]`, async () => {
     await using bench = await open(journal, { timeout: "60s" });
     const count = 60;
     const reports = await Promise.all(Array.from({ length: 3 }, () => runWriter(bench.url, count)));
@@ -157,7 +157,7 @@ for (const journal of JOURNALS) {
   });
 }
 
-Deno.test("LibSQLStore on a file is refused a read by a lock, and does not read old rows afterwards", async () => {
+Deno.test("LibSQLStore on a file reads no old rows after a lock has refused a read", async () => {
   await using bench = await open("DELETE", { timeout: 100 });
   const { store, other } = bench;
   await store.create(A, DATA, NOW + HOUR, now);
@@ -184,12 +184,12 @@ Deno.test("LibSQLStore on a file gives up a connection that somebody else was re
     await ask(sql);
   };
   assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
-  // It does not wait until the statement of the other is collected as garbage.
+  // It does not wait until the unfinished statement is garbage collected.
   assertEquals(asked, 2);
   assertEquals(await tokensIn(bench), [A]);
 });
 
-Deno.test("A manager on a file that stays locked is certain that nothing was written", async () => {
+Deno.test("A manager on a file that stays locked reports that nothing was written", async () => {
   await using bench = await open("WAL", { timeout: 400 });
   const manager = sessions({ store: bench.store });
   const session = await manager.load();
@@ -208,7 +208,7 @@ Deno.test("A manager on a file that stays locked is certain that nothing was wri
   assertEquals((await manager.load(token)).get("a"), 2);
 });
 
-Deno.test("LibSQLStore on a file leaves a transaction alone that is open on its client", async () => {
+Deno.test("LibSQLStore on a file does not disturb an open transaction of its client", async () => {
   await using bench = await open("WAL", { timeout: 100 });
   const { store, client } = bench;
   await client.execute("CREATE TABLE notes (text TEXT)");
@@ -221,7 +221,7 @@ Deno.test("LibSQLStore on a file leaves a transaction alone that is open on its 
   assertEquals((await client.execute("SELECT count(*) AS n FROM notes")).rows[0]?.n, 2);
 });
 
-Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () => {
+Deno.test("LibSQLStore in memory keeps its rows after a lock has refused a statement", async () => {
   const client = createClient({ url: ":memory:" });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: "20s" });
   await store.createTable();
@@ -232,7 +232,7 @@ Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () =
   client.execute = ((statement: { sql: string }) => {
     if (!statement.sql.startsWith("DELETE")) return execute(statement as never);
     refusals++;
-    // The time is up after two attempts, by no clock that goes on while the machine stands still.
+    // The clock says after two attempts that the time is up. The real one would depend on how busy the machine is.
     if (refusals === 2) performance.now = () => realNow.call(performance) + 20_000;
     return Promise.reject(Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY" }));
   }) as typeof client.execute;
@@ -246,7 +246,7 @@ Deno.test("LibSQLStore in memory keeps its rows whatever is refused", async () =
   client.close();
 });
 
-Deno.test("LibSQLStore in memory waits for a transaction of its client, and says busy where that does not end", async () => {
+Deno.test("LibSQLStore in memory waits for a transaction of its client, and fails with busy if it does not end", async () => {
   const client = createClient({ url: ":memory:" });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: "20s" });
   await store.createTable();
@@ -262,7 +262,7 @@ Deno.test("LibSQLStore in memory waits for a transaction of its client, and says
   client.close();
 });
 
-Deno.test("LibSQLStore on a client that was closed fails for good, and says that nothing was written", async () => {
+Deno.test("LibSQLStore on a closed client fails for good, and reports that nothing was written", async () => {
   const client = createClient({ url: ":memory:" });
   const store = new LibSQLStore(client, { cleanup: "off" });
   await store.createTable();
@@ -272,7 +272,7 @@ Deno.test("LibSQLStore on a client that was closed fails for good, and says that
   assertEquals(error.message.endsWith(": the client is closed"), true);
 });
 
-Deno.test("LibSQLStore sends nothing more once a signal has ended the wait for a lock", async () => {
+Deno.test("LibSQLStore sends no further statement after a signal has ended its wait for a lock", async () => {
   await using bench = await open("WAL", { timeout: "20s" });
   const { store, client, other } = bench;
   const lock = await other.transaction("write");
@@ -281,7 +281,7 @@ Deno.test("LibSQLStore sends nothing more once a signal has ended the wait for a
   const execute = client.execute.bind(client);
   client.execute = ((statement: never) => {
     if (controller.signal.aborted) after++;
-    // In a pause, since it does nothing else that takes time.
+    // This comes during a pause between two attempts.
     else if (++before === 1) setTimeout(() => controller.abort());
     return Promise.reject(Object.assign(new Error("database is locked"), { code: "SQLITE_BUSY", statement }));
   }) as typeof client.execute;

@@ -1,4 +1,4 @@
-/** What only `LibSQLStore` can get wrong: what it sends, how it keeps time, and what it makes of the driver's errors. */
+/** Mistakes that only `LibSQLStore` can make: in what it sends, in times, and in the meaning of the driver's errors. */
 import { createClient as createNativeClient } from "@libsql/client";
 import { createClient as createWebClient } from "@libsql/client/web";
 import { type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
@@ -30,7 +30,7 @@ const tokenOf = (start: string) => start.padEnd(43, "-");
 const [A, B] = [tokenOf("a"), tokenOf("b")];
 const rowOf = (token: string) => ({ token, data: DATA, expiry: NOW + HOUR });
 
-/** A store over HTTP whose requests are counted and may be answered by the test. */
+/** A store over HTTP. The test counts its requests, and may answer them. */
 async function overHTTP(table = freshTable()) {
   const { url } = await sharedLibSQL();
   let answer: ((request: Request) => Response | Promise<Response>) | undefined;
@@ -44,7 +44,7 @@ async function overHTTP(table = freshTable()) {
     client,
     counting,
     store: new LibSQLStore(client, { cleanup: "off", table }),
-    /** What stands in for the server from now on. */
+    /** Answers requests in place of the server from now on. */
     answerBy(answers: typeof answer) {
       answer = answers;
     },
@@ -146,7 +146,7 @@ Deno.test("A manager on LibSQLStore sends 1 request to read, 2 to write, to sign
   });
 });
 
-Deno.test("LibSQLStore.find() with primary: true is a batch that may write, which no replica answers", async () => {
+Deno.test("LibSQLStore.find() with primary: true sends a transaction that may write, so the primary answers", async () => {
   const { store, answerBy, counting } = await overHTTP();
   await store.createTable();
   const bodies: string[] = [];
@@ -161,7 +161,7 @@ Deno.test("LibSQLStore.find() with primary: true is a batch that may write, whic
   assertEquals(counting.count(), 3);
 });
 
-Deno.test("LibSQLStore hands the driver nothing but text, numbers and bytes, and the same statements whatever they are", async () => {
+Deno.test("LibSQLStore passes only text, numbers and bytes to the driver, and its statements depend on no value", async () => {
   using bench = inMemory();
   await bench.make();
   const seen: Set<string>[] = [];
@@ -223,13 +223,13 @@ Deno.test("LibSQLStore writes an expiry as SQLite's own julianday() does, to the
   using bench = inMemory();
   await bench.make();
   const expiries = Array.from({ length: 300 }, (_, index) =>
-    // Over 130 years, with steps that are no whole number of anything.
+    // 130 years, in steps that are no multiple of a second or a day.
     1 + index * 13_675_973_971);
   const late = [0, 1, 999, Date.UTC(2038, 0, 19, 3, 14, 8), Date.UTC(2100, 1, 28, 23, 59, 59, 999)];
   for (const [index, expiry] of [...expiries, ...late].entries()) {
     await bench.store.commit(tokenOf(String(index)), DATA, expiry, { now: -1 });
     const { rows } = await bench.client.execute({
-      // As SCS does it, whose text has up to three digits of the second.
+      // As SCS does it. Its text has up to three digits after the second.
       sql: "SELECT expiry = julianday(?), expiry, julianday(?) FROM sessions WHERE token = ?",
       args: [new Date(expiry).toISOString(), new Date(expiry).toISOString(), tokenOf(String(index))],
     });
@@ -258,7 +258,7 @@ Deno.test("SCS's statement finds a session of LibSQLStore until its expiry, and 
   await bench.store.create(A, DATA, NOW + HOUR, now);
   const find = async (at: number) => {
     const { rows } = await bench.client.execute({
-      // SCS's own, with its 'now' as a parameter.
+      // SCS's own statement, with its 'now' as a parameter.
       sql: "SELECT data FROM sessions WHERE token = ? AND julianday(?) < expiry",
       args: [A, new Date(at).toISOString()],
     });
@@ -267,7 +267,7 @@ Deno.test("SCS's statement finds a session of LibSQLStore until its expiry, and 
   assertEquals([await find(NOW), await find(NOW + HOUR - 1), await find(NOW + HOUR)], [1, 1, 0]);
 });
 
-/** The table that SCS made, in a file of its own. */
+/** A copy of the file in which SCS has made its table. */
 async function scsFile() {
   const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
   const path = `${directory}/sessions.db`;
@@ -307,12 +307,12 @@ Deno.test("LibSQLStore reads, writes, renews and ends the sessions of a table th
   assertEquals(await Array.fromAsync(store.all(now)), []);
 });
 
-Deno.test("LibSQLStore on a table that SCS made says how to get a column for subjects, and uses it then", async () => {
+Deno.test("LibSQLStore on a table that SCS made names the statement for a column of subjects, and uses the column after it", async () => {
   await using scs = await scsFile();
   await assertAsksForSubjects(scs.store, (statement) => scs.client.execute(statement));
 });
 
-Deno.test("LibSQLStore without its table says how to make it, over HTTP and inside the process", async () => {
+Deno.test("LibSQLStore without its table reports how to make it, over HTTP and inside the process", async () => {
   using memory = inMemory();
   const http = await overHTTP("sessions_missing");
   for (const { store } of [memory, http]) {
@@ -324,7 +324,7 @@ Deno.test("LibSQLStore without its table says how to make it, over HTTP and insi
   await http.client.execute("DROP TABLE sessions_missing");
 });
 
-Deno.test("LibSQLStore over HTTP on a table of SCS's says how to get a column for subjects", async () => {
+Deno.test("LibSQLStore over HTTP on a table of SCS's names the statement for a column of subjects", async () => {
   const { store, client, table } = await overHTTP();
   await client.execute(
     `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)`,
@@ -334,7 +334,7 @@ Deno.test("LibSQLStore over HTTP on a table of SCS's says how to get a column fo
   assertEquals(rows.map((row) => row[0]), [`${table}_subject_idx`]);
 });
 
-Deno.test("LibSQLStore over HTTP says which column another program's table lacks, and how to have one's own", async () => {
+Deno.test("LibSQLStore over HTTP names the column that another program's table lacks, and how to use another table", async () => {
   const { store, client, table } = await overHTTP();
   await client.execute(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, subject TEXT)`);
   const advice = new RegExp(
@@ -347,7 +347,7 @@ Deno.test("LibSQLStore over HTTP says which column another program's table lacks
   }
 });
 
-Deno.test("LibSQLStore fails with unreachable while the server is down, and goes on when it is back", async () => {
+Deno.test("LibSQLStore fails with unreachable while the server is down, and works again when it is back", async () => {
   await using server = await startLibSQL();
   const client = createWebClient({ url: server.url, fetch: fetchWithTimeout(10_000) });
   const store = new LibSQLStore(client, { cleanup: "off" });
@@ -360,7 +360,7 @@ Deno.test("LibSQLStore fails with unreachable while the server is down, and goes
   for (const call of calls) await call.run(store);
 });
 
-Deno.test("LibSQLStore fails for good with the wrong token, and shows it to nobody", async () => {
+Deno.test("LibSQLStore with a wrong access token fails for good, and no error shows the token", async () => {
   await using server = await startLibSQL({ auth: true });
   const storeWith = (authToken?: string) => {
     const client = createWebClient({ url: server.url, authToken, fetch: fetchWithTimeout(10_000) });
@@ -368,7 +368,7 @@ Deno.test("LibSQLStore fails for good with the wrong token, and shows it to nobo
   };
   await storeWith(await server.token()).createTable();
   const tokens = [undefined, await server.token({}, { wrongKey: true }), await server.token({ exp: 1 })];
-  // Not claims of three letters, which a path in the error's stack may have as well.
+  // Not the short parts: a path in the error's stack may contain them by chance.
   const secretsIn = (token: string) => token.split(".").filter((part) => part.length > 10);
   for (const token of tokens) {
     const secrets = token === undefined ? [] : secretsIn(token);
@@ -381,7 +381,7 @@ Deno.test("LibSQLStore fails for good with the wrong token, and shows it to nobo
   for (const call of writes) await assertFails(storeWith(readOnly), call, failure, secretsIn(readOnly));
 });
 
-/** What a server that is not well may answer. */
+/** Answers of a server that is in trouble. */
 const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
   ["HTML with 200", () => html(200), { reason: "malformed", retryable: true, ambiguous: true }],
   ["nothing with 200", () => new Response(""), { reason: "malformed", retryable: true, ambiguous: true }],
@@ -444,9 +444,9 @@ function workerd(): Response {
 }
 
 for (const [name, reply, failure] of REPLIES) {
-  Deno.test(`LibSQLStore that is answered ${name} fails with ${failure.reason}, whatever it was asked`, async () => {
+  Deno.test(`LibSQLStore that is answered ${name} fails with ${failure.reason} in every call`, async () => {
     const { client, answerBy } = await overHTTP();
-    // What is locked is asked for again until the time is up.
+    // A statement that is busy is sent again until the time is up.
     const store = new LibSQLStore(client, {
       cleanup: "off",
       timeout: failure.reason === "busy" ? 100 : 10_000,
@@ -456,7 +456,7 @@ for (const [name, reply, failure] of REPLIES) {
   });
 }
 
-Deno.test("LibSQLStore fails with busy while another connection holds the lock, and goes on when it is free", async () => {
+Deno.test("LibSQLStore fails with busy while another connection holds the lock, and works again when it is free", async () => {
   await using scs = await scsFile();
   await scs.store.createTable().catch(() => {});
   const path = (await scs.client.execute("PRAGMA database_list")).rows[0]![2];
@@ -465,16 +465,16 @@ Deno.test("LibSQLStore fails with busy while another connection holds the lock, 
   const withoutSubject = writes.filter((call) => !callsWithSubject.includes(call));
   const impatient = new LibSQLStore(scs.client, { cleanup: "off", timeout: 100 });
   for (const call of withoutSubject) await assertFails(impatient, call, { reason: "busy", retryable: true });
-  // What is read is not locked.
+  // A read needs no lock.
   assertEquals((await Array.fromAsync(scs.store.all(now))).length, scsRows.length);
   await transaction.rollback();
   other.close();
   for (const call of withoutSubject) await call.run(scs.store);
 });
 
-Deno.test("LibSQLStore sends a statement again that a lock refused, and a purge's hardly", async () => {
+Deno.test("LibSQLStore sends a statement again after a lock has refused it, and a purge only for a moment", async () => {
   const { client, counting, answerBy, table } = await overHTTP();
-  // Time for ten attempts on a machine that stands still between them.
+  // Enough for ten attempts on a machine that stands still between them.
   const store = new LibSQLStore(client, { cleanup: "off", table, timeout: "30s" });
   await store.createTable();
   const send = fetchWithTimeout(10_000);
@@ -494,7 +494,7 @@ Deno.test("LibSQLStore sends a statement again that a lock refused, and a purge'
   assert(counting.count() < 60, `it asked ${counting.count()} times`);
 });
 
-Deno.test("LibSQLStore on a database that may not be written fails for good", async () => {
+Deno.test("LibSQLStore on a read-only database reads, and fails for good where it writes", async () => {
   using bench = inMemory();
   await bench.make();
   await bench.client.execute("PRAGMA query_only = ON");
@@ -505,7 +505,7 @@ Deno.test("LibSQLStore on a database that may not be written fails for good", as
 });
 
 onSilentServer(
-  "fetchWithTimeout() aborts a request of the client's for good: the server sees its connection closed",
+  "fetchWithTimeout() aborts a request of @libsql/client, and the server sees its connection closed",
   async (server) => {
     const client = createWebClient({ url: `http://${server.host}`, fetch: fetchWithTimeout(50) });
     const store = new LibSQLStore(client, { cleanup: "off" });
@@ -516,7 +516,7 @@ onSilentServer(
   },
 );
 
-onSilentServer("LibSQLStore waits no longer than its timeout, though the request goes on", async (server) => {
+onSilentServer("LibSQLStore stops waiting at its timeout, and the request goes on", async (server) => {
   const client = createWebClient({ url: `http://${server.host}` });
   const store = new LibSQLStore(client, { cleanup: "off", timeout: 30 });
   for (const call of [reads[0]!, writes[0]!]) {
@@ -526,7 +526,7 @@ onSilentServer("LibSQLStore waits no longer than its timeout, though the request
   assertEquals(server.open(), 2);
 });
 
-onSilentServer("LibSQLStore stops waiting for a read when its signal says so", async (server) => {
+onSilentServer("LibSQLStore stops waiting for a read when its signal aborts", async (server) => {
   const store = new LibSQLStore(createWebClient({ url: `http://${server.host}` }), { cleanup: "off" });
   const controller = new AbortController();
   const found = store.find(A, { ...now, signal: controller.signal });
@@ -550,7 +550,7 @@ Deno.test("LibSQLStore reads the same with every intMode of the client", async (
   }
 });
 
-Deno.test("LibSQLStore believes rows and not counts, which some hosts report as 0", async () => {
+Deno.test("LibSQLStore judges a write by its rows, where a host reports a count of 0", async () => {
   using bench = inMemory();
   await bench.make();
   const uncounted = <Result extends { rows: unknown }>(result: Result) => ({ ...result, rowsAffected: 0 });
@@ -568,14 +568,14 @@ Deno.test("LibSQLStore believes rows and not counts, which some hosts report as 
   assertEquals(await store.delete(A), true);
 });
 
-Deno.test("LibSQLStore gives rows of others' with text in place of bytes as the bytes of that text", async () => {
+Deno.test("LibSQLStore reads data that another program has stored as text", async () => {
   using bench = inMemory(SCS_SQLITE_TABLE);
   await bench.make();
   await bench.client.execute({ sql: "INSERT INTO sessions VALUES (?, ?, 3e6)", args: [A, "Zoë"] });
   assertEquals((await bench.store.find(A, now))?.data, new TextEncoder().encode("Zoë"));
 });
 
-Deno.test("LibSQLStore lists every session also where one of them expires in a million years", async () => {
+Deno.test("LibSQLStore lists every session even if one of them expires in a million years", async () => {
   using bench = inMemory(SCS_SQLITE_TABLE);
   await bench.make();
   await bench.store.create(A, DATA, NOW + HOUR, now);
@@ -584,7 +584,7 @@ Deno.test("LibSQLStore lists every session also where one of them expires in a m
   assertEquals((await bench.store.find(A, now))?.expiry, NOW + HOUR);
 });
 
-Deno.test("LibSQLStore.createTable() may be called again, and leaves a table of SCS's as it is", async () => {
+Deno.test("LibSQLStore.createTable() changes neither its own table nor one of SCS's", async () => {
   using bench = inMemory(SCS_SQLITE_TABLE);
   await bench.make();
   await bench.store.create(A, DATA, NOW + HOUR, now);

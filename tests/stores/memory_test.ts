@@ -10,7 +10,7 @@ import { documentedDefaults, sourceOf } from "../core/options/_documented_defaul
 const AT_0 = { now: 0 };
 const data = (byte: number) => Uint8Array.of(byte);
 
-/** A store without a clean-up of its own, and the sessions that it evicted. */
+/** A store without clean-up, and the events of its evictions. */
 function newStore(options: MemoryStoreOptions = {}) {
   const events: SessionEvent[] = [];
   const store = new MemoryStore({ cleanup: "off", ...options });
@@ -23,7 +23,7 @@ function newStore(options: MemoryStoreOptions = {}) {
 
 const evicted = (token: string): SessionEvent => ({ kind: "evicted", id: publicId(token) });
 
-Deno.test("MemoryStore keeps bytes of its own, whatever becomes of those it was given", async () => {
+Deno.test("MemoryStore keeps a copy of the bytes, so a later change of them has no effect", async () => {
   const { store } = newStore();
   const given = data(1);
   await store.commit("committed", given, 10, AT_0);
@@ -37,7 +37,7 @@ Deno.test("MemoryStore keeps bytes of its own, whatever becomes of those it was 
   assertEquals((await store.find("updated", AT_0))?.data, data(2));
 });
 
-Deno.test("MemoryStore gives bytes that the caller may change", async () => {
+Deno.test("MemoryStore returns copies, so a change of them has no effect", async () => {
   const { store } = newStore();
   await store.commit("a", data(1), 10, { now: 0, subject: "zoe" });
   const found = await store.find("a", AT_0);
@@ -50,7 +50,7 @@ Deno.test("MemoryStore gives bytes that the caller may change", async () => {
   assertEquals(await store.find("a", AT_0), { data: data(1), expiry: 10 });
 });
 
-Deno.test("MemoryStore takes and gives copies of a Buffer too, whose slice() is none", async () => {
+Deno.test("MemoryStore copies a Buffer too, whose slice() does not copy", async () => {
   const { store } = newStore();
   const given = Buffer.from("abc");
   await store.commit("a", given, 10, AT_0);
@@ -59,7 +59,7 @@ Deno.test("MemoryStore takes and gives copies of a Buffer too, whose slice() is 
   assertEquals((await store.find("a", AT_0))?.data, new TextEncoder().encode("abc"));
 });
 
-Deno.test("MemoryStore keeps a part of a larger buffer, and not the buffer", async () => {
+Deno.test("MemoryStore keeps only the given part of a larger buffer", async () => {
   const { store } = newStore();
   await store.commit("a", Uint8Array.of(0, 1, 2, 3).subarray(1, 3), 10, AT_0);
   const found = await store.find("a", AT_0);
@@ -116,7 +116,7 @@ Deno.test("MemoryStore.deleteExpired() deletes at most 1,000 without a limit", a
   assertEquals([await store.deleteExpired({ now: 1 }), await store.deleteExpired({ now: 1 })], [1_000, 1]);
 });
 
-Deno.test("A full MemoryStore evicts an expired session first, and tells nobody", async () => {
+Deno.test("A full MemoryStore drops an expired session first, without an event", async () => {
   const { events, add, tokens } = newStore({ maxSessions: 3 });
   await add("live", 500);
   await add("expired", 100);
@@ -131,7 +131,7 @@ Deno.test("A full MemoryStore evicts the session that expires soonest, with an e
   for (const expiry of [300, 100, 200]) await add(`t${expiry}`, expiry);
   await add("new", 400, 99);
   assertEquals(await tokens(), ["new", "t200", "t300"]);
-  // One that expires sooner than all others takes their place all the same: it is in use.
+  // A new session that expires sooner than all others is kept all the same, since it is in use.
   assertEquals(
     await store.create("brief", data(1), 150, { now: 99, onEvent: (event) => events.push(event) }),
     true,
@@ -142,7 +142,7 @@ Deno.test("A full MemoryStore evicts the session that expires soonest, with an e
   assertEquals(events, [evicted("t100"), evicted("t200"), evicted("brief")]);
 });
 
-Deno.test("A full MemoryStore evicts nothing for what it holds already", async () => {
+Deno.test("A full MemoryStore evicts nothing when it changes a session that it holds", async () => {
   const { store, events, add, tokens } = newStore({ maxSessions: 2 });
   await add("a", 100);
   await add("b", 200);
@@ -154,7 +154,7 @@ Deno.test("A full MemoryStore evicts nothing for what it holds already", async (
   assertEquals([await tokens(), events, store.size], [["b", "renewed"], [], 2]);
 });
 
-Deno.test("A touch saves a session from being evicted, and from being deleted", async () => {
+Deno.test("A touch keeps a session from eviction and from deletion", async () => {
   const { store, events, add, tokens } = newStore({ maxSessions: 3 });
   for (const expiry of [100, 200, 300]) await add(`t${expiry}`, expiry);
   await store.touch("t100", 1_000, AT_0);
@@ -177,7 +177,7 @@ Deno.test("A touch that would move an expiry back changes nothing", async () => 
   assertEquals([(await store.find("a", AT_0))?.expiry, store.size], [1_000, 1]);
 });
 
-Deno.test("A session whose expiry moved back is evicted and deleted by its new one", async () => {
+Deno.test("A session whose expiry moved back is evicted and deleted by the new expiry", async () => {
   const { store, add, tokens } = newStore({ maxSessions: 2 });
   await add("a", 1_000);
   await add("b", 500);
@@ -199,7 +199,7 @@ Deno.test("MemoryStore holds maxSessions, 100,000 by default, and no more", asyn
   assertEquals([await store.find("t9", AT_0), (await store.find("t10", AT_0))?.expiry], [undefined, 1_010]);
 });
 
-/** Runs work and gives the most places that the queue of any store had meanwhile. */
+/** Runs work, and gives the greatest length that any store's queue had during it. */
 async function longestQueue(work: () => Promise<void>): Promise<number> {
   const { push } = TinyQueue.prototype;
   let longest = 0;
@@ -256,7 +256,7 @@ for (const [what, churn] of CHURN) {
   });
 }
 
-Deno.test("MemoryStore deletes by an expiry that moved back, wherever its queue is built anew", async () => {
+Deno.test("MemoryStore deletes by an expiry that moved back, before and after it rebuilds its queue", async () => {
   for (let moves = 95; moves < 110; moves++) {
     const { store, add } = newStore();
     await add("a", 1_000);
@@ -269,7 +269,7 @@ Deno.test("MemoryStore deletes by an expiry that moved back, wherever its queue 
 
 const MARK = { data: data(9), expiry: 60 };
 
-Deno.test("A renewal of MemoryStore leaves a mark that counts in size, is nobody's, and expires", async () => {
+Deno.test("A renewal of MemoryStore leaves a mark that counts in size, has no subject, and expires", async () => {
   const { store } = newStore();
   await store.create("old", data(1), 100, { now: 0, subject: "zoe" });
   assertEquals(await store.update("old", data(1), { token: "new", data: data(2), mark: MARK }, AT_0), true);
@@ -282,7 +282,7 @@ Deno.test("A renewal of MemoryStore leaves a mark that counts in size, is nobody
   assertEquals([await store.find("old", AT_0), store.size], [undefined, 1]);
 });
 
-Deno.test("A full MemoryStore loses no renewed session to its mark, however soon it expires", async () => {
+Deno.test("A full MemoryStore never evicts a renewed session to make room for its mark", async () => {
   for (const expiry of [50, 70, 5_000]) {
     const { store, add } = newStore({ maxSessions: 3 });
     await add("old", expiry);
@@ -293,7 +293,7 @@ Deno.test("A full MemoryStore loses no renewed session to its mark, however soon
   }
 });
 
-/** The shortest of many times that the call took, in milliseconds. */
+/** The shortest time of many calls, in milliseconds. */
 async function shortest(call: () => Promise<unknown>): Promise<number> {
   let least = Infinity;
   for (let run = 0; run < 300; run++) {
@@ -319,7 +319,7 @@ Deno.test("MemoryStore finds and deletes one user's sessions as fast among 50,00
       }),
     );
   }
-  // A walk over all would take a hundred times as long.
+  // A walk over all sessions would take a hundred times as long.
   assert(times[1]! < 10 * times[0]!, `${times} ms`);
 });
 
@@ -333,7 +333,7 @@ type Call =
 const token = fc.constantFrom("a", "b", "c", "d", "e", "f", "g", "h");
 const expiry = fc.integer({ min: 1, max: 200 });
 const write = fc.constantFrom("commit" as const, "create" as const, "touch" as const);
-// So many more writes that the store is full most of the time.
+// Writes are so frequent that the store is full most of the time.
 const call: fc.Arbitrary<Call> = fc.oneof(
   { weight: 9, arbitrary: fc.record({ call: write, token, expiry }) },
   { weight: 3, arbitrary: fc.record({ call: fc.constant("update" as const), token, next: token, expiry }) },
@@ -342,7 +342,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   fc.record({ call: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 30 }) }),
 );
 
-/** The same store without a queue: it looks at every session. */
+/** A model of the store that has no queue and looks at every session. */
 class Model {
   readonly rows = new Map<string, number>();
   readonly evicted: number[] = [];
@@ -389,7 +389,7 @@ class Model {
   }
 }
 
-Deno.test("MemoryStore evicts and deletes as if it looked at every session, whatever was done before", async () => {
+Deno.test("MemoryStore evicts and deletes the same sessions as a model that looks at all of them", async () => {
   let seen = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(call, { minLength: 20, maxLength: 60 }), async (calls) => {
@@ -397,7 +397,7 @@ Deno.test("MemoryStore evicts and deletes as if it looked at every session, what
       const store = new MemoryStore({ cleanup: "off", maxSessions: 4 });
       const model = new Model();
       let now = 0;
-      // Expiries that are all different: which of two equal ones goes first is open.
+      // All expiries differ, since either of two equal ones may go first.
       let fraction = 0;
       for (const each of calls) {
         const options = { now, onEvent: () => void evictions++ };
@@ -463,7 +463,7 @@ Deno.test("MemoryStore keeps the subject of a session that is written without on
   assertEquals([await count("null"), await count("undefined"), await count("")], [0, 0, 0]);
 });
 
-// The leak sanitizer fails each of these when a timer is left.
+// The leak sanitizer fails each of these if a timer is left.
 for (
   const [what, use] of [
     ["before the first use", (store: MemoryStore) => (store.stopCleanup(), store.find("a", AT_0))],
@@ -474,7 +474,7 @@ for (
       store.stopCleanup();
       store.stopCleanup();
     }],
-    ["and used on", async (store: MemoryStore) => {
+    ["between two uses", async (store: MemoryStore) => {
       await store.commit("a", data(1), 10, AT_0);
       store.stopCleanup();
       await store.commit("b", data(1), 10, AT_0);
@@ -496,7 +496,7 @@ Deno.test("MemoryStore leaves no timer behind at the end of a using block", asyn
   assertEquals((await store.find("a", AT_0))?.expiry, 10);
 });
 
-Deno.test("MemoryStore starts no timer in its constructor, nor in any mode but timer", async () => {
+Deno.test("MemoryStore starts no timer in its constructor, and none in any mode but timer", async () => {
   new MemoryStore({ cleanup: "timer", cleanupInterval: "1h" });
   for (
     const options of [{}, { cleanup: "lazy" }, { cleanup: "off" }, {

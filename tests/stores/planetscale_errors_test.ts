@@ -1,4 +1,4 @@
-/** What becomes of a call of `PlanetScaleStore` when the database fails, and what an error says of it. */
+/** How a call of `PlanetScaleStore` fails when the database does, and what the error says. */
 import { Client } from "@planetscale/database";
 import { SessionStoreError, SessionTooLargeError } from "../../mod.ts";
 import { fetchWithTimeout, PlanetScaleStore } from "../../stores/planetscale.ts";
@@ -23,7 +23,7 @@ import { onSilentServer } from "./_silent_server.ts";
 
 const isUpdate = ({ operation }: Call) => operation === "update" || operation === "touch";
 
-Deno.test("PlanetScaleStore without its table says how to make it, and goes on once it is there", async () => {
+Deno.test("PlanetScaleStore without its table reports how to make it, and works once it is there", async () => {
   await using bench = await openPlanetScale({ table: [] });
   const advice = /there is no table sessions; run createTable\(\) of the store once$/;
   for (const call of calls) {
@@ -33,17 +33,17 @@ Deno.test("PlanetScaleStore without its table says how to make it, and goes on o
   for (const call of calls) await call.run(bench.store);
 });
 
-Deno.test("PlanetScaleStore without a column for subjects says what to run, and goes on once it was run", async () => {
+Deno.test("PlanetScaleStore without a column for subjects names the statement to run, and works after it", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
   await assertAsksForSubjects(bench.store, (statement) => bench.query(statement));
   const indexes = await bench.query("SHOW INDEX FROM sessions WHERE Column_name = 'subject'");
   assertEquals(indexes.length, 1);
 });
 
-/** What to do about a table that is somebody else's. */
+/** What to do about another program's table. */
 const USE_OTHER = 'name another table in the option "table" and run createTable()';
 
-Deno.test("A table of another program is refused by PlanetScaleStore by name, by createTable() too, with what to do", async () => {
+Deno.test("PlanetScaleStore refuses another program's table, in createTable() too, and names the missing column", async () => {
   const tables: [columns: string, missing: string][] = [
     ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "token"],
     ["session_id VARCHAR(128) PRIMARY KEY, expires INTEGER NOT NULL, data TEXT", "token"],
@@ -60,7 +60,7 @@ Deno.test("A table of another program is refused by PlanetScaleStore by name, by
   }
 });
 
-Deno.test("A table whose columns are of another type is refused by createTable(), with the statement to run", async () => {
+Deno.test("createTable() refuses a table whose columns have another type, and names the statement to run", async () => {
   const to43 = "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
   const tables: [columns: string, advice: string, change: string][] = [
     ["token BINARY(64) PRIMARY KEY, data BLOB, expiry DATETIME", "token", to43],
@@ -83,7 +83,7 @@ Deno.test("A table whose columns are of another type is refused by createTable()
   }
 });
 
-Deno.test("A table whose tokens are padded is refused by a read, and one that takes no time by a write", async () => {
+Deno.test("A read refuses a table that pads tokens, and a write one whose expiry is no time", async () => {
   await using padded = await openPlanetScale({
     table: ["CREATE TABLE sessions (token BINARY(64) PRIMARY KEY, data BLOB, expiry DATETIME)"],
   });
@@ -97,7 +97,7 @@ Deno.test("A table whose tokens are padded is refused by a read, and one that ta
   assertStringIncludes(created.message, "(schema): a column of the table sessions has another type than");
 });
 
-Deno.test("A table of SCS's, and one with a token of 43 bytes, is right for createTable()", async () => {
+Deno.test("createTable() accepts a table of SCS's, and one with a token of 43 bytes", async () => {
   const binary = "CREATE TABLE sessions (token BINARY(43) PRIMARY KEY, data BLOB, expiry DATETIME(6))";
   for (const table of [SCS_MYSQL_TABLE, [binary]]) {
     await using bench = await openPlanetScale({ table });
@@ -108,7 +108,7 @@ Deno.test("A table of SCS's, and one with a token of 43 bytes, is right for crea
   }
 });
 
-Deno.test("PlanetScaleStore sends nothing on a Connection with an open transaction", async () => {
+Deno.test("PlanetScaleStore sends nothing on a Connection while a transaction is open", async () => {
   await using bench = await openPlanetScale();
   const connection = new Client({ ...bench.gateway.config(), fetch: fetchWithTimeout(10_000) }).connection();
   const store = new PlanetScaleStore(connection, { cleanup: "off" });
@@ -122,7 +122,7 @@ Deno.test("PlanetScaleStore sends nothing on a Connection with an open transacti
   for (const call of calls) await call.run(store);
 });
 
-Deno.test("PlanetScaleStore with a wrong password fails for good, and shows it to nobody", async () => {
+Deno.test("PlanetScaleStore with a wrong password fails for good, and no error shows the password", async () => {
   await using bench = await openPlanetScale();
   const password = "pscale_pw_canary";
   const { host } = bench.gateway;
@@ -133,7 +133,7 @@ Deno.test("PlanetScaleStore with a wrong password fails for good, and shows it t
   for (const call of calls) await assertFails(store, call, failure, secrets);
 });
 
-Deno.test("PlanetScaleStore with a user who may only read reads, and fails for good where it writes", async () => {
+Deno.test("PlanetScaleStore whose user may only read reads, and fails for good where it writes", async () => {
   await using bench = await openPlanetScale({ gateway: { grants: ["SELECT"] } });
   for (const call of reads) await call.run(bench.store);
   for (const call of writes) {
@@ -147,7 +147,7 @@ for (const sqlMode of [undefined, "", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"]) {
     await refusesTooLarge(bench);
   });
 
-  Deno.test(`PlanetScaleStore cuts no subject and no data of a small column, with sql_mode ${sqlMode}`, async () => {
+  Deno.test(`PlanetScaleStore refuses a subject or data that is too long for a small column, with sql_mode ${sqlMode}`, async () => {
     const table = "CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data VARBINARY(100) NOT NULL, " +
       "expiry TIMESTAMP(6) NOT NULL, subject VARCHAR(4) CHARACTER SET latin1)";
     await using bench = await openPlanetScale({ table: [table], gateway: { sqlMode } });
@@ -195,7 +195,7 @@ async function refusesTooLarge(bench: PlanetScaleBench): Promise<void> {
   assertEquals(await Array.fromAsync(store.all(now)), [{ token, data: small, expiry }]);
 }
 
-/** What a server that is not well may answer. */
+/** Answers of a server that is in trouble. */
 const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
   ["HTML with 200", () => html(200), { reason: "malformed", retryable: true, ambiguous: true }],
   ["nothing with 200", () => new Response(""), { reason: "malformed", retryable: true, ambiguous: true }],
@@ -289,7 +289,7 @@ const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
   ["Vitess that forbids it", () => vitess("PermissionDenied"), { reason: "unauthorized", retryable: false }],
 ];
 
-/** What proxies say, with what was sent to them. */
+/** A proxy's answer, which quotes the request. */
 function html(status: number): Response {
   return new Response(`<html>Sorry. You sent: SELECT '${CANARY.token}' ${CANARY.data}</html>`, { status });
 }
@@ -298,7 +298,7 @@ function error(status: number, code: string): Response {
   return Response.json({ error: { code, message: `no: ${CANARY.token} ${CANARY.data}` } }, { status });
 }
 
-/** An error of MySQL's, as Vitess words it: with the statement and its values. */
+/** An error of MySQL as Vitess passes it on, with the statement and its values. */
 function mysql(number: number, kind: string): Response {
   return vitess(kind, `Something about '${CANARY.data}' (errno ${number}) (sqlstate HY000)`);
 }
@@ -315,11 +315,11 @@ function broken(): Response {
 }
 
 for (const [name, reply, failure] of REPLIES) {
-  Deno.test(`PlanetScaleStore that is answered ${name} fails with ${failure.reason}, whatever it was asked`, async () => {
+  Deno.test(`PlanetScaleStore that is answered ${name} fails with ${failure.reason} in every call`, async () => {
     await using bench = await openPlanetScale();
     bench.gateway.intercept = () => reply();
     for (const call of calls) {
-      // A new one each time, since a store looks only once at what sort of column it has.
+      // A new store each time, since a store looks only once at the type of its columns.
       await assertFails(
         bench.another(),
         call,
@@ -329,7 +329,7 @@ for (const [name, reply, failure] of REPLIES) {
   });
 }
 
-Deno.test("PlanetScaleStore takes an answer without a result for none", async () => {
+Deno.test("PlanetScaleStore does not take an empty answer for a result", async () => {
   await using bench = await openPlanetScale();
   const store = bench.another();
   await store.find(CANARY.token, { now: NOW });
@@ -337,11 +337,11 @@ Deno.test("PlanetScaleStore takes an answer without a result for none", async ()
   for (const call of calls.filter((call) => !isUpdate(call))) {
     await assertFails(store, call, { reason: "malformed", retryable: true, ambiguous: true });
   }
-  // Nothing was written as far as it can tell, which the manager looks into before it believes it.
+  // Here it reports that nothing was written. The manager reads the row before it believes that.
   for (const call of writes.filter(isUpdate)) assert(!(await call.run(store)));
 });
 
-Deno.test("PlanetScaleStore ends a transaction again when the reply to the first attempt was lost", async () => {
+Deno.test("PlanetScaleStore reports an empty answer to a deletion as in doubt, and deletes at the next attempt", async () => {
   await using bench = await openPlanetScale();
   const { store, gateway } = bench;
   const [token, now] = [CANARY.token, { now: NOW }];
@@ -360,7 +360,7 @@ Deno.test("PlanetScaleStore ends a transaction again when the reply to the first
   assertEquals(await store.delete(token), true);
 });
 
-Deno.test("PlanetScaleStore takes no answer about the time zone for none that it is the wrong one", async () => {
+Deno.test("PlanetScaleStore does not take an empty answer about the time zone for a wrong zone", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
   bench.gateway.intercept = (sql, execute) => sql.startsWith("SELECT token") ? execute() : Response.json({});
   const error = await assertRejects(() => bench.store.find(CANARY.token, { now: NOW }), SessionStoreError);
@@ -369,7 +369,7 @@ Deno.test("PlanetScaleStore takes no answer about the time zone for none that it
   assertEquals(await bench.store.find(CANARY.token, { now: NOW }), undefined);
 });
 
-Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes on when it is back", async () => {
+Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and works again when it is back", async () => {
   await using server = await startMySQL({ own: true });
   await using gateway = await startGateway(server);
   const store = new PlanetScaleStore(new Client(gateway.config()), { cleanup: "off" });
@@ -383,10 +383,10 @@ Deno.test("PlanetScaleStore fails with unreachable while MySQL is down, and goes
   for (const call of calls) await call.run(store);
 });
 
-Deno.test("PlanetScaleStore does not take a refused connection for proof that nothing was written", async () => {
+Deno.test("PlanetScaleStore leaves a write in doubt when its connection is refused", async () => {
   const client = new Client({ url: `http://u:p@127.0.0.1:${CLOSED_PORT}`, fetch: fetchWithTimeout(10_000) });
   const store = new PlanetScaleStore(client, { cleanup: "off" });
-  // It may be the second time that `fetch` sent it, after a connection that broke.
+  // `fetch` may have sent the request before, on a connection that broke.
   for (const call of calls) {
     const failure: Failure = { reason: "unreachable", retryable: true, ambiguous: true };
     await assertFails(store, call, failure);
@@ -394,7 +394,7 @@ Deno.test("PlanetScaleStore does not take a refused connection for proof that no
 });
 
 onSilentServer(
-  "fetchWithTimeout() aborts a request of the driver's for good: the server sees its connection closed",
+  "fetchWithTimeout() aborts a request of @planetscale/database, and the server sees its connection closed",
   async (server) => {
     const client = new Client({ url: `http://u:p@${server.host}`, fetch: fetchWithTimeout(50) });
     const store = new PlanetScaleStore(client, { cleanup: "off" });
@@ -405,13 +405,13 @@ onSilentServer(
   },
 );
 
-onSilentServer("fetchWithTimeout() aborts an answer that begins and does not end", async (server) => {
+onSilentServer("fetchWithTimeout() aborts while it reads an answer that does not end", async (server) => {
   const error = await assertRejects(() => fetchWithTimeout(50)(`http://${server.host}/`), DOMException);
   assertEquals(error.name, "TimeoutError");
   await server.closed();
 }, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
 
-onSilentServer("fetchWithTimeout() heeds the signal it is given", async (server) => {
+onSilentServer("fetchWithTimeout() aborts when the given signal does", async (server) => {
   const controller = new AbortController();
   const given = [
     fetchWithTimeout(60_000)(`http://${server.host}/`, { signal: controller.signal }),
@@ -423,14 +423,14 @@ onSilentServer("fetchWithTimeout() heeds the signal it is given", async (server)
   for (const _ of given) await server.closed();
 });
 
-Deno.test("fetchWithTimeout() refuses a time that is none", () => {
+Deno.test("fetchWithTimeout() refuses 0, negative numbers and NaN", () => {
   for (const ms of [0, -1, NaN]) {
     assertThrows(() => fetchWithTimeout(ms), RangeError, `must be above 0, got ${ms}`);
   }
 });
 
 onSilentServer(
-  "PlanetScaleStore waits no longer than its timeout, though the request goes on",
+  "PlanetScaleStore stops waiting at its timeout, and the request goes on",
   async (server) => {
     const client = new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) });
     const store = new PlanetScaleStore(client, { cleanup: "off", timeout: 30 });
@@ -442,7 +442,7 @@ onSilentServer(
   },
 );
 
-onSilentServer("PlanetScaleStore stops waiting for a read when its signal says so", async (server) => {
+onSilentServer("PlanetScaleStore stops waiting for a read when its signal aborts", async (server) => {
   const store = new PlanetScaleStore(
     new Client({ url: `http://u:p@${server.host}`, fetch: (url, init) => fetch(url, init) }),
     { cleanup: "off" },

@@ -1,6 +1,6 @@
 /**
- * Renewal in a keyspace that is sharded by token, where it takes several statements: whatever fails between two of them,
- * and whatever else happens there, one of the two tokens works, or none where the session was ended.
+ * Renewal in a keyspace that is sharded by token, where it takes several statements. Whatever fails or happens between
+ * two of them, exactly one of the two tokens works, or none if the session has ended.
  */
 import {
   type Session,
@@ -17,20 +17,20 @@ import { SHARDS } from "../services/_vitess_plan.ts";
 import { openPlanetScale, type PlanetScaleBench } from "./_planetscale.ts";
 
 const SUBJECT = "zoe";
-/** What the manager reads as a session that says nothing. */
+/** The data of a mark. The manager reads it as a session without values. */
 const MARK = new TextEncoder().encode('{"deadline":4102444800000,"values":{}}');
 const MINUTE = 60_000;
 
-/** The statements of a renewal, in their order. The first is left out where expiry and subject are given. */
+/** The statements of a renewal, in their order. The first one is not sent if expiry and subject are given. */
 const STEPS = ["look at the old row", "insert", "switch", "complete", "tidy up"] as const;
 type Step = typeof STEPS[number];
 
-/** How a row's data begins that has moved, as the driver writes it. */
+/** How the data of a moved row begins, as the driver writes it. */
 const MOVED_HEX = new TextEncoder().encode("\0x-sessions:M").toHex();
 const MOVED = `x'${MOVED_HEX}`;
 const MINUTES_OF_A_MARK = 1;
 
-/** Which step of a renewal a statement is; `undefined` for what else goes on. */
+/** Which step of a renewal a statement is; `undefined` for any other statement. */
 function stepOf(sql: string): Step | undefined {
   if (sql.includes("COALESCE(subject")) return "look at the old row";
   if (sql.startsWith("INSERT")) return "insert";
@@ -38,10 +38,10 @@ function stepOf(sql: string): Step | undefined {
   if (sql.startsWith("UPDATE")) return sql.includes(`SET data = ${MOVED}`) ? "switch" : "complete";
 }
 
-/** Whether the session is under its new token when a step is due. */
+/** Whether the session is under its new token before a step. */
 const isAfterSwitch = (step: Step) => step === "complete" || step === "tidy up";
 
-/** One session that is about to be renewed, and another request that has loaded it before. */
+/** A session that is about to be renewed, and another request that has loaded it before that. */
 class Scene implements AsyncDisposable {
   time = Date.UTC(2026, 2, 4, 5, 6, 7, 890);
   readonly manager: SessionManager;
@@ -55,7 +55,7 @@ class Scene implements AsyncDisposable {
     this.manager = sessions({ store: bench.store, now: () => this.time, idleTimeout: "20m" });
   }
 
-  /** One whose renewals leave marks, or one whose renewals do not. */
+  /** @param marks Whether renewals leave marks. */
   static async open(subject: string | undefined, marks: boolean, isolation?: string): Promise<Scene> {
     const bench = await openPlanetScale({ sharded: true, gateway: { isolation } });
     const scene = new Scene(bench);
@@ -80,7 +80,7 @@ class Scene implements AsyncDisposable {
     return scene;
   }
 
-  /** Stands between each statement of the renewal and the server, and of nothing else. */
+  /** Renews the session. `intercept` gets each statement that is sent meanwhile. */
   async renew(intercept?: Interceptor): Promise<{ token?: string; error?: SessionError }> {
     this.renewing.renewToken();
     this.renewing.put("renewed", true);
@@ -99,13 +99,13 @@ class Scene implements AsyncDisposable {
     return (await this.manager.load(token)).get("a") === 1;
   }
 
-  /** How many sessions there are for whoever looks. */
+  /** How many sessions a listing shows. */
   async live(): Promise<number> {
     const sessions = await Array.fromAsync(this.manager.iterate(), (session) => session.get("a"));
     return sessions.filter((value) => value === 1).length;
   }
 
-  /** Rows of any kind but those that have moved, which expire with their marks. */
+  /** How many rows there are, without moved rows. Those expire with their marks. */
   async rows(): Promise<number> {
     const [row] = await this.bench.query(
       `SELECT COUNT(*) AS n FROM sessions WHERE LEFT(data, ${MOVED_HEX.length / 2}) <> x'${MOVED_HEX}'`,
@@ -113,7 +113,7 @@ class Scene implements AsyncDisposable {
     return Number(row!.n);
   }
 
-  /** Throws unless one token works: the new one if the browser was told of it, and then not the old one. */
+  /** Throws unless exactly one token works. If `token` is given, the browser got it, and it must be that one. */
   async assertOneWorks(token: string | undefined): Promise<void> {
     assertEquals(await this.live(), 1);
     if (token !== undefined) assert(await this.works(token), "the new token does not work");
@@ -129,7 +129,7 @@ class Scene implements AsyncDisposable {
 /** The subjects of the scenes. */
 const SUBJECTS = [SUBJECT, undefined];
 
-Deno.test("ShardedPlanetScaleStore renews in five statements, and in four where expiry and subject are given", async () => {
+Deno.test("ShardedPlanetScaleStore renews in five statements, and in four if expiry and subject are given", async () => {
   for (const subject of SUBJECTS) {
     await using scene = await Scene.open(subject, false);
     const { token } = await scene.renew();
@@ -155,7 +155,7 @@ Deno.test("ShardedPlanetScaleStore renews in five statements, and in four where 
   }
 });
 
-Deno.test("ShardedPlanetScaleStore needs one statement for anything else", async () => {
+Deno.test("ShardedPlanetScaleStore saves and ends a session in one statement each", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   scene.other.put("b", 2);
   await scene.other.commit();
@@ -164,7 +164,7 @@ Deno.test("ShardedPlanetScaleStore needs one statement for anything else", async
   assertEquals(scene.bench.gateway.requests(), 2);
 });
 
-Deno.test("PlanetScaleStore in a sharded keyspace says which store to use", async () => {
+Deno.test("PlanetScaleStore in a sharded keyspace names the store to use", async () => {
   await using bench = await openPlanetScale({ table: [], gateway: { sharded: true } });
   await bench.store.createTable();
   const manager = sessions({ store: bench.store });
@@ -176,7 +176,7 @@ Deno.test("PlanetScaleStore in a sharded keyspace says which store to use", asyn
   assertEquals((await manager.load(token)).token, token);
 });
 
-/** What may happen to a statement. */
+/** Faults that a statement may meet. */
 const FAULTS: [name: string, fault: (execute: () => Promise<Response>) => Promise<Response>][] = [
   ["the request is lost", () => Promise.reject(new Error("the connection broke"))],
   ["the reply is lost", async (execute) => {
@@ -196,7 +196,7 @@ for (const subject of SUBJECTS) {
     for (const [name, fault] of FAULTS) {
       const where = `at "${step}"${subject === undefined ? ", without a subject" : ""}`;
 
-      Deno.test(`Sharded renewal is made all the same when ${name} ${where}`, async () => {
+      Deno.test(`Sharded renewal succeeds although ${name} ${where}`, async () => {
         await using scene = await Scene.open(subject, false);
         let hit = false;
         const { token, error } = await scene.renew((sql, execute) => {
@@ -210,7 +210,7 @@ for (const subject of SUBJECTS) {
         assertEquals((await scene.manager.load(token)).get("renewed"), true);
       });
 
-      Deno.test(`Sharded renewal leaves one token when ${name} ${where}, and all that follows is lost`, async () => {
+      Deno.test(`Sharded renewal leaves one working token if ${name} ${where} and every later statement fails`, async () => {
         await using scene = await Scene.open(subject, false);
         let hit = false;
         const { token, error } = await scene.renew((sql, execute) => {
@@ -232,7 +232,7 @@ for (const subject of SUBJECTS) {
 
 for (const step of STEPS.slice(1)) {
   for (const [name, fault] of FAULTS) {
-    Deno.test(`Sharded renewal leaves a mark and the session, or the session alone, when ${name} at "${step}"`, async () => {
+    Deno.test(`Sharded renewal leaves the session with a mark, or the old session alone, if ${name} at "${step}"`, async () => {
       await using bench = await openPlanetScale({ sharded: true });
       const { gateway, store } = bench;
       const now = { now: Date.UTC(2026, 2, 4, 5, 6, 7, 890) };
@@ -256,14 +256,14 @@ for (const step of STEPS.slice(1)) {
       assertEquals(found, moved ? [mark, row] : [row, undefined]);
       if (told !== undefined) assertEquals(told, moved);
       assertEquals((await Array.fromAsync(store.findBySubject(SUBJECT, now))).length, 1);
-      // Sent again, as the manager does where it finds the session as it was.
+      // The manager sends it again if it finds the session unchanged.
       if (!moved) assertEquals(await store.update("old", row.data, next, now), true);
       assertEquals([await store.find("old", now), await store.find("new", now)], [mark, row]);
     });
   }
 }
 
-Deno.test("Sharded renewal whose switch is in doubt says so where nothing can be seen any more", async () => {
+Deno.test("Sharded renewal is in doubt if its switch got an empty answer and every later statement fails", async () => {
   await using scene = await Scene.open(undefined, false);
   let switched = false;
   const { error } = await scene.renew(async (sql, execute) => {
@@ -278,11 +278,11 @@ Deno.test("Sharded renewal whose switch is in doubt says so where nothing can be
   assertEquals(await scene.live(), 1);
 });
 
-/** What else may go on, by whoever has loaded the session before. Whether it ends the session, and what it gives. */
+/** What another request does meanwhile, which has loaded the session before the renewal. */
 interface Other {
   name: string;
   act(scene: Scene): Promise<unknown>;
-  /** How many sessions live afterwards, before the switch and after it. */
+  /** How many sessions are left if it happens before the switch, and if it happens after it. */
   live: [before: number, after: number];
 }
 
@@ -337,7 +337,7 @@ for (const step of STEPS.slice(1)) {
   for (const { name, act, live: [before, after] } of OTHERS) {
     const expected = isAfterSwitch(step) ? after : before;
 
-    Deno.test(`Sharded renewal leaves ${expected} token${expected === 1 ? "" : "s"} when ${name} before "${step}"`, async () => {
+    Deno.test(`Sharded renewal leaves ${expected} token${expected === 1 ? "" : "s"} if ${name} before "${step}"`, async () => {
       await using scene = await Scene.open(SUBJECT, false);
       let hit = false;
       let refused: unknown;
@@ -348,16 +348,16 @@ for (const step of STEPS.slice(1)) {
         return await execute();
       });
       assert(hit);
-      // Whoever comes too late is told so, and it is one of the two at the most.
+      // At most one of the two requests fails, with the error that the session is gone.
       for (const told of [error, refused]) if (told !== undefined) assertInstanceOf(told, SessionGoneError);
       assert(error === undefined || refused === undefined);
       assertEquals(await scene.live(), expected);
       if (expected === 1) await scene.assertOneWorks(token);
-      // Nothing is left behind that would have to expire first.
+      // No other row is left.
       assertEquals(await scene.rows(), expected);
     });
 
-    Deno.test(`Sharded renewal brings nothing back when ${name} and a delayed "${step}" arrives late`, async () => {
+    Deno.test(`Sharded renewal brings no session back if ${name} and a delayed "${step}" arrives after that`, async () => {
       await using scene = await Scene.open(SUBJECT, false);
       let delayed: (() => Promise<Response>) | undefined;
       const { token } = await scene.renew((sql, execute) => {
@@ -374,7 +374,7 @@ for (const step of STEPS.slice(1)) {
   }
 }
 
-Deno.test("Sharded renewal of a session that expires and is purged before the switch brings nothing back", async () => {
+Deno.test("Sharded renewal does not bring back a session that is purged before the switch", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   scene.time += 5 * MINUTE;
   const { error } = await scene.renew(async (sql, execute) => {
@@ -388,7 +388,7 @@ Deno.test("Sharded renewal of a session that expires and is purged before the sw
   assertEquals(await scene.live(), 0);
 });
 
-Deno.test("Sharded renewal that was interrupted is completed by who reads it, and lives as long as any session", async () => {
+Deno.test("Sharded renewal that was interrupted is completed by the next read, and the session lives as long as any other", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   const { token } = await scene.renew((sql, execute) => {
     if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
@@ -405,7 +405,7 @@ Deno.test("Sharded renewal that was interrupted is completed by who reads it, an
   assertEquals(await scene.rows(), 1);
 });
 
-Deno.test("Sharded renewal that was interrupted shows one session in a listing, and one of the subject", async () => {
+Deno.test("Sharded renewal that was interrupted leaves one session in the listing of its subject", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   const { token } = await scene.renew((sql, execute) => {
     if (isAfterSwitch(stepOf(sql) ?? "insert")) throw new Error("the connection broke");
@@ -415,7 +415,7 @@ Deno.test("Sharded renewal that was interrupted shows one session in a listing, 
   await scene.assertOneWorks(token);
 });
 
-/** Renews the session until its row is on a shard, as another request would. */
+/** Renews the session in another request until its row is on the shard. */
 async function moveTo(shard: string, { bench, manager }: Scene, token: string): Promise<string> {
   const there = (token: string) =>
     bench.query(`SELECT 1 FROM sessions PARTITION (${shard}) WHERE token = '${hashToken(token)}'`);
@@ -430,14 +430,14 @@ async function moveTo(shard: string, { bench, manager }: Scene, token: string): 
 
 for (const moves of [1, 2, 3]) {
   Deno.test(`destroyAll() in a sharded keyspace ends a session that moves behind its back ${moves} times`, async () => {
-    // Where gaps are locked, the renewal would wait for the deletion.
+    // A stricter isolation locks gaps, and the renewal would wait for the deletion.
     await using scene = await Scene.open(SUBJECT, true, "READ COMMITTED");
     const { bench: { gateway }, manager } = scene;
     let token = await moveTo(SHARDS[1]!, scene, scene.token);
     let left = moves;
     gateway.betweenShards = async (sql) => {
       if (left === 0 || sql === "COMMIT") return;
-      // Each deletion visits the first shard while the session is on the second one, and the other way round.
+      // When a deletion visits a shard, the session is on the other one.
       const isDeletion = sql.startsWith("DELETE");
       token = await moveTo(isDeletion ? SHARDS[0]! : SHARDS[1]!, scene, token);
       if (isDeletion) left--;
@@ -447,7 +447,7 @@ for (const moves of [1, 2, 3]) {
   });
 }
 
-Deno.test("Sharded renewal by ten requests at once succeeds for one, whose token works", async () => {
+Deno.test("Sharded renewal by ten requests at once succeeds for one of them", async () => {
   await using scene = await Scene.open(SUBJECT, false);
   const loaded = await Promise.all(Array.from({ length: 10 }, () => scene.manager.load(scene.token)));
   const results = await Promise.allSettled(loaded.map((session) => {
@@ -463,7 +463,7 @@ Deno.test("Sharded renewal by ten requests at once succeeds for one, whose token
   assertEquals(await scene.rows(), 1);
 });
 
-Deno.test("A purge of ShardedPlanetScaleStore spares a session that is touched after it was looked for", async () => {
+Deno.test("A purge of ShardedPlanetScaleStore spares a session that is touched between its two statements", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   const { bench: { gateway, store, query }, time } = scene;
   await query(`INSERT INTO sessions (token, data, expiry) VALUES ('other', 'x', '2026-03-04')`);
@@ -479,8 +479,8 @@ Deno.test("A purge of ShardedPlanetScaleStore spares a session that is touched a
   assertEquals(await scene.rows(), 1);
 });
 
-Deno.test("A purge of PlanetScaleStore on shards ends a session that is touched after Vitess has looked for it", async () => {
-  // What ShardedPlanetScaleStore is there for.
+Deno.test("A purge of PlanetScaleStore on shards deletes a session that is touched between the two steps of Vitess", async () => {
+  // This is why ShardedPlanetScaleStore purges in another way.
   await using bench = await openPlanetScale({ table: [], gateway: { sharded: true } });
   const { gateway, store } = bench;
   const now = Date.UTC(2026, 2, 4);
@@ -488,7 +488,7 @@ Deno.test("A purge of PlanetScaleStore on shards ends a session that is touched 
   await store.create("a", MARK, now + MINUTE, { now });
   let looks = 0;
   gateway.betweenShards = async (sql) => {
-    // The second time, when both shards were looked at.
+    // At the second time Vitess has looked at both shards.
     if (sql.startsWith("SELECT token") && ++looks === 2) await store.touch("a", now + 9 * MINUTE, { now });
   };
   assertEquals(await store.deleteExpired({ now: now + MINUTE }), 1);
@@ -510,10 +510,10 @@ Deno.test("A purge of ShardedPlanetScaleStore deletes the longest expired of bot
   assertEquals(bench.gateway.requests(), 5);
 });
 
-Deno.test("A mark of ShardedPlanetScaleStore ends with its own expiry, though the row that holds it is left behind", async () => {
+Deno.test("A mark of ShardedPlanetScaleStore ends with its own expiry, even in a row that lives on", async () => {
   await using scene = await Scene.open(SUBJECT, true);
   const { bench: { store }, manager } = scene;
-  // The step that would give the row the expiry of its mark is lost.
+  // The last step fails, which gives the row the expiry of its mark.
   const { token } = await scene.renew((sql, execute) => {
     if (stepOf(sql) === "tidy up") throw new Error("the connection broke");
     return execute();
@@ -528,7 +528,7 @@ Deno.test("A mark of ShardedPlanetScaleStore ends with its own expiry, though th
   assert(await scene.works(token!));
 });
 
-Deno.test("A renewal of ShardedPlanetScaleStore that names no expiry keeps the one that the row has", async () => {
+Deno.test("A renewal of ShardedPlanetScaleStore that names no expiry keeps the row's expiry", async () => {
   await using scene = await Scene.open(SUBJECT, false);
   const { bench: { store }, time } = scene;
   const old = hashToken(scene.token);

@@ -1,4 +1,4 @@
-/** What only `PlanetScaleStore` can get wrong: what it sends, and how the server takes it. */
+/** Mistakes that only `PlanetScaleStore` can make: in what it sends, and in how a server understands it. */
 import { Client } from "@planetscale/database";
 import { type SessionEvent, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
 import { fetchWithTimeout, type PlanetScaleClient, PlanetScaleStore } from "../../stores/planetscale.ts";
@@ -17,7 +17,7 @@ const MARK = { data: OTHER, expiry: NOW + 60_000 };
 const tokenOf = (start: string) => start.padEnd(43, "-");
 const [A, B] = [tokenOf("a"), tokenOf("b")];
 
-/** Each operation, on a table with one row under {@linkcode A}, and how many requests it takes. */
+/** Each operation on a table with one row under {@linkcode A}, and how many requests it takes. */
 const OPERATIONS: [name: string, requests: number, call: (store: PlanetScaleStore) => Promise<unknown>][] = [
   ["find()", 1, (store) => store.find(A, now)],
   ["find() of none", 1, (store) => store.find(B, now)],
@@ -58,7 +58,7 @@ async function withOneRow(bench: PlanetScaleBench): Promise<PlanetScaleStore> {
   await bench.query("DELETE FROM sessions");
   const store = bench.another();
   await store.commit(A, DATA, NOW + HOUR, { ...now, subject: "max" });
-  // A store looks once whether its expiries follow a time zone.
+  // A store looks once at the time zone of its expiries.
   await store.find(A, now);
   bench.gateway.reset();
   return store;
@@ -109,13 +109,13 @@ Deno.test("A manager on PlanetScaleStore sends 1 request to read, 2 to write and
     created: 1,
     read: 1,
     written: 2,
-    // The last one leaves the mark.
+    // The third one leaves the mark.
     renewed: 3,
     ended: 2,
   });
 });
 
-/** The driver, with every argument and every statement written down. */
+/** A store whose driver records every argument and every statement. */
 function listening(
   bench: PlanetScaleBench,
 ): { store: PlanetScaleStore; args: unknown[]; statements: Set<string> } {
@@ -131,7 +131,7 @@ function listening(
   return { store: new PlanetScaleStore(client, { cleanup: "off" }), args, statements };
 }
 
-Deno.test("PlanetScaleStore hands the driver nothing but text and bytes, and the same statements whatever they are", async () => {
+Deno.test("PlanetScaleStore passes only text and bytes to the driver, and its statements depend on no value", async () => {
   await using bench = await openPlanetScale();
   const seen: Set<string>[] = [];
   for (
@@ -176,11 +176,11 @@ const TOKEN = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_aBcDe";
 const LOOKALIKES = [TOKEN.toLowerCase(), TOKEN.toUpperCase(), `${TOKEN} `, TOKEN.replace("E", "É")];
 
 for (const lookalike of LOOKALIKES) {
-  Deno.test(`PlanetScaleStore takes no other token for its own where SCS's collation does: ${lookalike}`, async () => {
+  Deno.test(`PlanetScaleStore on a table of SCS's does not confuse a token with ${lookalike}`, async () => {
     await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
     const { store } = bench;
     await store.create(TOKEN, DATA, NOW + HOUR, now);
-    // What this test is about: the server would find, change and delete the row. MySQL 8 minds trailing blanks.
+    // The server takes the two for equal. Only MySQL 8 distinguishes trailing blanks.
     const [row] = await bench.query(`SELECT COUNT(*) AS n FROM sessions WHERE token = '${lookalike}'`);
     assert(row!.n === 1 || lookalike.endsWith(" "));
 
@@ -195,7 +195,7 @@ for (const lookalike of LOOKALIKES) {
   });
 }
 
-/** The contract, with a gateway of its own for each case. */
+/** Runs the contract, with a new gateway for each case. */
 function contract(name: string, open: () => Promise<PlanetScaleBench>, ignore = false): void {
   const benches = new WeakMap<PlanetScaleStore, PlanetScaleBench>();
   const cases = storeContract({
@@ -215,7 +215,7 @@ contract(
   () => openPlanetScale({ gateway: { grants: ["SELECT, INSERT, UPDATE, DELETE ON sessions"] } }),
 );
 
-Deno.test("PlanetScaleStore without the right to make tables says so when asked to", async () => {
+Deno.test("PlanetScaleStore.createTable() fails with unauthorized without the right to make tables", async () => {
   await using bench = await openPlanetScale({
     table: [],
     gateway: { grants: ["SELECT, INSERT, UPDATE, DELETE"] },
@@ -241,7 +241,7 @@ for (const clock of [Date.UTC(1999, 0, 1), Date.UTC(2038, 0, 19, 3, 14, 7), Date
   );
 }
 
-/** Whether the server's clock can be set to that: of MySQL and of MariaDB before 11.5 it ends in January 2038. */
+/** Whether the server's clock can be set to this time. In MySQL, and in MariaDB before 11.5, it ends in January 2038. */
 async function isKnown(clock: number): Promise<boolean> {
   try {
     await using bench = await openPlanetScale({ gateway: { clock } });
@@ -255,7 +255,7 @@ async function isKnown(clock: number): Promise<boolean> {
 
 Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's clock says 2040", async () => {
   await using bench = await openPlanetScale({ gateway: { timeZone: "Europe/Berlin" } });
-  // The night in which Berlin's clocks are set back, when an hour comes twice.
+  // In this night Berlin's clocks are set back, and an hour comes twice.
   let time = Date.UTC(2040, 9, 28, 0, 30);
   const manager = sessions({
     store: bench.store,
@@ -281,9 +281,9 @@ Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's cl
   assertEquals((await manager.purge()).deleted, 1);
 });
 
-Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry that it cannot hold, and says what to run", async () => {
+Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry that does not fit, and names the statement to run", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
-  // The column ends in 2038, and in 2106 from MariaDB 11.5 on.
+  // A TIMESTAMP ends in 2038, and from MariaDB 11.5 on in 2106.
   const expiry = Date.UTC(2107, 0, 1);
   const { store } = bench;
   await store.create(A, DATA, NOW + HOUR, now);
@@ -307,14 +307,14 @@ Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry that it cann
 });
 
 for (const timeZone of ["-12:00", "+13:00", "Europe/Berlin"]) {
-  Deno.test(`PlanetScaleStore on a TIMESTAMP column refuses to go on in the time zone ${timeZone}, and deletes nothing`, async () => {
+  Deno.test(`PlanetScaleStore on a TIMESTAMP column refuses the time zone ${timeZone}, and deletes nothing`, async () => {
     const summer = Date.UTC(2026, 6, 4, 5, 6, 7, 890);
     await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE, gateway: { timeZone } });
     const put = async (token: string, expiry: number) => {
       const text = new Date(expiry).toISOString().slice(0, -1).replace("T", " ");
       await bench.query(`INSERT INTO sessions VALUES ('${token}', 'x', '${text}')`);
     };
-    // One that the zone puts into the past or out of it, and one that expires so late that no zone matters.
+    // In the wrong zone the first one looks expired or not. The second one is live in any zone.
     await put(A, summer + 60_000);
     for (const late of [false, true]) {
       if (late) await put(B, summer + 30 * 24 * HOUR);
@@ -335,9 +335,9 @@ for (const timeZone of ["-12:00", "+13:00", "Europe/Berlin"]) {
   });
 }
 
-Deno.test("PlanetScaleStore on a TIMESTAMP column refuses a zone that is UTC for half of the year", async () => {
+Deno.test("PlanetScaleStore on a TIMESTAMP column refuses a zone that equals UTC for half of the year", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
-  // As in London, which the servers of these tests do not know.
+  // As London's zone does. The servers of these tests do not know it.
   const client: PlanetScaleClient = {
     execute: (query, args, options) =>
       bench.client.execute(query.replace("('2026-07-01')", "('2026-07-01') - 3600"), args, options),
@@ -356,7 +356,7 @@ Deno.test("PlanetScaleStore on a TIMESTAMP column in UTC looks at the zone once"
   assertEquals(bench.gateway.requests(), 4);
 });
 
-Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the column where nothing has expired, once", async () => {
+Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the time zone once, if nothing has expired", async () => {
   await using bench = await openPlanetScale();
   const purge = async (store: PlanetScaleStore) => {
     bench.gateway.reset();
@@ -369,7 +369,7 @@ Deno.test("PlanetScaleStore.deleteExpired() of a new instance looks at the colum
   assertEquals(await purge(bench.store), [0, 1]);
 });
 
-Deno.test("A manager's first purge on PlanetScaleStore looks for the index only where somebody would hear of it", async () => {
+Deno.test("A manager's first purge on PlanetScaleStore looks for the index only if there is an onEvent", async () => {
   await using bench = await openPlanetScale();
   for (const [onEvent, expected] of [[undefined, 1], [() => {}, 2]] as const) {
     await bench.query(`INSERT INTO sessions (token, data, expiry) VALUES ('${A}', 'x', '2026-03-04')`);
@@ -386,7 +386,7 @@ Deno.test("PlanetScaleStore.deleteExpired() of a new instance deletes in any zon
   for (const expected of [1, 0]) assertEquals(await bench.store.deleteExpired(now), expected);
 });
 
-Deno.test("PlanetScaleStore makes sure of a deletion whose answer does not say how long it took", async () => {
+Deno.test("PlanetScaleStore checks a deletion whose answer does not say how long it took", async () => {
   await using bench = await openPlanetScale();
   const client: PlanetScaleClient = {
     execute: async (...args) => ({ ...await bench.client.execute(...args), time: 0 }),
@@ -405,7 +405,7 @@ Deno.test("PlanetScaleStore makes sure of a deletion whose answer does not say h
   }
 });
 
-Deno.test("PlanetScaleStore reads rows that SCS wrote, to the microsecond, and SCS's statement reads ours", async () => {
+Deno.test("PlanetScaleStore reads rows with microseconds as SCS writes them, and writes times as SCS reads them", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
   await bench.query(`INSERT INTO sessions VALUES ('${A}', x'00ff', '2026-03-04 05:06:08.123456')`);
   const expiry = Date.UTC(2026, 2, 4, 5, 6, 8, 123);
@@ -462,7 +462,7 @@ Deno.test("PlanetScaleStore takes a table name of 63 characters, for its indexes
   assertEquals((await bench.query(`SHOW INDEX FROM ${table}`)).length, 3);
 });
 
-Deno.test("PlanetScaleStore can be told another table, and touches no other", async () => {
+Deno.test("PlanetScaleStore with the option table uses only that table", async () => {
   await using bench = await openPlanetScale();
   const store = bench.another({ table: "Other_2" });
   await store.createTable();

@@ -1,6 +1,6 @@
 /**
- * Sessions on several stores: the place of each, the calls that reach each store, renewals that cross from one to
- * another, and stores that are added while others are in use.
+ * Sessions on several stores: which store has a session, which calls reach a store, renewals that move a session to
+ * another store, and adding a store while others are in use.
  */
 import {
   MemoryStore,
@@ -29,7 +29,7 @@ const memories = (count: number) => Array.from({ length: count }, memory);
 const randomToken = () =>
   crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 
-/** A token that the stores have in this place, by its index. */
+/** A token that belongs to the store with this index. */
 function tokenIn(stores: MemoryStore[], index: number): string {
   while (true) {
     const token = randomToken();
@@ -46,13 +46,13 @@ Deno.test("ShardedStore gives every store its share", async () => {
     for (const { size } of shards) {
       assert(size > 850 && size < 1_150, `${size} of ${total} on one of ${count}`);
     }
-    // Tokens that look alike as well, should somebody turn hashing off.
+    // Also with similar tokens, as an application without hashing may have them.
     for (let i = 0; i < total; i++) await store.create(`t${i}`, DATA, later, { now });
     for (const { size } of shards) assert(size > 1_700 && size < 2_300, `${size} of ${2 * total}`);
   }
 });
 
-Deno.test("A store that is added takes its share of the tokens and moves no other", async () => {
+Deno.test("An added store takes its share of the tokens, and no other token moves", async () => {
   const tokens = Array.from({ length: 4_000 }, randomToken);
   const placesOn = async (count: number) => {
     const shards = memories(count);
@@ -71,8 +71,8 @@ Deno.test("A store that is added takes its share of the tokens and moves no othe
   tokens.forEach((_, index) => assert(four[index] === 3 || four[index] === three[index]));
 });
 
-Deno.test("ShardedStore keeps a token where earlier versions have put it", async () => {
-  // Who changes the hash loses every session that there is.
+Deno.test("ShardedStore places a token where earlier versions did", async () => {
+  // After a change of the hash no session would be found any more.
   const shards = memories(16);
   const store = new ShardedStore(shards);
   for (let i = 0; i < 12; i++) await store.create(`token-${i}`, DATA, later, { now });
@@ -87,7 +87,7 @@ Deno.test("ShardedStore keeps a token where earlier versions have put it", async
 
 const PLACES = [15, 6, 11, 2, 6, 3, 4, 0, 13, 1, 2, 10];
 
-Deno.test("A call for one session goes to one store, but for a logout and a renewal that crosses", async () => {
+Deno.test("A call for one session is one call to one store, except a logout and a renewal to another store", async () => {
   const shards = memories(3);
   const counting = shards.map((shard) => countingStore(shard));
   const store = new ShardedStore(counting.map(({ store }) => store));
@@ -111,11 +111,11 @@ Deno.test("A call for one session goes to one store, but for a logout and a rene
   );
   const next = { token: otherStore, data: DATA, expiry: later, subject: "zoe" };
   const mark = { data: OTHER, expiry: now + 60_000 };
-  // On the new store the pending row and the session, on the old one the switch and the mark's own expiry.
+  // The new store gets the pending row and the session. The old one gets the switch and the expiry of the mark.
   assertEquals(await calls(() => store.update(sameStore, DATA, { ...next, mark }, { now })), [0, 2, 2]);
   assertEquals(await calls(() => store.delete(otherStore)), [0, 0, 2]);
   assertEquals(await calls(() => Array.fromAsync(store.findBySubject("zoe", { now }))), [1, 1, 1]);
-  // A second look, since a session has moved a short time ago. It stays at one where none has.
+  // A session of the first subject has moved lately, so it lists twice. None of the second one has.
   assertEquals(await calls(() => store.deleteBySubject("zoe")), [2, 2, 2]);
   assertEquals(await calls(() => store.deleteBySubject("max")), [1, 1, 1]);
   await store.create(a, DATA, later, { now, subject: "max" });
@@ -123,7 +123,7 @@ Deno.test("A call for one session goes to one store, but for a logout and a rene
   assertEquals(await calls(() => Array.fromAsync(store.all({ now }))), [1, 1, 1]);
 });
 
-Deno.test("ShardedStore asks all stores for a subject at once", async () => {
+Deno.test("ShardedStore lists a subject's sessions on all stores at once", async () => {
   let [running, most] = [0, 0];
   const shards = memories(8).map((shard) =>
     aroundCalls(shard, (method, call) => {
@@ -144,7 +144,7 @@ Deno.test("ShardedStore asks all stores for a subject at once", async () => {
   assertEquals(await store.deleteBySubject("zoe"), 40);
 });
 
-/** A session on three stores, about to be renewed, with every call of a store under the test's eye. */
+/** A session on three stores that is about to be renewed. The test can intercept every call to a store. */
 class Scene {
   readonly shards = memories(3);
   intercept: ((method: StoreMethod, call: () => unknown, shard: number) => unknown) | undefined;
@@ -181,13 +181,13 @@ class Scene {
     return this.renewing.commit();
   }
 
-  /** Whether the new token has another store. */
+  /** Whether the new token belongs to another store. */
   crossed(token: string): boolean {
     return placeOf(this.shards, hashToken(token)) !== placeOf(this.shards, hashToken(this.token));
   }
 }
 
-/** The store that a token is in, as its calls show it. */
+/** The store that a token belongs to, found by a call with it. */
 function placeOf(shards: MemoryStore[], token: string): MemoryStore {
   let place: MemoryStore | undefined;
   const probes = shards.map((part) => ({
@@ -216,7 +216,7 @@ function placeOf(shards: MemoryStore[], token: string): MemoryStore {
 
 for (const subject of ["zoe", undefined]) {
   for (const fate of ["is lost", "loses its answer", "is lost, and all that follow"] as const) {
-    Deno.test(`A renewal that crosses leaves one working token where one of its calls ${fate}, subject ${subject}`, async () => {
+    Deno.test(`A renewal to another store leaves one working token if one of its calls ${fate}, subject ${subject}`, async () => {
       let crossings = 0;
       for (let failing = 1; failing <= 9; failing++) {
         for (let round = 0; round < 4; round++) {
@@ -255,7 +255,7 @@ for (const subject of ["zoe", undefined]) {
   }
 }
 
-Deno.test("A logout or destroyAll() at any moment of a renewal that crosses ends the session for good", async () => {
+Deno.test("A logout or destroyAll() at any moment of a renewal to another store is not undone by it", async () => {
   for (const how of ["destroyAll", "destroy"] as const) {
     for (let moment = 1; moment <= 8; moment++) {
       for (let round = 0; round < 4; round++) {
@@ -274,7 +274,7 @@ Deno.test("A logout or destroyAll() at any moment of a renewal that crosses ends
         if (calls < moment) continue;
         assert(!(await scene.works(scene.token)), `${how}, call ${moment}`);
         if (how === "destroyAll") assertEquals(await scene.live(), 0, `call ${moment}`);
-        // Who logs out with a token that was renewed meanwhile ends that token alone.
+        // A logout with a token that was renewed meanwhile ends only that token.
         else if (!(outcome instanceof Error)) assert(await scene.works(outcome.token), `call ${moment}`);
         else assertInstanceOf(outcome, SessionGoneError, `call ${moment}`);
       }
@@ -282,7 +282,7 @@ Deno.test("A logout or destroyAll() at any moment of a renewal that crosses ends
   }
 });
 
-Deno.test("A logout with a token that was renewed spares the session, also where that was interrupted", async () => {
+Deno.test("A logout with the old token of an interrupted renewal spares the session", async () => {
   let interrupted = 0;
   for (let round = 0; round < 8; round++) {
     const scene = await Scene.open(undefined);
@@ -303,7 +303,7 @@ Deno.test("A logout with a token that was renewed spares the session, also where
   assert(interrupted > 0, "none crossed");
 });
 
-Deno.test("destroyAll() ends a session that crosses from a store not yet asked to one that was", async () => {
+Deno.test("destroyAll() ends a session that moves from a store that is listed later to one that was listed", async () => {
   let crossings = 0;
   for (let round = 0; round < 8; round++) {
     const scene = await Scene.open("zoe");
@@ -331,10 +331,10 @@ Deno.test("destroyAll() ends a session that crosses from a store not yet asked t
   assert(crossings > 0, "none crossed");
 });
 
-Deno.test("While a store is added, instances of before and after share every session", async () => {
+Deno.test("While a store is added, old and new instances share every session", async () => {
   const shards = memories(3);
   const before = shards.slice(0, 2);
-  // As in the guide: first everybody looks in both places, then new sessions go to the new one.
+  // As in the guide: first all instances look in both places, then new sessions go to the new store.
   const managerOf = (store: ShardedStore) => sessions<{ n: number }>({ store, now: () => now });
   const first = managerOf(new ShardedStore(before, { also: shards }));
   const second = managerOf(new ShardedStore(shards, { also: before }));
@@ -370,7 +370,7 @@ Deno.test("While a store is added, instances of before and after share every ses
   assert(moved > 0, "the new store was never used");
 });
 
-Deno.test("A session of before a store was added stays where it is, and one that begins goes to the new place", async () => {
+Deno.test("An old session stays in its store when a store is added, and a new session goes to its new place", async () => {
   const shards = memories(3);
   const before = shards.slice(0, 2);
   const old = new ShardedStore(before);
@@ -389,14 +389,14 @@ Deno.test("A session of before a store was added stays where it is, and one that
   }
   for (const token of tokens) await store.create(token, DATA, later, { now });
   assert(shards[2]!.size > 10);
-  // An overwritten one leaves nothing in its old place.
+  // commit() leaves no row in the old place.
   for (const token of tokens) await store.delete(token);
   for (const token of tokens) await old.create(token, DATA, later, { now });
   for (const token of tokens) await store.commit(token, OTHER, later, { now });
   assertEquals((await Array.fromAsync(store.all({ now }))).length, 100);
 });
 
-Deno.test("manager.purge() purges every store by itself, and each once that is in both lists", async () => {
+Deno.test("manager.purge() purges each store by itself, and only once if it is in both lists", async () => {
   const shards = memories(4);
   const limits: number[][] = shards.map(() => []);
   const counted = shards.map((shard, index) =>
@@ -421,7 +421,7 @@ Deno.test("manager.purge() purges every store by itself, and each once that is i
   assertEquals(shards.map(({ size }) => size), [1, 1, 1, 1]);
 });
 
-Deno.test("manager.purge() purges the other stores where one fails or is busy, and says so", async () => {
+Deno.test("manager.purge() purges the other stores if one fails or is busy", async () => {
   for (const reason of ["unreachable", "busy"] as const) {
     const shards = memories(3);
     for (const shard of shards) await shard.create(randomToken(), DATA, now, { now: 0 });
@@ -437,7 +437,7 @@ Deno.test("manager.purge() purges the other stores where one fails or is busy, a
   }
 });
 
-Deno.test("ShardedStore.deleteExpired() shares its limit among the stores, and what one leaves among the others", async () => {
+Deno.test("ShardedStore.deleteExpired() divides its limit among the stores, and again what one store leaves of its share", async () => {
   const shards = memories(3);
   for (const [index, count] of [5, 40, 0].entries()) {
     for (let i = 0; i < count; i++) await shards[index]!.create(randomToken(), DATA, now - i, { now: 0 });
@@ -449,7 +449,7 @@ Deno.test("ShardedStore.deleteExpired() shares its limit among the stores, and w
   assertEquals(await store.deleteExpired({ now }), 0);
 });
 
-Deno.test("The stores of a ShardedStore serve no manager with another cookie", () => {
+Deno.test("A store that is part of a ShardedStore is refused to a manager with another cookie", () => {
   const shards = memories(2);
   sessions({ store: new ShardedStore(shards), cookie: { name: "one" } });
   sessions({ store: new ShardedStore(shards), cookie: { name: "one" } });
@@ -475,13 +475,13 @@ Deno.test("ShardedStore ends the clean-up of every store", () => {
   assertEquals(stopped, [0, 1, 2]);
 });
 
-Deno.test("ShardedStore waits as long as its most patient store", () => {
+Deno.test("ShardedStore has the longest timeout of its stores", () => {
   const of = (...timeouts: (number | undefined)[]) =>
     new ShardedStore(timeouts.map((timeout) => Object.assign(memory(), { timeout }))).timeout;
   assertEquals([of(5, 9, 7), of(undefined, 5), of(undefined), of(5, Infinity)], [9, 5, undefined, Infinity]);
 });
 
-Deno.test("ShardedStore refuses what it cannot stand on, all in one error", () => {
+Deno.test("new ShardedStore() reports every wrong store and option in one error", () => {
   const problems = (...args: unknown[]) =>
     assertThrows(
       () => new ShardedStore(...args as ConstructorParameters<typeof ShardedStore>),

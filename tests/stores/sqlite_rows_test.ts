@@ -1,4 +1,4 @@
-/** Rows as other programs leave them in SQLite: text where bytes belong and the other way round, foreign tables. */
+/** Rows as other programs leave them in SQLite: text in place of bytes, bytes in place of text, and foreign tables. */
 import { createClient } from "@libsql/client";
 import { DatabaseSync } from "node:sqlite";
 import { sessions, SessionStoreError } from "../../mod.ts";
@@ -17,7 +17,7 @@ interface Table {
 
 const OPTIONS = { cleanup: "off" } as const;
 
-/** A store and a way past it, on a driver that is local or remote, with rows as objects or arrays of numbers for bytes. */
+/** The drivers: local and remote ones. They differ in how they give rows and bytes. */
 const DRIVERS: [name: string, open: () => Promise<Table>][] = [
   ["@libsql/client in memory", () => {
     const client = createClient({ url: ":memory:" });
@@ -58,7 +58,7 @@ const DRIVERS: [name: string, open: () => Promise<Table>][] = [
   }],
 ];
 
-/** What a converter made of the columns. */
+/** What a conversion of the database has made of the columns. */
 const CONVERSIONS = {
   "data as TEXT": "data = CAST(data AS TEXT)",
   "tokens as BLOB": "token = CAST(token AS BLOB)",
@@ -70,7 +70,7 @@ for (const [driver, open] of DRIVERS) {
   for (const [conversion, assignments] of Object.entries(CONVERSIONS)) {
     const convert = ({ execute, table }: Table) => execute(`UPDATE ${table} SET ${assignments}`);
 
-    Deno.test(`Sessions with ${conversion} are read, saved, renewed and ended, and a save mends them [${driver}]`, async () => {
+    Deno.test(`Sessions with ${conversion} are read, saved, renewed and ended, and a save restores the types [${driver}]`, async () => {
       const bench = await open();
       await bench.store.createTable();
       const manager = sessions<{ user: string; n: number }>({ store: bench.store });
@@ -111,7 +111,7 @@ for (const [driver, open] of DRIVERS) {
           ` SELECT printf('t%042d', n), x'7b7d', ${days}, 'zoe' FROM s`,
       );
       await convert(bench);
-      // A few of the usual kind between them.
+      // And one row with the right types.
       await store.create("u".repeat(43), Uint8Array.of(123, 125), later, { now, subject: "zoe" });
       for (const listed of [store.all({ now }), store.findBySubject("zoe", { now })]) {
         const tokens: string[] = [];
@@ -132,7 +132,7 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
-  Deno.test(`A table of another program is refused by name, by createTable() too, with what to do [${driver}]`, async () => {
+  Deno.test(`Another program's table is refused, in createTable() too, and the error names the missing column [${driver}]`, async () => {
     const tables: [columns: string, missing: string, created: string][] = [
       ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],
       ["session_id VARCHAR(128) PRIMARY KEY, expires INTEGER NOT NULL, data TEXT", "expiry", "token"],
@@ -152,7 +152,7 @@ for (const [driver, open] of DRIVERS) {
     }
   });
 
-  Deno.test(`A table whose tokens may repeat is refused, by createTable() too, with the statement to run [${driver}]`, async () => {
+  Deno.test(`A table whose tokens are not unique is refused, in createTable() too, with the statement to run [${driver}]`, async () => {
     const { store, table, execute, close } = await open();
     await execute(`CREATE TABLE ${table} (token TEXT, data BLOB, expiry REAL, subject TEXT)`);
     const index = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
@@ -170,7 +170,7 @@ for (const [driver, open] of DRIVERS) {
   });
 }
 
-Deno.test("LibSQLStore on a file that was replaced opens the new one and loses nothing it acknowledges", async () => {
+Deno.test("LibSQLStore on a file that was replaced opens the new file, and loses no acknowledged write", async () => {
   const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
   const path = `${directory}/sessions.db`;
   const client = createClient({ url: `file:${path}` });

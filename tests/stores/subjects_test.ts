@@ -1,6 +1,6 @@
 /**
- * Whose session it is, on every store: listing and ending the sessions of a subject while they are in use. That each
- * store compares subjects exactly is for the contract.
+ * Subjects, on every store: listing and ending the sessions of a subject while they are in use. The contract tests that
+ * a store compares subjects exactly.
  */
 import { type Session, SessionGoneError, type SessionManager, type SubjectSession } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "../assert.ts";
@@ -8,7 +8,7 @@ import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "../scenarios/_bed.t
 import { before, interleave } from "../scenarios/_interleaving.ts";
 import { assertShowsNone } from "../scenarios/_secrets.ts";
 
-/** Signs in anew and gives the token. */
+/** Makes a session and gives its token. */
 async function signIn(manager: SessionManager, subject: string | undefined, name = "?"): Promise<string> {
   const session = await manager.load();
   session.subject = subject;
@@ -31,7 +31,7 @@ async function change(
   return (await session.commit()).token;
 }
 
-/** Every value that can be reached from one, through properties of any kind, its prototype's and methods' included. */
+/** Every value that can be reached from a value by its properties, with those of its prototype and its methods. */
 function reachable(value: unknown, seen = new Set<unknown>()): unknown[] {
   if (seen.has(value)) return [];
   seen.add(value);
@@ -42,7 +42,7 @@ function reachable(value: unknown, seen = new Set<unknown>()): unknown[] {
   return [...inner, ...beyond].flatMap((each) => reachable(each, seen));
 }
 
-onEachStore("sessionsOf() gives nothing from which a token or its hash could be had", async (bed) => {
+onEachStore("sessionsOf() gives nothing that contains a token or its hash", async (bed) => {
   const manager = bed.manager({ idleTimeout: "20m" });
   const token = await signIn(manager, "zoe");
   const current = await manager.load(token);
@@ -54,7 +54,7 @@ onEachStore("sessionsOf() gives nothing from which a token or its hash could be 
   assert(texts.includes("lastUsedAt") && texts.includes(entries[0]!.id), "the search must go deep");
   for (const secret of secrets) {
     assert(!texts.some((text) => text.includes(secret)), "an entry leads to a token");
-    // Nor one that is but spelled in another way.
+    // Nor its bytes in hex.
     const hex = Uint8Array.fromBase64(secret, { alphabet: "base64url" }).toHex();
     assert(!texts.some((text) => text.includes(hex)), "an entry leads to the bytes of a token");
   }
@@ -62,7 +62,7 @@ onEachStore("sessionsOf() gives nothing from which a token or its hash could be 
 });
 
 onEachStore(
-  "sessionsOf() gives the values of a session, and not what the manager keeps beside them",
+  "sessionsOf() gives the values of a session, but not those under reserved keys",
   async (bed) => {
     const manager = bed.manager();
     await signIn(manager, "zoe", "phone");
@@ -76,7 +76,7 @@ onEachStore(
 );
 
 onEachStore(
-  "sessionsOf() gives no session that has expired, and none whose deadline has passed",
+  "sessionsOf() gives no session whose expiry or deadline has passed",
   async (bed) => {
     const manager = bed.manager({ lifetime: "1h", idleTimeout: "20m" });
     await signIn(manager, "zoe", "unused");
@@ -86,7 +86,7 @@ onEachStore(
     bed.clock.advance(1);
     assertEquals(await namesOf(manager, "zoe"), ["used"]);
     await change(manager, used, (session) => session.setDeadline(bed.clock.time + MINUTE));
-    // A touch by a request that does not know the new deadline does not move it.
+    // A touch of a request that does not know the new deadline does not change the deadline.
     await bed.store.touch(await sha256(used), bed.clock.time + HOUR, { now: bed.clock.time });
     bed.clock.advance(MINUTE);
     assertEquals(await namesOf(manager, "zoe"), []);
@@ -94,7 +94,7 @@ onEachStore(
 );
 
 onEachStore(
-  "a session's subject is set, changed and taken away by session.subject, and kept by all else",
+  "Only session.subject sets, changes and removes the subject of a session",
   async (bed) => {
     const manager = bed.manager({ idleTimeout: "20m", touchInterval: 0 });
     const subjects =
@@ -129,7 +129,7 @@ onEachStore(
   },
 );
 
-onEachStore("destroySession() ends no session of another subject, whatever id it is given", async (bed) => {
+onEachStore("destroySession() ends no session of another subject, whatever the id", async (bed) => {
   const manager = bed.manager();
   const token = await signIn(manager, "zoe");
   await signIn(manager, "max");
@@ -157,7 +157,7 @@ onEachStore("destroySession() ends no session of another subject, whatever id it
 });
 
 onEachStore(
-  "destroyAll() spares the session that it is told to, also one that was renewed a moment ago",
+  "destroyAll() spares the session in except, even one that was just renewed",
   async (bed) => {
     const manager = bed.manager();
     for (let count = 0; count < 3; count++) await signIn(manager, "zoe");
@@ -171,7 +171,7 @@ onEachStore(
 );
 
 onEachStore(
-  "destroyAll() ends every session of the subject for every instance of the application",
+  "destroyAll() ends sessions of the subject that other instances have made",
   async (bed) => {
     const [here, there] = [bed.manager(), bed.manager({ store: bed.another() })];
     const tokens = [await signIn(here, "zoe"), await signIn(there, "zoe")];
@@ -182,7 +182,7 @@ onEachStore(
   },
 );
 
-/** A session that was saved by the time of the revocation is ended by it; one that is saved later is a new login. */
+/** `destroyAll()` ends a session that was saved before it. A session that is saved later is a new login. */
 const LOGINS: [name: string, login: (bed: Bed) => Promise<() => Promise<unknown>>][] = [
   ["a login that makes a session", (bed) => Promise.resolve(() => signIn(bed.manager(), "zoe", "late"))],
   ["a login that renews an anonymous session", async (bed) => {
@@ -195,7 +195,7 @@ const LOGINS: [name: string, login: (bed: Bed) => Promise<() => Promise<unknown>
 ];
 
 for (const [name, prepare] of LOGINS) {
-  onEachStore(`destroyAll() ends ${name} and is saved just before`, async (bed) => {
+  onEachStore(`destroyAll() ends the session of ${name}, saved just before`, async (bed) => {
     await signIn(bed.manager(), "zoe", "early");
     const login = await prepare(bed);
     const store = interleave(bed.store, { deleteBySubject: [before(login)] });
@@ -203,7 +203,7 @@ for (const [name, prepare] of LOGINS) {
     assertEquals(await namesOf(bed.manager(), "zoe"), []);
   });
 
-  onEachStore(`destroyAll() leaves ${name} and is saved just after`, async (bed) => {
+  onEachStore(`destroyAll() leaves the session of ${name}, saved just after`, async (bed) => {
     await signIn(bed.manager(), "zoe", "early");
     const login = await prepare(bed);
     const store = interleave(bed.store, {
@@ -218,7 +218,7 @@ for (const [name, prepare] of LOGINS) {
   });
 }
 
-/** What requests are doing to a session while it is ended. */
+/** What a request does to a session while another one ends it. */
 const USES: [name: string, use: (session: Session) => void][] = [
   ["a change", (session) => session.put("a", 1)],
   ["a counter", (session) => session.update("a", (count) => Number(count ?? 0) + 1)],
@@ -228,7 +228,7 @@ const USES: [name: string, use: (session: Session) => void][] = [
 ];
 
 for (const [name, use] of USES) {
-  onEachStore(`destroyAll() is not undone by ${name} that is saved afterwards`, async (bed) => {
+  onEachStore(`destroyAll() is not undone by a later save of ${name}`, async (bed) => {
     const manager = bed.manager();
     const session = await manager.load(await signIn(manager, "zoe"));
     use(session);
@@ -238,7 +238,7 @@ for (const [name, use] of USES) {
   });
 }
 
-onEachStore("destroyAll() is not undone by a use that is written down afterwards", async (bed) => {
+onEachStore("destroyAll() is not undone by a later touch", async (bed) => {
   const manager = bed.manager({ idleTimeout: "20m", touchInterval: 0 });
   const session = await manager.load(await signIn(manager, "zoe"));
   assertEquals(await manager.destroyAll("zoe"), 1);
@@ -248,12 +248,12 @@ onEachStore("destroyAll() is not undone by a use that is written down afterwards
 });
 
 const THOUSAND = 1_000;
-/** How many of them are being used at the time. With many writers at once libsql-server may stand still for minutes. */
+/** How many of them are in use meanwhile. With many writers at once libsql-server may stand still for minutes. */
 const IN_USE = 15;
 const WRITERS = 4;
 
 onEachStore(
-  "destroyAll() ends a thousand sessions while they are in use, and none comes back",
+  "destroyAll() ends a thousand sessions in use, and none comes back",
   async (bed) => {
     const manager = bed.manager({ idleTimeout: "20m", touchInterval: 0 });
     const used: string[] = [];
@@ -286,7 +286,7 @@ onEachStore(
   },
 );
 
-/** Adds rows like the one that is there, under tokens of nobody. */
+/** Adds copies of the only row, under tokens that no session has. */
 async function copyRow(bed: Bed, subject: string, count: number): Promise<void> {
   const [row] = await bed.rows();
   const { data, expiry } = row!;
@@ -300,7 +300,7 @@ async function copyRow(bed: Bed, subject: string, count: number): Promise<void> 
   }
 }
 
-/** What SCS leaves when it saves a session: its statement does not know the column. */
+/** Leaves a row as SCS does when it saves a session. Its statement does not know the column of subjects. */
 async function saveAsSCSDoes(bed: Bed): Promise<void> {
   const { token, data, expiry } = await bed.row();
   const next = { token, data, expiry, subject: null };
@@ -308,7 +308,7 @@ async function saveAsSCSDoes(bed: Bed): Promise<void> {
 }
 
 onEachStore(
-  "a session whose column a Go service has emptied is missed until our next write restores it",
+  "A session whose subject a Go service has emptied is not found by subject until our next write restores it",
   async (bed) => {
     const manager = bed.manager();
     let token = await signIn(manager, "zoe");

@@ -1,4 +1,4 @@
-/** What only `LibSQLStore` on Turso's newer clients can get wrong: requests, rows by name, errors, transactions. */
+/** Mistakes that `LibSQLStore` can make only with Turso's newer clients: in requests, rows, errors and transactions. */
 import { connect as openTurso } from "@tursodatabase/database";
 import { connect } from "@tursodatabase/serverless";
 import { createClient as compat } from "@tursodatabase/serverless/compat";
@@ -19,7 +19,8 @@ const OTHER = Uint8Array.of(7);
 const [A, B] = ["a", "b"].map((name) => name.repeat(43)) as [string, string];
 const OPTIONS = { cleanup: "off" } as const;
 
-// The contract of the clients themselves is with that of the other stores. This entry has libsql's names and rows by name.
+// This entry has the names of @libsql/client, but its rows have columns only by name. The contract on the other clients is
+// in contract_test.ts.
 const cases = storeContract({
   name: "LibSQLStore on @tursodatabase/serverless/compat",
   async open() {
@@ -31,7 +32,7 @@ const cases = storeContract({
 });
 for (const { name, skipped, run } of cases) Deno.test({ name, ignore: skipped !== undefined, fn: run });
 
-/** Counts the requests of the platform's `fetch`, which the client has no option to replace. */
+/** Counts the requests of the global `fetch`. The client has no option for another one. */
 async function countRequests(work: () => Promise<unknown>): Promise<number> {
   const original = globalThis.fetch;
   let count = 0;
@@ -72,14 +73,14 @@ Deno.test("LibSQLStore on @tursodatabase/serverless sends one request for each o
   assertEquals(counts, operations.map(() => 1));
 });
 
-Deno.test("LibSQLStore on @tursodatabase/serverless without its table says how to make it", async () => {
+Deno.test("LibSQLStore on @tursodatabase/serverless without its table reports how to make it", async () => {
   const client = connect({ url: (await sharedLibSQL()).url });
   const store = new LibSQLStore(client, { ...OPTIONS, table: "sessions_nowhere" });
   const advice = /there is no table sessions_nowhere; run createTable\(\) of the store once$/;
   for (const call of calls) await assertFails(store, call, { reason: "schema", retryable: false, advice });
 });
 
-Deno.test("LibSQLStore on @tursodatabase/serverless fails for good with the wrong token, and shows it to nobody", async () => {
+Deno.test("LibSQLStore on @tursodatabase/serverless with a wrong access token fails for good, and no error shows the token", async () => {
   await using server = await startLibSQL({ auth: true });
   const authToken = await server.token({}, { wrongKey: true });
   const failure: Failure = { reason: "unauthorized", retryable: false, advice: /the server answered 401$/ };
@@ -89,7 +90,7 @@ Deno.test("LibSQLStore on @tursodatabase/serverless fails for good with the wron
   }
 });
 
-Deno.test("LibSQLStore on @tursodatabase/serverless fails with unreachable while the server is down, and goes on", async () => {
+Deno.test("LibSQLStore on @tursodatabase/serverless fails with unreachable while the server is down, and works again", async () => {
   await using server = await startLibSQL();
   const store = new LibSQLStore(connect({ url: server.url }), OPTIONS);
   await store.createTable();
@@ -102,7 +103,7 @@ Deno.test("LibSQLStore on @tursodatabase/serverless fails with unreachable while
 });
 
 onSilentServer(
-  "LibSQLStore on @tursodatabase/serverless gives up with the client's own time limit",
+  "LibSQLStore on @tursodatabase/serverless fails with timeout at the client's own time limit",
   async (server) => {
     const client = connect({ url: `http://${server.host}`, defaultQueryTimeout: 50 });
     const store = new LibSQLStore(client, OPTIONS);
@@ -118,7 +119,7 @@ async function inMemory() {
   return { database, store, [Symbol.asyncDispose]: () => database.close() };
 }
 
-Deno.test("LibSQLStore on @tursodatabase/database writes after a transaction of the application's, not within it", async () => {
+Deno.test("LibSQLStore on @tursodatabase/database writes after the application's transaction, not within it", async () => {
   await using bench = await inMemory();
   const { database, store } = bench;
   await database.exec("BEGIN");
@@ -132,7 +133,7 @@ Deno.test("LibSQLStore on @tursodatabase/database writes after a transaction of 
   assertEquals((await Array.fromAsync(store.all(now))).length, 1);
 });
 
-Deno.test("LibSQLStore on @tursodatabase/database says what is wrong with a table, and with a closed database", async () => {
+Deno.test("LibSQLStore on @tursodatabase/database reports a missing table, a foreign table and a closed database", async () => {
   await using bench = await inMemory();
   const { database, store } = bench;
   const absent = new LibSQLStore(database, { ...OPTIONS, table: "nowhere" });
