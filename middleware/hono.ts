@@ -129,7 +129,7 @@ async function finishThrown(
     return respond(c, answer);
   }
   // Hono adds these headers to the response of app.onError.
-  c.header("Vary", "Cookie");
+  c.header("Vary", "Cookie", { append: true });
   c.header("Cache-Control", 'private, no-cache="Set-Cookie"');
   for (const cookie of answer.headers.getSetCookie()) c.header("Set-Cookie", cookie, { append: true });
   throw error;

@@ -44,9 +44,9 @@ export type { SqlStoreOptions } from "./_sql.ts";
 /** The calls that the store makes on a prepared statement. */
 export interface SQLitePrepared {
   /** Runs it, and gives its rows. */
-  all(...args: SQLiteValue[]): unknown[];
+  all(...args: unknown[]): unknown[];
   /** Runs it, and tells how many rows it changed. */
-  run(...args: SQLiteValue[]): { changes: number | bigint };
+  run(...args: unknown[]): { changes: number | bigint };
 }
 
 /** The calls that the store makes on a database of `node:sqlite`, `bun:sqlite` or better-sqlite3. */

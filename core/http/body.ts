@@ -1,3 +1,6 @@
+/** What a response is made of. `BodyInit` is no global type on Node. */
+export type ResponseBody = ConstructorParameters<typeof Response>[0];
+
 /** Statuses of a response that never has a body. */
 const NULL_BODY: readonly number[] = [204, 205, 304];
 
@@ -30,11 +33,11 @@ export function hasBody(response: Response): boolean {
  * The body of a light `Response` of `@hono/node-server`; `undefined` for any other response, and for a stream. Such a
  * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
  */
-export function lightBodyOf(response: Response): BodyInit | null | undefined {
+export function lightBodyOf(response: Response): ResponseBody | undefined {
   const cache = Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
   if (cache === undefined) return undefined;
   const made: unknown = (response as unknown as Record<symbol, unknown>)[cache];
-  const body = Array.isArray(made) ? made[1] as BodyInit | null | undefined : undefined;
+  const body = Array.isArray(made) ? made[1] as ResponseBody | undefined : undefined;
   return body instanceof ReadableStream ? undefined : body;
 }
 

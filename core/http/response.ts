@@ -1,4 +1,4 @@
-import { hasBody, isNullBody, isReusable, lightBodyOf } from "./body.ts";
+import { hasBody, isNullBody, isReusable, lightBodyOf, type ResponseBody } from "./body.ts";
 import { forbidSharedCaching, varyByCookie } from "./caching.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 
@@ -91,7 +91,7 @@ function isDeno(): boolean {
   return (globalThis as { Deno?: unknown }).Deno !== undefined;
 }
 
-function copyOf(response: Response, body: BodyInit | null, change: (headers: Headers) => void): Response {
+function copyOf(response: Response, body: ResponseBody, change: (headers: Headers) => void): Response {
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
   change(headers);
@@ -100,7 +100,7 @@ function copyOf(response: Response, body: BodyInit | null, change: (headers: Hea
 
 function copyOfLight(
   response: Response,
-  body: BodyInit | null,
+  body: ResponseBody,
   change: (headers: Headers) => void,
 ): Response {
   const headers = new Headers(response.headers);

@@ -26,9 +26,18 @@ async function install(): Promise<PackedApp> {
   const others = Object.entries(COMPILERS);
   const app = await installPacked({
     // Node's types of the oldest Node. Newer ones need a newer compiler.
-    dependencies: ["hono", "@libsql/client", "@planetscale/database", ["@types/node", "^20.0.0"], ...others],
+    dependencies: [
+      "hono",
+      "@libsql/client",
+      "@planetscale/database",
+      ["@types/node", "^20.0.0"],
+      ["@types/better-sqlite3", "^7.6.0"],
+      ...others,
+    ],
   });
   await Deno.copyFile(new URL("./_typed_app.ts", import.meta.url), `${app.dir}/app.ts`);
+  const source = await Deno.readTextFile(new URL("./_typed_better_sqlite3.ts", import.meta.url));
+  await Deno.writeTextFile(`${app.dir}/better_sqlite3.ts`, source.replace(/^.*@ts-nocheck.*$/m, ""));
   return app;
 }
 
@@ -42,7 +51,11 @@ function declarationsIn(directory: string): string[] {
 }
 
 /** The compiler's errors in the application and in the package. Other packages have errors of their own. */
-async function complaints(app: PackedApp, compiler: string, options: object): Promise<string[]> {
+async function complaints(
+  app: PackedApp,
+  compiler: string,
+  options: (typeof GLOBALS)[keyof typeof GLOBALS],
+): Promise<string[]> {
   const project = `${app.dir}/tsconfig.${crypto.randomUUID()}.json`;
   const compilerOptions = {
     ...options,
@@ -56,7 +69,8 @@ async function complaints(app: PackedApp, compiler: string, options: object): Pr
     verbatimModuleSyntax: true,
     skipLibCheck: false,
   };
-  const files = ["app.ts", ...declarationsIn(`${app.dir}/node_modules/${config.name}`)];
+  const own = options.types.length > 0 ? ["app.ts", "better_sqlite3.ts"] : ["app.ts"];
+  const files = [...own, ...declarationsIn(`${app.dir}/node_modules/${config.name}`)];
   await Deno.writeTextFile(project, JSON.stringify({ compilerOptions, files }));
   const { stdout, stderr } = await new Deno.Command(nodeBinary(26), {
     args: [`${app.dir}/node_modules/${compiler}/bin/tsc`, "--pretty", "false", "--project", project],
