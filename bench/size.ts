@@ -1,6 +1,6 @@
 /**
- * How much the package adds to a bundle, and whether an entry drags another one's code along. Fails where a limit is
- * exceeded or something leaks.
+ * How much the package adds to a bundle, and whether an entry includes code of another one. Fails if a limit is exceeded
+ * or an entry includes what it should not.
  *
  *     deno run --allow-all --no-lock bench/size.ts
  *
@@ -23,8 +23,8 @@ const LIMITS = {
 } as const;
 
 /**
- * Names by the entry that they belong to: public ones and names of options, which stay whatever becomes of the modules
- * within. Each must be in the bundle of its own entry, or the check would prove nothing.
+ * Names of classes, functions and options, by their entries. They are public, so they stay when modules change. Each must
+ * be in the bundle of its own entry, or the check would prove nothing.
  */
 const NAMES: Record<string, readonly string[]> = {
   ".": ["SessionManager", "jsonCodec", "touchInterval", "sameSite"],
@@ -40,13 +40,13 @@ const NAMES: Record<string, readonly string[]> = {
   "./codecs/gob": ["gobCodec"],
 };
 
-/** Entries that are made of others. */
+/** Entries that include others. */
 const MADE_OF: Record<string, readonly string[]> = {
   ".": ["./stores/memory"],
   "./stores/planetscale-sharded": ["./stores/planetscale"],
 };
 
-/** Whoever tests a store has everything at hand. */
+/** The tools for tests may include anything. */
 const UNCHECKED: readonly string[] = ["./testing"];
 
 const EXTERNAL = ["hono", "@libsql/client", "@planetscale/database"];
@@ -161,13 +161,13 @@ async function bundle(source: string, minify: boolean): Promise<string> {
   }
 }
 
-/** Without comments and messages: both may name what is not there. */
+/** The code without comments and messages, which may name other entries. */
 function withoutWords(code: string): string {
   return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "")
     .replaceAll(/(["'`])[^"'`\n]* [^"'`\n]*\1/g, '""');
 }
 
-/** What is listed may have yet to be written. */
+/** Whether a file exists. `exports` may list one that is not written yet. */
 function exists(url: URL): boolean {
   try {
     return Deno.statSync(url).isFile;

@@ -1,6 +1,7 @@
 /**
- * What a store adds to its client: each call beside the very statements that it sent, sent again by the client alone for
- * another row. Then `update` of one value in a file of many rows beside `UPDATE ... SET data` by the client.
+ * What a store costs beyond its client. Each call is measured beside the statements that it has sent, which the bare
+ * client sends again for another row. Last comes an `update` of one value in a file of many rows, beside the client's
+ * `UPDATE ... SET data`.
  *
  *     deno run --allow-all --no-lock bench/store_calls.ts
  *
@@ -36,13 +37,13 @@ const data = (count: number) =>
 const [EVEN, ODD] = [data(0), data(1)];
 const token = (kind: string, index: number) => `${kind}${index}`.padEnd(43, "_");
 
-/** One call of a client: the method and what it was given. */
+/** One call of a client: the method and its arguments. */
 interface Sent {
   method: string;
   given: unknown[];
 }
 
-/** A store, what its client sent last, and a way to send it for another row. */
+/** A store, what its client has sent last, and a way to send that for another row. */
 interface Bench {
   store: AtomicStore;
   calls: number;
@@ -50,7 +51,7 @@ interface Bench {
   resend(sent: readonly Sent[], from: string, to: string): Promise<void>;
 }
 
-/** Notes what goes through the client's methods. */
+/** Records the calls of a client's methods. */
 function recording<Client extends object>(client: Client, methods: readonly string[], sent: Sent[]): Client {
   return new Proxy(client, {
     get(target, name) {
@@ -65,7 +66,7 @@ function recording<Client extends object>(client: Client, methods: readonly stri
   });
 }
 
-/** Another row's token in place of this one's, wherever it is. */
+/** Replaces a row's token by another row's, wherever it is. */
 function exchange(value: unknown, from: string, to: string): unknown {
   if (value === from) return to;
   if (Array.isArray(value)) return value.map((item) => exchange(item, from, to));
@@ -93,7 +94,7 @@ function benchOf<Client extends object>(
   };
 }
 
-/** The store in memory has no client: beside it a `Map` that copies the bytes as it must. */
+/** The store in memory has no client. It is measured beside a `Map` whose bytes are copied, as the store must. */
 function memoryBench(): Bench {
   const rows = new Map<string, { data: Uint8Array; expiry: number }>();
   const sent: Sent[] = [];
@@ -126,7 +127,7 @@ function memoryBench(): Bench {
     },
   };
 }
-/** So that no compiler leaves the copy out. */
+/** Uses the copy, so that the compiler does not leave it out. */
 let copied: Uint8Array | undefined;
 
 /** Microseconds at the median, of the store and of its client. */
@@ -145,9 +146,9 @@ async function compare(name: string, bench: Bench): Promise<string[][]> {
   const rows: string[][] = [];
   for (const [operation, run] of Object.entries(operations)) {
     const times = { store: [] as number[], client: [] as number[] };
-    // Each row of `create` is another one, and those are what `delete` deletes.
+    // `create` makes a new row each time, and `delete` deletes those rows.
     const each = operation === "create" || operation === "delete";
-    // Two of the store, then two of the client, so that each follows one of its own kind as often as one of the other.
+    // Two calls of the store, then two of the client: each follows one of its own kind as often as one of the other.
     for (let pair = 0; pair < calls; pair += 2) {
       const statements: Sent[][] = [];
       for (const index of [pair, pair + 1]) {
@@ -272,7 +273,7 @@ if (isChosen("planetscale")) {
   const mysql = await startMySQL();
   const { host, port, user, password } = mysql;
   const database = await mysql.database();
-  // In a process of its own, so that its work is nobody's here.
+  // In a process of its own, so that its work is not measured.
   const gateway = spawnGuarded(Deno.execPath(), [
     "run",
     "--allow-all",
