@@ -185,7 +185,7 @@ export class MySQLTable {
     return result;
   }
 
-  /** Sends a statement that writes. `data` is what it writes, where that may be too large. */
+  /** Sends a statement that writes. `data` are the bytes that it writes, if they may be too large. */
   async write(
     operation: StoreOperation,
     sql: string,
@@ -202,7 +202,7 @@ export class MySQLTable {
     }
   }
 
-  /** Sends a statement, and reduces what is thrown. */
+  /** Sends a statement. Its errors hold neither SQL nor values. */
   async #send(
     operation: StoreOperation,
     writes: boolean,

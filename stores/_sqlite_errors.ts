@@ -19,7 +19,7 @@ export function isMoved(error: unknown): boolean {
 
 /**
  * Whether the same statement may succeed a moment later. Another connection holds the lock, the application's
- * transactions hold every connection, the server is overloaded, or the file was replaced and is open anew by now.
+ * transactions hold every connection, the server is overloaded, or the file was replaced and has been opened again.
  */
 export function isBusy(error: unknown): boolean {
   return isLocked(error) || isMoved(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));

@@ -454,7 +454,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     );
   }
 
-  /** Sends statements, and again while another connection holds the lock. Reduces what is thrown. */
+  /** Sends statements, and again while another connection holds the lock. Its errors hold neither SQL nor values. */
   async #send(
     operation: StoreOperation,
     kind: SQLiteKind,
