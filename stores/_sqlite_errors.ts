@@ -1,5 +1,5 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
-import { BUSY, classifyStatus, noColumn, noTable, notUnique, refused, unsure } from "./_sql_errors.ts";
+import { BUSY, classifyStatus, noColumn, noTable, refused, unsure, wrongColumn } from "./_sql_errors.ts";
 
 /** A driver's code and message, as one line. */
 function describe(error: unknown): string {
@@ -48,7 +48,8 @@ export function classifySQLiteError(
     return noColumn(table, column, `ALTER TABLE "${table}" ADD COLUMN subject TEXT; ${subjectIndex}`);
   }
   if (/ON CONFLICT clause/.test(text)) {
-    return notUnique(table, `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`);
+    const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
+    return wrongColumn(table, "token", "is not unique", statement);
   }
   if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
     return refused("rejected", "the client is closed");
