@@ -1,6 +1,6 @@
 /**
- * How much the package adds to a bundle, and whether an entry includes code of another one. Fails if a limit is exceeded or
- * code leaks.
+ * How much the package adds to a bundle, and whether an entry includes code of another one. Fails if a limit is exceeded
+ * or an entry includes what it should not.
  *
  *     deno run --allow-all --no-lock bench/size.ts
  *
@@ -23,8 +23,8 @@ const LIMITS = {
 } as const;
 
 /**
- * Public names and names of options, by the entry that they belong to. They stay whatever happens to the modules
- * inside. Each must be in the bundle of its own entry, or the check would prove nothing.
+ * Names of classes, functions and options, by their entries. They are public, so they stay when modules change. Each must
+ * be in the bundle of its own entry, or the check would prove nothing.
  */
 const NAMES: Record<string, readonly string[]> = {
   ".": ["SessionManager", "jsonCodec", "touchInterval", "sameSite"],
@@ -46,7 +46,7 @@ const MADE_OF: Record<string, readonly string[]> = {
   "./stores/planetscale-sharded": ["./stores/planetscale"],
 };
 
-/** A test of a store may use every entry. */
+/** The tools for tests may include anything. */
 const UNCHECKED: readonly string[] = ["./testing"];
 
 const EXTERNAL = ["hono", "@libsql/client", "@planetscale/database"];
@@ -161,13 +161,13 @@ async function bundle(source: string, minify: boolean): Promise<string> {
   }
 }
 
-/** Without comments and messages, which may name code that is not there. */
+/** The code without comments and messages, which may name other entries. */
 function withoutWords(code: string): string {
   return code.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "")
     .replaceAll(/(["'`])[^"'`\n]* [^"'`\n]*\1/g, '""');
 }
 
-/** A listed file may not exist yet. */
+/** Whether a file exists. `exports` may list one that is not written yet. */
 function exists(url: URL): boolean {
   try {
     return Deno.statSync(url).isFile;

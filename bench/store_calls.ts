@@ -1,6 +1,7 @@
 /**
- * What a store adds to its client. Each call is compared with the statements that it sent, sent again by the client alone for
- * another row. Then `update` of one value in a file of many rows is compared with `UPDATE ... SET data` by the client.
+ * What a store costs beyond its client. Each call is measured beside the statements that it has sent, which the bare
+ * client sends again for another row. Last comes an `update` of one value in a file of many rows, beside the client's
+ * `UPDATE ... SET data`.
  *
  *     deno run --allow-all --no-lock bench/store_calls.ts
  *
@@ -42,7 +43,7 @@ interface Sent {
   given: unknown[];
 }
 
-/** A store, the last calls of its client, and a way to send them for another row. */
+/** A store, what its client has sent last, and a way to send that for another row. */
 interface Bench {
   store: AtomicStore;
   calls: number;
@@ -50,7 +51,7 @@ interface Bench {
   resend(sent: readonly Sent[], from: string, to: string): Promise<void>;
 }
 
-/** Records the calls of the client's methods. */
+/** Records the calls of a client's methods. */
 function recording<Client extends object>(client: Client, methods: readonly string[], sent: Sent[]): Client {
   return new Proxy(client, {
     get(target, name) {
@@ -65,7 +66,7 @@ function recording<Client extends object>(client: Client, methods: readonly stri
   });
 }
 
-/** Replaces this row's token by another row's, wherever it is. */
+/** Replaces a row's token by another row's, wherever it is. */
 function exchange(value: unknown, from: string, to: string): unknown {
   if (value === from) return to;
   if (Array.isArray(value)) return value.map((item) => exchange(item, from, to));
@@ -93,10 +94,7 @@ function benchOf<Client extends object>(
   };
 }
 
-/**
- * The in-memory store has no client. It is compared with a `Map` that copies bytes, which is the least that it must
- * do.
- */
+/** The store in memory has no client. It is measured beside a `Map` whose bytes are copied, as the store must. */
 function memoryBench(): Bench {
   const rows = new Map<string, { data: Uint8Array; expiry: number }>();
   const sent: Sent[] = [];
@@ -129,7 +127,7 @@ function memoryBench(): Bench {
     },
   };
 }
-/** So that no compiler removes the copy. */
+/** Uses the copy, so that the compiler does not leave it out. */
 let copied: Uint8Array | undefined;
 
 /** Microseconds at the median, of the store and of its client. */
@@ -148,9 +146,9 @@ async function compare(name: string, bench: Bench): Promise<string[][]> {
   const rows: string[][] = [];
   for (const [operation, run] of Object.entries(operations)) {
     const times = { store: [] as number[], client: [] as number[] };
-    // Each `create` uses another row, and `delete` deletes those.
+    // `create` makes a new row each time, and `delete` deletes those rows.
     const each = operation === "create" || operation === "delete";
-    // Two calls of the store, then two of the client, so that each follows its own kind as often as the other.
+    // Two calls of the store, then two of the client: each follows one of its own kind as often as one of the other.
     for (let pair = 0; pair < calls; pair += 2) {
       const statements: Sent[][] = [];
       for (const index of [pair, pair + 1]) {
@@ -275,7 +273,7 @@ if (isChosen("planetscale")) {
   const mysql = await startMySQL();
   const { host, port, user, password } = mysql;
   const database = await mysql.database();
-  // In its own process, so that its work does not count here.
+  // In a process of its own, so that its work is not measured.
   const gateway = spawnGuarded(Deno.execPath(), [
     "run",
     "--allow-all",

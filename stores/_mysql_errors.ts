@@ -4,10 +4,10 @@ import {
   classifyStatus,
   noColumn,
   noTable,
-  notUnique,
   refused,
   unsure,
   USE_OTHER,
+  wrongColumn,
 } from "./_sql_errors.ts";
 
 /** Two rows would have the same token. The server has refused the statement. */
@@ -20,8 +20,10 @@ export function hasAdvice(error: unknown, advice: string): boolean {
   return error instanceof SessionStoreError && error.message.endsWith(advice);
 }
 
-/** Makes a column of SCS's hold any time, in any time zone. */
+/** Makes the column hold any time, in any time zone. */
 export const TO_DATETIME = "MODIFY expiry DATETIME(6) NOT NULL";
+/** Makes the column hold any token as it is. */
+export const TO_TOKENS = "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
 
 /** The name of an index. MySQL allows 64 characters, and a table's name has up to 63. */
 export function indexName(table: string, column: string): string {
@@ -107,23 +109,7 @@ export function lacks(table: string, column: string): StoreErrorDetails {
   return noColumn(table, column, `ALTER TABLE \`${table}\` ${change}`);
 }
 
-/** A column has a type that does not give back each token, or each time, as it was. */
-export function misfits(
-  table: string,
-  type: string,
-  column: "token" | "expiry" = "token",
-): StoreErrorDetails {
-  const change = column === "expiry"
-    ? TO_DATETIME
-    : "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
-  return refused(
-    "schema",
-    `the column ${column} of the table ${table} is ${type}, which does not fit; ` +
-      `run ALTER TABLE \`${table}\` ${change}, or ${USE_OTHER}`,
-  );
-}
-
-/** Two rows of the table may have the same token. */
-export function repeats(table: string): StoreErrorDetails {
-  return notUnique(table, `ALTER TABLE \`${table}\` ADD PRIMARY KEY (token)`);
+/** A column of the table is not what the store needs. `change` is how to alter the table. */
+export function misfits(table: string, column: string, problem: string, change: string): StoreErrorDetails {
+  return wrongColumn(table, column, problem, `ALTER TABLE \`${table}\` ${change}`);
 }

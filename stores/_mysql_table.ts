@@ -15,8 +15,8 @@ import {
   indexName,
   lacks,
   misfits,
-  repeats,
   TO_DATETIME,
+  TO_TOKENS,
   TOO_LONG,
 } from "./_mysql_errors.ts";
 import { readSqlOptions, type SqlSettings, type SqlStoreOptions } from "./_sql.ts";
@@ -139,7 +139,8 @@ export class MySQLTable {
     // MySQL fills such a column up with zeros, so a shorter token is not found again. A CHAR that compares bytes comes
     // as BINARY too, but with another character set.
     if (type === "BINARY" && charset === BINARY_CHARSET && columnLength !== TOKEN_LENGTH) {
-      throw new SessionStoreError(operation, misfits(this.settings.table, `BINARY(${columnLength})`));
+      const problem = `is BINARY(${columnLength})`;
+      throw new SessionStoreError(operation, misfits(this.settings.table, "token", problem, TO_TOKENS));
     }
     if (fields[2]?.type === "TIMESTAMP" && !this.#zoneChecked) {
       // Without a row the answer does not show the zone. In a wrong one a live session looks expired.
@@ -185,7 +186,7 @@ export class MySQLTable {
     return result;
   }
 
-  /** Sends a statement that writes. `data` is what it writes, where that may be too large. */
+  /** Sends a statement that writes. `data` are the bytes that it writes, if they may be too large. */
   async write(
     operation: StoreOperation,
     sql: string,
@@ -202,7 +203,7 @@ export class MySQLTable {
     }
   }
 
-  /** Sends a statement, and reduces what is thrown. */
+  /** Sends a statement. Its errors hold neither SQL nor values. */
   async #send(
     operation: StoreOperation,
     writes: boolean,
@@ -271,9 +272,11 @@ export class MySQLTable {
     const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type: type!, key }]));
     for (const name of ["token", "data", "expiry"]) if (!columns.has(name)) fail(lacks(table, name));
     const [token, expiry] = [columns.get("token")!, columns.get("expiry")!];
-    if (!HOLDS_TOKENS.test(token.type)) fail(misfits(table, token.type.toUpperCase()));
-    if (!HOLDS_TIMES.test(expiry.type)) fail(misfits(table, expiry.type.toUpperCase(), "expiry"));
-    if (!/PRI|UNI/.test(token.key!)) fail(repeats(table));
+    if (!HOLDS_TOKENS.test(token.type)) fail(misfits(table, "token", `is ${token.type}`, TO_TOKENS));
+    if (!HOLDS_TIMES.test(expiry.type)) fail(misfits(table, "expiry", `is ${expiry.type}`, TO_DATETIME));
+    if (!/PRI|UNI/.test(token.key!)) {
+      fail(misfits(table, "token", "is not unique", "ADD PRIMARY KEY (token)"));
+    }
   }
 
   /** Reports once that the table lacks the index that a purge needs. */

@@ -40,11 +40,16 @@ export function noColumn(table: string, column: string, addSubject: string): Sto
   );
 }
 
-/** Two rows of the table may have the same token. `statement` forbids it. */
-export function notUnique(table: string, statement: string): StoreErrorDetails {
+/** A column is not what the store needs. `statement` changes it. */
+export function wrongColumn(
+  table: string,
+  column: string,
+  problem: string,
+  statement: string,
+): StoreErrorDetails {
   return refused(
     "schema",
-    `the column token of the table ${table} is not unique; run ${statement}, or ${USE_OTHER}`,
+    `the column ${column} of the table ${table} ${problem}; run ${statement}, or ${USE_OTHER}`,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
-import { BUSY, classifyStatus, noColumn, noTable, notUnique, refused, unsure } from "./_sql_errors.ts";
+import { BUSY, classifyStatus, noColumn, noTable, refused, unsure, wrongColumn } from "./_sql_errors.ts";
 
 /** A driver's code and message, as one line. */
 function describe(error: unknown): string {
@@ -19,7 +19,7 @@ export function isMoved(error: unknown): boolean {
 
 /**
  * Whether the same statement may succeed a moment later. Another connection holds the lock, the application's
- * transactions hold every connection, the server is overloaded, or the file was replaced and is open anew by now.
+ * transactions hold every connection, the server is overloaded, or the file was replaced and has been opened again.
  */
 export function isBusy(error: unknown): boolean {
   return isLocked(error) || isMoved(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));
@@ -48,7 +48,8 @@ export function classifySQLiteError(
     return noColumn(table, column, `ALTER TABLE "${table}" ADD COLUMN subject TEXT; ${subjectIndex}`);
   }
   if (/ON CONFLICT clause/.test(text)) {
-    return notUnique(table, `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`);
+    const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
+    return wrongColumn(table, "token", "is not unique", statement);
   }
   if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
     return refused("rejected", "the client is closed");

@@ -247,7 +247,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     return await this.#updateColumns(newToken, next, condition);
   }
 
-  /** Changes more than the data. It names no other column: SQLite writes an index entry for each one that is named. */
+  /** Changes more than the data, and names only columns that change: SQLite writes an index entry for each named one. */
   async #updateColumns(
     newToken: string | undefined,
     { data, expiry, subject, mark }: NextRow,
@@ -269,7 +269,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
     if (subject !== undefined) assign("subject = ?", subject);
-    // A renewal changes nothing where the new token exists.
+    // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
     const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
     const args = [...values, ...condition];
@@ -457,7 +457,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     );
   }
 
-  /** Sends statements, and again while another connection holds the lock. Reduces what is thrown. */
+  /** Sends statements, and again while another connection holds the lock. Its errors hold neither SQL nor values. */
   async #send(
     operation: StoreOperation,
     kind: SQLiteKind,

@@ -190,12 +190,15 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0 } = options;
-    const [table, until] = [this.#table, [toDateTime(now - grace)]];
-    // In a wrong time zone it would delete live sessions.
+    const table = this.#table;
+    const until = [toDateTime(now - grace)];
+    // In a wrong time zone it would delete live sessions, so until the zone is known the statement has a guard.
     const guard = table.zoneGuard;
     // One step: MySQL checks each row's expiry under the lock under which it deletes the row.
     const order = `${guard} ORDER BY expiry LIMIT ${batchSize(options)}`;
     const deleted = await table.delete("deleteExpired", "expiry <= ?", until, order);
+    // The guard may be why nothing was deleted. This look finds out the zone: it throws if the zone is wrong. Where there
+    // are such rows the zone does not matter, and the next statement has no guard.
     if (deleted === 0 && guard !== "" && await table.hasAny("deleteExpired", "expiry <= ?", until)) {
       return await this.deleteExpired(options);
     }

@@ -30,13 +30,13 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
+import { refused } from "./_sql_errors.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";
 import {
   type SQLiteDriver,
   type SQLiteResult,
   type SQLiteStatement,
   SQLiteTableStore,
-  type SQLiteValue,
 } from "./_sqlite_store.ts";
 
 export type { SqlStoreOptions } from "./_sql.ts";
@@ -147,6 +147,5 @@ function withName<T>(work: () => T): T {
 
 function classify(error: unknown): StoreErrorDetails | undefined {
   if ((error as { code?: unknown } | null)?.code !== "FILE_MOVED") return undefined;
-  const advice = "the database's file was moved or replaced; open it anew";
-  return { reason: "unreachable", retryable: false, advice };
+  return refused("unreachable", "the database's file was moved or replaced; open it again");
 }

@@ -425,9 +425,10 @@ Deno.test("PlanetScaleStore.deleteBySubject() under READ COMMITTED finds a sessi
   await client.transaction(async (transaction) => {
     await transaction.execute(`SELECT token FROM sessions WHERE token = '${tokens[1]}' FOR UPDATE`);
     deleting = store.deleteBySubject("zoe");
-    // It has deleted the first row, and waits for the second one.
+    // It has deleted the first row, and waits for the second one. InnoDB refreshes this table only if nobody has read it
+    // for 100 ms.
     const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 150));
     const next = { token: tokenOf("a0"), data: DATA };
     assertEquals(await store.update(tokens[2]!, DATA, next, now), true);
   });

@@ -184,7 +184,7 @@ Deno.test("SQLiteStore on a file that was replaced reports that it must be opene
   assertEquals(
     await failure(() => bench.store.create(A, DATA, NOW + HOUR, now)),
     "unreachable | false | false | Session store failed to create a session (unreachable): " +
-      "the database's file was moved or replaced; open it anew",
+      "the database's file was moved or replaced; open it again",
   );
 });
 
