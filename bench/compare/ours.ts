@@ -17,7 +17,7 @@ const about: About = {
   name: "@x/sessions",
   packages: [
     `@x/sessions ${config.version}`,
-    `@libsql/client ${config.scopes["./"]["@libsql/client"].split("^").at(-1)}`,
+    `@libsql/client ${config.imports["@libsql/client"].split("^").at(-1)}`,
   ],
   store: "`LibSQLStore`, a file",
   pages: [{ url: "../README.md", says: "the set-up, login and logout" }],

@@ -22,6 +22,13 @@ const GLOBALS = {
   "no @types/node": { types: [], lib: ["es2022", "dom", "dom.iterable"] },
 };
 
+/** better-sqlite3's types are a package of their own. Compilers before 6.0 compare its generic methods more strictly. */
+const BETTER_SQLITE3 = `import { SQLiteStore } from "@x/sessions/stores/sqlite";
+import type Database from "better-sqlite3";
+
+export const storeOf = (database: Database.Database): SQLiteStore => new SQLiteStore(database);
+`;
+
 async function install(): Promise<PackedApp> {
   const others = Object.entries(COMPILERS);
   const app = await installPacked({
@@ -36,8 +43,7 @@ async function install(): Promise<PackedApp> {
     ],
   });
   await Deno.copyFile(new URL("./_typed_app.ts", import.meta.url), `${app.dir}/app.ts`);
-  const source = await Deno.readTextFile(new URL("./_typed_better_sqlite3.ts", import.meta.url));
-  await Deno.writeTextFile(`${app.dir}/better_sqlite3.ts`, source.replace(/^.*@ts-nocheck.*$/m, ""));
+  await Deno.writeTextFile(`${app.dir}/better_sqlite3.ts`, BETTER_SQLITE3);
   return app;
 }
 
