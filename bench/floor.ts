@@ -2,8 +2,8 @@
  * The steps of the cheapest possible read. A Hono application without this library does one step more in each line, up to
  * everything that a read has to do. The last lines are the library for the same request.
  *
- *     deno run --allow-all --no-lock bench/floor.ts
- *     deno run --allow-all --no-lock bench/run_on.ts node bench/floor.ts
+ *     deno run --allow-all --no-lock --v8-flags=--expose-gc bench/floor.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts node bench/floor.ts --expose-gc
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/floor.ts
  *
  * The lower quartile of `ROUNDS` (60) alternating rounds of `REQUESTS` (500) requests. `CLOCK=cpu` as in `request.ts`.

@@ -11,10 +11,10 @@
 
 const COMMANDS: Record<string, readonly string[]> = {
   request_deno: ["bench/request.ts"],
-  request_node: ["bench/run_on.ts", "node", "bench/request.ts"],
+  request_node: ["bench/run_on.ts", "node", "bench/request.ts", "--expose-gc"],
   request_bun: ["bench/run_on.ts", "bun", "bench/request.ts"],
   floor_deno: ["bench/floor.ts"],
-  floor_node: ["bench/run_on.ts", "node", "bench/floor.ts"],
+  floor_node: ["bench/run_on.ts", "node", "bench/floor.ts", "--expose-gc"],
   floor_bun: ["bench/run_on.ts", "bun", "bench/floor.ts"],
   store_calls: ["bench/store_calls.ts"],
   rows_written: ["bench/rows_written.ts"],
@@ -23,7 +23,12 @@ const COMMANDS: Record<string, readonly string[]> = {
   growth: ["bench/growth.ts"],
 };
 /** Runtime options that a benchmark needs. */
-const OPTIONS: Record<string, readonly string[]> = { growth: ["--v8-flags=--expose-gc"] };
+const EXPOSE_GC = ["--v8-flags=--expose-gc"];
+const OPTIONS: Record<string, readonly string[]> = {
+  growth: EXPOSE_GC,
+  request_deno: EXPOSE_GC,
+  floor_deno: EXPOSE_GC,
+};
 
 const page = new URL("./README.md", import.meta.url);
 const chosen = Deno.args.length > 0 ? Deno.args : Object.keys(COMMANDS);

@@ -2,8 +2,8 @@
  * The cost of a session in a request, compared with other libraries in the same process. On Deno it runs the sources, on Node
  * and Bun the packed package.
  *
- *     deno run --allow-all --no-lock bench/request.ts
- *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts
+ *     deno run --allow-all --no-lock --v8-flags=--expose-gc bench/request.ts
+ *     deno run --allow-all --no-lock bench/run_on.ts node bench/request.ts --expose-gc
  *     deno run --allow-all --no-lock bench/run_on.ts bun bench/request.ts
  *
  * Each figure is the lower quartile of `ROUNDS` (40) rounds of `REQUESTS` (500) requests. The rounds of all libraries alternate,
