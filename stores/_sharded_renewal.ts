@@ -1,4 +1,5 @@
 import { equalBytes } from "../core/bytes/equal.ts";
+import { newNonce } from "../core/bytes/token.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 
@@ -31,16 +32,17 @@ export const MOVED_TAG: Uint8Array = new Uint8Array([...TAG, MOVED]);
  * Renewal where a token cannot be changed in place. The old row and the new one are on different shards, and no
  * transaction across shards is sure to write both or none.
  *
- * 1. Insert a *pending* row under the new token. It names the old token, and is no session yet.
- * 2. Replace the old row by a *moved* row, if it still holds the expected data. It names the new token, and holds the
- *    mark that the renewal leaves. This is the switch: before it only the old token works, after it only the new one.
+ * 1. Insert a *pending* row under the new token. It names the old token and this attempt, and is no session yet.
+ * 2. Replace the old row by a *moved* row, if it still holds the expected data. It names the new token and the attempt,
+ *    and holds the mark that the renewal leaves. This is the switch: before it only the old token works, after it only
+ *    the new one.
  * 3. Replace the pending row by the session.
  * 4. Give the moved row the expiry of its mark, or delete it if there is no mark. Until then it has the session's
  *    expiry, so that it does not go before step 3.
  *
- * Who finds a pending row looks at the old one. If that is a moved row which names this one, the session is here, and
- * the reader does steps 3 and 4. If the old row is gone the session ended before the switch, and the pending row never
- * becomes a session.
+ * Who finds a pending row looks at the old one. If that is a moved row which names this one and its attempt, the session
+ * is here, and the reader does steps 3 and 4. If the old row is gone the session ended before the switch, and the pending
+ * row never becomes a session. If it names another attempt, that one's session has ended since.
  *
  * A moved row keeps its subject. By it a deletion of the subject's sessions sees that one of them has moved.
  */
@@ -70,17 +72,26 @@ export class ShardedRenewal {
     const old = isWhole ? undefined : await lookAt(token, now);
     const expiry = next.expiry ?? old?.expiry;
     if (expiry === undefined) return false;
-    const pending = { token: next.token, data: tagged(PENDING, token, next.data), expiry };
-    const moved = tagged(MOVED, next.token, next.mark && encodeMark(next.mark));
     const subject = next.subject === undefined ? old?.subject : next.subject ?? undefined;
-    const inserted = await insert(pending, subject, now);
-    // The row may be there because an earlier attempt has inserted it. Any other row is another session.
-    if (!inserted && !sameBytes(await find(next.token, now), pending.data)) return false;
-    const switched = await replace(token, expected, { data: moved, expiry }, now);
-    // Nothing may have been replaced because an earlier attempt has done it. If that cannot be seen it is in doubt.
-    if (!switched && !sameBytes(await find(token, now).catch(throwInDoubt), moved)) {
-      await remove(next.token, pending.data, now);
-      return false;
+    let attempt = newNonce();
+    let pending = { token: next.token, data: tagged(PENDING, token, attempt, next.data), expiry };
+    if (!(await insert(pending, subject, now))) {
+      // An earlier attempt at this renewal may have inserted the row. Any other row is another session.
+      const there = await find(next.token, now);
+      const row = there && parse(there.data);
+      if (row?.kind !== PENDING || row.token !== token || !equalBytes(row.rest, next.data)) return false;
+      attempt = row.attempt;
+      pending = { ...pending, data: there!.data };
+    }
+    let moved = tagged(MOVED, next.token, attempt, next.mark && encodeMark(next.mark));
+    if (!(await replace(token, expected, { data: moved, expiry }, now))) {
+      // The earlier attempt may have replaced it. If that cannot be seen, this one is in doubt.
+      const found = await find(token, now).catch(throwInDoubt);
+      if (!isSwitch(found, next.token, attempt)) {
+        await remove(next.token, pending.data, now);
+        return false;
+      }
+      moved = found.data;
     }
     // From here on the new token works. If one of the last steps fails the next reader does it.
     await this.#complete(token, moved, pending, next.data, now).catch(() => {});
@@ -128,14 +139,13 @@ export class ShardedRenewal {
     }
     const { find } = this.#statements;
     const old = await find(row.token, now);
-    const proof = old && parse(old.data);
-    const hasSwitched = proof?.kind === MOVED && proof.token === token;
-    if (hasSwitched && await this.#complete(row.token, old!.data, { token, data, expiry }, row.rest, now)) {
+    const hasSwitched = isSwitch(old, token, row.attempt);
+    if (hasSwitched && await this.#complete(row.token, old.data, { token, data, expiry }, row.rest, now)) {
       return { data: row.rest, expiry };
     }
     // Meanwhile another request may have completed the renewal, and changed, ended or renewed the session.
     const after = await find(token, now);
-    if (hasSwitched && sameBytes(after, data)) return { data: row.rest, expiry };
+    if (hasSwitched && after !== undefined && equalBytes(after.data, data)) return { data: row.rest, expiry };
     return after !== undefined && parse(after.data) === undefined ? after : undefined;
   }
 
@@ -166,17 +176,41 @@ function throwInDoubt(error: unknown): never {
   throw inDoubt(error);
 }
 
-function tagged(kind: number, token: string, rest: Uint8Array = new Uint8Array()): Uint8Array {
-  const name = new TextEncoder().encode(token);
-  return new Uint8Array([...TAG, kind, name.length, ...name, ...rest]);
+/** Whether a row is the moved one of this attempt to renew. */
+function isSwitch(
+  row: StoredSession | undefined,
+  newToken: string,
+  attempt: string,
+): row is StoredSession {
+  const moved = row && parse(row.data);
+  return moved?.kind === MOVED && moved.token === newToken && moved.attempt === attempt;
 }
 
-function parse(data: Uint8Array): { kind: number; token: string; rest: Uint8Array } | undefined {
+/** What the data of a pending row and of a moved row hold. */
+interface Tagged {
+  kind: number;
+  /** The token of the other row. */
+  token: string;
+  /** Tells an attempt to renew from all others. */
+  attempt: string;
+  rest: Uint8Array;
+}
+
+const NONCE_LENGTH = 12;
+const NOTHING = new Uint8Array();
+
+function tagged(kind: number, token: string, attempt: string, rest: Uint8Array = NOTHING): Uint8Array {
+  const names = new TextEncoder().encode(attempt + token);
+  return new Uint8Array([...TAG, kind, names.length, ...names, ...rest]);
+}
+
+function parse(data: Uint8Array): Tagged | undefined {
   if (!equalBytes(data.subarray(0, TAG.length), TAG)) return undefined;
   const [kind, length] = [data[TAG.length]!, data[TAG.length + 1]!];
   const start = TAG.length + 2;
-  const token = new TextDecoder().decode(data.subarray(start, start + length));
-  return { kind, token, rest: data.slice(start + length) };
+  const names = new TextDecoder().decode(data.subarray(start, start + length));
+  const [attempt, token] = [names.slice(0, NONCE_LENGTH), names.slice(NONCE_LENGTH)];
+  return { kind, token, attempt, rest: data.slice(start + length) };
 }
 
 /** How many bytes of a moved row hold the expiry of its mark. The data of the mark follows. */
@@ -194,8 +228,4 @@ function markIn(moved: Uint8Array): StoredSession | undefined {
   const rest = parse(moved)?.rest;
   if (rest === undefined || rest.length < EXPIRY_BYTES) return undefined;
   return { data: rest.slice(EXPIRY_BYTES), expiry: new DataView(rest.buffer).getFloat64(0) };
-}
-
-function sameBytes(row: StoredSession | undefined, data: Uint8Array): boolean {
-  return row !== undefined && equalBytes(row.data, data);
 }

@@ -66,6 +66,8 @@ export class View implements Contents {
   pending: Sent | undefined;
   /** How the session ended, once the request was told. */
   gone: "ended" | "renewed" | undefined;
+  /** Whether it was gone when it was looked up. A concurrent write that was sent before may extend it. */
+  missed?: boolean;
   /** Whether a commit of a session without changes was requested and failed. */
   asked = false;
   /** Why the last save failed. */

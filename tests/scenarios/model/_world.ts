@@ -170,6 +170,9 @@ export class World {
       }
       case "update": {
         if (!effect.done) return;
+        // A renewal that crosses to another store takes several calls. If it is sent again meanwhile, both may find that it
+        // has happened.
+        if (sent?.saved === 1 && effect.next !== effect.token && attempt.faults.length > 0) return;
         const { changes, renew } = this.#saved(attempt, sent);
         if (renew !== (effect.next !== effect.token)) {
           throw new Violation(`${name(effect.token)}: renewed is not ${renew}`);
