@@ -95,21 +95,21 @@ export class Engine {
    * @param token The token in that cookie; empty where the cookie is deleted.
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
-    if (token === state.token || token === state.announced?.token) return;
+    if (token === state.token || token === state.cookieToSet?.token) return;
     if (token === "") {
       // The changes of a session that ended end with it. Without a row they make a session of their own.
       if (state.row !== undefined) return state.destroyed(this.newRecord());
-      return state.stray();
+      return state.forgetOffered();
     }
     if (!isToken(token) || state.changes === undefined) return;
     const found = await this.#find(this.settings.storedToken(token), context);
     if (typeof found !== "object") return;
-    state.stray();
+    state.forgetOffered();
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
     state.giveBack(changes);
     const { deadline, values } = found.record;
-    state.announced = { token, deadline, remember: values[REMEMBER_ME] === true };
+    state.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
   }
 
   /** Takes over the values of another session, which is deleted once this one is saved. */

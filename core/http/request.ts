@@ -95,11 +95,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (shared !== undefined && !this.#isFinished) shared.users--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
-      const thrown = error instanceof SessionError ? undefined : responseOf(error);
-      const isKnown = shared !== undefined && shared.failure === error;
-      if (thrown === undefined && !isKnown) return await this.#finishFailed(response, error);
-      if (thrown === undefined) response = await this.#answerTo(error, response);
-      else response ??= thrown;
+      const carried = error instanceof SessionError ? undefined : responseOf(error);
+      // After fail() the handler's changes are forgotten already. Later ones are saved.
+      const hasForgotten = shared !== undefined && shared.failure === error;
+      if (carried === undefined && !hasForgotten) return await this.#finishFailed(response, error);
+      if (carried === undefined) response = await this.#answerTo(error, response);
+      else response ??= carried;
     }
     if (response === undefined) {
       throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
@@ -107,10 +108,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.users > 0) return this.#mark(response);
-    const isDue = this.#isDue(shared, state, response);
-    const exposed = state.close();
+    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
+    const isDue = this.#isDue(shared, state);
+    const unfrozen = state.close();
     if (isDue || state.hasWork) response = await this.#save(shared, state, response);
-    if (exposed !== undefined) refuseChanges(exposed);
+    if (unfrozen !== undefined) refuseChanges(unfrozen);
     return this.#tellBrowser(shared, state, response);
   };
 
@@ -146,8 +148,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const { token } = this.#context;
     const cookie = token === undefined ? this.#newCookie() : undefined;
     const shared = new SharedSession(this.#engine, this.#request, token, cookie);
-    const told = response && this.#toldWithin(response, cookie);
-    const given = token ?? told;
+    const given = token ?? (response && this.#innerToken(response, cookie));
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
     shared.session = this.#open(shared, tokens);
     return shared;
@@ -187,17 +188,15 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** Whether there is something to save, or a use to write down. */
-  #isDue(shared: SharedSession, state: SessionState, response: Response): boolean {
-    const isLost = shared.hasFailed || (response.status >= 500 && !this.#engine.settings.saveOnServerError);
-    if (!isLost && shared.failure === undefined) return this.#engine.isDue(state);
+  #isDue({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
+    if (!hasFailed && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     const hasChanges = state.hasChanges() && state.changes !== undefined;
-    if (isLost) shared.hasFailed = true;
-    return hasChanges && !isLost;
+    return hasChanges && !hasFailed;
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
-    const inner = this.#toldWithin(response, shared.cookie);
+    const inner = this.#innerToken(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (shared.hasFailed) return;
@@ -245,10 +244,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
-    const { announced } = state;
-    if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
-    if (announced !== undefined) {
-      const { token, deadline, remember } = announced;
+    const { cookieToSet } = state;
+    if (cookie === undefined || (cookieToSet === undefined && !state.ended)) return this.#mark(response);
+    if (cookieToSet !== undefined) {
+      const { token, deadline, remember } = cookieToSet;
       const keep = cookie.persists || remember;
       const now = this.#engine.settings.now();
       return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
@@ -278,7 +277,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
-  #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
+  #innerToken(response: Response, cookie: SessionCookie | undefined): string | undefined {
     return this.#visit.isAround(response) ? cookie?.valueIn(response.headers) : undefined;
   }
 

@@ -84,15 +84,15 @@ export class Commit {
     const state = this.#state;
     let write = pending ??
       changedSession(this.#settings, changes, state.token, state.record, base, state.storedDeadline);
-    let isSent = pending !== undefined;
+    let looksFirst = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
-      if (!isSent && await this.#send(write)) return this.#updated(write);
+      if (!looksFirst && await this.#send(write)) return this.#updated(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look, so that the next write goes out right after it.
-      const again = isSent ||
+      const again = looksFirst ||
         (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
-      isSent = false;
+      looksFirst = false;
       const seen = await this.#look(write);
       if (seen.kind === "done") return this.#updated(write);
       if (seen.kind === "ended" || seen.kind === "renewed") return await this.#lost(write, seen.kind);
@@ -106,14 +106,14 @@ export class Commit {
   /** Creates a session. */
   async #create(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
     let write = pending ?? this.#newSession(changes);
-    let isSent = pending !== undefined;
+    let looksFirst = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      if (!isSent && await this.#send(write)) return this.#created(write);
+      if (!looksFirst && await this.#send(write)) return this.#created(write);
       if (write.failure !== undefined) failures++;
       if (await this.#isThere(write)) return this.#created(write);
-      const again = isSent || (failures < ATTEMPTS && await this.#operation.pause(attempt));
+      const again = looksFirst || (failures < ATTEMPTS && await this.#operation.pause(attempt));
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      isSent = false;
+      looksFirst = false;
       write = this.#newSession(changes, write);
     }
   }
@@ -268,7 +268,7 @@ export class Commit {
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
-        state.stray();
+        state.forgetOffered();
         return state.adopt(changes, found.row, token, found.record);
       }
     }
@@ -303,13 +303,13 @@ export class Commit {
     }));
   }
 
-  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, announce: boolean): void {
+  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, setsCookie: boolean): void {
     const state = this.#state;
     state.pending = undefined;
     state.committed(changes, { token: storedToken, data, expiry }, token, record);
-    if (!announce || token === undefined) return;
+    if (!setsCookie || token === undefined) return;
     const remember = record.values[REMEMBER_ME] === true;
-    state.announced = { token, deadline: record.deadline, remember };
+    state.cookieToSet = { token, deadline: record.deadline, remember };
   }
 
   /** The session itself is saved by now: a failure gives no change back. */

@@ -41,11 +41,11 @@ export class Ending {
       if (read === undefined || seen.has(read.token)) continue;
       seen.add(read.token);
       if (await this.end(read) === "renewed") isRenewed = true;
-      else isEnded = this.#ended(read.token, subject);
+      else isEnded = this.#emitDestroyed(read.token, subject);
     }
     for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
       if (seen.has(token) || !(await this.#delete(token))) continue;
-      isEnded = this.#ended(token, subject);
+      isEnded = this.#emitDestroyed(token, subject);
       // This request itself had renewed the session.
       isRenewed = false;
     }
@@ -54,7 +54,7 @@ export class Ending {
       ...untried.map(this.#settings.storedToken),
     ];
     for (const token of new Set(others)) {
-      if (!seen.has(token) && await this.#delete(token)) isEnded = this.#ended(token);
+      if (!seen.has(token) && await this.#delete(token)) isEnded = this.#emitDestroyed(token);
     }
 
     // After a renewal elsewhere the browser keeps the cookie that it got there.
@@ -99,7 +99,8 @@ export class Ending {
     return record !== undefined && isMark(record) && this.#settings.now() < record.deadline;
   }
 
-  #ended(storedToken: string, subject?: string): true {
+  /** Always `true`: the row was deleted. */
+  #emitDestroyed(storedToken: string, subject?: string): true {
     this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
     return true;
   }

@@ -19,8 +19,8 @@ export interface OfferedToken {
 const NONE: readonly OfferedToken[] = [];
 const NO_TOKENS: readonly string[] = [];
 
-/** A cookie that the response sets. */
-export interface Announcement {
+/** The cookie that the response is to set. */
+interface CookieToSet {
   token: string;
   deadline: number;
   remember: boolean;
@@ -50,8 +50,8 @@ export class SessionState {
   untried: readonly string[] = NO_TOKENS;
   /** How another request has ended the session, once that is known. */
   gone: "ended" | "renewed" | undefined;
-  /** The cookie that the response sets: that of the last commit which changed it. */
-  announced: Announcement | undefined;
+  /** The cookie of the last commit that changed the token or the cookie's lifetime; the response sets it. */
+  cookieToSet: CookieToSet | undefined;
   /** The expiry that a touch under way moves the row to. */
   touching: number | undefined;
   /** Whether this request ended a session. The response deletes the cookie unless another session follows. */
@@ -243,8 +243,8 @@ export class SessionState {
     this.changes = undefined;
   }
 
-  /** Ignores from now on which tokens the browser offered. */
-  stray(): void {
+  /** Forgets the tokens that the browser offered: this session no longer depends on them. */
+  forgetOffered(): void {
     this.gone = undefined;
     this.offered = NONE;
   }
@@ -304,7 +304,7 @@ export class SessionState {
     if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
-    this.announced = undefined;
+    this.cookieToSet = undefined;
   }
 
   #valueOf(key: string): unknown {
