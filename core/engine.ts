@@ -3,7 +3,7 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "./err
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { Ending } from "./state/ending.ts";
-import { isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
+import { emptyRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
@@ -33,24 +33,24 @@ export class Engine {
 
   /** The session of the first token that has one, else a new one. */
   async load(tokens: readonly string[], context: SessionContext): Promise<SessionState> {
-    let offered: OfferedToken[] | undefined;
+    const offered: OfferedToken[] = [];
     let isRenewed = false;
     for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
       const storedToken = this.settings.storedToken(token);
       const found = await this.#find(storedToken, context);
-      if (found === undefined) (offered ??= []).push({ token, storedToken });
+      if (found === undefined) offered.push({ token, storedToken });
       else if (found === "renewed") isRenewed = true;
       else {
         const state = new SessionState(this.settings.codec, found.record, token, found.row);
-        if (offered !== undefined) state.offered = offered;
-        if (tokens.length > index + 1) state.untried = tokens.slice(index + 1);
+        state.offered = offered;
+        state.untried = tokens.slice(index + 1);
         return state;
       }
     }
     const state = new SessionState(this.settings.codec, this.newRecord());
     if (isRenewed) state.gone = "renewed";
-    if (offered !== undefined) state.offered = offered;
+    state.offered = offered;
     return state;
   }
 
@@ -139,7 +139,7 @@ export class Engine {
   }
 
   newRecord(): SessionRecord {
-    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: "" };
+    return emptyRecord(this.newDeadline());
   }
 
   newDeadline(): number {

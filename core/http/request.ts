@@ -4,7 +4,7 @@ import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
-import type { SessionContext } from "../store/operation.ts";
+import { type SessionContext, waitUntilOf } from "../store/operation.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
@@ -77,9 +77,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   get waitUntil(): SessionContext["waitUntil"] {
-    const { waitUntil } = this.#context;
-    // Called on its own object: that of Workers throws otherwise.
-    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+    return waitUntilOf(this.#context);
   }
 
   readonly session = (response?: Response): Promise<Session<Data>> => {

@@ -9,7 +9,14 @@ import { backoff, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
-import { decodeRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./record.ts";
+import {
+  decodeRecord,
+  emptyRecord,
+  isMark,
+  REMEMBER_ME,
+  type SessionRecord,
+  tryDecodeRecord,
+} from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -244,11 +251,10 @@ export class Commit {
   #startAnew(changes: ChangeLog): void {
     const state = this.#state;
     if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
-    const { deadline } = state.record;
     const hasSubject = state.row !== undefined &&
       decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
     if (hasSubject) {
-      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
+      state.record = emptyRecord(state.record.deadline);
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }

@@ -41,11 +41,15 @@ export class Ending {
       if (read === undefined || seen.has(read.token)) continue;
       seen.add(read.token);
       if (await this.end(read) === "renewed") isRenewed = true;
-      else isEnded = this.#emitDestroyed(read.token, subject);
+      else {
+        isEnded = true;
+        this.#emitDestroyed(read.token, subject);
+      }
     }
     for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
       if (seen.has(token) || !(await this.#delete(token))) continue;
-      isEnded = this.#emitDestroyed(token, subject);
+      isEnded = true;
+      this.#emitDestroyed(token, subject);
       // This request itself had renewed the session.
       isRenewed = false;
     }
@@ -54,7 +58,9 @@ export class Ending {
       ...untried.map(this.#settings.storedToken),
     ];
     for (const token of new Set(others)) {
-      if (!seen.has(token) && await this.#delete(token)) isEnded = this.#emitDestroyed(token);
+      if (seen.has(token) || !(await this.#delete(token))) continue;
+      isEnded = true;
+      this.#emitDestroyed(token);
     }
 
     // After a renewal elsewhere the browser keeps the cookie that it got there.
@@ -99,9 +105,7 @@ export class Ending {
     return record !== undefined && isMark(record) && this.#settings.now() < record.deadline;
   }
 
-  /** Always `true`: the row was deleted. */
-  #emitDestroyed(storedToken: string, subject?: string): true {
+  #emitDestroyed(storedToken: string, subject?: string): void {
     this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
-    return true;
   }
 }

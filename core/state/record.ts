@@ -17,6 +17,11 @@ export interface SessionRecord {
   nonces: string;
 }
 
+/** A record without values. */
+export function emptyRecord(deadline: number): SessionRecord {
+  return { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
+}
+
 /** The reserved keys. */
 const SUBJECT = "__subject";
 const CREATED_AT = "__createdAt";

@@ -19,7 +19,7 @@ export interface OfferedToken {
 const NONE: readonly OfferedToken[] = [];
 const NO_TOKENS: readonly string[] = [];
 
-/** The cookie that the response is to set. */
+/** The content of the cookie that the response sets. */
 interface CookieToSet {
   token: string;
   deadline: number;
@@ -92,8 +92,7 @@ export class SessionState {
   }
 
   put(key: string, value: unknown): void {
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     writeValue(this.record.values, key, value);
     log.put(key, value);
     this.#exposed.replace(key, value);
@@ -103,8 +102,7 @@ export class SessionState {
   remove(key: string): void {
     this.assertOpen();
     if (!this.exists(key)) return;
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
     this.#exposed.delete(key);
@@ -113,7 +111,7 @@ export class SessionState {
   clear(): void {
     this.assertOpen();
     if (keysOf(this.record).length === 0) return;
-    const log = this.modify();
+    const log = this.#modify();
     if (this.exists(REMEMBER_ME)) log.tellsBrowser = true;
     this.record.values = {};
     log.clear();
@@ -132,15 +130,14 @@ export class SessionState {
       if (copy !== undefined && this.#exposed.differ(key, before, copy)) this.#restore(key, before, copy);
       throw error;
     }
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     log.update(key, update, result);
     this.#exposed.replace(key, result);
     if (isObject(result) && log.valuePut(key) !== result) this.#exposed.add(key, result, undefined);
   }
 
   setDeadline(deadline: number): void {
-    const log = this.modify();
+    const log = this.#modify();
     this.record.deadline = deadline;
     log.deadline = deadline;
     log.tellsBrowser = true;
@@ -148,23 +145,30 @@ export class SessionState {
 
   renew(deadline: number): void {
     this.setDeadline(deadline);
-    this.modify().renew = true;
+    this.#modify().renew = true;
   }
 
   setSubject(subject: string | undefined): void {
     this.assertOpen();
     if (subject === this.record.subject) return;
     this.record.subject = subject;
-    this.modify().subject = subject ?? null;
+    this.#modify().subject = subject ?? null;
   }
 
   /** The values of another session were put into this one. Its row is deleted once this one is saved. */
   merged(row: StoredRow): void {
-    this.modify().addMerged([row]);
+    this.#modify().addMerged([row]);
+  }
+
+  /** The log to note a change of a value in. The browser's cookie depends on one of the values. */
+  #modifyValue(key: string): ChangeLog {
+    const log = this.#modify();
+    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    return log;
   }
 
   /** The log to note a change in. Throws where the session is read-only. */
-  modify(): ChangeLog {
+  #modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
     return this.changes ??= new ChangeLog();

@@ -12,6 +12,12 @@ export interface SessionContext {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+/** The `waitUntil` of a context, which is called on the context itself: that of Workers throws otherwise. */
+export function waitUntilOf(context: SessionContext): SessionContext["waitUntil"] {
+  const { waitUntil } = context;
+  return waitUntil && ((work) => waitUntil.call(context, work));
+}
+
 /**
  * How a call is sent.
  *
@@ -162,8 +168,6 @@ class CallOptions implements FindOptions, WriteOptions {
    * since V8 makes a hidden class for each literal with a getter, which keeps the whole request alive.
    */
   get waitUntil(): SessionContext["waitUntil"] {
-    const { waitUntil } = this.#context;
-    // Called on its own object: that of Workers throws otherwise.
-    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+    return waitUntilOf(this.#context);
   }
 }
