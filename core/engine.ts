@@ -17,7 +17,7 @@ export interface Surroundings extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
-/** Loads, saves and ends sessions: the manager, a request and a session all stand on it. */
+/** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
   readonly settings: SessionSettings;
   readonly store: AtomicStore;
@@ -54,7 +54,7 @@ export class Engine {
     return state;
   }
 
-  /** The session in a row of a listing; `undefined` where the row holds no live session. */
+  /** The session in a row of a listing; `undefined` if the row holds no live session. */
   open(row: StoredRow): SessionState | undefined {
     const record = this.#read(row);
     if (record === undefined || record === "renewed") return undefined;
@@ -68,8 +68,8 @@ export class Engine {
   }
 
   /**
-   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller has looked for
-   * changes in place, as {@linkcode Engine.isDue} does.
+   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller must have looked
+   * for changes in place, as {@linkcode Engine.isDue} does.
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
     if (state.changes !== undefined || state.pending !== undefined || state.row === undefined) {
@@ -79,7 +79,7 @@ export class Engine {
     }
   }
 
-  /** Ends a session in the store, and with it whatever a write in doubt may still bring. */
+  /** Ends a session in the store, also under the tokens that a write in doubt may have given it. */
   async destroy(state: SessionState, context: SessionContext): Promise<void> {
     await this.ending(context).destroy(state);
     state.destroyed(this.newRecord());
@@ -112,7 +112,7 @@ export class Engine {
     state.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
   }
 
-  /** Takes over the values of another session, which is deleted once this one is saved. */
+  /** Takes over the values of another session. The other one is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
     const other = await this.#find(this.settings.storedToken(token), context);
@@ -163,7 +163,7 @@ export class Engine {
     return typeof record === "object" ? { row, record } : record;
   }
 
-  /** The live session in a row; `"renewed"` for a mark. Where there is neither, an event says why. */
+  /** The live session in a row; `"renewed"` for a mark. If the row holds neither, an event says why. */
   #read(row: StoredRow): SessionRecord | "renewed" | undefined {
     const record = tryDecodeRecord(this.settings.codec, row.data);
     if (record === undefined) {

@@ -90,8 +90,8 @@ function unref(timer: unknown): void {
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
- * How long to wait after attempt `attempt` (from 1): a random part of a span that grows from `base` up to `cap`, so that
- * requests which collided do not collide again.
+ * How long to wait after attempt `attempt`, which counts from 1: a random part of a span that grows from `base` up to `cap`.
+ * So requests that collided do not collide again.
  */
 export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
   return Math.random() * Math.min(cap, base * growth ** (attempt - 1));

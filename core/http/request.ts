@@ -18,8 +18,8 @@ export interface RequestSession<Data extends object> {
   /**
    * The request's session. The first call loads it with the only store read; later calls give the same one.
    *
-   * @param response The handler's response, where there is one. If the same manager, mounted further in on a copy of the
-   * request, has set another session's cookie on it (a login, say), that session is loaded.
+   * @param response The handler's response, where there is one. The same manager, mounted further in on a copy of the
+   * request, may have set another session's cookie on it (a login, say). Then that session is loaded.
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
    * @throws {SessionClosedError} It is first asked for after `finish()` (in a stream, say), and a shared cache may keep the
    * response for others. Ask earlier, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
@@ -47,7 +47,7 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
-/** What `onError` answered to an error. Of several requests in a request the first one reports it. */
+/** What `onError` returned for an error. Where middlewares are nested, only the first to see the error reports it. */
 const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
 
 let visits = 0;
@@ -62,7 +62,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #isFinished = false;
   /** What `fail()` was given before the session was asked for. */
   #failure: unknown;
-  /** The response of a request that did not ask for the session. */
+  /** What `finish()` returned, if nobody had asked for the session by then. */
   #answer: Response | undefined;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
@@ -119,7 +119,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#shared?.forget(error);
   };
 
-  /** Tells `onError` of an error, once, and gives its answer. */
+  /** Tells `onError` of an error, once, and gives its answer. Another lifecycle that reports it gets no answer. */
   report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
     let report = reports.get(error);
     if (report === undefined) {
@@ -153,7 +153,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
-    // First asked for after the head was sent, by a stream say.
+    // The session is first asked for after the head was sent, in a stream say.
     const isReadOnly = this.#isFinished;
     try {
       shared.state = await this.#engine.load(tokens, this);
@@ -172,7 +172,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return new SessionCookie(settings.cookie, isHttps(this.#request, settings));
   }
 
-  /** Whether the response has gone out without a word of the session, to where a shared cache may keep it. */
+  /** Whether the response was sent unmarked, and a shared cache may keep it. */
   #isLate(response: Response): boolean {
     return isShareable(this.#request, response) &&
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
@@ -185,7 +185,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return refused;
   }
 
-  /** Whether there is something to save, or a use to write down. */
+  /** Whether there is something to save, or a touch is due. */
   #isDue({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
     if (!hasFailed && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
@@ -217,7 +217,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
-      // Changes in place are looked for first: they may hold the handler's own objects, which are not to be frozen.
+      // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
       state?.hasChanges();
       state?.close();
     }
