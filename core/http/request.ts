@@ -242,16 +242,16 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
-    const { cookieToSet } = state;
-    if (cookie === undefined || (cookieToSet === undefined && !state.ended)) return this.#mark(response);
+    const { cookieToSet, ended } = state;
+    if (cookie === undefined) return this.#mark(response);
     if (cookieToSet !== undefined) {
       const { token, deadline, remember } = cookieToSet;
       const keep = cookie.persists || remember;
       const now = this.#engine.settings.now();
       return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
     }
-    if (state.token !== undefined) return this.#mark(response);
-    return this.#setCookie(shared, response, cookie.delete());
+    if (ended && state.token === undefined) return this.#setCookie(shared, response, cookie.delete());
+    return this.#mark(response);
   }
 
   #mark(response: Response): Response {

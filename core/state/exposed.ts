@@ -71,14 +71,14 @@ export class ExposedValues {
   /** Compares with the new row after a commit, which has encoded the objects that are still in the session. */
   rebase(values: Values, row: StoredRow): void {
     for (const [key, exposed] of this.#objects ?? []) {
-      if (readValue(values, key) === exposed.value) {
-        this.#objects!.set(key, { ...exposed, row, bytes: undefined });
-      }
+      if (readValue(values, key) !== exposed.value) continue;
+      exposed.row = row;
+      exposed.bytes = undefined;
     }
   }
 
   /** The objects that were changed in place, by key. From now on they are values that the handler has set. */
-  takeChanged(keys: Iterable<string> = this.#keys()): [key: string, value: object][] {
+  takeChanged(keys: Iterable<string> = this.#objects?.keys() ?? []): [key: string, value: object][] {
     const valuesOf = this.#decoder();
     const taken: [string, object][] = [];
     for (const key of keys) {
@@ -130,10 +130,6 @@ export class ExposedValues {
     const wereFrozen = this.#objects !== undefined;
     this.clear();
     return wereFrozen;
-  }
-
-  #keys(): string[] {
-    return this.#objects === undefined ? [] : [...this.#objects.keys()];
   }
 
   /** Decodes each row once: most objects come from the same one. */

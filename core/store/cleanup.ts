@@ -24,7 +24,7 @@ const READS_PER_PURGE = 1_000;
 export const LAZY_BATCH = 200;
 
 /** What {@linkcode isPurgeDue} decides by. */
-export interface PurgeOccasion {
+interface PurgeOccasion {
   /** What the store is asked to do. */
   operation: "insert" | "read";
   /** Milliseconds since this instance last purged; `Infinity` if never. */

@@ -27,14 +27,14 @@ export function waitUntilOf(context: SessionContext): SessionContext["waitUntil"
  * - `"touch"`: a write whose loss costs little. Sent again only after a lock.
  * - `"repeatable"`: a write that may happen twice without harm. Sent again, even after the signal has aborted.
  */
-export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
+type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
 /** How long an operation may take on a store that sets no `timeout`, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
 /** How often a call is sent in all, if its failures may pass. */
 export const ATTEMPTS = 3;
 /** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
-export interface Growth {
+interface Growth {
   base: number;
   growth: number;
   cap: number;
