@@ -62,8 +62,8 @@ export async function turns(count: number): Promise<void> {
 }
 
 /**
- * Lets the event loop turn once, so that I/O and timers of other requests run. Without a timer, which test frameworks
- * replace. Does nothing on a platform without `MessageChannel`.
+ * Lets the event loop turn once, so that I/O and timers of other requests run. Uses no timer, since test frameworks replace
+ * timers. Does nothing on a platform without `MessageChannel`.
  */
 export async function eventLoopTurn(): Promise<void> {
   if (typeof MessageChannel === "undefined") return;

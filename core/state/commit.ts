@@ -165,7 +165,7 @@ export class Commit {
     const { inProcess, mayHang } = this.#operation;
     const byTurns = !inProcess ? 0 : mayHang ? TURNS_ATTEMPTS : MOST_ATTEMPTS;
     if (attempt <= byTurns) {
-      // Without a timer, which test frameworks replace: other requests of this process need only their turn.
+      // No timer: test frameworks replace timers, and other requests of this process need only their turn.
       await turns(backoff(attempt, TURNS_BASE, TURNS_CAP, TURNS_GROWTH));
       return true;
     }
