@@ -3,7 +3,7 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "./err
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { Ending } from "./state/ending.ts";
-import { isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
+import { emptyRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
@@ -17,7 +17,7 @@ export interface Surroundings extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
-/** Loads, saves and ends sessions: the manager, a request and a session all stand on it. */
+/** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
   readonly settings: SessionSettings;
   readonly store: AtomicStore;
@@ -33,28 +33,28 @@ export class Engine {
 
   /** The session of the first token that has one, else a new one. */
   async load(tokens: readonly string[], context: SessionContext): Promise<SessionState> {
-    let offered: OfferedToken[] | undefined;
+    const offered: OfferedToken[] = [];
     let isRenewed = false;
     for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
       const storedToken = this.settings.storedToken(token);
       const found = await this.#find(storedToken, context);
-      if (found === undefined) (offered ??= []).push({ token, storedToken });
+      if (found === undefined) offered.push({ token, storedToken });
       else if (found === "renewed") isRenewed = true;
       else {
         const state = new SessionState(this.settings.codec, found.record, token, found.row);
-        if (offered !== undefined) state.offered = offered;
-        if (tokens.length > index + 1) state.untried = tokens.slice(index + 1);
+        state.offered = offered;
+        state.untried = tokens.slice(index + 1);
         return state;
       }
     }
     const state = new SessionState(this.settings.codec, this.newRecord());
     if (isRenewed) state.gone = "renewed";
-    if (offered !== undefined) state.offered = offered;
+    state.offered = offered;
     return state;
   }
 
-  /** The session in a row of a listing; `undefined` where the row holds no live session. */
+  /** The session in a row of a listing; `undefined` if the row holds no live session. */
   open(row: StoredRow): SessionState | undefined {
     const record = this.#read(row);
     if (record === undefined || record === "renewed") return undefined;
@@ -68,8 +68,8 @@ export class Engine {
   }
 
   /**
-   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller has looked for
-   * changes in place, as {@linkcode Engine.isDue} does.
+   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller must have looked
+   * for changes in place, as {@linkcode Engine.isDue} does.
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
     if (state.changes !== undefined || state.pending !== undefined || state.row === undefined) {
@@ -79,7 +79,7 @@ export class Engine {
     }
   }
 
-  /** Ends a session in the store, and with it whatever a write in doubt may still bring. */
+  /** Ends a session in the store, also under the tokens that a write in doubt may have given it. */
   async destroy(state: SessionState, context: SessionContext): Promise<void> {
     await this.ending(context).destroy(state);
     state.destroyed(this.newRecord());
@@ -95,24 +95,24 @@ export class Engine {
    * @param token The token in that cookie; empty where the cookie is deleted.
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
-    if (token === state.token || token === state.announced?.token) return;
+    if (token === state.token || token === state.cookieToSet?.token) return;
     if (token === "") {
       // The changes of a session that ended end with it. Without a row they make a session of their own.
       if (state.row !== undefined) return state.destroyed(this.newRecord());
-      return state.stray();
+      return state.forgetOffered();
     }
     if (!isToken(token) || state.changes === undefined) return;
     const found = await this.#find(this.settings.storedToken(token), context);
     if (typeof found !== "object") return;
-    state.stray();
+    state.forgetOffered();
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
     state.giveBack(changes);
     const { deadline, values } = found.record;
-    state.announced = { token, deadline, remember: values[REMEMBER_ME] === true };
+    state.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
   }
 
-  /** Takes over the values of another session, which is deleted once this one is saved. */
+  /** Takes over the values of another session. The other one is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
     const other = await this.#find(this.settings.storedToken(token), context);
@@ -139,7 +139,7 @@ export class Engine {
   }
 
   newRecord(): SessionRecord {
-    return { deadline: this.newDeadline(), values: {}, subject: undefined, createdAt: undefined, nonces: "" };
+    return emptyRecord(this.newDeadline());
   }
 
   newDeadline(): number {
@@ -163,7 +163,7 @@ export class Engine {
     return typeof record === "object" ? { row, record } : record;
   }
 
-  /** The live session in a row; `"renewed"` for a mark. Where there is neither, an event says why. */
+  /** The live session in a row; `"renewed"` for a mark. If the row holds neither, an event says why. */
   #read(row: StoredRow): SessionRecord | "renewed" | undefined {
     const record = tryDecodeRecord(this.settings.codec, row.data);
     if (record === undefined) {

@@ -53,7 +53,7 @@ export class SessionConfigError extends SessionError {
   }
 }
 
-/** What was asked of the store when it failed. */
+/** What the store was asked to do when it failed. */
 export type StoreOperation =
   | "find"
   | "commit"
@@ -103,7 +103,7 @@ export interface StoreErrorDetails {
 export class SessionStoreError extends SessionError {
   override readonly name = "SessionStoreError";
   override readonly code = "ERR_SESSION_STORE";
-  /** What was asked of the store. */
+  /** What the store was asked to do. */
   readonly operation: StoreOperation;
   /** Why it failed. */
   readonly reason: StoreFailure;
@@ -189,8 +189,8 @@ export class SessionEncodeError extends SessionError {
 }
 
 /**
- * The session was changed after the head of the response was sent, when nothing can be saved any more; or first asked for
- * then, when a shared cache may keep the response for others.
+ * The session was changed after the head of the response was sent, when nothing can be saved any more. Or it was first asked
+ * for then, and a shared cache may keep the response for others.
  */
 export class SessionClosedError extends SessionError {
   override readonly name = "SessionClosedError";

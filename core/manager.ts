@@ -23,11 +23,11 @@ import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 export interface SubjectSession<Data extends object = Record<string, unknown>> {
   /** Names the session in forms and links. It is of no use as a token. */
   readonly id: string;
-  /** When the session was made, in milliseconds since the epoch; unknown where another service made it. */
+  /** When the session was created, in milliseconds since the epoch; `undefined` if another service created it. */
   readonly createdAt?: number | undefined;
   /**
-   * When the session was last used, in milliseconds since the epoch, or up to `touchInterval` before; known only with
-   * an idle timeout.
+   * When the session was last used, in milliseconds since the epoch. The last use may be up to `touchInterval` later.
+   * Known only with an idle timeout.
    */
   readonly lastUsedAt?: number | undefined;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
@@ -97,7 +97,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   /**
    * The live sessions of a subject.
    *
-   * @param options `current`: the session whose entry says so.
+   * @param options `current`: the session whose entry gets `current: true`.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
    * @throws {SessionEncodeError} The subject is no text.
    */
@@ -116,7 +116,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         id: publicId(row.token),
         createdAt,
         lastUsedAt: lastUse(row.expiry, state.record, this.#engine.settings),
-        // A touch that crossed with an earlier deadline moved the row's expiry beyond it.
+        // A touch beside a request that set an earlier deadline may have moved the row's expiry beyond it.
         expiresAt: Math.min(row.expiry, deadline),
         current: row.token === current,
         get: (key) => state.get(key) as Data[typeof key] | undefined,
@@ -139,7 +139,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       if (publicId(row.token) !== id) continue;
       const ending = this.#engine.ending(context);
       const how = await ending.end(row);
-      // An earlier attempt may have deleted it, and its answer was lost.
+      // If a reply was lost, an earlier attempt may have deleted the row.
       if (how === "renewed" || (how === "gone" && !ending.inDoubt)) return false;
       this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;
@@ -169,7 +169,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       "repeatable",
       (given) => store.deleteBySubject(subject, Object.assign(given, { except })),
     );
-    // Also after a lost reply: the count is unknown then, but rows may have gone.
+    // Also after a lost reply: the count is unknown then, but rows may have been deleted.
     if (count > 0 || operation.inDoubt) {
       this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count }));
     }
@@ -240,8 +240,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 const LONGEST_STOP = 10;
 
 /**
- * The expiry less the idle timeout; `undefined` where that is not the last use: if the deadline has cut the expiry off, or if
- * the row was written under another `idleTimeout`.
+ * The expiry less the idle timeout. That is not the last use if the expiry is the deadline, or if the row was written under
+ * another `idleTimeout`: `undefined` then.
  */
 function lastUse(
   expiry: number,

@@ -3,9 +3,9 @@ import { SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
 
-/** What a commit gives back. */
+/** What a commit returns. */
 export interface CommitResult {
-  /** The token that the browser is to hold. Empty where only the browser knows it (a session of `iterate`). */
+  /** The browser's token. Empty if only the browser knows it (a session of `iterate`), and for a session that has ended. */
   token: string;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
   expiry: number;
@@ -313,7 +313,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     return value;
   }
 
-  /** Runs work on the store after all earlier work on this session, and tells of its errors. */
+  /** Runs work on the store after all earlier work on this session, and reports its errors. */
   #perform<T>(work: (state: SessionState) => Promise<T>): Promise<T> {
     const run = this.#state.exclusively(() => work(this.#state));
     if (this.#surroundings.report === undefined) return run;

@@ -83,22 +83,22 @@ export interface NextRow {
   /** Whose session it is; `null` empties the column. */
   subject?: string | null | undefined;
   /**
-   * Comes with a new token: a row without a subject that is left under the old one, in the same step where the store
-   * can, else in a step after it. It lets nobody in, and tells a request that still has the old token why.
+   * Comes with a new token: a row without a subject, to leave under the old one. A store writes both in one step if it can,
+   * else the mark second. A mark lets nobody in, and tells a request with the old token that the session was renewed.
    */
   mark?: StoredSession | undefined;
 }
 
 /**
- * The three calls of an SCS store. Enough for a custom store, where the last of several writers wins;
- * {@linkcode AtomicStore} is what the manager's guarantees stand on.
+ * The three calls of an SCS store. Enough for a custom store, where the last of several writers wins. The manager's
+ * guarantees need an {@linkcode AtomicStore}.
  *
  * A rejected promise means that the system failed: a missing or expired session is not an error.
  */
 export interface SessionStore {
-  /** Where it keeps its sessions: two stores with the same client and table share them. Absent: nowhere else. */
+  /** Where it keeps its sessions. Two stores with the same client and table share them. Absent: in this object alone. */
   readonly place?: { readonly of: object; readonly name: string } | undefined;
-  /** The stores that this one stands on, where it does: no other manager may use them, and each is purged by itself. */
+  /** The stores that this one is made of. No manager with another cookie may use them, and each is purged by itself. */
   readonly parts?: readonly SessionStore[] | undefined;
   /**
    * The longest that the manager waits for one operation, in milliseconds. Absent: 5,000. `Infinity` is for a store in
@@ -121,11 +121,11 @@ export interface SessionStore {
 
 /** A store whose writes say what they expect, so that no update is lost and no ended session comes back. */
 export interface AtomicStore extends SessionStore {
-  /** Inserts; `false` where the token exists, which is then left alone. */
+  /** Inserts; `false` if the token exists already, and then its row stays as it is. */
   create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean>;
   /**
-   * Changes a row that is live at `now` and still holds the `expected` bytes, also its token, in one step.
-   * `false` where it was changed or is gone, which is then left alone, and where the new token exists.
+   * Changes a row, its token included, in one step, if it is live at `now` and still holds the `expected` bytes.
+   * Otherwise, and if the new token exists already, it writes nothing and returns `false`.
    */
   update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean>;
   /** Moves the expiry of a live row forward, never back, and never touches its data. */

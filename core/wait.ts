@@ -62,8 +62,8 @@ export async function turns(count: number): Promise<void> {
 }
 
 /**
- * Lets the event loop turn once, so that I/O and timers of other requests run. Without a timer, which test frameworks
- * replace. Does nothing on a platform without `MessageChannel`.
+ * Lets the event loop turn once, so that I/O and timers of other requests run. Uses no timer, since test frameworks replace
+ * timers. Does nothing on a platform without `MessageChannel`.
  */
 export async function eventLoopTurn(): Promise<void> {
   if (typeof MessageChannel === "undefined") return;
@@ -90,8 +90,8 @@ function unref(timer: unknown): void {
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /**
- * How long to wait after attempt `attempt` (from 1): a random part of a span that grows from `base` up to `cap`, so that
- * requests which collided do not collide again.
+ * How long to wait after attempt `attempt`, which counts from 1: a random part of a span that grows from `base` up to `cap`.
+ * So requests that collided do not collide again.
  */
 export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
   return Math.random() * Math.min(cap, base * growth ** (attempt - 1));

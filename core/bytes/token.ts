@@ -30,7 +30,7 @@ export function publicId(storedToken: string): string {
   return toBase64Url(sha256(utf8.encode(`session-id:${storedToken}`)).subarray(0, 16));
 }
 
-/** A text that tells one write from all others: 9 random bytes as 12 characters. */
+/** Text that identifies one write: 9 random bytes as 12 characters. */
 export function newNonce(): string {
   return toBase64Url(randomBytes(9));
 }
@@ -48,8 +48,8 @@ function randomBytes(count: number): Uint8Array {
 }
 
 /**
- * Native hashing on Node and Bun takes a fifth of the time, in a young process on Bun a fiftieth. Deno has it too, but takes
- * 50 ms to load it, and `@noble/hashes` is nearly as fast there.
+ * Native hashing on Node and Bun takes a fifth of the time, and on Bun a fiftieth just after the process has started. Deno has
+ * it too, but takes 50 ms to load it, and `@noble/hashes` is nearly as fast there.
  */
 const nativeHash = (globalThis as GlobalWithProcess).Deno === undefined
   ? (globalThis as GlobalWithProcess).process?.getBuiltinModule?.("node:crypto")?.hash
@@ -67,7 +67,7 @@ interface GlobalWithProcess {
 const utf8 = new TextEncoder();
 const TOKEN_BYTES = new Uint8Array(43);
 
-/** The bytes of a token, in the same array each time: a new one is what costs most on Deno, after the hash. */
+/** The bytes of a token, in the same array each time. On Deno a new array costs more than all else but the hash. */
 function bytesOf(token: string): Uint8Array {
   if (token.length !== TOKEN_BYTES.length) return utf8.encode(token);
   const { read, written } = utf8.encodeInto(token, TOKEN_BYTES);

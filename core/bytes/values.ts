@@ -13,9 +13,9 @@ export function writeValue(values: Values, key: string, value: unknown): void {
   else Object.defineProperty(values, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
-/** Removes a value; `false` where there is none. */
-export function removeValue(values: Values, key: string): boolean {
-  return Object.hasOwn(values, key) && delete values[key];
+/** Removes a value, if there is one. */
+export function removeValue(values: Values, key: string): void {
+  if (Object.hasOwn(values, key)) delete values[key];
 }
 
 export function isObject(value: unknown): value is object {

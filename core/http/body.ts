@@ -14,7 +14,7 @@ export function isReusable(response: Response): boolean {
     lightBodyOf(response) !== undefined;
 }
 
-/** Whether there is a body. It is not read: that would make it a stream of unknown length and type. */
+/** Whether there is a body. `response.body` is not read: that would make it a stream of unknown length and type. */
 export function hasBody(response: Response): boolean {
   // A body of text, a form or a Blob comes with a type.
   if (response.headers.has("Content-Type")) return true;

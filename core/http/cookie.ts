@@ -46,7 +46,7 @@ export class SessionCookie {
     return this.#text("", "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0");
   }
 
-  /** The value that a response sets already; `undefined` where it sets none. */
+  /** The value that the headers of a response set already; `undefined` where they set none. */
   valueIn(headers: Headers): string | undefined {
     if (!headers.has("Set-Cookie")) return undefined;
     const start = `${this.name}=`;

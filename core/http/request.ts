@@ -4,7 +4,7 @@ import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
-import type { SessionContext } from "../store/operation.ts";
+import { type SessionContext, waitUntilOf } from "../store/operation.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
@@ -18,8 +18,8 @@ export interface RequestSession<Data extends object> {
   /**
    * The request's session. The first call loads it with the only store read; later calls give the same one.
    *
-   * @param response The handler's response, where there is one. If the same manager, mounted further in on a copy of the
-   * request, has set another session's cookie on it (a login, say), that session is loaded.
+   * @param response The handler's response, where there is one. The same manager, mounted further in on a copy of the
+   * request, may have set another session's cookie on it (a login, say). Then that session is loaded.
    * @throws {SessionStoreError} The store failed. A handler that catches it may answer without a session.
    * @throws {SessionClosedError} It is first asked for after `finish()` (in a stream, say), and a shared cache may keep the
    * response for others. Ask earlier, or answer with `Cache-Control: private`, `no-store` or `no-cache`.
@@ -47,7 +47,7 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
-/** What `onError` answered to an error. Of several requests in a request the first one reports it. */
+/** What `onError` returned for an error. Where middlewares are nested, only the first to see the error reports it. */
 const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
 
 let visits = 0;
@@ -62,7 +62,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #isFinished = false;
   /** What `fail()` was given before the session was asked for. */
   #failure: unknown;
-  /** The response of a request that did not ask for the session. */
+  /** What `finish()` returned, if nobody had asked for the session by then. */
   #answer: Response | undefined;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
@@ -77,9 +77,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   get waitUntil(): SessionContext["waitUntil"] {
-    const { waitUntil } = this.#context;
-    // Called on its own object: that of Workers throws otherwise.
-    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+    return waitUntilOf(this.#context);
   }
 
   readonly session = (response?: Response): Promise<Session<Data>> => {
@@ -95,11 +93,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (shared !== undefined && !this.#isFinished) shared.users--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
-      const thrown = error instanceof SessionError ? undefined : responseOf(error);
-      const isKnown = shared !== undefined && shared.failure === error;
-      if (thrown === undefined && !isKnown) return await this.#finishFailed(response, error);
-      if (thrown === undefined) response = await this.#answerTo(error, response);
-      else response ??= thrown;
+      const carried = error instanceof SessionError ? undefined : responseOf(error);
+      // After fail() the handler's changes are forgotten already. Later ones are saved.
+      const hasForgotten = shared !== undefined && shared.failure === error;
+      if (carried === undefined && !hasForgotten) return await this.#finishFailed(response, error);
+      if (carried === undefined) response = await this.#answerTo(error, response);
+      else response ??= carried;
     }
     if (response === undefined) {
       throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
@@ -107,10 +106,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.users > 0) return this.#mark(response);
-    const isDue = this.#isDue(shared, state, response);
-    const exposed = state.close();
+    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
+    const isDue = this.#isDue(shared, state);
+    const unfrozen = state.close();
     if (isDue || state.hasWork) response = await this.#save(shared, state, response);
-    if (exposed !== undefined) refuseChanges(exposed);
+    if (unfrozen !== undefined) refuseChanges(unfrozen);
     return this.#tellBrowser(shared, state, response);
   };
 
@@ -119,7 +119,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#shared?.forget(error);
   };
 
-  /** Tells `onError` of an error, once, and gives its answer. */
+  /** Tells `onError` of an error, once, and gives its answer. Another lifecycle that reports it gets no answer. */
   report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
     let report = reports.get(error);
     if (report === undefined) {
@@ -146,15 +146,14 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const { token } = this.#context;
     const cookie = token === undefined ? this.#newCookie() : undefined;
     const shared = new SharedSession(this.#engine, this.#request, token, cookie);
-    const told = response && this.#toldWithin(response, cookie);
-    const given = token ?? told;
+    const given = token ?? (response && this.#innerToken(response, cookie));
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
     shared.session = this.#open(shared, tokens);
     return shared;
   }
 
   async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
-    // First asked for after the head was sent, by a stream say.
+    // The session is first asked for after the head was sent, in a stream say.
     const isReadOnly = this.#isFinished;
     try {
       shared.state = await this.#engine.load(tokens, this);
@@ -173,7 +172,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return new SessionCookie(settings.cookie, isHttps(this.#request, settings));
   }
 
-  /** Whether the response has gone out without a word of the session, to where a shared cache may keep it. */
+  /** Whether the response was sent unmarked, and a shared cache may keep it. */
   #isLate(response: Response): boolean {
     return isShareable(this.#request, response) &&
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
@@ -186,18 +185,16 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return refused;
   }
 
-  /** Whether there is something to save, or a use to write down. */
-  #isDue(shared: SharedSession, state: SessionState, response: Response): boolean {
-    const isLost = shared.hasFailed || (response.status >= 500 && !this.#engine.settings.saveOnServerError);
-    if (!isLost && shared.failure === undefined) return this.#engine.isDue(state);
+  /** Whether there is something to save, or a touch is due. */
+  #isDue({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
+    if (!hasFailed && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     const hasChanges = state.hasChanges() && state.changes !== undefined;
-    if (isLost) shared.hasFailed = true;
-    return hasChanges && !isLost;
+    return hasChanges && !hasFailed;
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
-    const inner = this.#toldWithin(response, shared.cookie);
+    const inner = this.#innerToken(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (shared.hasFailed) return;
@@ -220,7 +217,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
-      // Changes in place are looked for first: they may hold the handler's own objects, which are not to be frozen.
+      // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
       state?.hasChanges();
       state?.close();
     }
@@ -245,16 +242,16 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
-    const { announced } = state;
-    if (cookie === undefined || (announced === undefined && !state.ended)) return this.#mark(response);
-    if (announced !== undefined) {
-      const { token, deadline, remember } = announced;
+    const { cookieToSet, ended } = state;
+    if (cookie === undefined) return this.#mark(response);
+    if (cookieToSet !== undefined) {
+      const { token, deadline, remember } = cookieToSet;
       const keep = cookie.persists || remember;
       const now = this.#engine.settings.now();
       return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
     }
-    if (state.token !== undefined) return this.#mark(response);
-    return this.#setCookie(shared, response, cookie.delete());
+    if (ended && state.token === undefined) return this.#setCookie(shared, response, cookie.delete());
+    return this.#mark(response);
   }
 
   #mark(response: Response): Response {
@@ -278,7 +275,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
-  #toldWithin(response: Response, cookie: SessionCookie | undefined): string | undefined {
+  #innerToken(response: Response, cookie: SessionCookie | undefined): string | undefined {
     return this.#visit.isAround(response) ? cookie?.valueIn(response.headers) : undefined;
   }
 

@@ -1,9 +1,9 @@
 import type { SessionSettings } from "../options/session_options.ts";
 
-/** The managers that have told of a proxy. Each does so once. */
+/** The settings of the managers that have warned of a proxy. Each warns once. */
 const told = new WeakSet<SessionSettings>();
 
-/** Whether the browser asked by https: by the request's URL, or by the word of a proxy that is trusted. */
+/** Whether the browser used https: the request's URL says so, or a trusted proxy does. */
 export function isHttps(request: Request, settings: SessionSettings): boolean {
   if (request.url.startsWith("https:") || isForwarded(request.headers, settings.trustProxy)) return true;
   if (settings.cookie.secure === "auto") noticeProxy(request, settings);
@@ -15,7 +15,7 @@ function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]
   return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
 }
 
-/** Warns once that a proxy ends TLS. The login works without `Secure`, so nobody would look for it. */
+/** Warns once that a proxy ends TLS. Logins work without `Secure` too, so nobody would notice. */
 function noticeProxy(request: Request, settings: SessionSettings): void {
   if (told.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
   told.add(settings);

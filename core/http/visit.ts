@@ -23,8 +23,8 @@ export class Visit {
 
   /**
    * Whether a response got its cookie in a visit within this one: from the same manager mounted further in, on a copy of the
-   * request. Such a visit began later and has the same `Cookie` header. A response of another request cannot be meant: one that
-   * is returned to many gets its cookie in a copy.
+   * request. Such a visit began later and has the same `Cookie` header. The response cannot belong to another request: one
+   * that is returned to many requests gets its cookie in a copy.
    */
   isAround(response: Response): boolean {
     const inner = (response as { [VISIT]?: Visit })[VISIT];

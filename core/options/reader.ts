@@ -98,12 +98,10 @@ export class OptionsReader extends OptionNames {
 
   /** The options within an option. */
   nested(name: string): OptionsReader {
-    const given = this.read(name) ?? {};
-    if (typeof given === "object" && this.read(name) !== null) {
-      return new OptionsReader(given, `${this.prefix}${name}.`, this.problems);
-    }
-    this.refuse(name, "must be an object");
-    return new OptionsReader({}, `${this.prefix}${name}.`, this.problems);
+    const given = this.read(name);
+    const isObject = typeof given === "object" && given !== null;
+    if (!isObject && given !== undefined) this.refuse(name, "must be an object");
+    return new OptionsReader(isObject ? given : {}, `${this.prefix}${name}.`, this.problems);
   }
 
   #typed<T>(name: string, byDefault: T, isRight: (given: unknown) => boolean, rule: string): T {
@@ -115,7 +113,7 @@ export class OptionsReader extends OptionNames {
 }
 
 /** An option, which may be inherited from a class, but not from an `Object.prototype` that somebody has polluted. */
-export function optionOf(options: object, name: string): unknown {
+function optionOf(options: object, name: string): unknown {
   if (!Object.hasOwn(options, name) && name in Object.prototype) return undefined;
   return (options as Record<string, unknown>)[name];
 }

@@ -2,7 +2,7 @@ import { readValue, removeValue, type Values, writeValue } from "../bytes/values
 import type { StoredRow } from "../store.ts";
 import type { SessionRecord } from "./record.ts";
 
-/** Makes a value from what it was; see `Session.update`. */
+/** Makes the new value from the old one; see `Session.update`. */
 export type UpdateFunction = (value: unknown) => unknown;
 
 type Change =
@@ -21,9 +21,9 @@ export class ChangeLog {
   deadline: number | undefined;
   /** The new subject, where it was set; `null` where it was taken away. */
   subject: string | null | undefined;
-  /** Whether the session is to get a new token. */
+  /** Whether the session gets a new token. */
   renew = false;
-  /** Whether the response sets the cookie anew: after a moved deadline, another `rememberMe`. */
+  /** Whether the response sets the cookie anew, since the deadline or `rememberMe` has changed. */
   tellsBrowser = false;
   /** Rows of sessions that were merged into this one, to be deleted once it is saved. */
   merged: readonly StoredRow[] = [];
@@ -36,13 +36,13 @@ export class ChangeLog {
     this.#changes.set(key, { kind: "remove" });
   }
 
-  /** @param result What the function made of the value that this request knows. */
+  /** @param result What the function made of the value in this request's memory. */
   update(key: string, update: UpdateFunction, result: unknown): void {
     const earlier = this.#changes.get(key);
     if (earlier?.kind === "update") {
       earlier.functions.push(update);
     } else if (earlier !== undefined || this.#cleared) {
-      // This request has set the value before, so a conflict cannot change the result.
+      // This request has set or removed the value before, so a conflict cannot change the result.
       if (result === undefined) this.remove(key);
       else this.put(key, result);
     } else {
@@ -105,7 +105,7 @@ export class ChangeLog {
   }
 }
 
-/** Runs an update function on one value and gives what it made of it; `undefined` removes the key. */
+/** Replaces a value by what an update function makes of it, and gives the result; `undefined` removes the key. */
 export function applyUpdate(values: Values, key: string, update: UpdateFunction): unknown {
   const result = update(readValue(values, key));
   if (result === undefined) removeValue(values, key);

@@ -9,11 +9,18 @@ import { backoff, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
-import { decodeRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./record.ts";
+import {
+  decodeRecord,
+  emptyRecord,
+  isMark,
+  REMEMBER_ME,
+  type SessionRecord,
+  tryDecodeRecord,
+} from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
- * How often a change is tried while other requests win. Each attempt takes a read and at most two statements, which stays
+ * How often an update is tried while other requests win. Each attempt takes a read and at most two statements, which stays
  * within the 50 subrequests of Workers. The time limit ends most commits earlier: of 500 concurrent writers each makes
  * some 9 calls (`bench/conflicts.ts`).
  */
@@ -26,10 +33,13 @@ const CONFLICT_CAP = 2_500;
 const TURNS_BASE = 64;
 const TURNS_GROWTH = 4;
 const TURNS_CAP = 16_384;
-/** How often requests take turns on a store that other processes may use too. Those need a pause by the clock. */
+/**
+ * How many of the first conflicts only wait for turns, on a store that other processes may use too. After those a commit
+ * pauses by the clock, since other processes take no turns.
+ */
 const TURNS_ATTEMPTS = 7;
 
-/** What the primary holds after a write that was not acknowledged. */
+/** What the primary holds after an update that was refused or not acknowledged. */
 type Seen =
   | { kind: "done" | "unchanged" | "ended" | "renewed" }
   | { kind: "changed"; row: StoredRow; record: SessionRecord };
@@ -40,7 +50,7 @@ interface FoundRow {
   record: SessionRecord | undefined;
 }
 
-/** Saves the changes of a request, and decides what happens next: done, again, conflict, gone, or unknown. */
+/** Saves the changes of a request. Resolves conflicts, and finds out what became of a write without a reply. */
 export class Commit {
   readonly #settings: SessionSettings;
   readonly #store: AtomicStore;
@@ -54,7 +64,7 @@ export class Commit {
     this.#state = state;
   }
 
-  /** Nothing is written before the fate of an earlier write is known. */
+  /** Saves. If an earlier write is in doubt, nothing is written before its fate is known. */
   async run(): Promise<void> {
     const state = this.#state;
     if (state.pending !== undefined) {
@@ -79,20 +89,20 @@ export class Commit {
     if (changes.merged.length > 0) await this.#deleteMerged(changes.merged);
   }
 
-  /** Updates a session: write; done, or look, replay, again. */
+  /** Updates a session: writes, and if that fails looks at the row, replays the changes and writes again. */
   async #update(changes: ChangeLog, base: StoredRow, pending?: PendingWrite): Promise<void> {
     const state = this.#state;
     let write = pending ??
       changedSession(this.#settings, changes, state.token, state.record, base, state.storedDeadline);
-    let isSent = pending !== undefined;
+    let looksFirst = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
-      if (!isSent && await this.#send(write)) return this.#updated(write);
+      if (!looksFirst && await this.#send(write)) return this.#updated(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look, so that the next write goes out right after it.
-      const again = isSent ||
+      const again = looksFirst ||
         (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
-      isSent = false;
+      looksFirst = false;
       const seen = await this.#look(write);
       if (seen.kind === "done") return this.#updated(write);
       if (seen.kind === "ended" || seen.kind === "renewed") return await this.#lost(write, seen.kind);
@@ -106,14 +116,14 @@ export class Commit {
   /** Creates a session. */
   async #create(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
     let write = pending ?? this.#newSession(changes);
-    let isSent = pending !== undefined;
+    let looksFirst = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
-      if (!isSent && await this.#send(write)) return this.#created(write);
+      if (!looksFirst && await this.#send(write)) return this.#created(write);
       if (write.failure !== undefined) failures++;
       if (await this.#isThere(write)) return this.#created(write);
-      const again = isSent || (failures < ATTEMPTS && await this.#operation.pause(attempt));
+      const again = looksFirst || (failures < ATTEMPTS && await this.#operation.pause(attempt));
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      isSent = false;
+      looksFirst = false;
       write = this.#newSession(changes, write);
     }
   }
@@ -121,7 +131,7 @@ export class Commit {
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
   async #send(write: PendingWrite): Promise<boolean> {
     write.failure = undefined;
-    // The row's expiry may be later: a touch that crossed with an earlier deadline has moved it.
+    // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
       return await this.#write(write);
@@ -155,7 +165,7 @@ export class Commit {
     const { inProcess, mayHang } = this.#operation;
     const byTurns = !inProcess ? 0 : mayHang ? TURNS_ATTEMPTS : MOST_ATTEMPTS;
     if (attempt <= byTurns) {
-      // Without a timer, which test frameworks replace: other requests of this process need only their turn.
+      // No timer: test frameworks replace timers, and other requests of this process need only their turn.
       await turns(backoff(attempt, TURNS_BASE, TURNS_CAP, TURNS_GROWTH));
       return true;
     }
@@ -188,7 +198,7 @@ export class Commit {
     return { kind: "changed", row, record };
   }
 
-  /** Whether a session was created although no answer said so. */
+  /** Whether a session was created although no reply said so. */
   async #isThere(write: PendingWrite): Promise<boolean> {
     if (write.failure !== undefined && !write.failure.ambiguous) return false;
     return hasNonce(await this.#find(write.storedToken, write), write.nonce);
@@ -208,7 +218,7 @@ export class Commit {
       return { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
     } catch (error) {
       if (write === undefined || !write.isSent) throw error;
-      // Also where the store refused it: it may have been delivered twice, with the answer of the second.
+      // Also a write that the store refused: it may have been delivered twice, and the reply is that to the second delivery.
       this.#state.pending = write;
       throw write.failure ?? error;
     }
@@ -236,19 +246,18 @@ export class Commit {
   }
 
   /**
-   * Makes a session of its own for a request that renews a session which another request has renewed: a login form that is
-   * sent twice. It keeps what was read only if that belonged to no subject.
+   * Prepares a new session for a request whose renewal came second: another request has renewed the same session. A login form
+   * that is sent twice does this. The values that were read are kept only if the session had no subject.
    *
    * @throws {SessionGoneError} The session has ended, or this request does not renew it.
    */
   #startAnew(changes: ChangeLog): void {
     const state = this.#state;
     if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
-    const { deadline } = state.record;
     const hasSubject = state.row !== undefined &&
       decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
     if (hasSubject) {
-      state.record = { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
+      state.record = emptyRecord(state.record.deadline);
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }
@@ -268,7 +277,7 @@ export class Commit {
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
-        state.stray();
+        state.forgetOffered();
         return state.adopt(changes, found.row, token, found.record);
       }
     }
@@ -279,7 +288,7 @@ export class Commit {
   /** @param after The attempt before this one. */
   #newSession(changes: ChangeLog, after?: PendingWrite): PendingWrite {
     const state = this.#state;
-    // The record holds the changes made since the log was taken. In the log they are not made a second time.
+    // The record holds the changes that were made since the log was taken. The log gets them too, for one write of both.
     state.appendTo(changes);
     const earlier = after && [...after.earlier, after.storedToken];
     return newSession(this.#settings, changes, state.record, earlier);
@@ -303,16 +312,16 @@ export class Commit {
     }));
   }
 
-  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, announce: boolean): void {
+  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, setsCookie: boolean): void {
     const state = this.#state;
     state.pending = undefined;
     state.committed(changes, { token: storedToken, data, expiry }, token, record);
-    if (!announce || token === undefined) return;
+    if (!setsCookie || token === undefined) return;
     const remember = record.values[REMEMBER_ME] === true;
-    state.announced = { token, deadline: record.deadline, remember };
+    state.cookieToSet = { token, deadline: record.deadline, remember };
   }
 
-  /** The session itself is saved by now: a failure gives no change back. */
+  /** Deletes the rows of merged sessions. This session is saved by now, so after a failure only they are left to do. */
   async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
     const ending = new Ending(this.#settings, this.#store, this.#operation);
     for (const [index, row] of rows.entries()) {

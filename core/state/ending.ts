@@ -6,7 +6,7 @@ import type { Operation } from "../store/operation.ts";
 import { isMark, tryDecodeRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
-/** How often a logout sends a deletion while other requests write the row. The last one deletes whatever is there. */
+/** How many deletions a logout sends while other requests write the row. The last one deletes whatever is there. */
 const MOST_DELETIONS = 4;
 
 /** Ends sessions in the store: the logout, and the end of one session from a list of devices. */
@@ -27,8 +27,8 @@ export class Ending {
   }
 
   /**
-   * Deletes every row that this session may have: as it was read, as a write in doubt may have left it, and those of the
-   * other tokens that the browser sent, which it would go on sending.
+   * Deletes every row that this session may have: the row that was read, and those that a write in doubt may have left. Also
+   * deletes the rows of the browser's other tokens, since the browser would go on sending these.
    */
   async destroy(state: SessionState): Promise<void> {
     const { pending, row, offered, untried, record: { subject } } = state;
@@ -41,11 +41,15 @@ export class Ending {
       if (read === undefined || seen.has(read.token)) continue;
       seen.add(read.token);
       if (await this.end(read) === "renewed") isRenewed = true;
-      else isEnded = this.#ended(read.token, subject);
+      else {
+        isEnded = true;
+        this.#emitDestroyed(read.token, subject);
+      }
     }
     for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
       if (seen.has(token) || !(await this.#delete(token))) continue;
-      isEnded = this.#ended(token, subject);
+      isEnded = true;
+      this.#emitDestroyed(token, subject);
       // This request itself had renewed the session.
       isRenewed = false;
     }
@@ -54,7 +58,9 @@ export class Ending {
       ...untried.map(this.#settings.storedToken),
     ];
     for (const token of new Set(others)) {
-      if (!seen.has(token) && await this.#delete(token)) isEnded = this.#ended(token);
+      if (seen.has(token) || !(await this.#delete(token))) continue;
+      isEnded = true;
+      this.#emitDestroyed(token);
     }
 
     // After a renewal elsewhere the browser keeps the cookie that it got there.
@@ -62,7 +68,7 @@ export class Ending {
     else if (isEnded) state.ended = true;
   }
 
-  /** Deletes a row, also where other requests have written it since, but never the mark of a renewal. */
+  /** Deletes a row, even if other requests have written it since, but leaves the mark of a renewal. */
   async end({ token, data }: StoredRow): Promise<"ended" | "gone" | "renewed"> {
     for (let attempt = 1, expected = data;; attempt++) {
       const isLast = attempt === MOST_DELETIONS;
@@ -81,7 +87,7 @@ export class Ending {
       "repeatable",
       (options) => this.#store.find(token, Object.assign(options, { primary: true })),
     ).catch((error) => {
-      // The deletion may have been delivered twice, with the answer of the second.
+      // The deletion may have been delivered twice, and the reply is that to the second delivery.
       throw inDoubt(error);
     });
   }
@@ -99,8 +105,7 @@ export class Ending {
     return record !== undefined && isMark(record) && this.#settings.now() < record.deadline;
   }
 
-  #ended(storedToken: string, subject?: string): true {
+  #emitDestroyed(storedToken: string, subject?: string): void {
     this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
-    return true;
   }
 }

@@ -3,7 +3,7 @@ import type { SessionRecord } from "./record.ts";
 
 type Limits = Pick<SessionSettings, "idleTimeout" | "touchInterval" | "now">;
 
-/** A database may round the expiry of a row. Less than this much without an idle timeout is no difference. */
+/** A database may round the expiry of a row. Without an idle timeout a smaller difference is ignored. */
 const ROUNDING_MS = 1_000;
 
 /** The expiry of the row of a session that is used now. */
@@ -12,11 +12,11 @@ export function expiryOf({ idleTimeout, now }: Limits, { deadline }: SessionReco
 }
 
 /**
- * Whether the expiry of a row has to move because the session is used: if it has been idle for long enough that a use is
- * written down, or if the row was written under another `idleTimeout`. Moving it costs the database an index entry.
+ * Whether the expiry of a row has to move because the session is used: its last recorded use is at least `touchInterval` ago,
+ * or the row was written under another `idleTimeout`. Each move costs the database an index entry.
  */
 export function isExpiryDue(limits: Limits, record: SessionRecord, expiry: number): boolean {
-  const off = Math.abs(expiryOf(limits, record) - expiry);
+  const difference = Math.abs(expiryOf(limits, record) - expiry);
   const least = limits.idleTimeout === Infinity ? ROUNDING_MS : limits.touchInterval;
-  return off > 0 && off >= least;
+  return difference > 0 && difference >= least;
 }

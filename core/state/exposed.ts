@@ -5,7 +5,7 @@ import { cloneOf, isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import { encodeValue } from "./record.ts";
 
-/** An object that a handler got hold of, and what it looked like then: in the row, or else in these bytes. */
+/** An object that a handler got, and what it is compared with: its value in the row, or else these bytes. */
 interface Exposed {
   value: object;
   row: StoredRow | undefined;
@@ -14,7 +14,7 @@ interface Exposed {
 
 /**
  * The objects that a session gave out, so that a commit sees which of them were changed in place. An object of a row is
- * compared with the row, which is decoded a second time only then: giving one out costs next to nothing.
+ * compared with the row. The row is decoded a second time only then, so giving an object out costs next to nothing.
  */
 export class ExposedValues {
   readonly #codec: Codec;
@@ -30,7 +30,10 @@ export class ExposedValues {
     this.#codec = codec;
   }
 
-  /** Adds an object as it lies in a row; without a row, as it looks now. An object that is known already stays as it was. */
+  /**
+   * Watches an object. It is compared with its value in the row; without a row, with what it is now. Nothing changes for an
+   * object that is watched already.
+   */
   add(key: string, value: object, row: StoredRow | undefined): void {
     this.#objects ??= new Map();
     if (this.#objects.get(key)?.value === value) return;
@@ -53,7 +56,7 @@ export class ExposedValues {
     this.#objects = undefined;
   }
 
-  /** As `clear()`, and all values come out of the store again. */
+  /** As `clear()`, for a session whose values are decoded from its row again: none is the handler's own any more. */
   reset(): void {
     this.clear();
     this.#own = undefined;
@@ -65,17 +68,17 @@ export class ExposedValues {
     return exposed !== undefined && exposed.value !== current;
   }
 
-  /** After a commit the objects that are still in the session lie in its row as they were encoded. */
+  /** Compares with the new row after a commit, which has encoded the objects that are still in the session. */
   rebase(values: Values, row: StoredRow): void {
     for (const [key, exposed] of this.#objects ?? []) {
-      if (readValue(values, key) === exposed.value) {
-        this.#objects!.set(key, { ...exposed, row, bytes: undefined });
-      }
+      if (readValue(values, key) !== exposed.value) continue;
+      exposed.row = row;
+      exposed.bytes = undefined;
     }
   }
 
   /** The objects that were changed in place, by key. From now on they are values that the handler has set. */
-  takeChanged(keys: Iterable<string> = this.#keys()): [key: string, value: object][] {
+  takeChanged(keys: Iterable<string> = this.#objects?.keys() ?? []): [key: string, value: object][] {
     const valuesOf = this.#decoder();
     const taken: [string, object][] = [];
     for (const key of keys) {
@@ -96,8 +99,8 @@ export class ExposedValues {
   }
 
   /**
-   * Freezes what came out of the store, so that a later change of it throws. A `Map`, a `Set` or a `Date` cannot be frozen:
-   * these are given back, for {@linkcode refuseChanges} once they are encoded.
+   * Freezes the objects that came out of the store, so that a later change throws. Returns each `Map`, `Set` and `Date`, which
+   * cannot be frozen. Pass them to {@linkcode refuseChanges} once they are encoded.
    */
   freeze(): object[] | undefined {
     if (this.#objects === undefined) return undefined;
@@ -121,16 +124,12 @@ export class ExposedValues {
     return copy;
   }
 
-  /** The session is open again. Whether objects were frozen that it would give out. */
+  /** Forgets the frozen objects, since the session is open again. Returns whether there were any. */
   thaw(): boolean {
     this.#copies = undefined;
     const wereFrozen = this.#objects !== undefined;
     this.clear();
     return wereFrozen;
-  }
-
-  #keys(): string[] {
-    return this.#objects === undefined ? [] : [...this.#objects.keys()];
   }
 
   /** Decodes each row once: most objects come from the same one. */
@@ -149,15 +148,16 @@ export class ExposedValues {
       if (equalPlain(value, stored)) return false;
       before = this.#bytesOf(key, stored);
     }
-    // A value that no codec can write no commit can save: a change of it cannot get lost in silence.
+    // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.
     if (before === undefined) return false;
     const now = this.#bytesOf(key, value);
     return now === undefined || !equalBytes(now, before);
   }
 
   /**
-   * As JSON first: a codec that encrypts makes other bytes of the same value each time. A codec may read what it cannot
-   * write, as gob does a Go struct: then the commit refuses it, not `get()`.
+   * The bytes to compare a value by; `undefined` if no codec can write it. JSON comes first: a codec that encrypts makes other
+   * bytes of the same value each time. A codec may read what it cannot write, as gob does with a Go struct. Then the commit
+   * throws, not `get()`.
    */
   #bytesOf(key: string, value: unknown): Uint8Array | undefined {
     for (const codec of [jsonCodec, this.#codec]) {

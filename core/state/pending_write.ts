@@ -6,13 +6,13 @@ import type { ChangeLog } from "./changes.ts";
 import { expiryOf, isExpiryDue } from "./expiry.ts";
 import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
 
-/** How long a mark stays under an old token, in milliseconds: longer than any request with that token is on its way. */
+/** How long a mark stays under an old token, in milliseconds: longer than a request with that token takes to arrive. */
 const MARK_LIFETIME = 60_000;
 
-/** One write of a session. Sent again it is the same write: the same bytes, with the same nonce in them. */
+/** One write of a session. Each attempt sends the same bytes, with the same nonce in them. */
 export interface PendingWrite {
   readonly changes: ChangeLog;
-  /** Tells this write from all others. */
+  /** Identifies this write. The row keeps it. */
   readonly nonce: string;
   /** The row that is updated, as it was read; `undefined` for a new session. */
   readonly base: StoredRow | undefined;
@@ -111,7 +111,7 @@ export function nextRow(settings: SessionSettings, write: PendingWrite, base: St
   return next;
 }
 
-/** The row that a renewal leaves under the old token. */
+/** The mark: the row that a renewal leaves under the old token. */
 function mark({ codec, now }: SessionSettings, { nonces }: SessionRecord): StoredSession {
   const expiry = now() + MARK_LIFETIME;
   return { data: encodeMark(codec, expiry, nonces), expiry };

@@ -7,7 +7,7 @@ import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 export interface SessionRecord {
   /** When the session ends for good, in milliseconds since the epoch. */
   deadline: number;
-  /** The user's values by key. Those of the manager may be among them, under reserved keys. */
+  /** The user's values by key. The manager's own values may be among them, under reserved keys. */
   values: Values;
   /** The user that the session belongs to. */
   subject: string | undefined;
@@ -15,6 +15,11 @@ export interface SessionRecord {
   createdAt: number | undefined;
   /** The nonces of the last writes, 12 characters each, the latest last. */
   nonces: string;
+}
+
+/** A record without values. */
+export function emptyRecord(deadline: number): SessionRecord {
+  return { deadline, values: {}, subject: undefined, createdAt: undefined, nonces: "" };
 }
 
 /** The reserved keys. */
@@ -68,17 +73,17 @@ export function tryDecodeRecord(codec: Codec, data: Uint8Array): SessionRecord |
   }
 }
 
-/** Whether a renewal left it under the old token. A mark is no session and lets nobody in. */
+/** Whether it is a mark, which a renewal left under the old token. A mark is no session and lets nobody in. */
 export function isMark({ values }: SessionRecord): boolean {
   return readValue(values, RENEWED) !== undefined;
 }
 
-/** The nonces with that of one more write. */
+/** Adds a nonce, and drops the oldest beyond the number that is kept. */
 export function withNonce(nonces: string, nonce: string): string {
   return nonces.slice(NONCE_LENGTH * (1 - KEPT_NONCES)) + nonce;
 }
 
-/** The bytes of a mark. Its nonces tell a writer that its change is in the renewed session. */
+/** The bytes of a mark. By its nonces a writer without a reply learns that its change is in the renewed session. */
 export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint8Array {
   return codec.encode(deadline, { [RENEWED]: true, [NONCES]: nonces });
 }
@@ -153,7 +158,7 @@ function largestKey(codec: Codec, record: SessionRecord): string | undefined {
   return largest;
 }
 
-// The message of any other error may show a value: that of a getter, or of a custom codec.
+// The message of any other error may show a value: a getter or a custom codec may have thrown it.
 function reasonOf(error: unknown): string {
   return error instanceof Refusal ? error.message : "the codec cannot encode it";
 }

@@ -7,10 +7,10 @@ import { ExposedValues } from "./exposed.ts";
 import type { PendingWrite } from "./pending_write.ts";
 import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
-/** Where a session stands in its request, after SCS's `Status`. */
+/** What a request has done to its session, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
 
-/** A well-formed token of the browser, and what the store knows it by. */
+/** A well-formed token that the browser sent, and what the store knows it by. */
 export interface OfferedToken {
   token: string;
   storedToken: string;
@@ -19,8 +19,8 @@ export interface OfferedToken {
 const NONE: readonly OfferedToken[] = [];
 const NO_TOKENS: readonly string[] = [];
 
-/** A cookie that the response sets. */
-export interface Announcement {
+/** The content of the cookie that the response sets. */
+interface CookieToSet {
   token: string;
   deadline: number;
   remember: boolean;
@@ -44,14 +44,14 @@ export class SessionState {
   changes: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   pending: PendingWrite | undefined;
-  /** The browser's tokens that have no session, where none of them has one. */
+  /** The browser's tokens for which the load found neither a session nor a mark. */
   offered: readonly OfferedToken[] = NONE;
   /** The browser's tokens after the one that has the session. The store was not asked for them. */
   untried: readonly string[] = NO_TOKENS;
-  /** How another request has ended the session, once that is known. */
+  /** What another request did to the session, once that is known: it ended it, or gave it another token. */
   gone: "ended" | "renewed" | undefined;
-  /** The cookie that the response sets: that of the last commit which changed it. */
-  announced: Announcement | undefined;
+  /** The cookie of the last commit that changed the token or the cookie's lifetime; the response sets it. */
+  cookieToSet: CookieToSet | undefined;
   /** The expiry that a touch under way moves the row to. */
   touching: number | undefined;
   /** Whether this request ended a session. The response deletes the cookie unless another session follows. */
@@ -75,7 +75,7 @@ export class SessionState {
 
   get(key: string): unknown {
     if (this.closed) return this.#exposed.readOnly(key, this.#valueOf(key));
-    // A conflict has replaced the value. What the handler did to the object that it holds still counts.
+    // A conflict has replaced the value. A change in place of the object that the handler got before still counts.
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChanges([key]);
     const value = this.#valueOf(key);
     // A value that this request has put is saved as it is at the commit, and needs no watching.
@@ -92,8 +92,7 @@ export class SessionState {
   }
 
   put(key: string, value: unknown): void {
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     writeValue(this.record.values, key, value);
     log.put(key, value);
     this.#exposed.replace(key, value);
@@ -103,8 +102,7 @@ export class SessionState {
   remove(key: string): void {
     this.assertOpen();
     if (!this.exists(key)) return;
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
     this.#exposed.delete(key);
@@ -113,7 +111,7 @@ export class SessionState {
   clear(): void {
     this.assertOpen();
     if (keysOf(this.record).length === 0) return;
-    const log = this.modify();
+    const log = this.#modify();
     if (this.exists(REMEMBER_ME)) log.tellsBrowser = true;
     this.record.values = {};
     log.clear();
@@ -132,15 +130,14 @@ export class SessionState {
       if (copy !== undefined && this.#exposed.differ(key, before, copy)) this.#restore(key, before, copy);
       throw error;
     }
-    const log = this.modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    const log = this.#modifyValue(key);
     log.update(key, update, result);
     this.#exposed.replace(key, result);
     if (isObject(result) && log.valuePut(key) !== result) this.#exposed.add(key, result, undefined);
   }
 
   setDeadline(deadline: number): void {
-    const log = this.modify();
+    const log = this.#modify();
     this.record.deadline = deadline;
     log.deadline = deadline;
     log.tellsBrowser = true;
@@ -148,23 +145,30 @@ export class SessionState {
 
   renew(deadline: number): void {
     this.setDeadline(deadline);
-    this.modify().renew = true;
+    this.#modify().renew = true;
   }
 
   setSubject(subject: string | undefined): void {
     this.assertOpen();
     if (subject === this.record.subject) return;
     this.record.subject = subject;
-    this.modify().subject = subject ?? null;
+    this.#modify().subject = subject ?? null;
   }
 
   /** The values of another session were put into this one. Its row is deleted once this one is saved. */
   merged(row: StoredRow): void {
-    this.modify().addMerged([row]);
+    this.#modify().addMerged([row]);
+  }
+
+  /** The log to note a change of a value in. The browser's cookie depends on one of the values. */
+  #modifyValue(key: string): ChangeLog {
+    const log = this.#modify();
+    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    return log;
   }
 
   /** The log to note a change in. Throws where the session is read-only. */
-  modify(): ChangeLog {
+  #modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
     return this.changes ??= new ChangeLog();
@@ -177,14 +181,14 @@ export class SessionState {
   /**
    * Makes the session read-only. Objects that came out of the store are frozen, so that a change of them throws.
    *
-   * @returns What {@linkcode refuseChanges} is for once the session is saved.
+   * @returns The objects that cannot be frozen. Once the session is saved, pass them to {@linkcode refuseChanges}.
    */
   close(): readonly object[] | undefined {
     this.closed = true;
     return this.#exposed.freeze();
   }
 
-  /** Another middleware of the request goes on with the session. */
+  /** Makes the session writable again, for another middleware of the request. Frozen objects are replaced by fresh ones. */
   reopen(): void {
     if (!this.closed) return;
     this.closed = false;
@@ -204,7 +208,7 @@ export class SessionState {
 
   /** Whether a commit has anything to write. Looks for objects that were changed in place. */
   hasChanges(): boolean {
-    // A closed session was searched when it was closed, and refuses changes since then.
+    // A closed session was searched before it was closed, and has refused changes since then.
     if (!this.closed) this.#noticeInPlaceChanges();
     return this.changes !== undefined || this.pending !== undefined;
   }
@@ -229,27 +233,27 @@ export class SessionState {
     return taken;
   }
 
-  /** Puts the changes of a failed commit back, below those that were made meanwhile. */
+  /** Puts the changes of a failed commit back, before those that were made meanwhile. */
   giveBack(taken: ChangeLog): void {
     if (this.#isForgotten) return;
     this.appendTo(taken);
     this.changes = taken;
   }
 
-  /** Moves the changes made since into the log that was taken. */
+  /** Moves the changes that were made meanwhile to the end of the log that was taken. */
   appendTo(taken: ChangeLog): void {
     if (this.changes === undefined) return;
     taken.append(this.changes, this.record.values);
     this.changes = undefined;
   }
 
-  /** Ignores from now on which tokens the browser offered. */
-  stray(): void {
+  /** Forgets the tokens that the browser offered: this session no longer depends on them. */
+  forgetOffered(): void {
     this.gone = undefined;
     this.offered = NONE;
   }
 
-  /** Takes another row as this session, and makes this request's changes to it. */
+  /** Continues with another row, and makes this request's changes to it. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
     this.storedDeadline = record.deadline;
     for (const log of [changes, this.changes]) {
@@ -263,7 +267,7 @@ export class SessionState {
     this.token = token;
   }
 
-  /** Merged sessions that could not be deleted. The next commit tries again. */
+  /** Notes merged sessions that could not be deleted. The next commit tries again. */
   deleteLater(rows: readonly StoredRow[]): void {
     (this.changes ??= new ChangeLog()).addMerged(rows);
   }
@@ -291,7 +295,7 @@ export class SessionState {
     }
   }
 
-  /** This request has ended the session. It goes on with a new, empty one. */
+  /** Continues with a new, empty session: this request has ended the old one. */
   destroyed(fresh: SessionRecord): void {
     this.token = undefined;
     this.row = undefined;
@@ -304,7 +308,7 @@ export class SessionState {
     if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";
-    this.announced = undefined;
+    this.cookieToSet = undefined;
   }
 
   #valueOf(key: string): unknown {

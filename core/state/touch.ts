@@ -4,7 +4,7 @@ import type { Operation, SessionContext } from "../store/operation.ts";
 import { expiryOf, isExpiryDue } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 
-/** Whether this request has to write down that the session was used. */
+/** Whether this request has to touch the row, to record that the session was used. */
 export function needsTouch(settings: SessionSettings, { record, row, touching }: SessionState): boolean {
   return row !== undefined && touching === undefined && isExpiryDue(settings, record, row.expiry);
 }
@@ -33,7 +33,10 @@ export async function touch(
   if (!isHandedOver(touched, context)) await touched;
 }
 
-/** Moves it forward by a touch. After `idleTimeout` was made shorter it moves back, which only an update can do. */
+/**
+ * Moves the expiry; `false` if another request has written the row. A touch only moves it forward. After `idleTimeout` was made
+ * shorter it has to move back, which an update does.
+ */
 async function moveExpiry(
   store: AtomicStore,
   operation: Operation,

@@ -24,7 +24,7 @@ const READS_PER_PURGE = 1_000;
 export const LAZY_BATCH = 200;
 
 /** What {@linkcode isPurgeDue} decides by. */
-export interface PurgeOccasion {
+interface PurgeOccasion {
   /** What the store is asked to do. */
   operation: "insert" | "read";
   /** Milliseconds since this instance last purged; `Infinity` if never. */
@@ -38,8 +38,8 @@ export interface PurgeOccasion {
 }
 
 /**
- * Whether a read or an insert starts a lazy purge: one insert in a hundred, and one read in a thousand, unless this instance
- * has purged within the interval and found little.
+ * Whether a read or an insert starts a lazy purge. One insert in a hundred does, and one read in a thousand. None does if this
+ * instance has purged within the interval and found little.
  *
  * Instances do not know of each other, so chance decides for each operation, and never the age of an instance. Ten thousand
  * instances of five requests purge as often as one instance of fifty thousand, even if all start at once.

@@ -12,6 +12,12 @@ export interface SessionContext {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+/** The `waitUntil` of a context, which is called on the context itself: that of Workers throws otherwise. */
+export function waitUntilOf(context: SessionContext): SessionContext["waitUntil"] {
+  const { waitUntil } = context;
+  return waitUntil && ((work) => waitUntil.call(context, work));
+}
+
 /**
  * How a call is sent.
  *
@@ -21,14 +27,14 @@ export interface SessionContext {
  * - `"touch"`: a write whose loss costs little. Sent again only after a lock.
  * - `"repeatable"`: a write that may happen twice without harm. Sent again, even after the signal has aborted.
  */
-export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
+type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
 /** How long an operation may take on a store that sets no `timeout`, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
-/** How often a call is sent altogether after failures that may pass. */
+/** How often a call is sent in all, if its failures may pass. */
 export const ATTEMPTS = 3;
 /** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
-export interface Growth {
+interface Growth {
   base: number;
   growth: number;
   cap: number;
@@ -42,7 +48,7 @@ const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
  * throws becomes a `SessionError` without secrets.
  */
 export class Operation {
-  /** Whether a write failed that the store may have carried out all the same. */
+  /** Whether a write failed that may have happened all the same. */
   inDoubt = false;
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
@@ -53,7 +59,7 @@ export class Operation {
   readonly inProcess: boolean;
   /** When the time is up, by the monotonic clock. */
   #until = Infinity;
-  /** How long the store waits for a lock before it gives up, in milliseconds, as far as seen. */
+  /** The longest that a call has waited for a lock before it failed, in milliseconds. */
   #lockWait = 0;
 
   constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
@@ -86,8 +92,8 @@ export class Operation {
   }
 
   /**
-   * Waits before the next attempt; `false` where there is no time left for one. An attempt that waits for a lock again must
-   * fit as well: cut off in the middle, it would leave a write in doubt that was known to have failed.
+   * Waits before the next attempt; `false` if there is no time left for one. The time must also suffice for one more wait for
+   * a lock. An attempt that is cut off while it waits would leave a write in doubt, and so far it is known to have failed.
    */
   async pause(
     attempt: number,
@@ -158,12 +164,10 @@ class CallOptions implements FindOptions, WriteOptions {
   }
 
   /**
-   * A getter, since a framework may throw to say that there is none, and most calls do not need it. A getter of a class,
-   * since V8 makes a hidden class for each literal with a getter, which keeps the whole request alive.
+   * A getter, since a framework may throw if it has no `waitUntil`, and most calls do not need it. The getter is in a class:
+   * V8 makes a hidden class for each literal with a getter, and that keeps the whole request alive.
    */
   get waitUntil(): SessionContext["waitUntil"] {
-    const { waitUntil } = this.#context;
-    // Called on its own object: that of Workers throws otherwise.
-    return waitUntil && ((work) => waitUntil.call(this.#context, work));
+    return waitUntilOf(this.#context);
   }
 }

@@ -46,7 +46,7 @@ export interface PurgeResult {
 }
 
 /** Purge options, checked. */
-export interface PurgeSettings {
+interface PurgeSettings {
   readonly budget: number;
   readonly grace: number;
   readonly maxStatements: number;
@@ -81,7 +81,7 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
 }
 
 /** What a purge is run with. */
-export interface PurgeEnvironment {
+interface PurgeEnvironment {
   /** The clock that decides what has expired. */
   now: () => number;
   onEvent?: SessionEventHook;
