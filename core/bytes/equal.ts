@@ -5,8 +5,13 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Whether two values hold the same plain objects and arrays. `false` also for a `Date` and the like, which only a codec can compare. */
-export function equalPlain(one: unknown, other: unknown): boolean {
+/**
+ * Whether two values hold the same plain objects and arrays. `false` also for a `Date` and the like, which only a codec can
+ * compare.
+ *
+ * @param isOrdered Whether the order of an object's keys counts.
+ */
+export function equalPlain(one: unknown, other: unknown, isOrdered: boolean): boolean {
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
     return Object.is(one, other);
   }
@@ -15,7 +20,9 @@ export function equalPlain(one: unknown, other: unknown): boolean {
   if (prototype !== Object.getPrototypeOf(other)) return false;
   const keys = Reflect.ownKeys(one) as (keyof typeof one)[];
   const others = Reflect.ownKeys(other);
-  // The order of keys counts too: JSON keeps it.
   return keys.length === others.length &&
-    keys.every((key, index) => key === others[index] && equalPlain(one[key], other[key]));
+    keys.every((key, index) =>
+      (isOrdered ? key === others[index] : Object.hasOwn(other, key)) &&
+      equalPlain(one[key], other[key], isOrdered)
+    );
 }

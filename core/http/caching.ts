@@ -19,7 +19,7 @@ export function isShareable({ method }: Request, { headers, status }: Response):
 }
 
 /** CDNs and proxies obey these before `Cache-Control`: RFC 9213 and its predecessors. */
-const CDN_HEADER = /cdn-cache-control$|^(?:surrogate|edge)-control$|^x-accel-expires$/;
+const CDN_HEADER = /-cache-control$|(?:^|-)(?:surrogate|edge)-control$|^x-accel-expires$/;
 
 /** Directives for shared caches alone, and those that are set anew. */
 const REPLACED = /^(?:public|private|s-maxage|proxy-revalidate)(?:$|[\s=])|^no-cache="set-cookie"$/i;

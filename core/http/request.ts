@@ -2,6 +2,7 @@ import type { Engine, Surroundings } from "../engine.ts";
 import { refuseChanges } from "../bytes/read_only.ts";
 import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
+import { optionOf } from "../options/reader.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import { type SessionContext, waitUntilOf } from "../store/operation.ts";
@@ -56,7 +57,9 @@ let visits = 0;
 export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
   readonly #engine: Engine;
   readonly #request: Request;
-  readonly #context: SessionContext & { token?: string | undefined };
+  readonly #context: SessionContext;
+  /** The token that was given in place of a cookie. */
+  readonly #token: string | undefined;
   readonly #began: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
@@ -69,6 +72,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#engine = engine;
     this.#request = request;
     this.#context = context;
+    // A token of a polluted `Object.prototype` would give its session to every visitor.
+    this.#token = optionOf(context, "token") as string | undefined;
     this.#began = ++visits;
   }
 
@@ -132,7 +137,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
-    const shared = findShared(this.#request, this.#engine, this.#context.token) ?? this.#load(response);
+    const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
     if (!this.#isFinished) {
       shared.users++;
       if (shared.hasFailed) shared.forget(shared.failure);
@@ -143,7 +148,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #load(response: Response | undefined): SharedSession {
-    const { token } = this.#context;
+    const token = this.#token;
     const cookie = token === undefined ? this.#newCookie() : undefined;
     const shared = new SharedSession(this.#engine, this.#request, token, cookie);
     const given = token ?? (response && this.#innerToken(response, cookie));
@@ -255,7 +260,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   #mark(response: Response): Response {
-    return markPersonal(response, this.#context.token === undefined);
+    return markPersonal(response, this.#token === undefined);
   }
 
   #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {

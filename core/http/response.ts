@@ -32,7 +32,9 @@ export function withCookie(response: Response, setCookie: string): Response {
     headers.append("Set-Cookie", setCookie);
     forbidSharedCaching(headers);
   };
-  return isReusable(response) ? withNewHeaders(response, change) : withHeaders(response, change);
+  if (isReusable(response)) return withNewHeaders(response, change);
+  if (response.bodyUsed) throw new TypeError("its body was read");
+  return withHeaders(response, change);
 }
 
 /** The error in place of a handler's response. Keeps only the headers a browser needs to read it (CORS and `Vary`). */

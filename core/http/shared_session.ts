@@ -10,7 +10,8 @@ const LATEST = Symbol("@x/sessions");
 
 /** A request, in which every manager finds the sessions that were loaded before. */
 interface SharedRequest extends Request {
-  [LATEST]?: SharedSession | undefined;
+  /** A function: what is shown of a request shows nothing of the session. */
+  [LATEST]?: (() => SharedSession) | undefined;
 }
 
 /** The session of one manager in one request, however often its middlewares are mounted. */
@@ -44,8 +45,9 @@ export class SharedSession {
     this.engine = engine;
     this.token = token;
     this.cookie = cookie;
-    this.earlier = (request as SharedRequest)[LATEST];
-    (request as SharedRequest)[LATEST] = this;
+    this.earlier = latestOf(request);
+    // Not an assignment, which throws for a sealed request.
+    Reflect.set(request, LATEST, () => this);
   }
 
   /** The state of a session whose load may still be under way; `undefined` where the load failed. */
@@ -61,16 +63,10 @@ export class SharedSession {
     this.failure = error;
     this.hasFailed = false;
   }
+}
 
-  /** Shows nothing: a request that is logged gives no session away. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return "SharedSession {}";
-  }
-
-  /** As above, for Node's and Bun's `console.log`. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return "SharedSession {}";
-  }
+function latestOf(request: Request): SharedSession | undefined {
+  return (request as SharedRequest)[LATEST]?.();
 }
 
 /** The session that a manager has loaded in this request, by the cookie or by this token. */
@@ -79,7 +75,7 @@ export function findShared(
   engine: Engine,
   token: string | undefined,
 ): SharedSession | undefined {
-  let one = (request as SharedRequest)[LATEST];
+  let one = latestOf(request);
   while (one !== undefined && (one.engine !== engine || one.token !== token)) one = one.earlier;
   return one;
 }
@@ -87,7 +83,7 @@ export function findShared(
 /** All sessions of a request, the first one first. */
 export function sharedSessions(request: Request): SharedSession[] {
   const sessions: SharedSession[] = [];
-  for (let one = (request as SharedRequest)[LATEST]; one !== undefined; one = one.earlier) {
+  for (let one = latestOf(request); one !== undefined; one = one.earlier) {
     sessions.unshift(one);
   }
   return sessions;

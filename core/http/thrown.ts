@@ -6,25 +6,25 @@
  * saved.
  */
 export function responseOf(thrown: unknown): Response | undefined {
+  try {
+    return responseIn(thrown);
+  } catch {
+    // It cannot give its response: the body was read, say, or the status is no status.
+    return undefined;
+  }
+}
+
+function responseIn(thrown: unknown): Response | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   if (isResponse(thrown)) return thrown;
   const { getResponse, status, location, body, digest } = thrown as Thrown;
-  if (typeof getResponse === "function") return responseFrom(() => getResponse.call(thrown));
+  if (typeof getResponse === "function") return getResponse.call(thrown);
   if (typeof digest === "string") return nextResponse(digest);
   if (typeof status !== "number" || thrown instanceof Error) return undefined;
   if (typeof location === "string" && status >= 300 && status < 400) return redirect(status, location);
   // The body of SvelteKit's `error()` always has a message. Another error's body may not be meant for the visitor.
   const { message } = (body ?? {}) as { message?: unknown };
   if (typeof message === "string" && status >= 400 && status < 600) return Response.json(body, { status });
-}
-
-/** `undefined` where the object cannot give its response, because its body was read, say. */
-function responseFrom(get: () => Response): Response | undefined {
-  try {
-    return get();
-  } catch {
-    return undefined;
-  }
 }
 
 /** The properties by which frameworks mark such a value. */
@@ -56,5 +56,7 @@ function nextResponse(digest: string): Response | undefined {
 }
 
 function redirect(status: number, location: string): Response {
-  return new Response(null, { status, headers: { Location: location } });
+  // A header holds Latin-1 alone.
+  const ascii = /^[\x20-\x7e]*$/.test(location) ? location : encodeURI(location);
+  return new Response(null, { status, headers: { Location: ascii } });
 }

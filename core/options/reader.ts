@@ -113,7 +113,7 @@ export class OptionsReader extends OptionNames {
 }
 
 /** An option, which may be inherited from a class, but not from an `Object.prototype` that somebody has polluted. */
-function optionOf(options: object, name: string): unknown {
+export function optionOf(options: object, name: string): unknown {
   if (!Object.hasOwn(options, name) && name in Object.prototype) return undefined;
   return (options as Record<string, unknown>)[name];
 }

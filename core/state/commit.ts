@@ -5,7 +5,7 @@ import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, StoredRow } from "../store.ts";
 import { inDoubt } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
-import { backoff, turns } from "../wait.ts";
+import { backoff, eventLoopTurn, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
@@ -37,7 +37,7 @@ const TURNS_CAP = 16_384;
  * How many of the first conflicts only wait for turns, on a store that other processes may use too. After those a commit
  * pauses by the clock, since other processes take no turns.
  */
-const TURNS_ATTEMPTS = 7;
+const TURNS_ATTEMPTS = 3;
 
 /** What the primary holds after an update that was refused or not acknowledged. */
 type Seen =
@@ -167,6 +167,8 @@ export class Commit {
     if (attempt <= byTurns) {
       // No timer: test frameworks replace timers, and other requests of this process need only their turn.
       await turns(backoff(attempt, TURNS_BASE, TURNS_CAP, TURNS_GROWTH));
+      // A database in the process works while nothing else runs. Requests that did not collide need a turn too.
+      if (mayHang) await eventLoopTurn();
       return true;
     }
     const base = Math.max(10, CONFLICT_BASE * duration);
@@ -277,7 +279,9 @@ export class Commit {
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
-        state.forgetOffered();
+        state.gone = undefined;
+        // A logout ends the others too.
+        state.offered = state.offered.filter((other) => other.token !== token);
         return state.adopt(changes, found.row, token, found.record);
       }
     }

@@ -16,7 +16,9 @@ export function expiryOf({ idleTimeout, now }: Limits, { deadline }: SessionReco
  * or the row was written under another `idleTimeout`. Each move costs the database an index entry.
  */
 export function isExpiryDue(limits: Limits, record: SessionRecord, expiry: number): boolean {
-  const difference = Math.abs(expiryOf(limits, record) - expiry);
-  const least = limits.idleTimeout === Infinity ? ROUNDING_MS : limits.touchInterval;
-  return difference > 0 && difference >= least;
+  const { idleTimeout, touchInterval } = limits;
+  const behind = expiryOf(limits, record) - expiry;
+  if (idleTimeout === Infinity) return Math.abs(behind) >= ROUNDING_MS;
+  // An expiry that lies a little further ahead comes from an instance whose clock is ahead.
+  return behind > 0 ? behind >= touchInterval : -behind >= idleTimeout;
 }

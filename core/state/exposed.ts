@@ -145,7 +145,8 @@ export class ExposedValues {
     let before = bytes;
     if (row !== undefined) {
       const stored = readValue(valuesOf(row), key);
-      if (equalPlain(value, stored)) return false;
+      // JSON keeps the order of keys. Another codec may not.
+      if (equalPlain(value, stored, this.#codec === jsonCodec)) return false;
       before = this.#bytesOf(key, stored);
     }
     // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.

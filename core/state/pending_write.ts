@@ -99,16 +99,16 @@ export function changedSession(
 /** What an update tells the store: only the columns that change, since a database does more work for each one. */
 export function nextRow(settings: SessionSettings, write: PendingWrite, base: StoredRow): NextRow {
   const { changes, data, expiry, record, storedToken } = write;
-  const next: NextRow = { data };
-  if (expiry !== base.expiry) next.expiry = expiry;
-  if (changes.renew) {
-    next.token = storedToken;
-    next.mark = mark(settings, record);
-  }
   // An unchanged subject is written too: an SCS service that saves a session empties the column.
   const subject = record.subject ?? (changes.subject === null ? null : undefined);
-  if (subject !== undefined) next.subject = subject;
-  return next;
+  // Every column is named: one that is absent could come from a polluted `Object.prototype`.
+  return {
+    data,
+    expiry: expiry === base.expiry ? undefined : expiry,
+    token: changes.renew ? storedToken : undefined,
+    mark: changes.renew ? mark(settings, record) : undefined,
+    subject,
+  };
 }
 
 /** The mark: the row that a renewal leaves under the old token. */

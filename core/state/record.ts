@@ -97,8 +97,9 @@ export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint
  */
 export function encodeRecord(codec: Codec, record: SessionRecord, maxBytes: number): Uint8Array {
   let data = encodeValues(codec, record, record.nonces);
-  const saved = record.nonces.length - NONCE_LENGTH;
-  if (data.length > maxBytes && data.length - saved <= maxBytes) {
+  // A codec may write a byte as several, as hex does. A session that is far too large is not encoded again.
+  const mostSaved = 4 * (record.nonces.length - NONCE_LENGTH);
+  if (data.length > maxBytes && data.length - mostSaved <= maxBytes) {
     data = encodeValues(codec, record, record.nonces.slice(-NONCE_LENGTH));
   }
   if (data.length <= maxBytes) return data;

@@ -1,0 +1,32 @@
+/** On Bun `hasBody()` searches the printed response for "ReadableStream", which a header may hold. */
+import { bunBinary, startBun } from "../services/bun.ts";
+import { assertEquals } from "../assert.ts";
+
+Deno.test("On Bun a shared redirect gives no visitor the cookie of another", async (t) => {
+  const directory = await Deno.makeTempDir();
+  const entry = decodeURIComponent(new URL("_bun_shared.ts", import.meta.url).pathname);
+  const args = ["bundle", "--quiet", "--platform=deno", "-o", `${directory}/app.mjs`, entry];
+  const bundled = await new Deno.Command(Deno.execPath(), { args }).output();
+  assertEquals(bundled.code, 0, new TextDecoder().decode(bundled.stderr));
+  {
+    bunBinary();
+    await using server = await startBun(`${directory}/app.mjs`);
+    const ask = async (path: string, cookie = "") => {
+      const headers = { Cookie: cookie };
+      const response = await fetch(`http://127.0.0.1:${server.port}/${path}`, {
+        headers,
+        redirect: "manual",
+      });
+      return { text: await response.text(), cookie: response.headers.get("Set-Cookie")?.split(";")[0] };
+    };
+    for (const kind of ["other", "header", "statusText"]) {
+      await t.step(kind, async () => {
+        await ask(`${kind}/login`);
+        const second = await ask(`${kind}/page`);
+        const { text } = await ask(`${kind}/whoami`, second.cookie);
+        assertEquals([second.cookie !== undefined, text], [false, "nobody"]);
+      });
+    }
+  }
+  await Deno.remove(directory, { recursive: true });
+});

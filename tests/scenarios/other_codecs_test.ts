@@ -1,0 +1,61 @@
+/** Codecs that write other bytes than `jsonCodec`: with sorted keys, as canonical CBOR has, or as text of bytes. */
+import { type Codec, jsonCodec, MemoryStore, sessions } from "../../mod.ts";
+import { assertEquals } from "../assert.ts";
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    return value;
+  }
+  const entries = Object.entries(value).sort(([one], [other]) => one < other ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
+
+const SORTING: Codec = {
+  encode: (deadline, values) => jsonCodec.encode(deadline, sorted(values) as Record<string, unknown>),
+  decode: jsonCodec.decode,
+};
+
+/** As one that encrypts into base64 or hex. */
+const HEX: Codec = {
+  encode: (deadline, values) => new TextEncoder().encode(jsonCodec.encode(deadline, values).toHex()),
+  decode: (data) => jsonCodec.decode(Uint8Array.fromHex(new TextDecoder().decode(data))),
+};
+
+type Data = { o: Record<string, unknown>; v: string; x: number };
+
+Deno.test("A codec that sorts keys: an object that was saved and read is no change, and loses nobody's update", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore(), codec: SORTING, onError() {} });
+  const first = await manager.load();
+  first.put("x", 1);
+  const { token } = await first.commit();
+
+  const headers = { Cookie: `__Host-session=${token}` };
+  const request = manager.begin(new Request("https://example.com/", { headers }));
+  const session = await request.session();
+  session.put("o", { b: 1, a: 2 });
+  await session.commit();
+  session.get("o");
+
+  const other = await manager.load(token);
+  other.put("o", { other: true });
+  await other.commit();
+
+  await request.finish(new Response());
+  assertEquals((await manager.load(token)).get("o"), { other: true });
+});
+
+Deno.test("A codec whose bytes are longer than the values: what was saved once can be saved again", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore(), codec: HEX, maxBytes: 4_096, onError() {} });
+  let saved = 0;
+  let token = "";
+  for (let length = 1_800; length < 2_048; length++) {
+    const session = await manager.load();
+    session.put("v", "x".repeat(length));
+    const result = await session.commit().catch(() => undefined);
+    if (result === undefined) break;
+    [saved, token] = [length, result.token];
+  }
+  const again = await manager.load(token);
+  again.put("v", "y".repeat(saved));
+  await again.commit();
+});
