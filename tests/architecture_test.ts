@@ -78,3 +78,16 @@ Deno.test("There are no import cycles", () => {
   for (const path of imports.keys()) visit(path, []);
   assertEquals(cycles, []);
 });
+
+Deno.test("A store knows nothing of sessions, requests or the manager", () => {
+  const wrong: string[] = [];
+  for (const [from, targets] of imports) {
+    if (!from.startsWith("stores/")) continue;
+    for (const to of targets) {
+      if (/^core\/(?:state|http)\/|^core\/(?:engine|session|manager)\.ts$/.test(to)) {
+        wrong.push(`${from} -> ${to}`);
+      }
+    }
+  }
+  assertEquals(wrong, []);
+});
