@@ -1,0 +1,139 @@
+/**
+ * Requests and responses of Node as those of the web, and back.
+ * @module
+ */
+
+import type { NodeRequest, NodeResponse } from "./node.ts";
+
+/** Under this symbol a Node request carries its `Request`, which several managers and middlewares share. */
+const REQUEST = Symbol("@x/sessions");
+
+/** The request without its body, for the session and for `onError`. */
+export function requestOf(request: NodeRequest & { [REQUEST]?: Request }): Request {
+  return request[REQUEST] ??= makeRequest(request);
+}
+
+function makeRequest(request: NodeRequest): Request {
+  const scheme = (request.socket as { encrypted?: boolean }).encrypted === true ? "https" : "http";
+  const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
+  // In an Express router `url` lacks the path at which the router is mounted.
+  const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
+  const url = isRequestUrl(`${scheme}://${host}`, path)
+    ? `${scheme}://${host}${path}`
+    : `${scheme}://localhost/`;
+  const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
+  return new Request(url, { method, headers: webHeaders(request.headers) });
+}
+
+/** Whether `Request` accepts the URL. It refuses credentials, which a client may put into the header `Host`. */
+function isRequestUrl(origin: string, path: string): boolean {
+  if (!path.startsWith("/") || !URL.canParse(origin + path)) return false;
+  const { username, password } = new URL(origin + path);
+  return username + password === "";
+}
+
+/** The headers of a Node request, or those that a Node response has so far. */
+export function webHeaders(own: object): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(own)) {
+    // HTTP/2 has pseudo-headers such as `:path`.
+    if (value === undefined || name.startsWith(":")) continue;
+    for (const one of Array.isArray(value) ? value : [value]) headers.append(name, String(one));
+  }
+  return headers;
+}
+
+/** The head that a Node response has so far, as a response without a body. */
+export function headOf(response: NodeResponse): Response {
+  const { statusCode } = response;
+  // `Response` refuses other statuses. Node reports them itself.
+  const status = statusCode >= 200 && statusCode <= 599 ? statusCode : 500;
+  return new Response(null, { status, headers: webHeaders(response.getHeaders()) });
+}
+
+/**
+ * Sets the status and the headers that `writeHead()` was given, and removes the headers from its arguments. The session can
+ * add to the headers then.
+ */
+export function applyHead(response: NodeResponse, given: unknown[]): void {
+  const [status, second, third] = given;
+  response.statusCode = Number(status);
+  const headers = typeof second === "string" ? third : second ?? third;
+  for (const [name, value] of pairsOf(headers)) response.setHeader(name, value);
+  given.splice(0, given.length, status, ...(typeof second === "string" ? [second] : []));
+}
+
+/** The headers that `writeHead()` takes: an object, a list of pairs, or a flat list of names and values. */
+function pairsOf(headers: unknown): Iterable<[string, unknown]> {
+  if (typeof headers !== "object" || headers === null) return [];
+  if (!Array.isArray(headers)) return Object.entries(headers).filter(([, value]) => value !== undefined);
+  const pairs: [string, unknown][] = Array.isArray(headers[0])
+    ? headers
+    : headers.flatMap((name, index) => index % 2 === 0 ? [[name, headers[index + 1]]] : []);
+  const merged = new Map<string, [string, unknown]>();
+  for (const [name, value] of pairs) {
+    const before = merged.get(name.toLowerCase());
+    if (before === undefined) merged.set(name.toLowerCase(), [name, value]);
+    else before[1] = [before[1], value].flat();
+  }
+  return merged.values();
+}
+
+/** What is sent of a `Response` over a connection of Node. */
+export interface Content {
+  readonly status: number;
+  readonly statusText: string;
+  /** Without those that describe the connection over which the response came. */
+  readonly headers: Headers;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Reads a response to its end.
+ *
+ * @throws {TypeError} Its body was read before, or it is a network error.
+ */
+export async function contentOf(response: Response, method: string | undefined): Promise<Content> {
+  const { status, statusText, url } = response;
+  if (status < 200) throw new TypeError(`Cannot send a response with the status ${status}`);
+  const body = new Uint8Array(await response.arrayBuffer());
+  const headers = new Headers(response.headers);
+  const nominated = headers.get("Connection")?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
+  for (const name of [...headers.keys()]) {
+    if (HOP_BY_HOP.test(name) || nominated.includes(name)) headers.delete(name);
+  }
+  if (isDecoded(headers.get("Content-Encoding")?.toLowerCase(), body, url !== "")) {
+    headers.delete("Content-Encoding");
+    headers.delete("Content-Length");
+  }
+  if (status === 204 || status === 304) headers.delete("Content-Length");
+  // The response to HEAD may name the length of a body that it does not have.
+  else if (method !== "HEAD" || body.length > 0) headers.set("Content-Length", String(body.length));
+  return { status, statusText, headers, body };
+}
+
+/** As above, as a response that was not sent over a connection. */
+export async function copyOf(response: Response, method: string | undefined): Promise<Response> {
+  const { body, ...head } = await contentOf(response, method);
+  return new Response([204, 205, 304].includes(head.status) ? null : body, head);
+}
+
+/** RFC 9110, 7.6.1. `Trailer` announces what is not sent here. */
+const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/;
+
+/** The bytes with which a coded body begins. A body of `br` begins with any. */
+const FIRST_BYTES: Record<string, readonly number[]> = {
+  "gzip": [0x1f, 0x8b],
+  "x-gzip": [0x1f, 0x8b],
+  "deflate": [0x78],
+  "zstd": [0x28, 0xb5, 0x2f, 0xfd],
+};
+
+/**
+ * Whether `fetch()` has decoded the body and kept the header that names its coding. The runtimes decode different codings,
+ * and a response that was copied does not tell where it came from.
+ */
+function isDecoded(coding: string | undefined, body: Uint8Array, isFetched: boolean): boolean {
+  if (coding === "br") return isFetched;
+  return coding !== undefined && FIRST_BYTES[coding]?.every((byte, index) => body[index] === byte) === false;
+}
