@@ -124,6 +124,7 @@ export class HoldableResponse {
     // The client must not take a part of a response for the whole.
     if (response.headersSent) return void response.destroy();
     this.#mark = undefined;
+    response.addTrailers?.({});
     this.#setHeaders(Object.keys(response.getHeaders()), new Headers());
     this.#setHeaders(new Set(headers.keys()), headers);
     this.#mark = mark;

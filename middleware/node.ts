@@ -75,6 +75,8 @@ export interface NodeResponse {
   appendHeader?(name: string, value: unknown): unknown;
   /** Removes a header. */
   removeHeader(name: string): void;
+  /** Sets what is sent after the body. */
+  addTrailers?(trailers: Record<string, string>): void;
   /** From how many bytes on `write()` asks to wait. */
   readonly writableHighWaterMark?: number;
   /** Adds a listener of an event. */
@@ -266,9 +268,8 @@ class Exchange<Data extends object> {
 function responseTo(error: unknown): Response | undefined {
   try {
     return responseOf(error);
-  } catch (failure) {
+  } catch {
     // The value fails to make its response.
-    console.error(failure);
     return undefined;
   }
 }
