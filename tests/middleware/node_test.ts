@@ -179,6 +179,11 @@ function sortVary(exchange: Exchange): Exchange {
   return { ...exchange, headers };
 }
 
+/** The sizes of the chunks. The head of gzip may be sent with the first one or before it. */
+function eventsIn({ chunks: [first = 0, second = 0, ...others] }: Exchange): number[] {
+  return first === 10 ? [first + second, ...others] : [first, second, ...others];
+}
+
 function headerOf({ headers }: Exchange, name: string): string {
   return headers.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value).join();
 }
@@ -230,7 +235,7 @@ for (const [runtime, start] of Object.entries(RUNTIMES)) {
             const path = `/${framework}/${use}/${scenario}`;
             assertEquals(compare(seen[bare]!, seen[path]!, expected), [], path);
             assertEquals(notes[path], notes[bare], path);
-            if (scenario === "events") assertEquals(seen[path]!.chunks, seen[bare]!.chunks, path);
+            if (scenario === "events") assertEquals(eventsIn(seen[path]!), eventsIn(seen[bare]!), path);
           }
         }
       });
