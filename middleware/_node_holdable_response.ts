@@ -21,14 +21,17 @@ interface Emitter {
   off?(event: string, listener: () => void): unknown;
 }
 
+/** What a held response says of itself, and a method of Node that sends the head: other middlewares call it. */
+const PROPERTIES = ["headersSent", "writableEnded", "writableNeedDrain", "_implicitHeader"] as const;
+
 /** Node's default, in bytes. */
 const HIGH_WATER_MARK = 16_384;
 
 /** What a holdable response asks of the session. */
 export interface Holder {
-  /** Whether the response must be held that the handler is about to start. */
+  /** Called when the handler starts the response. Whether the response must be held. */
   mustHold(): boolean;
-  /** Called when the handler has started a response that is held. */
+  /** Called when the response is held. */
   onHeld(): void;
 }
 
@@ -60,7 +63,7 @@ export class HoldableResponse {
     this.#replaceMethods(SENDERS, (method, given) => this.#intercept(method, given));
   }
 
-  /** Whether the handler's response was started, whether its head was sent or is held. */
+  /** Whether the head was sent, or is held. */
   get isStarted(): boolean {
     return this.#state !== "open" || this.#response.headersSent;
   }
@@ -75,13 +78,9 @@ export class HoldableResponse {
     }
     this.#statusCode = response.statusCode;
     this.#statusMessage = this.#hasStatusMessage ? response.statusMessage : undefined;
-    const properties = {
-      headersSent: () => true,
-      writableEnded: () => this.#hasEnded,
-      writableNeedDrain: () => this.#isFull,
-    };
-    for (const [name, get] of Object.entries(properties)) {
-      Object.defineProperty(response, name, { configurable: true, get });
+    const getters = [() => true, () => this.#hasEnded, () => this.#isFull, () => () => {}];
+    for (const [index, name] of PROPERTIES.entries()) {
+      Object.defineProperty(response, name, { configurable: true, get: getters[index]! });
     }
   }
 
@@ -130,7 +129,9 @@ export class HoldableResponse {
     this.#mark = mark;
     this.#setStatus(status, statusText || undefined);
     this.#own.writeHead!.call(response, status);
-    this.#own.end!.call(response, body);
+    // Node may refuse a body where none is allowed, even an empty one.
+    if (body === undefined) this.#own.end!.call(response);
+    else this.#own.end!.call(response, body);
     for (const { given } of calls) callBack(given);
     if (wasFull) this.#emitDrain();
   }
@@ -215,9 +216,7 @@ export class HoldableResponse {
   #stopHolding(state: "released" | "replaced"): { calls: HeldCall[]; wasFull: boolean } {
     this.#state = state;
     const wasFull = this.#isFull;
-    for (const name of ["headersSent", "writableEnded", "writableNeedDrain"]) {
-      Reflect.deleteProperty(this.#response, name);
-    }
+    for (const name of PROPERTIES) Reflect.deleteProperty(this.#response, name);
     const calls = this.#calls;
     this.#calls = [];
     this.#heldBytes = 0;

@@ -85,7 +85,8 @@ export interface Content {
   readonly statusText: string;
   /** Without those that describe the connection over which the response came. */
   readonly headers: Headers;
-  readonly body: Uint8Array<ArrayBuffer>;
+  /** `undefined` where none is sent. */
+  readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
@@ -109,13 +110,13 @@ export async function contentOf(response: Response, method: string | undefined):
   if (status === 204 || status === 304) headers.delete("Content-Length");
   // The response to HEAD may name the length of a body that it does not have.
   else if (method !== "HEAD" || body.length > 0) headers.set("Content-Length", String(body.length));
-  return { status, statusText, headers, body };
+  return { status, statusText, headers, body: method === "HEAD" || body.length === 0 ? undefined : body };
 }
 
 /** As above, as a response that was not sent over a connection. */
 export async function copyOf(response: Response, method: string | undefined): Promise<Response> {
   const { body, ...head } = await contentOf(response, method);
-  return new Response([204, 205, 304].includes(head.status) ? null : body, head);
+  return new Response(body ?? null, head);
 }
 
 /** RFC 9110, 7.6.1. `Trailer` announces what is not sent here. */

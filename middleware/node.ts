@@ -186,11 +186,7 @@ class Exchange<Data extends object> {
     this.#response = response;
     this.#holdable = new HoldableResponse(response, {
       mustHold: () => this.#isAsked,
-      onHeld: () => {
-        const head = headOf(response);
-        head.headers.set(HANDLER_MARK, "");
-        void this.#send(head);
-      },
+      onHeld: () => void this.#send(() => markedHead(response)),
     });
   }
 
@@ -224,9 +220,9 @@ class Exchange<Data extends object> {
     const { isStarted } = this.#holdable;
     const thrown = isStarted ? undefined : responseTo(error);
     // finish() finds the response itself. It is read before if finish() would lose where it came from.
-    if (thrown !== undefined) return await this.#send(thrown.url ? thrown : undefined, error);
+    if (thrown !== undefined) return await this.#send(() => thrown.url ? thrown : undefined, error);
     console.error(error);
-    if (!isStarted) return await this.#send(internalServerError(), error);
+    if (!isStarted) return await this.#send(internalServerError, error);
     await this.#sending;
     // The client must not take a part of the response for the whole.
     if (!this.#response.writableEnded) this.#response.destroy();
@@ -237,20 +233,21 @@ class Exchange<Data extends object> {
   }
 
   /** Saves the session and sends the response: the one that is held, or another one in its place. Never rejects. */
-  #send(response: Response | undefined, error?: unknown): Promise<void> {
+  #send(makeResponse: () => Response | undefined, error?: unknown): Promise<void> {
     this.#holdable.hold();
-    return this.#sending = this.#trySend(response, error).catch((failure) => {
+    return this.#sending = this.#trySend(makeResponse, error).catch((failure) => {
       console.error(failure);
       this.#holdable.hold();
-      return this.#trySend(internalServerError(), failure);
+      return this.#trySend(internalServerError, failure);
     }).catch((failure) => {
       console.error(failure);
       this.#response.destroy();
     });
   }
 
-  async #trySend(response: Response | undefined, error: unknown): Promise<void> {
+  async #trySend(makeResponse: () => Response | undefined, error: unknown): Promise<void> {
     const { method } = this.#request;
+    let response = makeResponse();
     if (response?.url) response = await copyOf(response, method);
     const before = response?.headers.getSetCookie() ?? [];
     const answer = await this.#begin().finish(response, error);
@@ -262,6 +259,13 @@ class Exchange<Data extends object> {
     const content = await contentOf(answer, method);
     this.#holdable.replace(content, this.#isAsked ? (headers) => mark(headers, cookies) : undefined);
   }
+}
+
+/** The head of the handler's response, for `finish()`. */
+function markedHead(response: NodeResponse): Response {
+  const head = headOf(response);
+  head.headers.set(HANDLER_MARK, "");
+  return head;
 }
 
 /** The response that a thrown value stands for. */

@@ -7,9 +7,11 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import compression from "compression";
+import oldCompression from "compression-old";
 import connect from "connect";
 import express from "express";
 import express4 from "express4";
+import expressSession from "express-session";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import process from "node:process";
@@ -394,6 +396,7 @@ const use = {
 };
 
 const compressed = () => compression({ threshold: 0 });
+const otherSession = expressSession({ name: "other", secret: "s", resave: false, saveUninitialized: false });
 
 const FRAMEWORKS = {
   "connect": connect,
@@ -401,6 +404,16 @@ const FRAMEWORKS = {
   "express-5": express,
   "compression-before": () => express().use(compressed()),
   "compression-within": express,
+  "old-compression-before": () => express().use(oldCompression({ threshold: 0 })),
+  "old-compression-within": express,
+  "express-session-before": () => express().use(otherSession),
+  "express-session-within": express,
+};
+/** What `framework` has within the session's middleware. */
+const WITHIN = {
+  "compression-within": compressed(),
+  "old-compression-within": oldCompression({ threshold: 0 }),
+  "express-session-within": otherSession,
 };
 
 const apps = new Map();
@@ -429,11 +442,11 @@ function makeApp(framework, kind, name) {
   const app = FRAMEWORKS[framework]();
   for (const one of before) app.use(one);
   if (kind !== "bare") app.use(session);
-  if (framework === "compression-within") app.use(compressed());
+  if (framework in WITHIN) app.use(WITHIN[framework]);
   for (const one of within) app.use(one);
   app.use((req, res, next) => {
     // Without a type nothing is compressed.
-    if (framework.startsWith("compression")) res.setHeader("Content-Type", "text/plain");
+    if (framework.includes("compression")) res.setHeader("Content-Type", "text/plain");
     // Only Express 5 hears of a promise that rejects.
     const done = handler(req, res);
     return framework === "express-5" ? done : void done.catch(next);
@@ -448,7 +461,8 @@ function makeApp(framework, kind, name) {
   return app;
 }
 
-const server = createServer((req, res) => {
+// Node refuses a body in a response to HEAD then.
+const server = createServer({ rejectNonStandardBodyWrites: true }, (req, res) => {
   const [, framework, kind, name] = req.url.split("/");
   paths.run(req.url, async () => {
     if (framework === "notes") {

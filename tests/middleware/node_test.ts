@@ -14,9 +14,12 @@ const SCRIPT = await Deno.readTextFile(new URL("_node_server.mjs", import.meta.u
 
 const DEPENDENCIES: [string, string][] = [
   ["compression", "1.8.2"],
+  // It looks at properties of Node that are not documented.
+  ["compression-old", "npm:compression@1.7.4"],
   ["connect", "3.7.0"],
   ["express", "5.3.0"],
   ["express4", "npm:express@4.22.3"],
+  ["express-session", "1.19.0"],
   ["on-headers", "1.1.0"],
 ];
 
@@ -36,13 +39,21 @@ const SCENARIOS = Array.from(
 );
 
 const FRAMEWORKS = ["http", "connect", "express-4", "express-5"];
-const COMPRESSED = ["compression-before", "compression-within"];
+const COMPRESSED = [
+  "compression-before",
+  "compression-within",
+  "old-compression-before",
+  "old-compression-within",
+];
+const OTHER_SESSION = ["express-session-before", "express-session-within"];
 
 function frameworksOf(scenario: string): string[] {
   if (/^(?:redirect|send-twice)/.test(scenario)) return ["express-4", "express-5"];
   if (scenario === "send-file") return ["express-4", "express-5", ...COMPRESSED];
   if (/^(?:public|cookie)/.test(scenario)) return ["connect", "express-4", "express-5", ...COMPRESSED];
-  return /^(?:pipe|writes|drain|events)/.test(scenario) ? [...FRAMEWORKS, ...COMPRESSED] : FRAMEWORKS;
+  return /^(?:pipe|writes|drain|events)/.test(scenario)
+    ? [...FRAMEWORKS, ...COMPRESSED, ...OTHER_SESSION]
+    : FRAMEWORKS;
 }
 
 const USES: Record<"read" | "written", Expected> = {
@@ -285,6 +296,15 @@ for (const [runtime, start] of Object.entries(RUNTIMES)) {
       const seen = await visitor.visit("/express-5/read/fails-before");
       assertEquals([seen.status, latin1(seen.body)], [500, "error page"]);
       assertEquals(await visitor.notes(), { "/express-5/read/fails-before": ["passed on: on purpose"] });
+    });
+
+    await t.step("HEAD is answered without a body", async () => {
+      for (const failure of ["throws", "throws-fetched", "throws-encoded", "throws-redirect"]) {
+        const path = `/http/written/${failure}`;
+        const seen = await visitor.visit(path, {}, "HEAD");
+        const { status, notes } = FAILURES[failure]!;
+        assertAnswer(seen, (await visitor.notes())[path], { status, body: "", notes }, path);
+      }
     });
 
     await t.step("trailers that the runtime refuses are answered with 500", async () => {
