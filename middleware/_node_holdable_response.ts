@@ -129,9 +129,7 @@ export class HoldableResponse {
     this.#mark = mark;
     this.#setStatus(status, statusText || undefined);
     this.#own.writeHead!.call(response, status);
-    // Node may refuse a body where none is allowed, even an empty one.
-    if (body === undefined) this.#own.end!.call(response);
-    else this.#own.end!.call(response, body);
+    this.#own.end!.call(response, body);
     for (const { given } of calls) callBack(given);
     if (wasFull) this.#emitDrain();
   }

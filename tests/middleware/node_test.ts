@@ -145,6 +145,7 @@ const STORE_FAILURES: Record<string, Answer[]> = {
   "down/late": [{ ...DONE, body: "head, done" }],
   "down/awaited": [UNAVAILABLE],
   "down/save": [UNAVAILABLE],
+  "down/save-with-callbacks": [{ ...UNAVAILABLE, notes: ["written", "ended"] }],
   "down/save-much": [{ ...UNAVAILABLE, notes: ["ERR_HTTP_HEADERS_SENT", "ended"] }],
   // One Response serves one request.
   "reused/awaited": [{ status: 503, body: "Busy.", notes: [] }, USED],
