@@ -1,5 +1,5 @@
 import { applyHead, type Content, webHeaders } from "./_node_translation.ts";
-import type { NodeResponse } from "./node.ts";
+import type { NodeResponse } from "./_node_types.ts";
 
 /** The methods that send the head of a response or a part of its body, and `flush()` of the package `compression`. */
 const SENDERS = ["writeHead", "write", "end", "flushHeaders", "flush"] as const;
@@ -17,8 +17,8 @@ interface HeldCall {
 }
 
 interface Emitter {
-  emit?(event: string): unknown;
-  off?(event: string, listener: () => void): unknown;
+  emit(event: string): unknown;
+  off(event: string, listener: () => void): unknown;
 }
 
 /** What a held response says of itself, and a method of Node that sends the head: other middlewares call it. */
@@ -26,14 +26,6 @@ const PROPERTIES = ["headersSent", "writableEnded", "writableNeedDrain", "_impli
 
 /** Node's default, in bytes. */
 const HIGH_WATER_MARK = 16_384;
-
-/** What a holdable response asks of the session. */
-export interface Holder {
-  /** Called when the handler starts the response. Whether the response must be held. */
-  mustHold(): boolean;
-  /** Called when the response is held. */
-  onHeld(): void;
-}
 
 /**
  * A response of Node whose sending can be held. For the handler a held response is one whose head was sent: its calls
@@ -43,8 +35,12 @@ export interface Holder {
  * middleware mounted before, is called in turn.
  */
 export class HoldableResponse {
+  /** Whether the response is held when the handler starts it. */
+  mustHold = false;
+  /** Adds headers to a response that was held, also after a middleware has changed them at the last moment. */
+  mark: ((headers: Headers) => void) | undefined;
   readonly #response: NodeResponse & { statusMessage?: string | undefined };
-  readonly #holder: Holder;
+  readonly #onHeld: () => void;
   readonly #own: Partial<Record<Sender | Setter, Method>> = {};
   #state: "open" | "held" | "released" | "replaced" = "open";
   /** What the handler has called while the response was held. */
@@ -54,12 +50,12 @@ export class HoldableResponse {
   /** The status when the handler started the response. One that is set afterwards is not sent. */
   #statusCode = 200;
   #statusMessage: string | undefined;
-  /** Adds the session's headers. */
-  #mark: ((headers: Headers) => void) | undefined;
-
-  constructor(response: NodeResponse, holder: Holder) {
+  /**
+   * @param onHeld Called when the handler has started a response that is held.
+   */
+  constructor(response: NodeResponse, onHeld: () => void) {
     this.#response = response;
-    this.#holder = holder;
+    this.#onHeld = onHeld;
     this.#replaceMethods(SENDERS, (method, given) => this.#intercept(method, given));
   }
 
@@ -87,14 +83,12 @@ export class HoldableResponse {
   /**
    * Sends the handler's response.
    *
-   * @param mark Adds headers to it, also after a middleware has changed them at the last moment.
    * @throws {unknown} Node refuses what the handler has sent, such as a chunk that is no text.
    */
-  release(mark: (headers: Headers) => void): void {
+  release(): void {
     const response = this.#response;
     const { calls, wasFull } = this.#stopHolding("released");
     this.#setStatus(this.#statusCode, this.#statusMessage);
-    this.#mark = mark;
     this.#applyMark();
     // Node emits an error for what is sent after the end. It would end the process where nobody listens.
     const end = calls.findIndex(({ method }) => method === "end");
@@ -111,22 +105,16 @@ export class HoldableResponse {
   /**
    * Sends another response in place of the handler's. Further calls of the handler are ignored.
    *
-   * @param mark As above.
    * @throws {unknown} Node refuses it.
    */
-  replace(
-    { status, statusText, headers, body }: Content,
-    mark: ((headers: Headers) => void) | undefined,
-  ): void {
+  replace({ status, statusText, headers, body }: Content): void {
     const response = this.#response;
     const { calls, wasFull } = this.#stopHolding("replaced");
     // The client must not take a part of a response for the whole.
     if (response.headersSent) return void response.destroy();
-    this.#mark = undefined;
     response.addTrailers?.({});
     this.#setHeaders(Object.keys(response.getHeaders()), new Headers());
     this.#setHeaders(new Set(headers.keys()), headers);
-    this.#mark = mark;
     this.#setStatus(status, statusText || undefined);
     this.#own.writeHead!.call(response, status);
     this.#own.end!.call(response, body);
@@ -159,22 +147,20 @@ export class HoldableResponse {
       callBack(given);
       return method === "write" ? true : response;
     }
-    if (this.#state === "open" && method !== "flush" && !response.headersSent && this.#holder.mustHold()) {
-      // Throws, as Node does, for headers that cannot be sent. The response is not started then.
-      if (method === "writeHead") applyHead(response, given);
-      this.hold();
-      const result = this.#keep(method, given, true);
-      this.#holder.onHeld();
-      return result;
-    }
-    if (method === "writeHead" && this.#mark !== undefined && !response.headersSent) {
+    const mustHold = this.mustHold && this.#state === "open" && method !== "flush" && !response.headersSent;
+    // Throws, as Node does, for headers that cannot be sent. The response is not started then.
+    if (method === "writeHead" && (mustHold || this.mark) && !response.headersSent) {
       applyHead(response, given);
     }
-    return this.#own[method]!.apply(response, given);
+    if (!mustHold) return this.#own[method]!.apply(response, given);
+    this.hold();
+    const result = this.#keep(method, given, true);
+    this.#onHeld();
+    return result;
   }
 
   #keep(method: Sender, given: unknown[], isFirst = false): unknown {
-    if (method === "writeHead" && !isFirst) throw headersSentError("write");
+    if (method === "writeHead" && !isFirst) throw headersSentError();
     const isLate = this.#hasEnded;
     this.#calls.push({ method, given });
     if (method === "end") this.#hasEnded = true;
@@ -185,17 +171,17 @@ export class HoldableResponse {
 
   /** A call of a handler, or of a middleware, that changes a header. */
   #change(method: Setter, given: unknown[]): unknown {
-    if (this.#state === "held") throw headersSentError(method.slice(0, -"Header".length));
+    if (this.#state === "held") throw headersSentError();
     const result = this.#own[method]!.apply(this.#response, given);
     this.#applyMark();
     return result;
   }
 
   #applyMark(): void {
-    if (this.#mark === undefined) return;
+    if (this.mark === undefined) return;
     const before = webHeaders(this.#response.getHeaders());
     const after = new Headers(before);
-    this.#mark(after);
+    this.mark(after);
     const names = new Set([...before.keys(), ...after.keys()]);
     for (const name of names) if (before.get(name) === after.get(name)) names.delete(name);
     this.#setHeaders(names, after);
@@ -236,14 +222,15 @@ export class HoldableResponse {
     const response = this.#response;
     const listener = () => {};
     // `compression` puts listeners on a stream of its own, which on() returns.
-    const emitter = response.on("drain", listener) as Emitter | undefined;
-    emitter?.off?.("drain", listener);
-    for (const one of new Set([response, emitter])) one?.emit?.("drain");
+    const emitter = (response.on("drain", listener) ?? response) as Emitter;
+    emitter.off("drain", listener);
+    emitter.emit("drain");
   }
 }
 
-function headersSentError(attempt: string): Error {
-  const error = new Error(`Cannot ${attempt} headers after they are sent to the client`);
+/** As Node's own. */
+function headersSentError(): Error {
+  const error = new Error("Cannot set headers after they are sent to the client");
   return Object.assign(error, { code: "ERR_HTTP_HEADERS_SENT" });
 }
 
@@ -255,5 +242,5 @@ function sizeOf(chunk: unknown): number {
 /** Calls the callback of a `write()` or `end()` that was ignored. */
 function callBack(given: unknown[]): void {
   const callback = given.at(-1);
-  if (typeof callback === "function") queueMicrotask(() => callback());
+  if (typeof callback === "function") queueMicrotask(callback as VoidFunction);
 }

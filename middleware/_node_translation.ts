@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { NodeRequest, NodeResponse } from "./node.ts";
+import type { NodeRequest, NodeResponse } from "./_node_types.ts";
 
 /** Under this symbol a Node request carries its `Request`, which several managers and middlewares share. */
 const REQUEST = Symbol("@x/sessions");
@@ -59,24 +59,19 @@ export function applyHead(response: NodeResponse, given: unknown[]): void {
   const [status, second, third] = given;
   response.statusCode = Number(status);
   const headers = typeof second === "string" ? third : second ?? third;
-  for (const [name, value] of pairsOf(headers)) response.setHeader(name, value);
-  given.splice(0, given.length, status, ...(typeof second === "string" ? [second] : []));
-}
-
-/** The headers that `writeHead()` takes: an object, a list of pairs, or a flat list of names and values. */
-function pairsOf(headers: unknown): Iterable<[string, unknown]> {
-  if (typeof headers !== "object" || headers === null) return [];
-  if (!Array.isArray(headers)) return Object.entries(headers).filter(([, value]) => value !== undefined);
-  const pairs: [string, unknown][] = Array.isArray(headers[0])
-    ? headers
-    : headers.flatMap((name, index) => index % 2 === 0 ? [[name, headers[index + 1]]] : []);
-  const merged = new Map<string, [string, unknown]>();
-  for (const [name, value] of pairs) {
-    const before = merged.get(name.toLowerCase());
-    if (before === undefined) merged.set(name.toLowerCase(), [name, value]);
-    else before[1] = [before[1], value].flat();
+  // An object, a list of pairs, or a flat list of names and values.
+  if (Array.isArray(headers)) {
+    const pairs: [string, unknown][] = Array.isArray(headers[0])
+      ? headers
+      : headers.flatMap((name, index) => index % 2 === 0 ? [[name, headers[index + 1]]] : []);
+    for (const [name] of pairs) response.removeHeader(name);
+    for (const [name, value] of pairs) response.appendHeader(name, value);
+  } else {
+    for (const [name, value] of Object.entries(headers ?? {})) {
+      if (value !== undefined) response.setHeader(name, value);
+    }
   }
-  return merged.values();
+  given.splice(0, given.length, status, ...(typeof second === "string" ? [second] : []));
 }
 
 /** What is sent of a `Response` over a connection of Node. */
@@ -107,16 +102,10 @@ export async function contentOf(response: Response, method: string | undefined):
     headers.delete("Content-Encoding");
     headers.delete("Content-Length");
   }
-  if (status === 204 || status === 304) headers.delete("Content-Length");
   // The response to HEAD may name the length of a body that it does not have.
-  else if (method !== "HEAD" || body.length > 0) headers.set("Content-Length", String(body.length));
+  const hasLength = status !== 204 && status !== 304 && (method !== "HEAD" || body.length > 0);
+  if (hasLength) headers.set("Content-Length", String(body.length));
   return { status, statusText, headers, body: method === "HEAD" || body.length === 0 ? undefined : body };
-}
-
-/** As above, as a response that was not sent over a connection. */
-export async function copyOf(response: Response, method: string | undefined): Promise<Response> {
-  const { body, ...head } = await contentOf(response, method);
-  return new Response(body ?? null, head);
 }
 
 /** RFC 9110, 7.6.1. `Trailer` announces what is not sent here. */
@@ -125,7 +114,6 @@ const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|te|trailer|transf
 /** The bytes with which a coded body begins. A body of `br` begins with any. */
 const FIRST_BYTES: Record<string, readonly number[]> = {
   "gzip": [0x1f, 0x8b],
-  "x-gzip": [0x1f, 0x8b],
   "deflate": [0x78],
   "zstd": [0x28, 0xb5, 0x2f, 0xfd],
 };

@@ -36,56 +36,11 @@ import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import { internalServerError } from "./_internal_server_error.ts";
 import { HoldableResponse } from "./_node_holdable_response.ts";
-import { contentOf, copyOf, headOf, requestOf } from "./_node_translation.ts";
+import { contentOf, headOf, requestOf } from "./_node_translation.ts";
+import type { NodeRequest, NodeResponse } from "./_node_types.ts";
 import { isManager } from "./_per_environment.ts";
 
-/** The part of a request of `node:http`, `node:http2` or Express that is used. */
-export interface NodeRequest {
-  /** Such as `"GET"`. */
-  readonly method?: string | undefined;
-  /** The path and the query. */
-  url?: string | undefined;
-  /** The headers, with names in lower case. */
-  readonly headers: Record<string, string | string[] | undefined>;
-  /** The connection. Its `encrypted` is `true` if TLS ends in this process. */
-  readonly socket: object;
-}
-
-/** The part of a response of `node:http`, `node:http2` or Express that is used. */
-export interface NodeResponse {
-  /** The status to send. */
-  statusCode: number;
-  /** Whether the head was sent. */
-  readonly headersSent: boolean;
-  /** Whether `end()` was called. */
-  readonly writableEnded: boolean;
-  /** Sends the head. */
-  writeHead(...given: unknown[]): unknown;
-  /** Sends the head, if it was not sent, and a part of the body. */
-  write(...given: unknown[]): boolean;
-  /** Sends the rest of the response. */
-  end(...given: unknown[]): unknown;
-  /** Sends the head now. */
-  flushHeaders?(): void;
-  /** The headers so far. */
-  getHeaders(): object;
-  /** Sets a header. */
-  setHeader(name: string, value: unknown): unknown;
-  /** Adds a value to a header. */
-  appendHeader?(name: string, value: unknown): unknown;
-  /** Removes a header. */
-  removeHeader(name: string): void;
-  /** Sets what is sent after the body. */
-  addTrailers?(trailers: Record<string, string>): void;
-  /** From how many bytes on `write()` asks to wait. */
-  readonly writableHighWaterMark?: number;
-  /** Adds a listener of an event. */
-  on(event: string, listener: (...given: unknown[]) => void): unknown;
-  /** Calls the listeners of an event. */
-  emit(event: string, ...given: unknown[]): unknown;
-  /** Closes the connection. */
-  destroy(error?: Error): unknown;
-}
+export type { NodeRequest, NodeResponse } from "./_node_types.ts";
 
 /** The middleware that {@linkcode nodeSessions} returns. Its functions do not need `this`. */
 export interface NodeSessions<Data extends object> {
@@ -174,7 +129,6 @@ class Exchange<Data extends object> {
   readonly #response: NodeResponse;
   readonly #holdable: HoldableResponse;
   #current: RequestSession<Data> | undefined;
-  #isAsked = false;
   /** The session that is first asked for after the head was sent. */
   #late: Promise<Session<Data>> | undefined;
   /** Settled when the response that was held is sent. */
@@ -184,10 +138,7 @@ class Exchange<Data extends object> {
     this.#manager = manager;
     this.#request = request;
     this.#response = response;
-    this.#holdable = new HoldableResponse(response, {
-      mustHold: () => this.#isAsked,
-      onHeld: () => void this.#send(() => markedHead(response)),
-    });
+    this.#holdable = new HoldableResponse(response, () => void this.#send(() => markedHead(response)));
   }
 
   session(): Promise<Session<Data>> {
@@ -198,7 +149,7 @@ class Exchange<Data extends object> {
       // A handler that does not await the session must not end the process.
       this.#late.catch(() => {});
     }
-    this.#isAsked = true;
+    this.#holdable.mustHold = true;
     return this.#late ?? this.#begin().session();
   }
 
@@ -248,16 +199,17 @@ class Exchange<Data extends object> {
   async #trySend(makeResponse: () => Response | undefined, error: unknown): Promise<void> {
     const { method } = this.#request;
     let response = makeResponse();
-    if (response?.url) response = await copyOf(response, method);
-    const before = response?.headers.getSetCookie() ?? [];
-    const answer = await this.#begin().finish(response, error);
-    const cookies = answer.headers.getSetCookie();
-    if (answer.headers.has(HANDLER_MARK)) {
-      const added = cookies.filter((cookie) => !before.includes(cookie));
-      return this.#holdable.release((headers) => mark(headers, added));
+    if (response?.url) {
+      const content = await contentOf(response, method);
+      response = new Response(content.body, content);
     }
-    const content = await contentOf(answer, method);
-    this.#holdable.replace(content, this.#isAsked ? (headers) => mark(headers, cookies) : undefined);
+    const before = response?.headers.getSetCookie();
+    const answer = await this.#begin().finish(response, error);
+    const isOwn = answer.headers.has(HANDLER_MARK);
+    const cookies = answer.headers.getSetCookie().filter((cookie) => !isOwn || !before!.includes(cookie));
+    if (this.#holdable.mustHold) this.#holdable.mark = (headers) => mark(headers, cookies);
+    if (isOwn) this.#holdable.release();
+    else this.#holdable.replace(await contentOf(answer, method));
   }
 }
 
