@@ -21,9 +21,6 @@ interface Emitter {
   off(event: string, listener: () => void): unknown;
 }
 
-/** What a held response says of itself, and a method of Node that sends the head: other middlewares call it. */
-const PROPERTIES = ["headersSent", "writableEnded", "writableNeedDrain", "_implicitHeader"] as const;
-
 /** Node's default, in bytes. */
 const HIGH_WATER_MARK = 16_384;
 
@@ -46,10 +43,11 @@ export class HoldableResponse {
   /** What the handler has called while the response was held. */
   #calls: HeldCall[] = [];
   #heldBytes = 0;
+  /** What is put on the response while it is held. */
+  #properties: PropertyDescriptorMap | undefined;
   #hasEnded = false;
   /** The status when the handler started the response. One that is set afterwards is not sent. */
-  #statusCode = 200;
-  #statusMessage: string | undefined;
+  #status: [code: number, message: string | undefined] = [200, undefined];
   /**
    * @param onHeld Called when the handler has started a response that is held.
    */
@@ -72,12 +70,16 @@ export class HoldableResponse {
     if (this.#own.setHeader === undefined) {
       this.#replaceMethods(SETTERS, (method, given) => this.#change(method, given));
     }
-    this.#statusCode = response.statusCode;
-    this.#statusMessage = this.#hasStatusMessage ? response.statusMessage : undefined;
-    const getters = [() => true, () => this.#hasEnded, () => this.#isFull, () => () => {}];
-    for (const [index, name] of PROPERTIES.entries()) {
-      Object.defineProperty(response, name, { configurable: true, get: getters[index]! });
-    }
+    this.#status = [response.statusCode, this.#hasStatusMessage ? response.statusMessage : undefined];
+    const property = (get: () => unknown) => ({ configurable: true, get });
+    this.#properties = {
+      headersSent: property(() => true),
+      writableEnded: property(() => this.#hasEnded),
+      writableNeedDrain: property(() => this.#isFull),
+      // Other middlewares send the head by this method of Node.
+      _implicitHeader: property(() => () => {}),
+    };
+    Object.defineProperties(response, this.#properties);
   }
 
   /**
@@ -88,7 +90,7 @@ export class HoldableResponse {
   release(): void {
     const response = this.#response;
     const { calls, wasFull } = this.#stopHolding("released");
-    this.#setStatus(this.#statusCode, this.#statusMessage);
+    this.#setStatus(...this.#status);
     this.#applyMark();
     // Node emits an error for what is sent after the end. It would end the process where nobody listens.
     const end = calls.findIndex(({ method }) => method === "end");
@@ -133,7 +135,7 @@ export class HoldableResponse {
     const response = this.#response as unknown as Record<Name, Method | undefined>;
     for (const name of names) {
       const own = response[name];
-      if (typeof own !== "function") continue;
+      if (!own) continue;
       this.#own[name] = own;
       response[name] = (...given) => call(name, given);
     }
@@ -142,25 +144,27 @@ export class HoldableResponse {
   /** A call of the handler that sends something. */
   #intercept(method: Sender, given: unknown[]): unknown {
     const response = this.#response;
-    if (this.#state === "held") return this.#keep(method, given);
+    if (this.#state === "held") {
+      if (method === "writeHead") throw headersSentError();
+      return this.#keep(method, given);
+    }
     if (this.#state === "replaced" && (method === "write" || method === "end")) {
       callBack(given);
       return method === "write" ? true : response;
     }
-    const mustHold = this.mustHold && this.#state === "open" && method !== "flush" && !response.headersSent;
+    const mustHold = this.mustHold && !this.isStarted && method !== "flush";
     // Throws, as Node does, for headers that cannot be sent. The response is not started then.
     if (method === "writeHead" && (mustHold || this.mark) && !response.headersSent) {
       applyHead(response, given);
     }
     if (!mustHold) return this.#own[method]!.apply(response, given);
     this.hold();
-    const result = this.#keep(method, given, true);
+    const result = this.#keep(method, given);
     this.#onHeld();
     return result;
   }
 
-  #keep(method: Sender, given: unknown[], isFirst = false): unknown {
-    if (method === "writeHead" && !isFirst) throw headersSentError();
+  #keep(method: Sender, given: unknown[]): unknown {
     const isLate = this.#hasEnded;
     this.#calls.push({ method, given });
     if (method === "end") this.#hasEnded = true;
@@ -191,7 +195,7 @@ export class HoldableResponse {
     const { setHeader, removeHeader } = this.#own;
     for (const name of names) {
       const value = name === "set-cookie" ? headers.getSetCookie() : headers.get(name);
-      if (value === null || value.length === 0) removeHeader!.call(this.#response, name);
+      if (!value?.length) removeHeader!.call(this.#response, name);
       else setHeader!.call(this.#response, name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()), value);
     }
   }
@@ -200,7 +204,7 @@ export class HoldableResponse {
   #stopHolding(state: "released" | "replaced"): { calls: HeldCall[]; wasFull: boolean } {
     this.#state = state;
     const wasFull = this.#isFull;
-    for (const name of PROPERTIES) Reflect.deleteProperty(this.#response, name);
+    for (const name in this.#properties) Reflect.deleteProperty(this.#response, name);
     const calls = this.#calls;
     this.#calls = [];
     this.#heldBytes = 0;

@@ -18,17 +18,19 @@ function makeRequest(request: NodeRequest): Request {
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
   // In an Express router `url` lacks the path at which the router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  const url = isRequestUrl(`${scheme}://${host}`, path)
-    ? `${scheme}://${host}${path}`
-    : `${scheme}://localhost/`;
-  const method = /^(?:CONNECT|TRACE|TRACK)$/i.test(request.method ?? "GET") ? "GET" : request.method ?? "GET";
-  return new Request(url, { method, headers: webHeaders(request.headers) });
+  const url = `${scheme}://${host}${path}`;
+  const { method = "GET" } = request;
+  return new Request(path.startsWith("/") && isRequestUrl(url) ? url : `${scheme}://localhost/`, {
+    // `Request` refuses these.
+    method: /^(?:CONNECT|TRACE|TRACK)$/i.test(method) ? "GET" : method,
+    headers: webHeaders(request.headers),
+  });
 }
 
 /** Whether `Request` accepts the URL. It refuses credentials, which a client may put into the header `Host`. */
-function isRequestUrl(origin: string, path: string): boolean {
-  if (!path.startsWith("/") || !URL.canParse(origin + path)) return false;
-  const { username, password } = new URL(origin + path);
+function isRequestUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
   return username + password === "";
 }
 
@@ -91,14 +93,14 @@ export interface Content {
  */
 export async function contentOf(response: Response, method: string | undefined): Promise<Content> {
   const { status, statusText, url } = response;
-  if (status < 200) throw new TypeError(`Cannot send a response with the status ${status}`);
+  if (status < 200) throw new TypeError(`Cannot send the status ${status}`);
   const body = new Uint8Array(await response.arrayBuffer());
   const headers = new Headers(response.headers);
   const nominated = headers.get("Connection")?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
   for (const name of [...headers.keys()]) {
     if (HOP_BY_HOP.test(name) || nominated.includes(name)) headers.delete(name);
   }
-  if (isDecoded(headers.get("Content-Encoding")?.toLowerCase(), body, url !== "")) {
+  if (isDecoded(headers.get("Content-Encoding")?.toLowerCase(), body, url)) {
     headers.delete("Content-Encoding");
     headers.delete("Content-Length");
   }
@@ -115,14 +117,14 @@ const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|te|trailer|transf
 const FIRST_BYTES: Record<string, readonly number[]> = {
   "gzip": [0x1f, 0x8b],
   "deflate": [0x78],
-  "zstd": [0x28, 0xb5, 0x2f, 0xfd],
+  "zstd": [0x28, 0xb5],
 };
 
 /**
  * Whether `fetch()` has decoded the body and kept the header that names its coding. The runtimes decode different codings,
  * and a response that was copied does not tell where it came from.
  */
-function isDecoded(coding: string | undefined, body: Uint8Array, isFetched: boolean): boolean {
-  if (coding === "br") return isFetched;
+function isDecoded(coding: string | undefined, body: Uint8Array, url: string): boolean {
+  if (coding === "br") return url !== "";
   return coding !== undefined && FIRST_BYTES[coding]?.every((byte, index) => body[index] === byte) === false;
 }

@@ -91,8 +91,8 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
     const exchange = request[EXCHANGE] ??= new Exchange(manager, request, response);
     try {
       // Express returns nothing, and handles what its handlers throw.
-      const done = next() as PromiseLike<unknown> | undefined;
-      if (typeof done?.then === "function") done.then(undefined, (error) => exchange.fail(error));
+      const done = next() as Partial<PromiseLike<unknown>> | undefined;
+      done?.then?.(undefined, (error) => exchange.fail(error));
     } catch (error) {
       void exchange.fail(error);
     }
@@ -171,9 +171,9 @@ class Exchange<Data extends object> {
     const { isStarted } = this.#holdable;
     const thrown = isStarted ? undefined : responseTo(error);
     // finish() finds the response itself. It is read before if finish() would lose where it came from.
-    if (thrown !== undefined) return await this.#send(() => thrown.url ? thrown : undefined, error);
+    if (thrown !== undefined) return this.#send(() => thrown.url ? thrown : undefined, error);
     console.error(error);
-    if (!isStarted) return await this.#send(internalServerError, error);
+    if (!isStarted) return this.#send(internalServerError, error);
     await this.#sending;
     // The client must not take a part of the response for the whole.
     if (!this.#response.writableEnded) this.#response.destroy();
@@ -203,12 +203,11 @@ class Exchange<Data extends object> {
       const content = await contentOf(response, method);
       response = new Response(content.body, content);
     }
-    const before = response?.headers.getSetCookie();
+    const before = response?.headers.getSetCookie() ?? [];
     const answer = await this.#begin().finish(response, error);
-    const isOwn = answer.headers.has(HANDLER_MARK);
-    const cookies = answer.headers.getSetCookie().filter((cookie) => !isOwn || !before!.includes(cookie));
+    const cookies = answer.headers.getSetCookie().filter((cookie) => !before.includes(cookie));
     if (this.#holdable.mustHold) this.#holdable.mark = (headers) => mark(headers, cookies);
-    if (isOwn) this.#holdable.release();
+    if (answer.headers.has(HANDLER_MARK)) this.#holdable.release();
     else this.#holdable.replace(await contentOf(answer, method));
   }
 }
@@ -234,9 +233,9 @@ function responseTo(error: unknown): Response | undefined {
 function mark(headers: Headers, cookies: readonly string[]): void {
   varyByCookie(headers);
   if (cookies.length > 0) {
-    const nameOf = (cookie: string) => cookie.slice(0, cookie.indexOf("="));
-    const names = cookies.map(nameOf);
-    const others = headers.getSetCookie().filter((cookie) => !names.includes(nameOf(cookie)));
+    const others = headers.getSetCookie().filter((other) =>
+      !cookies.some((cookie) => cookie.split("=")[0] === other.split("=")[0])
+    );
     headers.delete("Set-Cookie");
     for (const cookie of [...others, ...cookies]) headers.append("Set-Cookie", cookie);
     forbidSharedCaching(headers);

@@ -119,7 +119,7 @@ const FAILURES: Record<string, Answer> = {
   "throws-network-error": {
     ...ERROR,
     saved: true,
-    notes: ["logged: Cannot send a response with the status 0"],
+    notes: ["logged: Cannot send the status 0"],
   },
   "throws-redirect": {
     status: 303,
@@ -136,7 +136,7 @@ const FAILURES: Record<string, Answer> = {
 const DONE: Answer = { status: 200, body: "done", notes: [] };
 const UNAVAILABLE: Answer = { status: 503, body: "Service Unavailable\n", notes: [] };
 const USED: Answer = { ...ERROR, notes: [USED_BODY] };
-const NETWORK_ERROR: Answer = { ...ERROR, notes: ["logged: Cannot send a response with the status 0"] };
+const NETWORK_ERROR: Answer = { ...ERROR, notes: ["logged: Cannot send the status 0"] };
 
 /** By what `onError` answers and the handler, to two visits. */
 const STORE_FAILURES: Record<string, Answer[]> = {
