@@ -89,7 +89,7 @@ export class HoldableResponse {
    */
   release(): void {
     const response = this.#response;
-    const { calls, wasFull } = this.#stopHolding("released");
+    const { calls, wasFull } = this.#stopHolding();
     this.#setStatus(...this.#status);
     this.#applyMark();
     // Node emits an error for what is sent after the end. It would end the process where nobody listens.
@@ -111,7 +111,7 @@ export class HoldableResponse {
    */
   replace({ status, statusText, headers, body }: Content): void {
     const response = this.#response;
-    const { calls, wasFull } = this.#stopHolding("replaced");
+    const { calls, wasFull } = this.#stopHolding();
     // The client must not take a part of a response for the whole.
     if (response.headersSent) return void response.destroy();
     response.addTrailers?.({});
@@ -120,6 +120,8 @@ export class HoldableResponse {
     this.#setStatus(status, statusText || undefined);
     this.#own.writeHead!.call(response, status);
     this.#own.end!.call(response, body);
+    // Only now: over HTTP/2 end() calls write().
+    this.#state = "replaced";
     for (const { given } of calls) callBack(given);
     if (wasFull) this.#emitDrain();
   }
@@ -201,8 +203,8 @@ export class HoldableResponse {
   }
 
   /** Gives the response its own properties back. */
-  #stopHolding(state: "released" | "replaced"): { calls: HeldCall[]; wasFull: boolean } {
-    this.#state = state;
+  #stopHolding(): { calls: HeldCall[]; wasFull: boolean } {
+    this.#state = "released";
     const wasFull = this.#isFull;
     for (const name in this.#properties) Reflect.deleteProperty(this.#response, name);
     const calls = this.#calls;

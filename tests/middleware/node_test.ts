@@ -6,7 +6,7 @@ import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { compare, COOKIE, type Expected, tokenIn } from "../runtimes/_compare.ts";
 import { type Exchange, latin1, RawClient } from "../runtimes/_raw_client.ts";
 import { startBun } from "../services/bun.ts";
-import { startNode } from "../services/node.ts";
+import { nodeBinary, type NodeVersion, startNode } from "../services/node.ts";
 import { installPacked, type PackedApp } from "../services/packed.ts";
 import { type ScriptServer, startScript } from "../services/_script.ts";
 
@@ -317,5 +317,19 @@ for (const [runtime, start] of Object.entries(RUNTIMES)) {
 
     await visitor.notes();
     assertEquals(server.process.exitCode(), undefined, server.process.output());
+  });
+}
+
+for (const version of [20, 26] as NodeVersion[]) {
+  Deno.test(`nodeSessions() over HTTP/2 on Node ${version}`, async () => {
+    const name = "_node_http2.mjs";
+    await Deno.copyFile(new URL(name, import.meta.url), `${app.dir}/${name}`);
+    const { stdout } = await new Deno.Command(nodeBinary(version), { args: [name], cwd: app.dir }).output();
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
+      "late-calls": [200, "first", 1, "ERR_HTTP_HEADERS_SENT"],
+      "write-head-list": [201, "list", 3],
+      "throws": [500, "Internal Server Error\n", 0, "on purpose"],
+      "throws-response": [418, "teapot", 1],
+    });
   });
 }
