@@ -28,13 +28,13 @@
  * @module
  */
 
-import { SessionConfigError } from "../core/errors.ts";
+import { errorResponse, SessionConfigError } from "../core/errors.ts";
 import { forbidSharedCaching, varyByCookie } from "../core/http/caching.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
-import { internalServerError } from "./_internal_server_error.ts";
+
 import { HoldableResponse } from "./_node_holdable_response.ts";
 import { contentOf, headOf, requestOf } from "./_node_translation.ts";
 import type { NodeRequest, NodeResponse } from "./_node_types.ts";
@@ -158,7 +158,7 @@ class Exchange<Data extends object> {
     // Express closes the connection when an error follows the head. What was held is sent before.
     if (this.#sending !== undefined) void this.#sending.then(() => next(error));
     else if (this.#holdable.isStarted) next(error);
-    else if (responseTo(error) !== undefined) void this.fail(error);
+    else if (responseOf(error) !== undefined) void this.fail(error);
     else {
       this.#current?.fail(error);
       next(error);
@@ -169,11 +169,11 @@ class Exchange<Data extends object> {
   async fail(error: unknown): Promise<void> {
     error ??= new Error("The handler threw nothing");
     const { isStarted } = this.#holdable;
-    const thrown = isStarted ? undefined : responseTo(error);
+    const thrown = isStarted ? undefined : responseOf(error);
     // finish() finds the response itself. It is read before if finish() would lose where it came from.
     if (thrown !== undefined) return this.#send(() => thrown.url ? thrown : undefined, error);
     console.error(error);
-    if (!isStarted) return this.#send(internalServerError, error);
+    if (!isStarted) return this.#send(() => errorResponse(500), error);
     await this.#sending;
     // The client must not take a part of the response for the whole.
     if (!this.#response.writableEnded) this.#response.destroy();
@@ -189,7 +189,7 @@ class Exchange<Data extends object> {
     return this.#sending = this.#trySend(makeResponse, error).catch((failure) => {
       console.error(failure);
       this.#holdable.hold();
-      return this.#trySend(internalServerError, failure);
+      return this.#trySend(() => errorResponse(500), failure);
     }).catch((failure) => {
       console.error(failure);
       this.#response.destroy();
@@ -217,16 +217,6 @@ function markedHead(response: NodeResponse): Response {
   const head = headOf(response);
   head.headers.set(HANDLER_MARK, "");
   return head;
-}
-
-/** The response that a thrown value stands for. */
-function responseTo(error: unknown): Response | undefined {
-  try {
-    return responseOf(error);
-  } catch {
-    // The value fails to make its response.
-    return undefined;
-  }
 }
 
 /** Adds to a head what `finish()` has added to the handler's. */

@@ -1,5 +1,5 @@
 import { equalBytes } from "../core/bytes/equal.ts";
-import { newNonce } from "../core/bytes/token.ts";
+import { newNonce } from "../core/bytes/random.ts";
 import { inDoubt } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 

@@ -1,4 +1,5 @@
 import { sha256 } from "@noble/hashes/sha2.js";
+import { randomBytes, toBase64Url } from "./random.ts";
 
 /**
  * A new session token: 32 bytes of the platform's secure random source as base64url, 43 characters.
@@ -30,23 +31,6 @@ export function publicId(storedToken: string): string {
   return toBase64Url(sha256(utf8.encode(`session-id:${storedToken}`)).subarray(0, 16));
 }
 
-/** Text that identifies one write: 9 random bytes as 12 characters. */
-export function newNonce(): string {
-  return toBase64Url(randomBytes(9));
-}
-
-/** Unused random bytes of the platform's secure source. On Node a call for many costs as much as one for few. */
-let pool = new Uint8Array();
-const POOL_BYTES = 1_024;
-
-function randomBytes(count: number): Uint8Array {
-  // Filled by the first call: Workers allow no random numbers at module scope.
-  if (pool.length < count) pool = crypto.getRandomValues(new Uint8Array(POOL_BYTES));
-  const bytes = pool.subarray(0, count);
-  pool = pool.subarray(count);
-  return bytes;
-}
-
 /**
  * Native hashing on Node and Bun takes a fifth of the time, and on Bun a fiftieth just after the process has started. Deno has
  * it too, but takes 50 ms to load it, and `@noble/hashes` is nearly as fast there.
@@ -72,20 +56,4 @@ function bytesOf(token: string): Uint8Array {
   if (token.length !== TOKEN_BYTES.length) return utf8.encode(token);
   const { read, written } = utf8.encodeInto(token, TOKEN_BYTES);
   return read === written && read === token.length ? TOKEN_BYTES : utf8.encode(token);
-}
-
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/** base64url without padding: RFC 4648, 5. By hand, since every request needs it and `btoa` takes five times as long. */
-function toBase64Url(bytes: Uint8Array): string {
-  let text = "";
-  for (let start = 0; start < bytes.length; start += 3) {
-    // Missing bytes at the end count as zeros, and their digits are left out.
-    const bits = bytes[start]! << 16 | (bytes[start + 1] ?? 0) << 8 | (bytes[start + 2] ?? 0);
-    const left = bytes.length - start;
-    text += DIGITS[bits >> 18]! + DIGITS[bits >> 12 & 63]!;
-    if (left > 1) text += DIGITS[bits >> 6 & 63]!;
-    if (left > 2) text += DIGITS[bits & 63]!;
-  }
-  return text;
 }

@@ -79,8 +79,8 @@ function withNewHeaders(response: Response, change: (headers: Headers) => void):
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
   return copyOf(response, response.body, (headers) => {
-    // Deno decodes what `fetch()` gave: the coding and the length are no longer those of the body.
-    if (response.url !== "" && headers.has("Content-Encoding") && isDeno()) {
+    // Deno decodes gzip and br of what `fetch()` gave: the coding and the length are no longer those of the body.
+    if (response.url !== "" && isDeno() && /^(?:gzip|br)$/i.test(headers.get("Content-Encoding") ?? "")) {
       headers.delete("Content-Encoding");
       headers.delete("Content-Length");
     }

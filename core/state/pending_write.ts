@@ -1,4 +1,5 @@
-import { newNonce, newToken } from "../bytes/token.ts";
+import { newNonce } from "../bytes/random.ts";
+import { newToken } from "../bytes/token.ts";
 import type { SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { NextRow, StoredRow, StoredSession } from "../store.ts";

@@ -1,4 +1,5 @@
-import { hashToken, isToken, newNonce, newToken, publicId } from "../../../core/bytes/token.ts";
+import { newNonce } from "../../../core/bytes/random.ts";
+import { hashToken, isToken, newToken, publicId } from "../../../core/bytes/token.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../assert.ts";
 // Tokens, and their hashes by SCS with `HashTokenInStore`.
 import rows from "../../fixtures/scs-sqlite3store.json" with { type: "json" };
