@@ -335,6 +335,10 @@ export class ActorRun {
     const { pending } = view;
     // A new attempt to create a session includes all changes since.
     const isFolded = sent?.from === undefined && sent !== undefined;
+    // A session of its own has been tried in place of one that was renewed elsewhere. From now on it is that one.
+    if (isFolded && view.token !== undefined && state.row === undefined) {
+      Object.assign(view, view.contents(sent.changes, undefined));
+    }
     view.asked = true;
     view.error = error;
     if (error instanceof SessionGoneError) {
