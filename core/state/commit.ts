@@ -41,7 +41,10 @@ const TURNS_ATTEMPTS = 3;
 
 /** What the primary holds after an update that was refused or not acknowledged. */
 type Seen =
-  | { kind: "done" | "unchanged" | "ended" | "renewed" }
+  | { kind: "done" }
+  | { kind: "ended" }
+  | { kind: "renewed" }
+  | { kind: "unchanged"; row?: StoredRow }
   | { kind: "changed"; row: StoredRow; record: SessionRecord };
 
 /** A row, and the record in it; `undefined` for bytes that the codec cannot read. */
@@ -110,6 +113,8 @@ export class Commit {
       if (seen.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       if (seen.kind === "changed") write = this.#replay(write, seen.row, seen.record, attempt);
+      // A touch of this request that came too late has not moved the expiry.
+      else if (seen.row !== undefined) write = { ...write, base: seen.row };
     }
   }
 
@@ -191,7 +196,7 @@ export class Commit {
     }
     if (found === undefined) return { kind: "ended" };
     const { row, record } = found;
-    if (equalBytes(row.data, base!.data)) return { kind: isOver ? "ended" : "unchanged" };
+    if (equalBytes(row.data, base!.data)) return isOver ? { kind: "ended" } : { kind: "unchanged", row };
     // Bytes that the codec cannot read are not this session.
     if (record === undefined) return { kind: "ended" };
     if (isMine) return { kind: "done" };
