@@ -11,7 +11,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
  *
  * @param isOrdered Whether the order of an object's keys counts.
  */
-export function equalPlain(one: unknown, other: unknown, isOrdered: boolean): boolean {
+export function equalPlain(one: unknown, other: unknown, isOrdered = true): boolean {
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
     return Object.is(one, other);
   }
