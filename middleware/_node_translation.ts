@@ -83,7 +83,7 @@ export interface Content {
   /** Without those that describe the connection over which the response came. */
   readonly headers: Headers;
   /** `undefined` where none is sent: Node may refuse even an empty one. */
-  readonly body: Uint8Array<ArrayBuffer> | undefined;
+  readonly body: Uint8Array | undefined;
 }
 
 /**

@@ -29,6 +29,7 @@
  */
 
 import { errorResponse, SessionConfigError } from "../core/errors.ts";
+import type { ResponseBody } from "../core/http/body.ts";
 import { forbidSharedCaching, varyByCookie } from "../core/http/caching.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import { responseOf } from "../core/http/thrown.ts";
@@ -201,7 +202,7 @@ class Exchange<Data extends object> {
     let response = makeResponse();
     if (response?.url) {
       const content = await contentOf(response, method);
-      response = new Response(content.body, content);
+      response = new Response(content.body as ResponseBody, content);
     }
     const before = response?.headers.getSetCookie() ?? [];
     const answer = await this.#begin().finish(response, error);

@@ -39,11 +39,20 @@ function isEmptyAsShown(text: string): boolean {
  * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
  */
 export function lightBodyOf(response: Response): ResponseBody | undefined {
-  const cache = Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
+  const cache = cacheSymbolOf(response);
   if (cache === undefined) return undefined;
   const made: unknown = (response as unknown as Record<symbol, unknown>)[cache];
   const body = Array.isArray(made) ? made[1] as ResponseBody | undefined : undefined;
   return body instanceof ReadableStream ? undefined : body;
+}
+
+function cacheSymbolOf(response: Response): symbol | undefined {
+  return Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
+}
+
+/** Whether the body was read. A light response is not asked, since a look changes how it is sent. */
+export function isUsed(response: Response): boolean {
+  return cacheSymbolOf(response) === undefined && response.bodyUsed;
 }
 
 interface GlobalWithBun {

@@ -1,4 +1,4 @@
-import { hasBody, isNullBody, isReusable, lightBodyOf, type ResponseBody } from "./body.ts";
+import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody } from "./body.ts";
 import { forbidSharedCaching, varyByCookie } from "./caching.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 
@@ -33,7 +33,7 @@ export function withCookie(response: Response, setCookie: string): Response {
     forbidSharedCaching(headers);
   };
   if (isReusable(response)) return withNewHeaders(response, change);
-  if (response.bodyUsed) throw new TypeError("its body was read");
+  if (isUsed(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
 }
 
