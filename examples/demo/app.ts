@@ -74,7 +74,7 @@ export function demoApp(manager: SessionManager<Data>, log: EventLog) {
         session.put("flash", "Enter a name to sign in.");
         return c.redirect("/", 303);
       }
-      // The values of a user who is still signed in must not go to the next user.
+      // If another user is still signed in, their values must not go to the next one.
       if (session.subject !== undefined && session.subject !== subject) session.clear();
       session.renewToken();
       session.subject = subject;
