@@ -456,6 +456,8 @@ export class ActorRun {
     Object.assign(view, new View(world.now), {
       token: undefined,
       offered: undefined,
+      // The session that it ended was made in place of an expired one.
+      offeredIsOver: view.offeredIsOver,
       pending: undefined,
       // A request whose session was renewed elsewhere stays without a cookie.
       gone: stateOf(session).gone,

@@ -31,9 +31,9 @@ const advance = (ms: number): Action => ({ do: "advance", ms });
 const actor = (actions: Action[], ...faults: Fault[]): Actor => ({ actions, faults });
 
 /** The order of turns begins after the browsers' first visits, which take three. */
-function example(actors: Actor[], order: number[] = []): [Program, Turns] {
+function example(actors: Actor[], order: number[] = [], idleTimeout = true): [Program, Turns] {
   const visits = Array.from({ length: 3 }, () => actors.length);
-  return [{ idleTimeout: true, actors }, turnsOf([...visits, ...order])];
+  return [{ idleTimeout, actors }, turnsOf([...visits, ...order])];
 }
 
 export const examples: readonly [Program, Turns][] = [
@@ -150,4 +150,17 @@ export const examples: readonly [Program, Turns][] = [
     LATE,
   ]),
   example([actor([login(COUNT, COMMIT, COUNT, COMMIT)], "lost", "refused")]),
+  // A new session arrives after the logout that could not find it. Nobody has its token.
+  example([actor([login(COUNT, COMMIT, DESTROY)], "late", "refused")], [0, 0, 0, LATE]),
+  // A write from before its session expired arrives late and prolongs it, and a login renews it. A request that had found
+  // it expired answers with a logout's cookie.
+  example(
+    [
+      actor([request(0, { do: "deadline", ms: 2 * LIFETIME })]),
+      actor([advance(MINUTE), request(0, RENEW)]),
+      actor([advance(LIFETIME - MINUTE), request(0, COMMIT, DESTROY)]),
+    ],
+    [0, 1, 1, 2, 2, 2, 0, 1, PAUSE, 1, 1, 2, 2],
+    false,
+  ),
 ];

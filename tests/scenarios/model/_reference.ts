@@ -209,9 +209,11 @@ export class Reference {
     return row;
   }
 
+  /** A deletion that finds nothing ends nothing: a new session in doubt may arrive after it, and nobody has its token. */
   end(token: string): boolean {
-    this.dead.add(token);
-    return this.rows.delete(token) || this.marks.delete(token);
+    const isEnded = this.rows.delete(token) || this.marks.delete(token);
+    if (isEnded) this.dead.add(token);
+    return isEnded;
   }
 
   /** The mark under a token, if it is still valid. */
