@@ -345,6 +345,8 @@ export class ActorRun {
       view.gone = state.gone;
       if (state.gone === undefined) world.fail("a session that is gone may come back");
     }
+    // It has a session of its own by now, in place of one that was renewed elsewhere.
+    if (sent?.from === undefined && sent?.results.has(state.row?.token ?? "")) view.gone = undefined;
     if (state.pending === undefined) {
       if (sent?.saved === 0 && !sent.failed && !view.gone && isAmbiguous(error)) {
         world.fail("a write in doubt is forgotten");

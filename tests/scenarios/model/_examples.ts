@@ -163,4 +163,12 @@ export const examples: readonly [Program, Turns][] = [
     [0, 1, 1, 2, 2, 2, 0, 1, PAUSE, 1, 1, 2, 2],
     false,
   ),
+  // A login form that came second has a session of its own. Only the merged session could not be deleted.
+  example(
+    [
+      actor([request(0, RENEW)]),
+      actor([request(0, RENEW, { do: "merge", slot: 0 }, COMMIT)], "none", "none", "none", "refused"),
+    ],
+    [0, 0, 1, 1, 1, 1],
+  ),
 ];
