@@ -32,18 +32,21 @@ const { token } = await session.commit();
 const cookie = `__Host-session=${token}`;
 
 const encoder = new TextEncoder();
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const DIGITS = Array.from(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+  (digit) => digit.charCodeAt(0),
+);
 
 function base64url(bytes: Uint8Array): string {
-  let text = "";
+  const digits: number[] = [];
   for (let start = 0; start < bytes.length; start += 3) {
     const bits = bytes[start]! << 16 | (bytes[start + 1] ?? 0) << 8 | (bytes[start + 2] ?? 0);
     const left = bytes.length - start;
-    text += DIGITS[bits >> 18]! + DIGITS[bits >> 12 & 63]!;
-    if (left > 1) text += DIGITS[bits >> 6 & 63]!;
-    if (left > 2) text += DIGITS[bits & 63]!;
+    digits.push(DIGITS[bits >> 18]!, DIGITS[bits >> 12 & 63]!);
+    if (left > 1) digits.push(DIGITS[bits >> 6 & 63]!);
+    if (left > 2) digits.push(DIGITS[bits & 63]!);
   }
-  return text;
+  return String.fromCharCode(...digits);
 }
 
 function readCookie(c: Context): string | undefined {
@@ -57,7 +60,15 @@ function readCookie(c: Context): string | undefined {
 /** The results of handlers go here, so that no compiler removes them. */
 let found: unknown;
 
-const hash = (text: string) => base64url(sha256(encoder.encode(text)));
+const blank = sha256.create();
+const hasher = sha256.create();
+const digest = new Uint8Array(32);
+
+function hash(text: string): string {
+  blank._cloneInto(hasher).update(encoder.encode(text)).digestInto(digest);
+  return base64url(digest);
+}
+
 const find = async (c: Context) => await store.find(hash(readCookie(c)!), { now: Date.now() });
 
 /** Each application does everything that the previous one does, and one step more. */
