@@ -8,7 +8,12 @@ export function varyByCookie(headers: Headers): void {
 /** Forbids shared caches to keep a response that sets a cookie, whatever the handler said (RFC 9111, 7.3). */
 export function forbidSharedCaching(headers: Headers): void {
   headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));
-  for (const name of [...headers.keys()]) if (CDN_HEADER.test(name)) headers.delete(name);
+  const others: string[] = [];
+  // On Deno an iterator costs five times as much.
+  headers.forEach((_, name) => {
+    if (CDN_HEADER.test(name)) others.push(name);
+  });
+  for (const name of others) headers.delete(name);
 }
 
 /** Whether a shared cache may keep the response and give it to others. */
