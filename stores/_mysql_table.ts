@@ -5,7 +5,7 @@ import {
   type StoreOperation,
 } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
-import { inDoubt } from "../core/store/failure.ts";
+import { asAmbiguous } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
 import { waitFor } from "../core/wait.ts";
 import {
@@ -257,7 +257,7 @@ export class MySQLTable {
     try {
       return (await this.select(operation, `${condition} LIMIT 1`, args, undefined, "''")).length > 0;
     } catch (error) {
-      throw error instanceof SessionStoreError && error.reason === "schema" ? error : inDoubt(error);
+      throw error instanceof SessionStoreError && error.reason === "schema" ? error : asAmbiguous(error);
     }
   }
 

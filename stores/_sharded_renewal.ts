@@ -1,6 +1,6 @@
 import { equalBytes } from "../core/bytes/equal.ts";
 import { newNonce } from "../core/bytes/random.ts";
-import { inDoubt } from "../core/store/failure.ts";
+import { asAmbiguous } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoredSession } from "../core/store.ts";
 
 /** The calls that a renewal is made of. Each is atomic, and goes to one shard. */
@@ -173,7 +173,7 @@ export function isPending(row: { data: Uint8Array }): boolean {
 }
 
 function throwInDoubt(error: unknown): never {
-  throw inDoubt(error);
+  throw asAmbiguous(error);
 }
 
 /** Whether a row is the moved one of this attempt to renew. */

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { inDoubt } from "../core/store/failure.ts";
+import { asAmbiguous } from "../core/store/failure.ts";
 import type {
   DeleteExpiredOptions,
   DeleteOptions,
@@ -167,7 +167,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
       return rows.map(({ token }) => token);
     } catch (error) {
       // Rows have been deleted before this.
-      throw inDoubt(error);
+      throw asAmbiguous(error);
     }
   }
 }

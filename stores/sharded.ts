@@ -34,7 +34,7 @@ import {
   type TimedOptions,
   type WriteOptions,
 } from "../core/store.ts";
-import { inDoubt } from "../core/store/failure.ts";
+import { asAmbiguous } from "../core/store/failure.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { deleteInPasses } from "./_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
@@ -222,7 +222,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
         return { deleted: ended.filter(Boolean).length, isDone };
       });
     } catch (error) {
-      throw isBegun ? inDoubt(error) : error;
+      throw isBegun ? asAmbiguous(error) : error;
     }
   }
 

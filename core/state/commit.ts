@@ -1,22 +1,15 @@
-import { equalBytes } from "../bytes/equal.ts";
 import { publicId } from "../bytes/token.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, StoredRow } from "../store.ts";
-import { inDoubt } from "../store/failure.ts";
+import { asAmbiguous } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
 import { backoff, eventLoopTurn, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
+import { Primary } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
-import {
-  decodeRecord,
-  emptyRecord,
-  isMark,
-  REMEMBER_ME,
-  type SessionRecord,
-  tryDecodeRecord,
-} from "./record.ts";
+import { decodeRecord, emptyRecord, isMark, REMEMBER_ME, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -39,32 +32,20 @@ const TURNS_CAP = 16_384;
  */
 const TURNS_ATTEMPTS = 3;
 
-/** What the primary holds after an update that was refused or not acknowledged. */
-type Seen =
-  | { kind: "done" }
-  | { kind: "ended" }
-  | { kind: "renewed" }
-  | { kind: "unchanged"; row?: StoredRow }
-  | { kind: "changed"; row: StoredRow; record: SessionRecord };
-
-/** A row, and the record in it; `undefined` for bytes that the codec cannot read. */
-interface FoundRow {
-  row: StoredRow;
-  record: SessionRecord | undefined;
-}
-
-/** Saves the changes of a request. Resolves conflicts, and finds out what became of a write without a reply. */
+/** Saves the changes of a request: writes, and where that fails looks what became of it, replays and writes again. */
 export class Commit {
   readonly #settings: SessionSettings;
   readonly #store: AtomicStore;
   readonly #operation: Operation;
   readonly #state: SessionState;
+  readonly #primary: Primary;
 
   constructor(settings: SessionSettings, store: AtomicStore, operation: Operation, state: SessionState) {
     this.#settings = settings;
     this.#store = store;
     this.#operation = operation;
     this.#state = state;
+    this.#primary = new Primary(settings, store, operation, state);
   }
 
   /** Saves. If an earlier write is in doubt, nothing is written before its fate is known. */
@@ -85,7 +66,7 @@ export class Commit {
       if (state.row === undefined) await this.#create(changes, pending);
       else await this.#update(changes, state.row, pending);
     } catch (error) {
-      if (state.pending !== undefined) throw inDoubt(error);
+      if (state.pending !== undefined) throw asAmbiguous(error);
       state.giveBack(changes);
       throw error;
     }
@@ -106,15 +87,15 @@ export class Commit {
       const again = looksFirst ||
         (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
       looksFirst = false;
-      const seen = await this.#look(write);
-      if (seen.kind === "done") return this.#updated(write);
-      if (seen.kind === "ended" || seen.kind === "renewed") return await this.#lost(write, seen.kind);
+      const fate = await this.#primary.fateOf(write);
+      if (fate.kind === "done") return this.#updated(write);
+      if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
       // A write of unknown fate is never replayed: it might count twice.
-      if (seen.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
+      if (fate.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      if (seen.kind === "changed") write = this.#replay(write, seen.row, seen.record, attempt);
+      if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
       // A touch of this request that came too late has not moved the expiry.
-      else if (seen.row !== undefined) write = { ...write, base: seen.row };
+      else if (fate.row !== undefined) write = { ...write, base: fate.row };
     }
   }
 
@@ -125,7 +106,7 @@ export class Commit {
     for (let attempt = 1, failures = 0;; attempt++) {
       if (!looksFirst && await this.#send(write)) return this.#created(write);
       if (write.failure !== undefined) failures++;
-      if (await this.#isThere(write)) return this.#created(write);
+      if (await this.#primary.hasCreated(write)) return this.#created(write);
       const again = looksFirst || (failures < ATTEMPTS && await this.#operation.pause(attempt));
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       looksFirst = false;
@@ -181,56 +162,6 @@ export class Commit {
     return await this.#operation.pause(attempt - byTurns, growing);
   }
 
-  /** Asks the primary what became of an update. */
-  async #look(write: PendingWrite): Promise<Seen> {
-    const { base, baseDeadline, changes, failure, nonce, storedToken } = write;
-    if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
-    // The clock is read before the row: another request may prolong the session in between.
-    const isOver = this.#settings.now() >= baseDeadline;
-    // The old token comes before the new one: a renewal that arrives late moves the row from the first to the second.
-    const found = await this.#find(base!.token, write);
-    const isMine = hasNonce(found, nonce);
-    // The mark of this renewal does not prove that the session still lives. A missing one does not prove that it ended.
-    if (changes.renew && (isMine || found === undefined)) {
-      return { kind: hasNonce(await this.#find(storedToken, write), nonce) ? "done" : "ended" };
-    }
-    if (found === undefined) return { kind: "ended" };
-    const { row, record } = found;
-    if (equalBytes(row.data, base!.data)) return isOver ? { kind: "ended" } : { kind: "unchanged", row };
-    // Bytes that the codec cannot read are not this session.
-    if (record === undefined) return { kind: "ended" };
-    if (isMine) return { kind: "done" };
-    if (isMark(record)) return { kind: "renewed" };
-    if (this.#settings.now() >= record.deadline) return { kind: "ended" };
-    return { kind: "changed", row, record };
-  }
-
-  /** Whether a session was created although no reply said so. */
-  async #isThere(write: PendingWrite): Promise<boolean> {
-    if (write.failure !== undefined && !write.failure.ambiguous) return false;
-    return hasNonce(await this.#find(write.storedToken, write), write.nonce);
-  }
-
-  /** Reads a row on the primary. Where that fails, a write that was sent stays in doubt. */
-  async #find(token: string, write?: PendingWrite): Promise<FoundRow | undefined> {
-    try {
-      const found = await this.#operation.run(
-        "find",
-        "read",
-        (options) => this.#store.find(token, Object.assign(options, { primary: true })),
-      );
-      // A store in JavaScript may give null.
-      if (found === undefined || found === null) return undefined;
-      const row = { token, data: found.data, expiry: found.expiry };
-      return { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
-    } catch (error) {
-      if (write === undefined || !write.isSent) throw error;
-      // Also a write that the store refused: it may have been delivered twice, and the reply is that to the second delivery.
-      this.#state.pending = write;
-      throw write.failure ?? error;
-    }
-  }
-
   /** Makes the same changes to what another request has written. */
   #replay(
     { changes, base }: PendingWrite,
@@ -280,7 +211,7 @@ export class Commit {
     const state = this.#state;
     let isRenewed = false;
     for (const { token, storedToken } of state.offered) {
-      const found = await this.#find(storedToken);
+      const found = await this.#primary.find(storedToken);
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
@@ -340,14 +271,10 @@ export class Commit {
         this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(row.token) }));
       } catch (error) {
         this.#state.deleteLater(rows.slice(index));
-        throw inDoubt(error);
+        throw asAmbiguous(error);
       }
     }
   }
-}
-
-function hasNonce(found: FoundRow | undefined, nonce: string): boolean {
-  return found?.record?.nonces.includes(nonce) ?? false;
 }
 
 function unknownFate(): SessionStoreError {

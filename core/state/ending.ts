@@ -1,7 +1,7 @@
 import { publicId } from "../bytes/token.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, StoredRow } from "../store.ts";
-import { inDoubt } from "../store/failure.ts";
+import { asAmbiguous } from "../store/failure.ts";
 import type { Operation } from "../store/operation.ts";
 import { isMark, tryDecodeRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
@@ -88,7 +88,7 @@ export class Ending {
       (options) => this.#store.find(token, Object.assign(options, { primary: true })),
     ).catch((error) => {
       // The deletion may have been delivered twice, and the reply is that to the second delivery.
-      throw inDoubt(error);
+      throw asAmbiguous(error);
     });
   }
 

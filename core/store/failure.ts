@@ -38,7 +38,7 @@ export function toSessionError(operation: StoreOperation, error: unknown, writes
 }
 
 /** The error, marked as ambiguous: the write may have happened all the same. */
-export function inDoubt(error: unknown): unknown {
+export function asAmbiguous(error: unknown): unknown {
   if (!(error instanceof SessionStoreError) || error.ambiguous) return error;
   const { operation, reason, retryable } = error;
   return new SessionStoreError(operation, { reason, retryable, ambiguous: true, cause: error });

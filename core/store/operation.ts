@@ -1,7 +1,7 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
-import { inDoubt, isBusyFailure, toSessionError } from "./failure.ts";
+import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
 import { backoff, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
@@ -84,9 +84,9 @@ export class Operation {
       } catch (error) {
         const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
         this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
-        const again = mayPass(failure, mode) && attempt < ATTEMPTS &&
+        const again = isSentAgain(failure, mode) && attempt < ATTEMPTS &&
           await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.#context.signal : undefined);
-        if (!again) throw this.inDoubt ? inDoubt(failure) : failure;
+        if (!again) throw this.inDoubt ? asAmbiguous(failure) : failure;
       }
     }
   }
@@ -138,7 +138,7 @@ export class Operation {
 }
 
 /** Whether a call is sent again after a failure. */
-function mayPass(failure: SessionError, mode: SendMode): boolean {
+function isSentAgain(failure: SessionError, mode: SendMode): boolean {
   if (mode === "touch") return isBusyFailure(failure);
   if (mode === "once" || mode === "page") return false;
   return failure instanceof SessionStoreError && failure.retryable;
