@@ -3,13 +3,13 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "./err
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { Ending } from "./state/ending.ts";
-import { emptyRecord, isMark, REMEMBER_ME, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
+import { emptyRecord, isMark, keysOf, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
 import { claimTable } from "./store/claims.ts";
-import { Operation, type SessionContext } from "./store/operation.ts";
+import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
 
 /** What a session is used within: a request, or a call to the manager. */
 export interface Surroundings extends SessionContext {
@@ -33,24 +33,25 @@ export class Engine {
 
   /** The session of the first token that has one, else a new one. */
   async load(tokens: readonly string[], context: SessionContext): Promise<SessionState> {
+    const { codec } = this.settings;
     const offered: OfferedToken[] = [];
-    let isRenewed = false;
+    let gone: SessionState["gone"];
     for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
       const storedToken = this.settings.storedToken(token);
       const found = await this.#find(storedToken, context);
       if (found === undefined) offered.push({ token, storedToken });
-      else if (found === "renewed") isRenewed = true;
+      else if (found === "renewed") gone = found;
       else {
-        const state = new SessionState(this.settings.codec, found.record, token, found.row);
+        const state = new SessionState(codec, found.record, token, found.row);
         state.offered = offered;
         state.untried = tokens.slice(index + 1);
         return state;
       }
     }
-    const state = new SessionState(this.settings.codec, this.newRecord());
-    if (isRenewed) state.gone = "renewed";
+    const state = new SessionState(codec, this.newRecord());
     state.offered = offered;
+    state.gone = gone;
     return state;
   }
 
@@ -73,9 +74,9 @@ export class Engine {
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
     if (state.changes !== undefined || state.pending !== undefined || state.row === undefined) {
-      await new Commit(this.settings, this.store, this.operation(context), state).run();
+      await new Commit(this.settings, this.operation(context), state).run();
     } else if (needsTouch(this.settings, state)) {
-      await touch(this.settings, this.store, this.operation(context), state, context);
+      await touch(this.settings, this.operation(context), state, context);
     }
   }
 
@@ -86,7 +87,7 @@ export class Engine {
   }
 
   ending(context: SessionContext): Ending {
-    return new Ending(this.settings, this.store, this.operation(context));
+    return new Ending(this.settings, this.operation(context));
   }
 
   /**
@@ -108,8 +109,7 @@ export class Engine {
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
     state.giveBack(changes);
-    const { deadline, values } = found.record;
-    state.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
+    state.sendCookie(token, found.record);
   }
 
   /** Takes over the values of another session. The other one is deleted once this one is saved. */
@@ -117,8 +117,7 @@ export class Engine {
     if (!isToken(token) || token === state.token) return;
     const other = await this.#find(this.settings.storedToken(token), context);
     if (other === undefined || other === "renewed" || other.row.token === state.row?.token) return;
-    const values = new SessionState(this.settings.codec, other.record);
-    for (const key of values.keys()) state.put(key, other.record.values[key]);
+    for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
     state.merged(other.row);
   }
@@ -150,14 +149,8 @@ export class Engine {
     token: string,
     context: SessionContext,
   ): Promise<{ row: StoredRow; record: SessionRecord } | "renewed" | undefined> {
-    const found = await this.operation(context).run(
-      "find",
-      "read",
-      (options) => this.store.find(token, options),
-    );
-    // A store in JavaScript may give null.
-    if (found === undefined || found === null) return this.#unknown(token);
-    const row = { token, data: found.data, expiry: found.expiry };
+    const row = rowOf(token, await this.operation(context).find(token));
+    if (row === undefined) return this.#unknown(token);
     const record = this.#read(row);
     if (record === "renewed") this.#unknown(token);
     return typeof record === "object" ? { row, record } : record;

@@ -184,22 +184,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   async purge(options: PurgeOptions = {}): Promise<PurgeResult> {
     const store = this.#engine.storeWith<PurgingStore>("deleteExpired");
     const { now, hooks } = this.#engine.settings;
-    return await purge(
-      store,
-      options,
-      { now, onEvent: hooks.event },
-      (error) => toSessionError("deleteExpired", error, false),
-    );
-  }
-
-  /** Shows nothing: a manager that is logged by mistake gives nothing away. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return "SessionManager {}";
-  }
-
-  /** As above, for Node's and Bun's `console.log`. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return "SessionManager {}";
+    return await purge(store, options, { now, onEvent: hooks.event });
   }
 
   #rowsOf(subject: string, context: SessionContext): AsyncGenerator<StoredRow, void, undefined> {

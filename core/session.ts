@@ -298,11 +298,6 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /** Shows the status alone: a session that is logged by mistake gives nothing away. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return `Session { status: "${this.status}" }`;
-  }
-
-  /** As above, for Node's and Bun's `console.log`. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `Session { status: "${this.status}" }`;
   }

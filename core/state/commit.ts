@@ -1,7 +1,7 @@
 import { publicId } from "../bytes/token.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore, StoredRow } from "../store.ts";
+import type { StoredRow } from "../store.ts";
 import { asAmbiguous } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
 import { backoff, eventLoopTurn, turns } from "../wait.ts";
@@ -9,7 +9,7 @@ import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { Primary } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
-import { decodeRecord, emptyRecord, isMark, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, emptyRecord, isMark, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -35,17 +35,15 @@ const TURNS_ATTEMPTS = 3;
 /** Saves the changes of a request: writes, and where that fails looks what became of it, replays and writes again. */
 export class Commit {
   readonly #settings: SessionSettings;
-  readonly #store: AtomicStore;
   readonly #operation: Operation;
   readonly #state: SessionState;
   readonly #primary: Primary;
 
-  constructor(settings: SessionSettings, store: AtomicStore, operation: Operation, state: SessionState) {
+  constructor(settings: SessionSettings, operation: Operation, state: SessionState) {
     this.#settings = settings;
-    this.#store = store;
     this.#operation = operation;
     this.#state = state;
-    this.#primary = new Primary(settings, store, operation, state);
+    this.#primary = new Primary(settings, operation, state);
   }
 
   /** Saves. If an earlier write is in doubt, nothing is written before its fate is known. */
@@ -63,8 +61,7 @@ export class Commit {
     try {
       if (state.row === undefined && state.offered.length > 0) await this.#adoptOffered(changes);
       if (state.gone !== undefined) this.#startAnew(changes);
-      if (state.row === undefined) await this.#create(changes, pending);
-      else await this.#update(changes, state.row, pending);
+      await this.#write(changes, pending);
     } catch (error) {
       if (state.pending !== undefined) throw asAmbiguous(error);
       state.giveBack(changes);
@@ -73,44 +70,37 @@ export class Commit {
     if (changes.merged.length > 0) await this.#deleteMerged(changes.merged);
   }
 
-  /** Updates a session: writes, and if that fails looks at the row, replays the changes and writes again. */
-  async #update(changes: ChangeLog, base: StoredRow, pending?: PendingWrite): Promise<void> {
+  /** Writes, and if that fails looks at the row, replays the changes and writes again. */
+  async #write(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
     const state = this.#state;
     let write = pending ??
-      changedSession(this.#settings, changes, state.token, state.record, base, state.storedDeadline);
+      (state.row === undefined ? this.#newSession(changes) : changedSession(
+        this.#settings,
+        changes,
+        state.token,
+        state.record,
+        state.row,
+        state.storedDeadline,
+      ));
     let looksFirst = pending !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
-      if (!looksFirst && await this.#send(write)) return this.#updated(write);
+      if (!looksFirst && await this.#send(write)) return this.#saved(write);
       if (write.failure !== undefined) failures++;
       // The pause comes before the look, so that the next write goes out right after it.
       const again = looksFirst ||
         (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
       looksFirst = false;
       const fate = await this.#primary.fateOf(write);
-      if (fate.kind === "done") return this.#updated(write);
+      if (fate.kind === "done") return this.#saved(write);
       if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
       // A write of unknown fate is never replayed: it might count twice.
       if (fate.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
+      else if (write.base === undefined) write = this.#newSession(changes, write);
       // A touch of this request that came too late has not moved the expiry.
       else if (fate.row !== undefined) write = { ...write, base: fate.row };
-    }
-  }
-
-  /** Creates a session. */
-  async #create(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
-    let write = pending ?? this.#newSession(changes);
-    let looksFirst = pending !== undefined;
-    for (let attempt = 1, failures = 0;; attempt++) {
-      if (!looksFirst && await this.#send(write)) return this.#created(write);
-      if (write.failure !== undefined) failures++;
-      if (await this.#primary.hasCreated(write)) return this.#created(write);
-      const again = looksFirst || (failures < ATTEMPTS && await this.#operation.pause(attempt));
-      if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      looksFirst = false;
-      write = this.#newSession(changes, write);
     }
   }
 
@@ -120,7 +110,7 @@ export class Commit {
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
-      return await this.#write(write);
+      return await this.#call(write);
     } catch (error) {
       if (!(error instanceof SessionStoreError) || !(error.retryable || error.ambiguous)) throw error;
       write.failure = error;
@@ -129,19 +119,12 @@ export class Commit {
     }
   }
 
-  #write(write: PendingWrite): Promise<boolean> {
+  #call(write: PendingWrite): Promise<boolean> {
     const { base, data, expiry, record: { subject }, storedToken } = write;
-    if (base === undefined) {
-      return this.#operation.run("create", "once", (options) => {
-        write.isSent = true;
-        return this.#store.create(storedToken, data, expiry, Object.assign(options, { subject }));
-      });
-    }
-    const next = nextRow(this.#settings, write, base);
-    return this.#operation.run("update", "once", (options) => {
-      write.isSent = true;
-      return this.#store.update(base.token, base.data, next, options);
-    });
+    const onSend = () => void (write.isSent = true);
+    return base === undefined
+      ? this.#operation.create({ token: storedToken, data, expiry }, subject, onSend)
+      : this.#operation.update(base, nextRow(this.#settings, write, base), onSend);
   }
 
   /** Waits before the next attempt; `false` where there is no attempt left. */
@@ -180,7 +163,7 @@ export class Commit {
     this.#state.pending = undefined;
     this.#state.gone = how;
     this.#startAnew(write.changes);
-    await this.#create(write.changes);
+    await this.#write(write.changes);
   }
 
   /**
@@ -234,36 +217,27 @@ export class Commit {
     return newSession(this.#settings, changes, state.record, earlier);
   }
 
-  #created(write: PendingWrite): void {
-    this.#takeOver(write, true);
-    const { storedToken, record: { subject } } = write;
-    this.#settings.hooks.emit(() => ({ kind: "created", id: publicId(storedToken), subject }));
-  }
-
-  #updated(write: PendingWrite): void {
+  #saved(write: PendingWrite): void {
     const { base, changes, storedToken, record: { subject } } = write;
-    this.#takeOver(write, changes.renew || changes.tellsBrowser);
-    if (!changes.renew) return;
-    this.#settings.hooks.emit(() => ({
-      kind: "renewed",
-      id: publicId(storedToken),
-      previousId: publicId(base!.token),
-      subject,
-    }));
+    this.#takeOver(write, base === undefined || changes.renew || changes.tellsBrowser);
+    const { hooks } = this.#settings;
+    const id = () => publicId(storedToken);
+    if (base === undefined) hooks.emit(() => ({ kind: "created", id: id(), subject }));
+    else if (changes.renew) {
+      hooks.emit(() => ({ kind: "renewed", id: id(), previousId: publicId(base.token), subject }));
+    }
   }
 
   #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, setsCookie: boolean): void {
     const state = this.#state;
     state.pending = undefined;
     state.committed(changes, { token: storedToken, data, expiry }, token, record);
-    if (!setsCookie || token === undefined) return;
-    const remember = record.values[REMEMBER_ME] === true;
-    state.cookieToSet = { token, deadline: record.deadline, remember };
+    if (setsCookie && token !== undefined) state.sendCookie(token, record);
   }
 
   /** Deletes the rows of merged sessions. This session is saved by now, so after a failure only they are left to do. */
   async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
-    const ending = new Ending(this.#settings, this.#store, this.#operation);
+    const ending = new Ending(this.#settings, this.#operation);
     for (const [index, row] of rows.entries()) {
       try {
         // A renewal has moved the session: its mark stays.

@@ -1,6 +1,6 @@
 import { publicId } from "../bytes/token.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore, StoredRow } from "../store.ts";
+import type { StoredRow } from "../store.ts";
 import { asAmbiguous } from "../store/failure.ts";
 import type { Operation } from "../store/operation.ts";
 import { isMark, tryDecodeRecord } from "./record.ts";
@@ -12,12 +12,10 @@ const MOST_DELETIONS = 4;
 /** Ends sessions in the store: the logout, and the end of one session from a list of devices. */
 export class Ending {
   readonly #settings: SessionSettings;
-  readonly #store: AtomicStore;
   readonly #operation: Operation;
 
-  constructor(settings: SessionSettings, store: AtomicStore, operation: Operation) {
+  constructor(settings: SessionSettings, operation: Operation) {
     this.#settings = settings;
-    this.#store = store;
     this.#operation = operation;
   }
 
@@ -47,7 +45,7 @@ export class Ending {
       }
     }
     for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
-      if (seen.has(token) || !(await this.#delete(token))) continue;
+      if (seen.has(token) || !(await this.#operation.delete(token))) continue;
       isEnded = true;
       this.#emitDestroyed(token, subject);
       // This request itself had renewed the session.
@@ -58,7 +56,7 @@ export class Ending {
       ...untried.map(this.#settings.storedToken),
     ];
     for (const token of new Set(others)) {
-      if (seen.has(token) || !(await this.#delete(token))) continue;
+      if (seen.has(token) || !(await this.#operation.delete(token))) continue;
       isEnded = true;
       this.#emitDestroyed(token);
     }
@@ -72,32 +70,17 @@ export class Ending {
   async end({ token, data }: StoredRow): Promise<"ended" | "gone" | "renewed"> {
     for (let attempt = 1, expected = data;; attempt++) {
       const isLast = attempt === MOST_DELETIONS;
-      if (await this.#delete(token, isLast ? undefined : expected)) return "ended";
+      if (await this.#operation.delete(token, isLast ? undefined : expected)) return "ended";
       if (isLast) return "gone";
-      const found = await this.#findOnPrimary(token);
+      const found = await this.#operation.findOnPrimary(token, "repeatable").catch((error) => {
+        // The deletion may have been delivered twice, and the reply is that to the second delivery.
+        throw asAmbiguous(error);
+      });
+      // A store in JavaScript may give null.
       if (!found) return "gone";
       if (this.#isLiveMark(found.data)) return "renewed";
       expected = found.data;
     }
-  }
-
-  #findOnPrimary(token: string) {
-    return this.#operation.run(
-      "find",
-      "repeatable",
-      (options) => this.#store.find(token, Object.assign(options, { primary: true })),
-    ).catch((error) => {
-      // The deletion may have been delivered twice, and the reply is that to the second delivery.
-      throw asAmbiguous(error);
-    });
-  }
-
-  #delete(token: string, expected?: Uint8Array): Promise<boolean> {
-    return this.#operation.run(
-      "delete",
-      "repeatable",
-      (options) => this.#store.delete(token, Object.assign(options, { expected })),
-    );
   }
 
   #isLiveMark(data: Uint8Array): boolean {

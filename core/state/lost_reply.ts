@@ -1,17 +1,17 @@
 import { equalBytes } from "../bytes/equal.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore, StoredRow } from "../store.ts";
-import type { Operation } from "../store/operation.ts";
+import type { StoredRow } from "../store.ts";
+import { type Operation, rowOf } from "../store/operation.ts";
 import type { PendingWrite } from "./pending_write.ts";
 import { isMark, type SessionRecord, tryDecodeRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
- * What the primary holds after an update that was refused, or that had no reply.
+ * What the primary tells of a write that was refused, or that had no reply.
  *
  * - `"done"`: the write has happened.
  * - `"ended"`: the session has ended. `"renewed"`: another request has given it a new token.
- * - `"unchanged"`: the write has not happened. The row is as it was read, apart from its expiry.
+ * - `"unchanged"`: the write has not happened. The row, if there was one, is as it was read, apart from its expiry.
  * - `"changed"`: another request has written the row.
  */
 export type Fate =
@@ -30,25 +30,26 @@ interface FoundRow {
 /** Asks the primary what became of a write. A row holds the nonces of its last writes, so it can tell. */
 export class Primary {
   readonly #settings: SessionSettings;
-  readonly #store: AtomicStore;
   readonly #operation: Operation;
   readonly #state: SessionState;
 
-  constructor(settings: SessionSettings, store: AtomicStore, operation: Operation, state: SessionState) {
+  constructor(settings: SessionSettings, operation: Operation, state: SessionState) {
     this.#settings = settings;
-    this.#store = store;
     this.#operation = operation;
     this.#state = state;
   }
 
-  /** What became of an update. */
+  /** What became of a write. */
   async fateOf(write: PendingWrite): Promise<Fate> {
     const { base, baseDeadline, changes, failure, nonce, storedToken } = write;
     if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
+    if (base === undefined) {
+      return { kind: hasNonce(await this.find(storedToken, write), nonce) ? "done" : "unchanged" };
+    }
     // The clock is read before the row: another request may prolong the session in between.
     const isOver = this.#settings.now() >= baseDeadline;
     // The old token comes before the new one: a renewal that arrives late moves the row from the first to the second.
-    const found = await this.find(base!.token, write);
+    const found = await this.find(base.token, write);
     const isMine = hasNonce(found, nonce);
     // The mark of this renewal does not prove that the session still lives. A missing one does not prove that it ended.
     if (changes.renew && (isMine || found === undefined)) {
@@ -56,7 +57,7 @@ export class Primary {
     }
     if (found === undefined) return { kind: "ended" };
     const { row, record } = found;
-    if (equalBytes(row.data, base!.data)) return isOver ? { kind: "ended" } : { kind: "unchanged", row };
+    if (equalBytes(row.data, base.data)) return isOver ? { kind: "ended" } : { kind: "unchanged", row };
     // Bytes that the codec cannot read are not this session.
     if (record === undefined) return { kind: "ended" };
     if (isMine) return { kind: "done" };
@@ -65,24 +66,11 @@ export class Primary {
     return { kind: "changed", row, record };
   }
 
-  /** Whether a new session was created although no reply said so. */
-  async hasCreated(write: PendingWrite): Promise<boolean> {
-    if (write.failure !== undefined && !write.failure.ambiguous) return false;
-    return hasNonce(await this.find(write.storedToken, write), write.nonce);
-  }
-
   /** @param write What the row is read for. Where the read fails, a write that was sent stays in doubt. */
   async find(token: string, write?: PendingWrite): Promise<FoundRow | undefined> {
     try {
-      const found = await this.#operation.run(
-        "find",
-        "read",
-        (options) => this.#store.find(token, Object.assign(options, { primary: true })),
-      );
-      // A store in JavaScript may give null.
-      if (found === undefined || found === null) return undefined;
-      const row = { token, data: found.data, expiry: found.expiry };
-      return { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
+      const row = rowOf(token, await this.#operation.findOnPrimary(token));
+      return row && { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
     } catch (error) {
       if (write === undefined || !write.isSent) throw error;
       // Also a write that the store refused: it may have been delivered twice, and the reply is that to the second delivery.

@@ -4,7 +4,7 @@ import type { SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { NextRow, StoredRow, StoredSession } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
-import { expiryOf, isExpiryDue } from "./expiry.ts";
+import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with that token takes to arrive. */
@@ -54,7 +54,7 @@ export function newSession(
     baseDeadline: Infinity,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
-    expiry: expiryOf(settings, record),
+    expiry: nextExpiry(settings, record),
     token,
     storedToken: settings.storedToken(token),
     isSent: false,
@@ -80,7 +80,7 @@ export function changedSession(
   const record = { ...from, nonces: withNonce(from.nonces, nonce) };
   const renewed = changes.renew ? newToken() : undefined;
   const moves = changes.renew || record.deadline !== baseDeadline ||
-    isExpiryDue(settings, record, base.expiry);
+    mustMoveExpiry(settings, record, base.expiry);
   return {
     changes,
     nonce,
@@ -89,7 +89,7 @@ export function changedSession(
     baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
-    expiry: moves ? expiryOf(settings, record) : base.expiry,
+    expiry: moves ? nextExpiry(settings, record) : base.expiry,
     token: renewed ?? token,
     storedToken: renewed === undefined ? base.token : settings.storedToken(renewed),
     isSent: false,

@@ -311,6 +311,10 @@ export class SessionState {
     this.cookieToSet = undefined;
   }
 
+  sendCookie(token: string, { deadline, values }: SessionRecord): void {
+    this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
+  }
+
   #valueOf(key: string): unknown {
     return isReserved(key) ? undefined : readValue(this.record.values, key);
   }

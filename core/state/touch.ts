@@ -1,12 +1,11 @@
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore, StoredRow } from "../store.ts";
 import type { Operation, SessionContext } from "../store/operation.ts";
-import { expiryOf, isExpiryDue } from "./expiry.ts";
+import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 
 /** Whether this request has to touch the row, to record that the session was used. */
 export function needsTouch(settings: SessionSettings, { record, row, touching }: SessionState): boolean {
-  return row !== undefined && touching === undefined && isExpiryDue(settings, record, row.expiry);
+  return row !== undefined && touching === undefined && mustMoveExpiry(settings, record, row.expiry);
 }
 
 /**
@@ -15,43 +14,21 @@ export function needsTouch(settings: SessionSettings, { record, row, touching }:
  */
 export async function touch(
   settings: SessionSettings,
-  store: AtomicStore,
   operation: Operation,
   state: SessionState,
   context: SessionContext,
 ): Promise<void> {
   const row = state.row!;
-  const expiry = expiryOf(settings, state.record);
+  const expiry = nextExpiry(settings, state.record);
   // A save that runs beside the touch moves the expiry itself: the touch may fail.
   state.touching = expiry;
-  const touched = moveExpiry(store, operation, row, expiry)
+  const touched = operation.touch(row, expiry)
     .then((isMoved) => {
       if (isMoved && state.row === row) state.row = { ...row, expiry };
     })
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
     .finally(() => state.touching = undefined);
   if (!isHandedOver(touched, context)) await touched;
-}
-
-/**
- * Moves the expiry; `false` if another request has written the row. A touch only moves it forward. After `idleTimeout` was made
- * shorter it has to move back, which an update does.
- */
-async function moveExpiry(
-  store: AtomicStore,
-  operation: Operation,
-  { token, data, expiry: before }: StoredRow,
-  expiry: number,
-): Promise<boolean> {
-  if (expiry < before) {
-    return await operation.run(
-      "touch",
-      "touch",
-      (options) => store.update(token, data, { data, expiry }, options),
-    );
-  }
-  await operation.run("touch", "touch", (options) => store.touch(token, expiry, options));
-  return true;
 }
 
 /** Whether the platform keeps itself alive for the work. */

@@ -174,7 +174,6 @@ export class Cleanup {
           { deleteExpired: this.#deleteExpired, timeout: Infinity },
           { budget: Infinity, signal },
           { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground },
-          toPurgeError,
         );
         failures = 0;
       } catch (error) {

@@ -1,6 +1,6 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
-import type { FindOptions, SessionStore, WriteOptions } from "../store.ts";
+import type { AtomicStore, FindOptions, NextRow, StoredRow, StoredSession, WriteOptions } from "../store.ts";
 import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
 import { backoff, pause, waitFor } from "../wait.ts";
 
@@ -50,6 +50,7 @@ const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 export class Operation {
   /** Whether a write failed that may have happened all the same. */
   inDoubt = false;
+  readonly #store: AtomicStore;
   readonly #context: SessionContext;
   readonly #hooks: Hooks;
   readonly #now: () => number;
@@ -62,7 +63,8 @@ export class Operation {
   /** The longest that a call has waited for a lock before it failed, in milliseconds. */
   #lockWait = 0;
 
-  constructor(store: SessionStore, hooks: Hooks, now: () => number, context: SessionContext) {
+  constructor(store: AtomicStore, hooks: Hooks, now: () => number, context: SessionContext) {
+    this.#store = store;
     this.#context = context;
     this.#hooks = hooks;
     this.#now = now;
@@ -70,6 +72,65 @@ export class Operation {
     this.mayHang = timeout !== Infinity;
     this.inProcess = store.inProcess ?? !this.mayHang;
     if (this.mayHang) this.#until = performance.now() + timeout;
+  }
+
+  /** Reads a row. A replica that lags may answer. {@linkcode rowOf} makes a row of the answer. */
+  find(token: string): Promise<StoredSession | undefined> {
+    return this.run("find", "read", (options) => this.#store.find(token, options));
+  }
+
+  /** Reads a row on the primary. */
+  findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredSession | undefined> {
+    return this.run(
+      "find",
+      mode,
+      (options) => this.#store.find(token, Object.assign(options, { primary: true })),
+    );
+  }
+
+  /** Inserts a row; `false` where the token exists. */
+  create(
+    { token, data, expiry }: StoredRow,
+    subject: string | undefined,
+    onSend: () => void,
+  ): Promise<boolean> {
+    return this.run("create", "once", (options) => {
+      onSend();
+      return this.#store.create(token, data, expiry, Object.assign(options, { subject }));
+    });
+  }
+
+  /** Changes a row; `false` where it no longer holds the bytes of `base`. */
+  update(base: StoredRow, next: NextRow, onSend: () => void): Promise<boolean> {
+    return this.run("update", "once", (options) => {
+      onSend();
+      return this.#store.update(base.token, base.data, next, options);
+    });
+  }
+
+  /**
+   * Moves the expiry of a row; `false` if another request has written the row. A touch only moves it forward. After
+   * `idleTimeout` was made shorter it has to move back, which an update does.
+   */
+  async touch({ token, data, expiry: before }: StoredRow, expiry: number): Promise<boolean> {
+    if (expiry < before) {
+      return await this.run(
+        "touch",
+        "touch",
+        (options) => this.#store.update(token, data, { data, expiry }, options),
+      );
+    }
+    await this.run("touch", "touch", (options) => this.#store.touch(token, expiry, options));
+    return true;
+  }
+
+  /** Deletes a row, and tells whether one went; with `expected` only a row that still holds these bytes. */
+  delete(token: string, expected?: Uint8Array): Promise<boolean> {
+    return this.run(
+      "delete",
+      "repeatable",
+      (options) => this.#store.delete(token, Object.assign(options, { expected })),
+    );
   }
 
   /** Sends a call, and again as its mode allows. */
@@ -135,6 +196,12 @@ export class Operation {
       throw error;
     }
   }
+}
+
+/** What a store has found under a token, as a row. */
+export function rowOf(token: string, found: StoredSession | undefined): StoredRow | undefined {
+  // A store in JavaScript may give null.
+  return found ? { token, data: found.data, expiry: found.expiry } : undefined;
 }
 
 /** Whether a call is sent again after a failure. */

@@ -1,9 +1,8 @@
-import type { SessionError } from "../errors.ts";
 import type { Duration } from "../options/duration.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
 import type { PurgingStore, SessionStore } from "../store.ts";
-import { isBusyFailure } from "./failure.ts";
+import { isBusyFailure, toSessionError } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "../wait.ts";
 
@@ -166,7 +165,6 @@ export async function purge(
   store: Purged,
   options: PurgeOptions,
   environment: PurgeEnvironment,
-  toError: (error: unknown) => SessionError,
 ): Promise<PurgeResult> {
   const settings = readPurgeOptions(options);
   const started = performance.now();
@@ -180,7 +178,7 @@ export async function purge(
     const outcomes = await Promise.allSettled(work);
     for (const outcome of outcomes) {
       if (outcome.status === "fulfilled") continue;
-      const failure = toError(outcome.reason);
+      const failure = toSessionError("deleteExpired", outcome.reason, false);
       // The rest is left to the writer with the lock, or to the next purge.
       if (!isBusyFailure(failure)) throw failure;
     }

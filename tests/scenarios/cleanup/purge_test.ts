@@ -161,7 +161,7 @@ async function purgeTimed(
       time += ms;
       return Promise.resolve();
     };
-    const result = await purge(store, given, { now: () => NOW, rest }, (error) => error as SessionStoreError);
+    const result = await purge(store, given, { now: () => NOW, rest });
     return { result, limits, rests };
   } finally {
     performance.now = now;
