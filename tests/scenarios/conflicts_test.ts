@@ -78,7 +78,11 @@ class FarStore extends MemoryStore {
 }
 
 for (
-  const { writers, most } of [{ writers: 2, most: 4 }, { writers: 50, most: 10 }, { writers: 500, most: 10 }]
+  const { writers, most, saves } of [
+    { writers: 2, most: 4, saves: 2 },
+    { writers: 50, most: 10, saves: 50 },
+    { writers: 500, most: 10, saves: 200 },
+  ]
 ) {
   Deno.test(`${writers} writes of one session at once end, saved or with a clear error, in ${most} calls each`, async () => {
     const store = new FarStore({ cleanup: "off" });
@@ -106,7 +110,7 @@ for (
       assert(n >= saved && n <= saved + inDoubt, `${n} were counted, and ${saved} said to be saved`);
     });
     assertEquals(saved + refused + inDoubt, writers);
-    if (writers <= 50) assertEquals(saved, writers);
+    assert(saved >= saves, `${saved} of ${writers} were saved`);
     assert(count / writers <= most, `${count / writers} calls each`);
   });
 }

@@ -212,7 +212,7 @@ Deno.test("stopCleanup() ends a run after its current statement, and leaves no t
 });
 
 // The leak sanitizers check this: a timer that continues fails the test.
-Deno.test("using ends the timer of each store", async () => {
+Deno.test("using ends the timer of a store", async () => {
   using store = new MemoryStore({ cleanup: "timer", cleanupInterval: 50 });
   await store.find("a", { now: NOW });
 });
