@@ -85,7 +85,7 @@ export const gobCodec: Codec = {
   /**
    * Reads a session, whichever ids its types have.
    *
-   * @throws {TypeError} The bytes are no session of SCS's, or hold a type that is refused.
+   * @throws {TypeError} The bytes are not a session of SCS's, or hold a type that is refused.
    */
   decode(bytes: Uint8Array): DecodedSession {
     return readSession(bytes);

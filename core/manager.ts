@@ -99,7 +99,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param options `current`: the session whose entry gets `current: true`.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is no text.
+   * @throws {SessionEncodeError} The subject is not a string.
    */
   async sessionsOf(
     subject: string,
@@ -131,7 +131,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @returns Whether there was such a session.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is no text.
+   * @throws {SessionEncodeError} The subject is not a string.
    */
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
     assertText(subject);
@@ -154,7 +154,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @param options `except`: the session that stays.
    * @returns How many sessions ended, expired ones that were not yet purged included.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
-   * @throws {SessionEncodeError} The subject is no text.
+   * @throws {SessionEncodeError} The subject is not a string.
    */
   async destroyAll(
     subject: string,

@@ -65,32 +65,32 @@ export class Session<Data extends object = Record<string, unknown>> {
     return this.#state.get(key) as Data[Key] | undefined;
   }
 
-  /** The text, or `""` where there is none or the value is no text. */
+  /** The text, or `""` where there is none or the value is not a string. */
   getString(key: SessionKey<Data>): string {
     return asString(this.#state.get(key));
   }
 
-  /** The boolean, or `false` where there is none or the value is no boolean. */
+  /** The boolean, or `false` where there is none or the value is not a boolean. */
   getBool(key: SessionKey<Data>): boolean {
     return asBool(this.#state.get(key));
   }
 
-  /** The whole number, or `0` where there is none or the value is no whole number. */
+  /** The whole number, or `0` where there is none or the value is not a whole number. */
   getInt(key: SessionKey<Data>): number {
     return asInt(this.#state.get(key));
   }
 
-  /** The number, or `0` where there is none or the value is no number. */
+  /** The number, or `0` where there is none or the value is not a number. */
   getFloat(key: SessionKey<Data>): number {
     return asFloat(this.#state.get(key));
   }
 
-  /** The bytes, or `undefined` where there are none or the value is no `Uint8Array`. */
+  /** The bytes, or `undefined` where there are none or the value is not a `Uint8Array`. */
   getBytes(key: SessionKey<Data>): Uint8Array | undefined {
     return asBytes(this.#state.get(key));
   }
 
-  /** The time, or `undefined` where there is none or the value is no `Date`. */
+  /** The time, or `undefined` where there is none or the value is not a `Date`. */
   getTime(key: SessionKey<Data>): Date | undefined {
     return asTime(this.#state.get(key));
   }
@@ -134,7 +134,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Sets a value: any of JSON's, `Date`, `Uint8Array`, `bigint`, `Map`, `Set` or `undefined`. Any other value makes the
    * commit fail with `SessionEncodeError`.
    *
-   * @throws {SessionEncodeError} The key is reserved (`__subject`, `__createdAt`, `__nonces`, `__renewed`), or is no text.
+   * @throws {SessionEncodeError} The key is reserved (`__subject`, `__createdAt`, `__nonces`, `__renewed`), or is not a string.
    */
   put<Key extends SessionKey<Data>>(key: Key, value: Data[Key]): void {
     this.#state.assertOpen();
@@ -206,7 +206,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Moves the end of the session and of its cookie. A time in the past ends the session with the commit.
    *
    * @param deadline Milliseconds since the epoch, or a `Date`; not a duration.
-   * @throws {RangeError} The deadline is no time.
+   * @throws {RangeError} The deadline is not a time.
    */
   setDeadline(deadline: number | Date): void {
     const time = new Date(Number(deadline)).getTime();

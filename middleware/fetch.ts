@@ -57,7 +57,7 @@ export type FetchHandler<Rest extends unknown[]> = (
  *
  * @param manager A manager.
  * @param handler Gets the request, a function that loads the session, and the other arguments of the platform.
- * @throws {SessionConfigError} The first argument is no manager, or the second one no function.
+ * @throws {SessionConfigError} The first argument is not a manager, or the second one is not a function.
  */
 export function withSessions<Data extends object, Rest extends unknown[]>(
   manager: SessionManager<Data>,

@@ -72,7 +72,7 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  * @param manager A manager. On Workers, where credentials arrive with each request, a function that makes one from the
  * context. It is called once for each `c.env` object. Under `Deno.serve(app.fetch)` and on Node that object is new on every
  * request: pass a manager there.
- * @throws {SessionConfigError} The first argument is no manager and no function, or an option is wrong.
+ * @throws {SessionConfigError} The first argument is neither a manager nor a function, or an option is wrong.
  */
 export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = Env>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),

@@ -79,7 +79,7 @@ export interface NodeSessions<Data extends object> {
  * sent, by whichever call: `res.end()`, `res.write()`, `res.writeHead()`, `res.flushHeaders()` or a pipe.
  *
  * @param manager A manager.
- * @throws {SessionConfigError} The argument is no manager.
+ * @throws {SessionConfigError} The argument is not a manager.
  */
 export function nodeSessions<Data extends object>(manager: SessionManager<Data>): NodeSessions<Data> {
   if (!isManager(manager)) {

@@ -98,7 +98,7 @@ const MAX_BYTES = 32 * 1024;
  * - `clock`: rows also expire by the database's own clock.
  * - `similarTokens`: it cannot hold two tokens that differ only in case. It must still tell them apart.
  *
- * @throws {TypeError} An ability in `without` has no reason, or a limit is no number above 0.
+ * @throws {TypeError} An ability in `without` has no reason, or a limit is not a number above 0.
  *
  * @example A store with three methods
  * ```ts

@@ -36,6 +36,6 @@ export function toBase64Url(bytes: Uint8Array): string {
     if (left > 1) digits.push(DIGITS[bits >> 6 & 63]!);
     if (left > 2) digits.push(DIGITS[bits & 63]!);
   }
-  // One text at once: a text that grows by digits is made flat by the store's look-up, which costs more than this.
+  // Made at once. V8 keeps a text that grows by `+=` in parts and joins them at the store's look-up, which costs more.
   return String.fromCharCode(...digits);
 }

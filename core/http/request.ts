@@ -95,7 +95,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    if (shared !== undefined && !this.#isFinished) shared.users--;
+    if (shared !== undefined && !this.#isFinished) shared.openLifecycles--;
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const carried = error instanceof SessionError ? undefined : responseOf(error);
@@ -110,7 +110,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
     if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.users > 0) return this.#mark(response);
+    if (state === undefined || shared.openLifecycles > 0) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
     const isDue = this.#isDue(shared, state);
     const unfrozen = state.close();
@@ -139,7 +139,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
     if (!this.#isFinished) {
-      shared.users++;
+      shared.openLifecycles++;
       if (shared.hasFailed) shared.forget(shared.failure);
       shared.state?.reopen();
     }
@@ -218,7 +218,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
     const state = await shared?.loaded();
-    if (shared !== undefined && shared.users > 0) shared.forget(error);
+    if (shared !== undefined && shared.openLifecycles > 0) shared.forget(error);
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
@@ -231,7 +231,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     response = await this.#answerTo(error, response);
     if (response === undefined) throw error;
     if (shared === undefined) return this.#answer = response;
-    return state === undefined || shared.users > 0
+    return state === undefined || shared.openLifecycles > 0
       ? this.#mark(response)
       : this.#tellBrowser(shared, state, response);
   }

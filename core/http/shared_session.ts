@@ -27,8 +27,8 @@ export class SharedSession {
   /** Set once the session is loaded. */
   state: SessionState | undefined;
   /** How many lifecycles have asked for it and are not finished yet. The last one saves it. */
-  users = 0;
-  /** Whether a handler has thrown whose changes are not forgotten yet. Nothing is saved then. */
+  openLifecycles = 0;
+  /** Whether a handler has failed and its changes are still here. Nothing is saved until they are forgotten. */
   hasFailed = false;
   /** What that handler threw. */
   failure: unknown;

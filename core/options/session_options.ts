@@ -60,16 +60,16 @@ export interface SessionOptions {
    */
   maxBytes?: number | undefined;
   /**
-   * Whether a 5xx response saves what its handler changed. A 5xx is a response like any other, and what counts failures
-   * must not lose count. Turn it off where a framework makes a 5xx of every error before a middleware hears of it.
+   * Whether a 5xx response saves what its handler changed. A counter of failed logins, say, must be saved even if the
+   * response is a 5xx. Turn it off where a framework makes a 5xx of every error before a middleware hears of it.
    *
    * @default {true}
    */
   saveOnServerError?: boolean | undefined;
   /**
-   * The header, and its value, by which a proxy that ends TLS says that it was asked by https. Only for a server that
-   * nobody reaches but by this proxy, which must overwrite the header: anyone else may send it. The whole value is
-   * compared, without regard to case.
+   * The header, and its value, by which a proxy that ends TLS says that it was asked by https. Set it only if every
+   * request comes through this proxy and the proxy overwrites the header. Otherwise a client can send it. The whole value
+   * is compared, without regard to case.
    *
    * @default {undefined} no header is believed
    */

@@ -73,7 +73,7 @@ export class Ending {
       if (await this.#operation.delete(token, isLast ? undefined : expected)) return "ended";
       if (isLast) return "gone";
       const found = await this.#operation.findOnPrimary(token, "repeatable").catch((error) => {
-        // The deletion may have been delivered twice, and the reply is that to the second delivery.
+        // The network may deliver the deletion twice: the first delivery deletes, and the reply is that to the second one.
         throw asAmbiguous(error);
       });
       // A store in JavaScript may give null.

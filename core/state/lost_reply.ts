@@ -73,7 +73,8 @@ export class Primary {
       return row && { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
     } catch (error) {
       if (write === undefined || !write.isSent) throw error;
-      // Also a write that the store refused: it may have been delivered twice, and the reply is that to the second delivery.
+      // Also a write that the store refused. The network may deliver it twice: the first delivery is carried out, and the
+      // refusal answers the second one.
       this.#state.pending = write;
       throw write.failure ?? error;
     }

@@ -153,8 +153,8 @@ export class Operation {
   }
 
   /**
-   * Waits before the next attempt; `false` if there is no time left for one. The time must also suffice for one more wait for
-   * a lock. An attempt that is cut off while it waits would leave a write in doubt, and so far it is known to have failed.
+   * Waits before the next attempt; `false` if there is no time left for one. That leaves time for one more wait for a lock:
+   * if the time ran out during it, a write that is known to have failed would become one in doubt.
    */
   async pause(
     attempt: number,
