@@ -73,7 +73,7 @@ export class Engine {
    * for changes in place, as {@linkcode Engine.isDue} does.
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (state.changes !== undefined || state.pending !== undefined || state.row === undefined) {
+    if (state.changes !== undefined || state.writeInDoubt !== undefined || state.row === undefined) {
       await new Commit(this.settings, this.operation(context), state).run();
     } else if (needsTouch(this.settings, state)) {
       await touch(this.settings, this.operation(context), state, context);
@@ -83,7 +83,7 @@ export class Engine {
   /** Ends a session in the store, also under the tokens that a write in doubt may have given it. */
   async destroy(state: SessionState, context: SessionContext): Promise<void> {
     await this.ending(context).destroy(state);
-    state.destroyed(this.newRecord());
+    state.startOver(this.newRecord());
   }
 
   ending(context: SessionContext): Ending {
@@ -99,7 +99,7 @@ export class Engine {
     if (token === state.token || token === state.cookieToSet?.token) return;
     if (token === "") {
       // The changes of a session that ended end with it. Without a row they make a session of their own.
-      if (state.row !== undefined) return state.destroyed(this.newRecord());
+      if (state.row !== undefined) return state.startOver(this.newRecord());
       return state.forgetOffered();
     }
     if (!isToken(token) || state.changes === undefined) return;
@@ -119,7 +119,7 @@ export class Engine {
     if (other === undefined || other === "renewed" || other.row.token === state.row?.token) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
-    state.merged(other.row);
+    state.deleteOnCommit(other.row);
   }
 
   /** The store, as one that has the method. Throws where the method is missing. */

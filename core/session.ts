@@ -289,7 +289,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    */
   commit(): Promise<CommitResult> {
     return this.#perform(async (state) => {
-      const writes = state.hasChanges() || (state.row === undefined && !state.ended);
+      const writes = state.hasChanges() || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();
       if (writes || state.row !== undefined) await this.#engine.commit(state, this.#surroundings);
       const { row, record: { deadline }, token = "", touching } = state;

@@ -35,7 +35,7 @@ export class HoldableResponse {
   /** Whether the response is held when the handler starts it. */
   mustHold = false;
   /** Adds headers to a response that was held, also after a middleware has changed them at the last moment. */
-  mark: ((headers: Headers) => void) | undefined;
+  addHeaders: ((headers: Headers) => void) | undefined;
   readonly #response: NodeResponse & { statusMessage?: string | undefined };
   readonly #onHeld: () => void;
   readonly #own: Partial<Record<Sender | Setter, Method>> = {};
@@ -91,7 +91,7 @@ export class HoldableResponse {
     const response = this.#response;
     const { calls, wasFull } = this.#stopHolding();
     this.#setStatus(...this.#status);
-    this.#applyMark();
+    this.#addToHead();
     // Node emits an error for what is sent after the end. It would end the process where nobody listens.
     const end = calls.findIndex(({ method }) => method === "end");
     if (end >= 0 && end < calls.length - 1) response.on("error", (error) => console.error(error));
@@ -156,7 +156,7 @@ export class HoldableResponse {
     }
     const mustHold = this.mustHold && !this.isStarted && method !== "flush";
     // Throws, as Node does, for headers that cannot be sent. The response is not started then.
-    if (method === "writeHead" && (mustHold || this.mark) && !response.headersSent) {
+    if (method === "writeHead" && (mustHold || this.addHeaders) && !response.headersSent) {
       applyHead(response, given);
     }
     if (!mustHold) return this.#own[method]!.apply(response, given);
@@ -179,15 +179,15 @@ export class HoldableResponse {
   #change(method: Setter, given: unknown[]): unknown {
     if (this.#state === "held") throw headersSentError();
     const result = this.#own[method]!.apply(this.#response, given);
-    this.#applyMark();
+    this.#addToHead();
     return result;
   }
 
-  #applyMark(): void {
-    if (this.mark === undefined) return;
+  #addToHead(): void {
+    if (this.addHeaders === undefined) return;
     const before = webHeaders(this.#response.getHeaders());
     const after = new Headers(before);
-    this.mark(after);
+    this.addHeaders(after);
     const names = new Set([...before.keys(), ...after.keys()]);
     for (const name of names) if (before.get(name) === after.get(name)) names.delete(name);
     this.#setHeaders(names, after);

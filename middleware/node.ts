@@ -30,8 +30,9 @@
 
 import { errorResponse, SessionConfigError } from "../core/errors.ts";
 import type { ResponseBody } from "../core/http/body.ts";
-import { forbidSharedCaching, varyByCookie } from "../core/http/caching.ts";
+import { preferPrivate, varyByCookie } from "../core/http/caching.ts";
 import type { RequestSession } from "../core/http/request.ts";
+import { addCookie } from "../core/http/set_cookie.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
@@ -121,7 +122,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
 }
 
 /** On the head that `finish()` is given. If it is missing afterwards, `finish()` has returned an error. */
-const HANDLER_MARK = "x-sessions-own-head";
+const HANDLER_HEAD = "x-sessions-own-head";
 
 /** One request and its response. */
 class Exchange<Data extends object> {
@@ -139,7 +140,7 @@ class Exchange<Data extends object> {
     this.#manager = manager;
     this.#request = request;
     this.#response = response;
-    this.#holdable = new HoldableResponse(response, () => void this.#send(() => markedHead(response)));
+    this.#holdable = new HoldableResponse(response, () => void this.#send(() => handlerHead(response)));
   }
 
   session(): Promise<Session<Data>> {
@@ -207,28 +208,22 @@ class Exchange<Data extends object> {
     const before = response?.headers.getSetCookie() ?? [];
     const answer = await this.#begin().finish(response, error);
     const cookies = answer.headers.getSetCookie().filter((cookie) => !before.includes(cookie));
-    if (this.#holdable.mustHold) this.#holdable.mark = (headers) => mark(headers, cookies);
-    if (answer.headers.has(HANDLER_MARK)) this.#holdable.release();
+    if (this.#holdable.mustHold) this.#holdable.addHeaders = (headers) => addHeaders(headers, cookies);
+    if (answer.headers.has(HANDLER_HEAD)) this.#holdable.release();
     else this.#holdable.replace(await contentOf(answer, method));
   }
 }
 
 /** The head of the handler's response, for `finish()`. */
-function markedHead(response: NodeResponse): Response {
+function handlerHead(response: NodeResponse): Response {
   const head = headOf(response);
-  head.headers.set(HANDLER_MARK, "");
+  head.headers.set(HANDLER_HEAD, "");
   return head;
 }
 
 /** Adds to a head what `finish()` has added to the handler's. */
-function mark(headers: Headers, cookies: readonly string[]): void {
+function addHeaders(headers: Headers, cookies: readonly string[]): void {
   varyByCookie(headers);
-  if (cookies.length > 0) {
-    const others = headers.getSetCookie().filter((other) =>
-      !cookies.some((cookie) => cookie.split("=")[0] === other.split("=")[0])
-    );
-    headers.delete("Set-Cookie");
-    for (const cookie of [...others, ...cookies]) headers.append("Set-Cookie", cookie);
-    forbidSharedCaching(headers);
-  } else if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+  preferPrivate(headers);
+  for (const cookie of cookies) addCookie(headers, cookie);
 }

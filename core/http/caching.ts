@@ -5,6 +5,11 @@ export function varyByCookie(headers: Headers): void {
   if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
 }
 
+/** Keeps a response from shared caches unless the handler chose a `Cache-Control`. */
+export function preferPrivate(headers: Headers): void {
+  if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+}
+
 /** Forbids shared caches to keep a response that sets a cookie, whatever the handler said (RFC 9111, 7.3). */
 export function forbidSharedCaching(headers: Headers): void {
   headers.set("Cache-Control", privateCacheControl(headers.get("Cache-Control")));

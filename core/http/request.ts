@@ -247,7 +247,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
-    const { cookieToSet, ended } = state;
+    const { cookieToSet, endedHere } = state;
     if (cookie === undefined) return this.#mark(response);
     if (cookieToSet !== undefined) {
       const { token, deadline, remember } = cookieToSet;
@@ -255,7 +255,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       const now = this.#engine.settings.now();
       return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
     }
-    if (ended && state.token === undefined) return this.#setCookie(shared, response, cookie.delete());
+    if (endedHere && state.token === undefined) return this.#setCookie(shared, response, cookie.delete());
     return this.#mark(response);
   }
 

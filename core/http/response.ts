@@ -1,5 +1,6 @@
 import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody } from "./body.ts";
-import { forbidSharedCaching, varyByCookie } from "./caching.ts";
+import { preferPrivate, varyByCookie } from "./caching.ts";
+import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 
 /**
@@ -10,7 +11,7 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
   try {
     return withHeaders(response, (headers) => {
       if (byCookie) varyByCookie(headers);
-      if (!headers.has("Cache-Control")) headers.set("Cache-Control", "private");
+      preferPrivate(headers);
     });
   } catch {
     // It can only be sent as it is, if at all: its body was read, or its status is none that `Response` accepts.
@@ -26,12 +27,7 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
  * @throws {RangeError} Its status is none that `Response` accepts.
  */
 export function withCookie(response: Response, setCookie: string): Response {
-  const change = (headers: Headers) => {
-    varyByCookie(headers);
-    removeCookie(headers, setCookie);
-    headers.append("Set-Cookie", setCookie);
-    forbidSharedCaching(headers);
-  };
+  const change = (headers: Headers) => addCookie(headers, setCookie);
   if (isReusable(response)) return withNewHeaders(response, change);
   if (isUsed(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
@@ -108,14 +104,4 @@ function copyOfLight(
   const headers = new Headers(response.headers);
   change(headers);
   return new Response(body, { status: response.status, headers });
-}
-
-/** Removes an earlier cookie of the same name, which the same manager has set where it is mounted twice. */
-function removeCookie(headers: Headers, setCookie: string): void {
-  const start = setCookie.slice(0, setCookie.indexOf("=") + 1);
-  const cookies = headers.getSetCookie();
-  const others = cookies.filter((cookie) => !cookie.startsWith(start));
-  if (others.length === cookies.length) return;
-  headers.delete("Set-Cookie");
-  for (const text of others) headers.append("Set-Cookie", text);
 }

@@ -24,7 +24,7 @@ export class ChangeLog {
   /** Whether the session gets a new token. */
   renew = false;
   /** Whether the response sets the cookie anew, since the deadline or `rememberMe` has changed. */
-  tellsBrowser = false;
+  setsCookie = false;
   /** Rows of sessions that were merged into this one, to be deleted once it is saved. */
   merged: readonly StoredRow[] = [];
 
@@ -71,7 +71,7 @@ export class ChangeLog {
     this.deadline = later.deadline ?? this.deadline;
     if (later.subject !== undefined) this.subject = later.subject;
     this.renew ||= later.renew;
-    this.tellsBrowser ||= later.tellsBrowser;
+    this.setsCookie ||= later.setsCookie;
     this.addMerged(later.merged);
   }
 

@@ -8,7 +8,7 @@ import { backoff, eventLoopTurn, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { Primary } from "./lost_reply.ts";
-import { changedSession, newSession, nextRow, type PendingWrite } from "./pending_write.ts";
+import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
 import { decodeRecord, emptyRecord, isMark, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -49,21 +49,21 @@ export class Commit {
   /** Saves. If an earlier write is in doubt, nothing is written before its fate is known. */
   async run(): Promise<void> {
     const state = this.#state;
-    if (state.pending !== undefined) {
-      await this.#save(state.pending.changes, state.pending);
+    if (state.writeInDoubt !== undefined) {
+      await this.#save(state.writeInDoubt.changes, state.writeInDoubt);
       if (state.changes === undefined) return;
     }
     await this.#save(state.takeChanges());
   }
 
-  async #save(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
+  async #save(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
     const state = this.#state;
     try {
       if (state.row === undefined && state.offered.length > 0) await this.#adoptOffered(changes);
       if (state.gone !== undefined) this.#startAnew(changes);
-      await this.#write(changes, pending);
+      await this.#write(changes, inDoubt);
     } catch (error) {
-      if (state.pending !== undefined) throw asAmbiguous(error);
+      if (state.writeInDoubt !== undefined) throw asAmbiguous(error);
       state.giveBack(changes);
       throw error;
     }
@@ -71,9 +71,9 @@ export class Commit {
   }
 
   /** Writes, and if that fails looks at the row, replays the changes and writes again. */
-  async #write(changes: ChangeLog, pending?: PendingWrite): Promise<void> {
+  async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
     const state = this.#state;
-    let write = pending ??
+    let write = inDoubt ??
       (state.row === undefined ? this.#newSession(changes) : changedSession(
         this.#settings,
         changes,
@@ -82,7 +82,7 @@ export class Commit {
         state.row,
         state.storedDeadline,
       ));
-    let looksFirst = pending !== undefined;
+    let looksFirst = inDoubt !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
       if (!looksFirst && await this.#send(write)) return this.#saved(write);
@@ -95,7 +95,7 @@ export class Commit {
       if (fate.kind === "done") return this.#saved(write);
       if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
       // A write of unknown fate is never replayed: it might count twice.
-      if (fate.kind === "changed" && state.pending !== undefined) throw write.failure ?? unknownFate();
+      if (fate.kind === "changed" && state.writeInDoubt !== undefined) throw write.failure ?? unknownFate();
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
       else if (write.base === undefined) write = this.#newSession(changes, write);
@@ -105,7 +105,7 @@ export class Commit {
   }
 
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
-  async #send(write: PendingWrite): Promise<boolean> {
+  async #send(write: SessionWrite): Promise<boolean> {
     write.failure = undefined;
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
     if (this.#settings.now() >= write.baseDeadline) return false;
@@ -114,12 +114,12 @@ export class Commit {
     } catch (error) {
       if (!(error instanceof SessionStoreError) || !(error.retryable || error.ambiguous)) throw error;
       write.failure = error;
-      if (error.ambiguous) this.#state.pending = write;
+      if (error.ambiguous) this.#state.writeInDoubt = write;
       return false;
     }
   }
 
-  #call(write: PendingWrite): Promise<boolean> {
+  #call(write: SessionWrite): Promise<boolean> {
     const { base, data, expiry, record: { subject }, storedToken } = write;
     const onSend = () => void (write.isSent = true);
     return base === undefined
@@ -128,7 +128,7 @@ export class Commit {
   }
 
   /** Waits before the next attempt; `false` where there is no attempt left. */
-  async #pause({ failure }: PendingWrite, attempt: number, duration: number): Promise<boolean> {
+  async #pause({ failure }: SessionWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure !== undefined) return await this.#operation.pause(attempt);
     const { inProcess, mayHang } = this.#operation;
@@ -147,11 +147,11 @@ export class Commit {
 
   /** Makes the same changes to what another request has written. */
   #replay(
-    { changes, base }: PendingWrite,
+    { changes, base }: SessionWrite,
     row: StoredRow,
     record: SessionRecord,
     attempt: number,
-  ): PendingWrite {
+  ): SessionWrite {
     this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(base!.token), attempt }));
     const { deadline } = record;
     changes.replay(record);
@@ -159,8 +159,8 @@ export class Commit {
   }
 
   /** The session ended elsewhere, or got a new token there. */
-  async #lost(write: PendingWrite, how: "ended" | "renewed"): Promise<void> {
-    this.#state.pending = undefined;
+  async #lost(write: SessionWrite, how: "ended" | "renewed"): Promise<void> {
+    this.#state.writeInDoubt = undefined;
     this.#state.gone = how;
     this.#startAnew(write.changes);
     await this.#write(write.changes);
@@ -209,7 +209,7 @@ export class Commit {
   }
 
   /** @param after The attempt before this one. */
-  #newSession(changes: ChangeLog, after?: PendingWrite): PendingWrite {
+  #newSession(changes: ChangeLog, after?: SessionWrite): SessionWrite {
     const state = this.#state;
     // The record holds the changes that were made since the log was taken. The log gets them too, for one write of both.
     state.appendTo(changes);
@@ -217,9 +217,9 @@ export class Commit {
     return newSession(this.#settings, changes, state.record, earlier);
   }
 
-  #saved(write: PendingWrite): void {
+  #saved(write: SessionWrite): void {
     const { base, changes, storedToken, record: { subject } } = write;
-    this.#takeOver(write, base === undefined || changes.renew || changes.tellsBrowser);
+    this.#takeOver(write, base === undefined || changes.renew || changes.setsCookie);
     const { hooks } = this.#settings;
     const id = () => publicId(storedToken);
     if (base === undefined) hooks.emit(() => ({ kind: "created", id: id(), subject }));
@@ -228,9 +228,9 @@ export class Commit {
     }
   }
 
-  #takeOver({ changes, data, expiry, record, storedToken, token }: PendingWrite, setsCookie: boolean): void {
+  #takeOver({ changes, data, expiry, record, storedToken, token }: SessionWrite, setsCookie: boolean): void {
     const state = this.#state;
-    state.pending = undefined;
+    state.writeInDoubt = undefined;
     state.committed(changes, { token: storedToken, data, expiry }, token, record);
     if (setsCookie && token !== undefined) state.sendCookie(token, record);
   }

@@ -29,13 +29,13 @@ export class Ending {
    * deletes the rows of the browser's other tokens, since the browser would go on sending these.
    */
   async destroy(state: SessionState): Promise<void> {
-    const { pending, row, offered, untried, record: { subject } } = state;
+    const { writeInDoubt, row, offered, untried, record: { subject } } = state;
     let isEnded = false;
     let isRenewed = state.gone === "renewed";
     const seen = new Set<string>();
 
     // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
-    for (const read of isRenewed ? [] : [pending?.base, row]) {
+    for (const read of isRenewed ? [] : [writeInDoubt?.base, row]) {
       if (read === undefined || seen.has(read.token)) continue;
       seen.add(read.token);
       if (await this.end(read) === "renewed") isRenewed = true;
@@ -44,7 +44,8 @@ export class Ending {
         this.#emitDestroyed(read.token, subject);
       }
     }
-    for (const token of pending === undefined ? [] : [...pending.earlier, pending.storedToken]) {
+    const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
+    for (const token of written) {
       if (seen.has(token) || !(await this.#operation.delete(token))) continue;
       isEnded = true;
       this.#emitDestroyed(token, subject);
@@ -63,7 +64,7 @@ export class Ending {
 
     // After a renewal elsewhere the browser keeps the cookie that it got there.
     if (isRenewed) state.gone = "renewed";
-    else if (isEnded) state.ended = true;
+    else if (isEnded) state.endedHere = true;
   }
 
   /** Deletes a row, even if other requests have written it since, but leaves the mark of a renewal. */

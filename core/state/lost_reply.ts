@@ -2,7 +2,7 @@ import { equalBytes } from "../bytes/equal.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
 import { type Operation, rowOf } from "../store/operation.ts";
-import type { PendingWrite } from "./pending_write.ts";
+import type { SessionWrite } from "./session_write.ts";
 import { isMark, type SessionRecord, tryDecodeRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -40,7 +40,7 @@ export class Primary {
   }
 
   /** What became of a write. */
-  async fateOf(write: PendingWrite): Promise<Fate> {
+  async fateOf(write: SessionWrite): Promise<Fate> {
     const { base, baseDeadline, changes, failure, nonce, storedToken } = write;
     if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
     if (base === undefined) {
@@ -67,7 +67,7 @@ export class Primary {
   }
 
   /** @param write What the row is read for. Where the read fails, a write that was sent stays in doubt. */
-  async find(token: string, write?: PendingWrite): Promise<FoundRow | undefined> {
+  async find(token: string, write?: SessionWrite): Promise<FoundRow | undefined> {
     try {
       const row = rowOf(token, await this.#operation.findOnPrimary(token));
       return row && { row, record: tryDecodeRecord(this.#settings.codec, row.data) };
@@ -75,7 +75,7 @@ export class Primary {
       if (write === undefined || !write.isSent) throw error;
       // Also a write that the store refused. The network may deliver it twice: the first delivery is carried out, and the
       // refusal answers the second one.
-      this.#state.pending = write;
+      this.#state.writeInDoubt = write;
       throw write.failure ?? error;
     }
   }

@@ -4,7 +4,7 @@ import { SessionClosedError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
-import type { PendingWrite } from "./pending_write.ts";
+import type { SessionWrite } from "./session_write.ts";
 import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** What a request has done to its session, after SCS's `Status`. */
@@ -43,7 +43,7 @@ export class SessionState {
   /** The changes that are not saved yet; `undefined` where there are none. */
   changes: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
-  pending: PendingWrite | undefined;
+  writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
   offered: readonly OfferedToken[] = NONE;
   /** The browser's tokens after the one that has the session. The store was not asked for them. */
@@ -55,7 +55,7 @@ export class SessionState {
   /** The expiry that a touch under way moves the row to. */
   touching: number | undefined;
   /** Whether this request ended a session. The response deletes the cookie unless another session follows. */
-  ended = false;
+  endedHere = false;
   /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
   readonly #codec: Codec;
@@ -112,7 +112,7 @@ export class SessionState {
     this.assertOpen();
     if (keysOf(this.record).length === 0) return;
     const log = this.#modify();
-    if (this.exists(REMEMBER_ME)) log.tellsBrowser = true;
+    if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
     log.clear();
     this.#exposed.clear();
@@ -140,7 +140,7 @@ export class SessionState {
     const log = this.#modify();
     this.record.deadline = deadline;
     log.deadline = deadline;
-    log.tellsBrowser = true;
+    log.setsCookie = true;
   }
 
   renew(deadline: number): void {
@@ -156,14 +156,14 @@ export class SessionState {
   }
 
   /** The values of another session were put into this one. Its row is deleted once this one is saved. */
-  merged(row: StoredRow): void {
+  deleteOnCommit(row: StoredRow): void {
     this.#modify().addMerged([row]);
   }
 
   /** The log to note a change of a value in. The browser's cookie depends on one of the values. */
   #modifyValue(key: string): ChangeLog {
     const log = this.#modify();
-    if (key === REMEMBER_ME) log.tellsBrowser = true;
+    if (key === REMEMBER_ME) log.setsCookie = true;
     return log;
   }
 
@@ -202,7 +202,7 @@ export class SessionState {
     this.changes = undefined;
     this.#exposed.reset();
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
-    this.status = this.ended && this.row === undefined ? "destroyed" : "unmodified";
+    this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
     this.#isForgotten = this.hasWork;
   }
 
@@ -210,7 +210,7 @@ export class SessionState {
   hasChanges(): boolean {
     // A closed session was searched before it was closed, and has refused changes since then.
     if (!this.closed) this.#noticeInPlaceChanges();
-    return this.changes !== undefined || this.pending !== undefined;
+    return this.changes !== undefined || this.writeInDoubt !== undefined;
   }
 
   /** Whether a commit, a logout or a merge may still be under way. */
@@ -296,13 +296,13 @@ export class SessionState {
   }
 
   /** Continues with a new, empty session: this request has ended the old one. */
-  destroyed(fresh: SessionRecord): void {
+  startOver(fresh: SessionRecord): void {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
     this.storedDeadline = fresh.deadline;
     this.changes = undefined;
-    this.pending = undefined;
+    this.writeInDoubt = undefined;
     this.offered = NONE;
     this.untried = NO_TOKENS;
     if (this.gone === "ended") this.gone = undefined;
@@ -311,6 +311,7 @@ export class SessionState {
     this.cookieToSet = undefined;
   }
 
+  /** Has the response set the cookie of a session. */
   sendCookie(token: string, { deadline, values }: SessionRecord): void {
     this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
   }

@@ -186,10 +186,10 @@ Deno.test("ChangeLog.append() keeps deadline, subject, renewal, cookie and merge
   assertEquals([both.deadline, both.subject, both.merged.map(({ token }) => token)], [2, null, ["x", "y"]]);
   const first = appended((log) => {
     set(1, "ann", "x")(log);
-    log.renew = log.tellsBrowser = true;
+    log.renew = log.setsCookie = true;
   }, set(undefined, undefined, "x"));
   assertEquals([first.deadline, first.subject, first.merged.map(({ token }) => token)], [1, "ann", ["x"]]);
-  assertEquals([first.renew, first.tellsBrowser], [true, true]);
-  const second = appended(() => {}, (log) => log.renew = log.tellsBrowser = true);
-  assertEquals([second.renew, second.tellsBrowser], [true, true]);
+  assertEquals([first.renew, first.setsCookie], [true, true]);
+  const second = appended(() => {}, (log) => log.renew = log.setsCookie = true);
+  assertEquals([second.renew, second.setsCookie], [true, true]);
 });

@@ -273,7 +273,7 @@ export class ActorRun {
   }
 
   async #commit(session: Session<Data>, view: View): Promise<void> {
-    const isNew = view.token === undefined && !stateOf(session).ended;
+    const isNew = view.token === undefined && !stateOf(session).endedHere;
     const writes = isNew || view.changed || view.asked || view.pending !== undefined;
     const result = await this.#saving("commit", session, view, writes, () => session.commit());
     if (result === undefined || session.token === undefined) return;
@@ -347,7 +347,7 @@ export class ActorRun {
     }
     // It has a session of its own by now, in place of one that was renewed elsewhere.
     if (sent?.from === undefined && sent?.results.has(state.row?.token ?? "")) view.gone = undefined;
-    if (state.pending === undefined) {
+    if (state.writeInDoubt === undefined) {
       if (sent?.saved === 0 && !sent.failed && !view.gone && isAmbiguous(error)) {
         world.fail("a write in doubt is forgotten");
       }
@@ -369,7 +369,7 @@ export class ActorRun {
       }
       return;
     }
-    const open = this.#sent.get(state.pending.nonce);
+    const open = this.#sent.get(state.writeInDoubt.nonce);
     if (open === undefined) return world.fail("a write is in doubt that was never sent");
     if (sent === undefined) return;
     if (pending !== undefined && open !== pending && !isFolded) {
@@ -442,8 +442,8 @@ export class ActorRun {
 
   async #destroy(session: Session<Data>, view: View): Promise<void> {
     const world = this.#world;
-    const { pending } = stateOf(session);
-    const tokens = [view.token, view.offered, pending?.storedToken, ...pending?.earlier ?? []];
+    const { writeInDoubt } = stateOf(session);
+    const tokens = [view.token, view.offered, writeInDoubt?.storedToken, ...writeInDoubt?.earlier ?? []];
     const { done, attempt } = await this.#attempting("destroy", () => session.destroy());
     if (!done) {
       const others = attempt.faults.filter((fault) => fault !== "aborted");

@@ -11,7 +11,7 @@ import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./recor
 const MARK_LIFETIME = 60_000;
 
 /** One write of a session. Each attempt sends the same bytes, with the same nonce in them. */
-export interface PendingWrite {
+export interface SessionWrite {
   readonly changes: ChangeLog;
   /** Identifies this write. The row keeps it. */
   readonly nonce: string;
@@ -42,7 +42,7 @@ export function newSession(
   changes: ChangeLog,
   from: SessionRecord,
   earlier: readonly string[] = [],
-): PendingWrite {
+): SessionWrite {
   const nonce = newNonce();
   const record = { ...from, createdAt: settings.now(), nonces: nonce };
   const token = newToken();
@@ -75,7 +75,7 @@ export function changedSession(
   from: SessionRecord,
   base: StoredRow,
   baseDeadline: number,
-): PendingWrite {
+): SessionWrite {
   const nonce = newNonce();
   const record = { ...from, nonces: withNonce(from.nonces, nonce) };
   const renewed = changes.renew ? newToken() : undefined;
@@ -98,7 +98,7 @@ export function changedSession(
 }
 
 /** What an update tells the store: only the columns that change, since a database does more work for each one. */
-export function nextRow(settings: SessionSettings, write: PendingWrite, base: StoredRow): NextRow {
+export function nextRow(settings: SessionSettings, write: SessionWrite, base: StoredRow): NextRow {
   const { changes, data, expiry, record, storedToken } = write;
   // An unchanged subject is written too: an SCS service that saves a session empties the column.
   const subject = record.subject ?? (changes.subject === null ? null : undefined);
