@@ -89,10 +89,17 @@ function unref(timer: unknown): void {
 
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
+/** How pauses grow: from `base` by the factor `growth` up to `cap`. */
+export interface Growth {
+  readonly base: number;
+  readonly growth: number;
+  readonly cap: number;
+}
+
 /**
- * How long to wait after attempt `attempt`, which counts from 1: a random part of a span that grows from `base` up to `cap`.
- * So requests that collided do not collide again.
+ * How long to wait after attempt `attempt`, which counts from 1: a random part of a span that grows. So requests that collided
+ * do not collide again.
  */
-export function backoff(attempt: number, base: number, cap: number, growth = 2): number {
+export function backoff(attempt: number, { base, growth, cap }: Growth): number {
   return Math.random() * Math.min(cap, base * growth ** (attempt - 1));
 }

@@ -114,6 +114,9 @@ const DATA = "CAST(data AS BLOB)";
 const IS_TEXT = "IN (?, CAST(? AS BLOB))";
 const HAS_BYTES = `AND ${DATA} = ?`;
 
+/** How pauses grow while another connection holds the lock, in milliseconds. */
+const LOCAL_LOCK = { base: 2, growth: 2, cap: 8 };
+const REMOTE_LOCK = { base: 2, growth: 2, cap: 100 };
 /** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
 /** The most tokens that are remembered as BLOBs. */
@@ -474,7 +477,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         const work = driver.send(statements, kind);
         return await (driver.isLocal ? work : waitFor(work, timeout - elapsed(), signal));
       } catch (error) {
-        const ms = backoff(attempt, 2, driver.isLocal ? 8 : 100);
+        const ms = backoff(attempt, driver.isLocal ? LOCAL_LOCK : REMOTE_LOCK);
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
         const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
         if (!isBusy(error) || elapsed() + ms > lockWait) throw this.#reduce(operation, kind, error);

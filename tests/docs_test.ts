@@ -115,13 +115,13 @@ Deno.test("docs/cleanup.md has the numbers that the clean-up uses", () => {
   }
   const batch = (name: string) =>
     Number(new RegExp(`${name} = ([\\d_]+)`).exec(source)![1]!.replace("_", ""));
-  const source = readRepoFile("core/store/purge.ts");
+  const source = readRepoFile("core/store/batch_size.ts");
   const flow = (path: string) => readRepoFile(path).replaceAll(/\s+/g, " ");
   const guide = flow("docs/cleanup.md");
   assertStringIncludes(guide, `at most ${batch("LARGEST_BATCH").toLocaleString("en")} rows`);
   assertStringIncludes(guide, `about ${batch("SHORTEST_WORK_MS")} ms`);
   assertStringIncludes(guide, `up to ${batch("LONGEST_WORK_MS")} ms`);
-  const budget = documentedDefaults(source, "PurgeOptions").get("budget");
+  const budget = documentedDefaults(readRepoFile("core/store/purge.ts"), "PurgeOptions").get("budget");
   assertStringIncludes(guide, `the \`budget\` (\`${budget}\`)`);
   assertMatch(guide, /one insert in 100,? and one read in 1,000,? starts the deletion/i);
   assertStringIncludes(guide, `up to ${LAZY_BATCH} expired rows`);

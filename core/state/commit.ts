@@ -4,7 +4,7 @@ import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
 import { asAmbiguous } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
-import { backoff, eventLoopTurn, turns } from "../wait.ts";
+import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { Ending } from "./ending.ts";
 import { Primary } from "./lost_reply.ts";
@@ -18,14 +18,11 @@ import type { SessionState } from "./session_state.ts";
  * some 9 calls (`bench/conflicts.ts`).
  */
 const MOST_ATTEMPTS = 15;
-/** The backoff after a conflict: its base in durations of a call, its growth, and its cap in milliseconds. */
-const CONFLICT_BASE = 8;
-const CONFLICT_GROWTH = 16;
-const CONFLICT_CAP = 2_500;
+/** How pauses after a conflict grow, in milliseconds. The first one is as long as some calls. */
+const AFTER_CONFLICT: Growth = { base: 10, growth: 16, cap: 2_500 };
+const CALLS_PER_PAUSE = 8;
 /** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten turns. */
-const TURNS_BASE = 64;
-const TURNS_GROWTH = 4;
-const TURNS_CAP = 16_384;
+const IN_TURNS: Growth = { base: 64, growth: 4, cap: 16_384 };
 /**
  * How many of the first conflicts only wait for turns, on a store that other processes may use too. After those a commit
  * pauses by the clock, since other processes take no turns.
@@ -135,14 +132,13 @@ export class Commit {
     const byTurns = !inProcess ? 0 : mayHang ? TURNS_ATTEMPTS : MOST_ATTEMPTS;
     if (attempt <= byTurns) {
       // No timer: test frameworks replace timers, and other requests of this process need only their turn.
-      await turns(backoff(attempt, TURNS_BASE, TURNS_CAP, TURNS_GROWTH));
+      await turns(backoff(attempt, IN_TURNS));
       // A database in the process works while nothing else runs. Requests that did not collide need a turn too.
       if (mayHang) await eventLoopTurn();
       return true;
     }
-    const base = Math.max(10, CONFLICT_BASE * duration);
-    const growing = { base, growth: CONFLICT_GROWTH, cap: CONFLICT_CAP };
-    return await this.#operation.pause(attempt - byTurns, growing);
+    const base = Math.max(AFTER_CONFLICT.base, CALLS_PER_PAUSE * duration);
+    return await this.#operation.pause(attempt - byTurns, { ...AFTER_CONFLICT, base });
   }
 
   /** Makes the same changes to what another request has written. */

@@ -2,7 +2,7 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "../er
 import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { AtomicStore, FindOptions, NextRow, StoredRow, StoredSession, WriteOptions } from "../store.ts";
 import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
-import { backoff, pause, waitFor } from "../wait.ts";
+import { backoff, type Growth, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -33,14 +33,7 @@ type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 export const DEFAULT_TIMEOUT = 5_000;
 /** How often a call is sent in all, if its failures may pass. */
 export const ATTEMPTS = 3;
-/** How pauses grow: from `base` by the factor `growth` up to `cap`, in milliseconds. */
-interface Growth {
-  base: number;
-  growth: number;
-  cap: number;
-}
-
-/** How pauses after a failure grow. */
+/** How pauses after a failure grow, in milliseconds. */
 const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 
 /**
@@ -158,7 +151,7 @@ export class Operation {
    */
   async pause(
     attempt: number,
-    { base, cap, growth }: Growth = AFTER_FAILURE,
+    growth: Growth = AFTER_FAILURE,
     signal?: AbortSignal,
   ): Promise<boolean> {
     const now = performance.now();
@@ -166,7 +159,8 @@ export class Operation {
     if (this.#until === Infinity) this.#until = now + DEFAULT_TIMEOUT;
     const left = this.#until - now - this.#lockWait;
     // The first pause leaves time for a second attempt.
-    const ms = backoff(attempt, base, attempt === 1 ? Math.min(cap, 0.8 * left) : cap, growth);
+    const cap = attempt === 1 ? Math.min(growth.cap, 0.8 * left) : growth.cap;
+    const ms = backoff(attempt, { ...growth, cap });
     if (signal?.aborted || left <= ms) return false;
     await pause(ms, signal);
     return !signal?.aborted;

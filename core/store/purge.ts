@@ -5,6 +5,7 @@ import type { PurgingStore, SessionStore } from "../store.ts";
 import { isBusyFailure, toSessionError } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "../wait.ts";
+import { BatchSize } from "./batch_size.ts";
 
 /** Options of a purge. */
 export interface PurgeOptions {
@@ -88,70 +89,8 @@ interface PurgeEnvironment {
   rest?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/**
- * How long a statement should keep the database at work: as long as the round trip takes, within these bounds. Writers behind
- * it hardly notice, and the database rests while the answer is under way.
- */
-const SHORTEST_WORK_MS = 25;
-const LONGEST_WORK_MS = 100;
-const SMALLEST_BATCH = 10;
-const FIRST_BATCH = 100;
-/** More rows than this are never deleted by one statement. */
-const LARGEST_BATCH = 1_000;
-
-/** A statement that was sent and answered. */
-interface Sample {
-  /** How many rows it might delete. */
-  rows: number;
-  /** How long it took, the way included. */
-  ms: number;
-}
-
-/**
- * Sizes the batches of a purge. Two statements of different size tell what a row costs the database. The rest of their time
- * is the round trip, which a smaller batch would not shorten.
- */
-class BatchSize {
-  /** How many rows the next statement may delete. */
-  limit = FIRST_BATCH;
-  /** How long the database should rest after the last statement. */
-  restMs = 0;
-  /** The smallest statement. The others are compared with it. */
-  #smallest: Sample | undefined;
-  #last: Sample | undefined;
-  /** Milliseconds of work for one row, by each of the last two statements. */
-  #costs: number[] = [];
-
-  /** Takes in how long the statement took. */
-  note(ms: number): void {
-    const rows = this.limit;
-    const isSmallest = this.#smallest === undefined || rows <= this.#smallest.rows;
-    const other = isSmallest ? this.#last : this.#smallest;
-    let seen = this.#costs[0] ?? Infinity;
-    if (other !== undefined && other.rows !== rows) seen = Math.max(0, (ms - other.ms) / (rows - other.rows));
-    // Nothing new is known. The old cost is lowered, so that a batch does not stay small for good.
-    else if (rows <= SMALLEST_BATCH) seen /= 2;
-    // One row cannot cost more than its share of the statement.
-    this.#costs = [Math.min(seen, ms / rows), ...this.#costs.slice(0, 1)];
-    if (isSmallest) this.#smallest = { rows, ms };
-    // The first statement of a connection takes longer.
-    else if (ms < this.#smallest!.ms) this.#smallest!.ms = ms;
-    this.#last = { rows, ms };
-
-    // The lesser of the two: one statement may have waited for something else.
-    const cost = Math.min(...this.#costs);
-    const work = cost * rows;
-    const way = Math.max(0, this.#smallest!.ms - cost * this.#smallest!.rows);
-    const target = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, way));
-    this.restMs = Math.max(0, work - way);
-    // A long first statement does not tell why. A small one does.
-    const fitting = other === undefined && ms > SHORTEST_WORK_MS ? SMALLEST_BATCH : target / cost;
-    this.limit = Math.round(Math.min(LARGEST_BATCH, 2 * rows, Math.max(SMALLEST_BATCH, fitting)));
-  }
-}
-
 /** The part of a store that a purge uses. */
-type Purged = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
+type PurgeTarget = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
 
 /**
  * Deletes expired rows in small batches until none is left. Batches are sized by the work of the database, not by the round
@@ -162,7 +101,7 @@ type Purged = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
  * @throws {SessionStoreError} The store failed; what was deleted stays deleted.
  */
 export async function purge(
-  store: Purged,
+  store: PurgeTarget,
   options: PurgeOptions,
   environment: PurgeEnvironment,
 ): Promise<PurgeResult> {
@@ -172,8 +111,8 @@ export async function purge(
   const stores = (store.parts ?? [store]).filter(canPurge);
   // In random order: `maxStatements` may be used up before the last store.
   const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
-  const permits = { left: settings.maxStatements };
-  const work = order.map(({ part }) => purgeOne(part, settings, environment, permits, result));
+  const statements = { left: settings.maxStatements };
+  const work = order.map(({ part }) => purgeOne(part, settings, environment, statements, result));
   try {
     const outcomes = await Promise.allSettled(work);
     for (const outcome of outcomes) {
@@ -191,16 +130,16 @@ export async function purge(
   return result;
 }
 
-function canPurge(store: SessionStore | Purged): store is PurgingStore {
+function canPurge(store: SessionStore | PurgeTarget): store is PurgingStore {
   return "deleteExpired" in store;
 }
 
 /** Purges one store; `true` where nothing is left. */
 async function purgeOne(
-  store: Purged,
+  store: PurgeTarget,
   { budget, grace, signal }: PurgeSettings,
   { now, onEvent, rest = pause }: PurgeEnvironment,
-  permits: { left: number },
+  statements: { left: number },
   result: PurgeResult,
 ): Promise<boolean> {
   const { timeout = DEFAULT_TIMEOUT } = store;
@@ -208,8 +147,8 @@ async function purgeOne(
   const elapsed = () => performance.now() - started;
   const size = new BatchSize();
   for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
-    if (permits.left < 1) break;
-    permits.left--;
+    if (statements.left < 1) break;
+    statements.left--;
     const before = elapsed();
     const { limit } = size;
     const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
@@ -217,7 +156,7 @@ async function purgeOne(
     result.deleted += deleted;
     if (deleted < limit) return true;
     size.note(elapsed() - before);
-    if (permits.left > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
+    if (statements.left > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
   }
   return false;
 }

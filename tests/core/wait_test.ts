@@ -125,6 +125,8 @@ Deno.test("Only pauseInBackground() lets an idle process end", async () => {
   assertEquals([code, new TextDecoder().decode(stdout)], [0, ""]);
 });
 
+const GROWTH = { base: 10, growth: 2, cap: 250 };
+
 /** Fixes the random part of `backoff()`. */
 function withRandom<T>(value: number, run: () => T): T {
   const original = Math.random;
@@ -137,14 +139,14 @@ function withRandom<T>(value: number, run: () => T): T {
 }
 
 Deno.test("backoff() doubles from the base in milliseconds up to the cap", () => {
-  const spans = withRandom(1, () => [1, 2, 3, 4, 5, 6, 7, 1_100].map((attempt) => backoff(attempt, 10, 250)));
+  const spans = withRandom(1, () => [1, 2, 3, 4, 5, 6, 7, 1_100].map((attempt) => backoff(attempt, GROWTH)));
   assertEquals(spans, [10, 20, 40, 80, 160, 250, 250, 250]);
 });
 
 Deno.test("backoff() gives a random share, from nothing to almost all of it", () => {
-  assertEquals(withRandom(0, () => backoff(3, 10, 250)), 0);
-  assertEquals(withRandom(0.5, () => backoff(3, 10, 250)), 20);
-  const spans = Array.from({ length: 100 }, () => backoff(3, 10, 250));
+  assertEquals(withRandom(0, () => backoff(3, GROWTH)), 0);
+  assertEquals(withRandom(0.5, () => backoff(3, GROWTH)), 20);
+  const spans = Array.from({ length: 100 }, () => backoff(3, GROWTH));
   assert(spans.every((ms) => ms >= 0 && ms < 40));
   assert(new Set(spans).size > 50);
 });
