@@ -12,7 +12,7 @@ import { claimTable } from "./store/claims.ts";
 import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
 
 /** What a session is used within: a request, or a call to the manager. */
-export interface Surroundings extends SessionContext {
+export interface ReportingContext extends SessionContext {
   /** Tells `onError` of an error before the caller of the session sees it. */
   report?(error: SessionError): Promise<unknown>;
 }

@@ -1,4 +1,4 @@
-import type { Engine, Surroundings } from "./engine.ts";
+import type { Engine, ReportingContext } from "./engine.ts";
 import { SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
@@ -42,13 +42,13 @@ export type SessionKey<Data> = keyof Data & string;
 export class Session<Data extends object = Record<string, unknown>> {
   readonly #state: SessionState;
   readonly #engine: Engine;
-  readonly #surroundings: Surroundings;
+  readonly #context: ReportingContext;
 
   /** @ignore Sessions come from a manager. */
-  constructor(state: SessionState, engine: Engine, surroundings: Surroundings) {
+  constructor(state: SessionState, engine: Engine, context: ReportingContext) {
     this.#state = state;
     this.#engine = engine;
-    this.#surroundings = surroundings;
+    this.#context = context;
   }
 
   static {
@@ -258,7 +258,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   destroy(): Promise<void> {
     return this.#perform(async (state) => {
       state.assertOpen();
-      await this.#engine.destroy(state, this.#surroundings);
+      await this.#engine.destroy(state, this.#context);
     });
   }
 
@@ -273,7 +273,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   mergeSession(token: string): Promise<void> {
     return this.#perform(async (state) => {
       state.assertOpen();
-      await this.#engine.merge(state, token, this.#surroundings);
+      await this.#engine.merge(state, token, this.#context);
     });
   }
 
@@ -291,7 +291,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     return this.#perform(async (state) => {
       const writes = state.hasChanges() || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();
-      if (writes || state.row !== undefined) await this.#engine.commit(state, this.#surroundings);
+      if (writes || state.row !== undefined) await this.#engine.commit(state, this.#context);
       const { row, record: { deadline }, token = "", touching } = state;
       return { token, expiry: Math.min(touching ?? row?.expiry ?? deadline, deadline) };
     });
@@ -311,14 +311,14 @@ export class Session<Data extends object = Record<string, unknown>> {
   /** Runs work on the store after all earlier work on this session, and reports its errors. */
   #perform<T>(work: (state: SessionState) => Promise<T>): Promise<T> {
     const run = this.#state.exclusively(() => work(this.#state));
-    if (this.#surroundings.report === undefined) return run;
-    const told = run.catch(async (error) => {
-      if (error instanceof SessionError) await this.#surroundings.report?.(error);
+    if (this.#context.report === undefined) return run;
+    const reported = run.catch(async (error) => {
+      if (error instanceof SessionError) await this.#context.report?.(error);
       throw error;
     });
     // A handler that forgets to await it must not end the process. The error was reported.
-    told.catch(() => {});
-    return told;
+    reported.catch(() => {});
+    return reported;
   }
 }
 

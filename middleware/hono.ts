@@ -201,13 +201,13 @@ class HonoSessionContext implements SessionContext {
   }
 
   get waitUntil(): SessionContext["waitUntil"] {
-    if (this.#waitUntil === null) this.#waitUntil = waitUntilOf(this.#c);
+    if (this.#waitUntil === null) this.#waitUntil = waitUntilIn(this.#c);
     return this.#waitUntil;
   }
 }
 
 /** `c.executionCtx` throws where the platform has none. */
-function waitUntilOf(c: Context): ((work: Promise<unknown>) => void) | undefined {
+function waitUntilIn(c: Context): ((work: Promise<unknown>) => void) | undefined {
   try {
     const { executionCtx } = c;
     return (work) => executionCtx.waitUntil(work);

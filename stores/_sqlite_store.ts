@@ -54,7 +54,7 @@ export type SQLiteKind = "read" | "write" | "transaction";
 /** How to reach a database that speaks SQLite. */
 export interface SQLiteDriver {
   /** Whether the database is in this process: it has no replica, and no call of it can hang. */
-  readonly isLocal: boolean;
+  readonly inProcess: boolean;
   /** Sends statements: one, unless they are a transaction. */
   send(
     statements: SQLiteStatement[],
@@ -162,14 +162,14 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     // For SQLite "Sessions" and "sessions" are one table.
     this.place = { of: client, name: table.toLowerCase() };
     this.#driver = driver;
-    this.#dialect = driver.isLocal ? LOCAL : REMOTE;
+    this.#dialect = driver.inProcess ? LOCAL : REMOTE;
     this.#isLive = `expiry > ${this.#dialect.day}`;
     this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
     this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
-    this.inProcess = driver.isLocal;
+    this.inProcess = driver.inProcess;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
   }
 
@@ -206,7 +206,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const found = `${DATA}, ${expiry}, typeof(token) FROM ${this.#table}`;
     let row: object | undefined;
     // The second look takes longer, but finds a BLOB as well. Only in this process it is worth to look twice.
-    if (this.#driver.isLocal) {
+    if (this.#driver.inProcess) {
       [row] = await this.#read(
         "find",
         `SELECT ${found} WHERE token = ? AND ${this.#isLive}`,
@@ -442,7 +442,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     primary?: boolean,
   ): Promise<readonly object[]> {
     // A replica that lags may answer a lone SELECT, but no transaction.
-    const kind = primary && !this.#driver.isLocal ? "transaction" : "read";
+    const kind = primary && !this.#driver.inProcess ? "transaction" : "read";
     return (await this.#send(operation, kind, [{ sql, args }], signal))[0]!.rows;
   }
 
@@ -475,9 +475,9 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       try {
         if (signal?.aborted) throw new GaveUp("aborted");
         const work = driver.send(statements, kind);
-        return await (driver.isLocal ? work : waitFor(work, timeout - elapsed(), signal));
+        return await (driver.inProcess ? work : waitFor(work, timeout - elapsed(), signal));
       } catch (error) {
-        const ms = backoff(attempt, driver.isLocal ? LOCAL_LOCK : REMOTE_LOCK);
+        const ms = backoff(attempt, driver.inProcess ? LOCAL_LOCK : REMOTE_LOCK);
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
         const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
         if (!isBusy(error) || elapsed() + ms > lockWait) throw this.#reduce(operation, kind, error);

@@ -98,7 +98,7 @@ function d1Driver(database: D1Database): SQLiteDriver {
   const prepare = (queryable: D1Queryable, { sql, args }: SQLiteStatement) =>
     queryable.prepare(sql).bind(...args);
   return {
-    isLocal: false,
+    inProcess: false,
     classify,
     async send(statements, kind) {
       if (kind === "transaction") {

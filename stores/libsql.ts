@@ -121,14 +121,14 @@ function isFile(client: LibSQLClient | TursoClient | undefined): client is LibSQ
 
 /** Reaches a database over HTTP, or by a client that works in the background. */
 function clientDriver(client: AnyClient): SQLiteDriver {
-  return { isLocal: false, send: (statements, kind) => send(client, statements, kind) };
+  return { inProcess: false, send: (statements, kind) => send(client, statements, kind) };
 }
 
 /** Reaches a database in this process. `_file_database.ts` says why it needs more care. */
 function fileDriver(client: LibSQLClient): SQLiteDriver {
   const inTurn = fileSender(client);
   return {
-    isLocal: true,
+    inProcess: true,
     send: (statements, kind) => inTurn(kind !== "read", () => send(client, statements, kind)),
   };
 }

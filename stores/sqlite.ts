@@ -88,7 +88,7 @@ export class SQLiteStore extends SQLiteTableStore {
 
 function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   const prepared = new Map<string, SQLitePrepared>();
-  return { isLocal: true, send: (statements, kind) => withName(() => send(statements, kind)), classify };
+  return { inProcess: true, send: (statements, kind) => withName(() => send(statements, kind)), classify };
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
     if (kind === "read") return [run(statements[0]!)];

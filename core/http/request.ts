@@ -1,4 +1,4 @@
-import type { Engine, Surroundings } from "../engine.ts";
+import type { Engine, ReportingContext } from "../engine.ts";
 import { refuseChanges } from "../bytes/read_only.ts";
 import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
@@ -54,7 +54,7 @@ const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response
 let visits = 0;
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
-export class RequestLifecycle<Data extends object> implements RequestSession<Data>, Surroundings {
+export class RequestLifecycle<Data extends object> implements RequestSession<Data>, ReportingContext {
   readonly #engine: Engine;
   readonly #request: Request;
   readonly #context: SessionContext;

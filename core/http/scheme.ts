@@ -1,7 +1,7 @@
 import type { SessionSettings } from "../options/session_options.ts";
 
 /** The settings of the managers that have warned of a proxy. Each warns once. */
-const told = new WeakSet<SessionSettings>();
+const warned = new WeakSet<SessionSettings>();
 
 /** Whether the browser used https: the request's URL says so, or a trusted proxy does. */
 export function isHttps(request: Request, settings: SessionSettings): boolean {
@@ -17,8 +17,8 @@ function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]
 
 /** Warns once that a proxy ends TLS. Logins work without `Secure` too, so nobody would notice. */
 function noticeProxy(request: Request, settings: SessionSettings): void {
-  if (told.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
-  told.add(settings);
+  if (warned.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
+  warned.add(settings);
   settings.hooks.emit(() => ({ kind: "forwarded-proto" }));
   if (settings.hooks.event === undefined) {
     console.warn(

@@ -200,12 +200,13 @@ function readCodec(reader: OptionsReader): Codec {
 
 function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
   const proxy = reader.nested("trustProxy");
-  const header = proxy.text("header", /^[\w-]+$/, "must be the name of a header");
-  const value = proxy.text("value", /^[^\s]+$/, "must be the value that means https");
+  const [isHeader, isValue] = ["must be the name of a header", "must be the value that means https"];
+  const header = proxy.text("header", /^[\w-]+$/, isHeader);
+  const value = proxy.text("value", /^[^\s]+$/, isValue);
   proxy.reportUnknown();
   if (reader.read("trustProxy") === undefined) return undefined;
-  if (header === undefined) proxy.refuse("header", "must be the name of a header");
-  if (value === undefined) proxy.refuse("value", "must be the value that means https");
+  if (header === undefined) proxy.refuse("header", isHeader);
+  if (value === undefined) proxy.refuse("value", isValue);
   return { header: `${header}`, value: `${value}`.toLowerCase() };
 }
 
