@@ -74,8 +74,11 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     request: Request,
     context: SessionContext & { token?: string | undefined } = {},
   ): RequestSession<Data> {
-    if (typeof request !== "object" || request === null) {
-      throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}`);
+    if (!isRequest(request)) {
+      const hint = typeof request === "object" && request !== null
+        ? "; pass the c.req.raw of Hono, and on Node a new Request(), or use nodeSessions()"
+        : "";
+      throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}${hint}`);
     }
     return new RequestLifecycle<Data>(this.#engine, request, context);
   }
@@ -237,4 +240,11 @@ function lastUse(
   return idleTimeout === Infinity || expiry === deadline || time > now() || time < createdAt
     ? undefined
     : time;
+}
+
+/** First by what a request can do: to look at its URL and its headers costs time on Node. */
+function isRequest(value: unknown): boolean {
+  const request = value as Partial<Request> | null | undefined;
+  return typeof request?.clone === "function" ||
+    (typeof request?.url === "string" && typeof request.headers?.get === "function");
 }

@@ -1,3 +1,4 @@
+import { show } from "../core/options/reader.ts";
 import { LONGEST_TIMER } from "../core/wait.ts";
 
 /**
@@ -6,7 +7,7 @@ import { LONGEST_TIMER } from "../core/wait.ts";
  *
  * @param ms Milliseconds, above 0.
  * @returns A function that rejects with a `TimeoutError` when the time is up.
- * @throws {RangeError} `ms` is not above 0.
+ * @throws {RangeError} `ms` is not a number above 0.
  *
  * @example
  * ```ts
@@ -20,7 +21,11 @@ import { LONGEST_TIMER } from "../core/wait.ts";
 export function fetchWithTimeout(
   ms: number,
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
-  if (!(ms > 0)) throw new RangeError(`Cannot make fetchWithTimeout: the time must be above 0, got ${ms}`);
+  if (typeof ms !== "number" || !(ms > 0)) {
+    throw new RangeError(
+      `Cannot make fetchWithTimeout: it takes a number of milliseconds above 0, and got ${show(ms)}`,
+    );
+  }
   return async (input, init) => {
     // Workers with a compatibility date before 2024-11-11 throw if `cache` is named at all.
     const { cache: _, ...rest } = init ?? {};

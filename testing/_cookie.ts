@@ -1,4 +1,6 @@
+import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
+import { OptionNames } from "../core/options/reader.ts";
 import type { SessionKey } from "../core/session.ts";
 
 /** Options of {@linkcode cookieFor}. */
@@ -21,6 +23,7 @@ export interface CookieForOptions {
  * @param manager The application's manager, or one with the same options on the same store.
  * @param values The values of the session.
  * @returns A header such as `"__Host-session=Zk3..."`.
+ * @throws {SessionConfigError} The first argument is not a manager, or there is no such option.
  * @throws {SessionStoreError} The store failed.
  * @throws {SessionEncodeError} A value cannot be stored.
  *
@@ -49,7 +52,13 @@ export async function cookieFor<Data extends object>(
   values: Partial<NoInfer<Data>> = {},
   options: CookieForOptions = {},
 ): Promise<string> {
-  const { url = "https://localhost/", subject } = options;
+  if (typeof (manager as Partial<SessionManager<Data>> | undefined)?.begin !== "function") {
+    throw new SessionConfigError(["the first argument of cookieFor() must be a session manager"]);
+  }
+  const reader = new OptionNames(options);
+  const url = (reader.read("url") ?? "https://localhost/") as string | URL;
+  const subject = reader.read("subject") as string | undefined;
+  reader.finish();
   const request = manager.begin(new Request(url));
   const session = await request.session();
   for (const [key, value] of Object.entries(values)) {

@@ -81,6 +81,8 @@ const CASES: readonly Case[] = [
   ...cleanupCases,
 ];
 
+const ABILITIES: readonly StoreAbility[] = [...new Set(CASES.flatMap(({ needs }) => needs))];
+
 const MAX_BYTES = 32 * 1024;
 
 /**
@@ -140,6 +142,11 @@ export function storeContract<Store extends SessionStore>(
     }
   }
   for (const [ability, reason] of Object.entries(without)) {
+    if (!ABILITIES.includes(ability as StoreAbility)) {
+      throw new TypeError(
+        `Cannot make a store contract: without.${ability} is no ability; they are ${ABILITIES.join(", ")}`,
+      );
+    }
     if (typeof reason === "string" && reason.trim() !== "") continue;
     throw new TypeError(`Cannot make a store contract: without.${ability} must say why`);
   }

@@ -44,13 +44,15 @@ Deno.test("llms.txt links to every page of docs/, and names every entry", () => 
   }
 });
 
-Deno.test("Every method that llms.txt names is in the reference", () => {
+Deno.test("Every method and property that llms.txt names is in the reference", () => {
   const names = codeIn(sectionIn(LLMS, "API")).flatMap((code) =>
     /^(?:manager|session)\.(\w+)/.exec(code)?.[1] ?? []
   );
   assert(names.length > 20);
   const methods = ["SessionManager", "Session"].map((name) => sectionIn(PAGE, `\`${name}\``)).join("\n");
-  for (const name of names) assertMatch(methods, new RegExp(`^- \\*\\*\`${name}\\b`, "m"));
+  for (const name of names) {
+    assertMatch(methods, new RegExp(`^- \\*\\*\`(?:readonly )?${name}\\b`, "m"));
+  }
 });
 
 Deno.test("The example of llms.txt runs", async () => {

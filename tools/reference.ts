@@ -209,9 +209,16 @@ function classOf(symbol: Symbol): string {
       textOf(property)
     }`
   );
-  const methods = (symbol.def.methods ?? [])
+  const all = symbol.def.methods ?? [];
+  const settable = new Set(all.filter(({ kind }) => kind === "setter").map(({ name }) => name));
+  const methods = all
     .filter(({ kind, name, jsDoc }) => kind !== "setter" && !name.startsWith("[") && jsDoc !== undefined)
-    .map((method) => `- **${code(signatureOf(method))}** ${textOf(method)}${throwsOf(method)}`)
+    .map((method) => {
+      const signature = method.kind === "getter"
+        ? signatureOf(method).replace(/^/, settable.has(method.name) ? "" : "readonly ").replace("()", "")
+        : signatureOf(method);
+      return `- **${code(signature)}** ${textOf(method)}${throwsOf(method)}`;
+    })
     .filter((line) => !seen.has(line) && seen.add(line));
   const members = [...properties, ...methods].join("\n");
   return `${headingOf(symbol)}\n\n${paragraphsOf(symbol)}\n\n${members}`.trimEnd();

@@ -11,7 +11,7 @@ import { SessionCookie } from "./cookie.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
-import { responseOf } from "./thrown.ts";
+import { isResponse, responseOf } from "./thrown.ts";
 import { Visit } from "./visit.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
@@ -105,10 +105,15 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       if (carried === undefined) response = await this.#answerTo(error, response);
       else response ??= carried;
     }
-    if (response === undefined) {
+    if (response === undefined || response === null) {
       throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
     }
     if (shared === undefined) return this.#answer = response;
+    if (!isResponse(response)) {
+      throw new TypeError(
+        `Cannot finish the request: the handler gave no Response but a value of type ${typeof response}`,
+      );
+    }
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.openLifecycles > 0) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;

@@ -38,8 +38,8 @@ interface Thrown {
   digest?: unknown;
 }
 
-/** By its properties, since an adapter may have replaced the global `Response`. */
-function isResponse(value: object): value is Response {
+/** Whether a value is a response. By its properties, since an adapter may have replaced the global `Response`. */
+export function isResponse(value: object): value is Response {
   if (value instanceof Response) return true;
   const { headers, status, arrayBuffer } = value as Partial<Response>;
   return typeof status === "number" && typeof headers?.append === "function" &&

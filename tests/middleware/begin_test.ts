@@ -1,5 +1,6 @@
 /** `manager.begin()` as the author of another middleware uses it. */
 
+import { Hono } from "hono";
 import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
 import {
   assert,
@@ -163,6 +164,34 @@ Deno.test("begin() tries two cookies of the name, and finish() writes the one th
   assertNotEquals(cookie!.value, token);
   assert(cookie!.attributes.Secure !== undefined);
   assertEquals((await manager.load(cookie!.value)).get("userId"), 1);
+});
+
+Deno.test("finish() refuses what is no response, and saves nothing", async () => {
+  for (const given of ["hello", { ok: true }, 200]) {
+    const { manager, counting } = counted();
+    const current = manager.begin(new Request(URL));
+    (await current.session()).put("userId", 1);
+    const error = await assertRejects(() => current.finish(given as unknown as Response), TypeError);
+    assertEquals(
+      error.message,
+      `Cannot finish the request: the handler gave no Response but a value of type ${typeof given}`,
+    );
+    assertEquals(counting.calls(), {});
+  }
+});
+
+Deno.test("SessionManager.begin() says what to pass in place of another object", async () => {
+  const given: unknown[] = [{ headers: { cookie: "a=b" }, url: "/" }];
+  await new Hono().get("/", (c) => (given.push(c, c.req), c.text("ok"))).request("/");
+  assertEquals(given.length, 3);
+  for (const one of given) {
+    const error = assertThrows(() => sessions().begin(one as Request), TypeError);
+    assertEquals(
+      error.message,
+      "Cannot begin a request: begin() takes a Request, and got an object; " +
+        "pass the c.req.raw of Hono, and on Node a new Request(), or use nodeSessions()",
+    );
+  }
 });
 
 Deno.test("SessionManager.begin() says that it takes a Request", () => {

@@ -123,6 +123,12 @@ Deno.test("storeContract() refuses a missing ability without a reason, and an in
       "without.atomic must say why",
     );
   }
+  const without = { foo: "why" } as Record<string, string>;
+  assertThrows(
+    () => storeContract({ name: "s", open, without }),
+    TypeError,
+    "without.foo is no ability; they are ",
+  );
   for (const limit of ["maxBytes", "maxExpiry"]) {
     for (const value of [0, -1, NaN]) {
       assertThrows(

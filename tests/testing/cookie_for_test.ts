@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import {
   MemoryStore,
+  SessionConfigError,
   SessionEncodeError,
   type SessionManager,
   sessions,
@@ -109,4 +110,15 @@ Deno.test("cookieFor() fails if the store fails, or if a value cannot be stored"
   await assertRejects(() => cookieFor(sessions({ store })), SessionStoreError, "(schema)");
   const values = { userId: (() => 42) as unknown as number };
   await assertRejects(() => cookieFor(sessions<Data>(), values), SessionEncodeError, `"userId"`);
+});
+
+Deno.test("cookieFor() refuses what is no manager, and unknown options", async () => {
+  const noManager = { userId: 42 } as unknown as SessionManager<Data>;
+  await assertRejects(() => cookieFor(noManager), SessionConfigError, "must be a session manager");
+  const options = { sub: "ann" } as object;
+  await assertRejects(
+    () => cookieFor(sessions<Data>(), {}, options),
+    SessionConfigError,
+    `"sub" is no option`,
+  );
 });
