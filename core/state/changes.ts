@@ -28,6 +28,11 @@ export class ChangeLog {
   /** Rows of sessions that were merged into this one, to be deleted once it is saved. */
   merged: readonly StoredRow[] = [];
 
+  /** Whether this request has changed the value under the key. */
+  has(key: string): boolean {
+    return this.#cleared || this.#changes.has(key);
+  }
+
   put(key: string, value: unknown): void {
     this.#changes.set(key, { kind: "put", value });
   }

@@ -35,6 +35,8 @@ export class Commit {
   readonly #operation: Operation;
   readonly #state: SessionState;
   readonly #primary: Primary;
+  /** What a session had when it was read that was renewed elsewhere. A new one in its place keeps it. */
+  #kept: SessionRecord | undefined;
 
   constructor(settings: SessionSettings, operation: Operation, state: SessionState) {
     this.#settings = settings;
@@ -171,15 +173,15 @@ export class Commit {
   #startAnew(changes: ChangeLog): void {
     const state = this.#state;
     if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
-    const hasSubject = state.row !== undefined &&
-      decodeRecord(this.#settings.codec, state.row.data).subject !== undefined;
-    if (hasSubject) {
+    const read = state.row && decodeRecord(this.#settings.codec, state.row.data);
+    if (read?.subject === undefined) this.#kept = read;
+    else {
       state.record = emptyRecord(state.record.deadline);
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }
     state.row = undefined;
-    state.gone = undefined;
+    state.offered = [];
   }
 
   /**
@@ -204,13 +206,13 @@ export class Commit {
     if (isRenewed) state.gone = "renewed";
   }
 
-  /** @param after The attempt before this one. */
+  /** @param after The attempt before this one, whose content is sent again. */
   #newSession(changes: ChangeLog, after?: SessionWrite): SessionWrite {
-    const state = this.#state;
-    // The record holds the changes that were made since the log was taken. The log gets them too, for one write of both.
-    state.appendTo(changes);
+    const content = after === undefined
+      ? this.#state.contentOf(changes, this.#kept)
+      : decodeRecord(this.#settings.codec, after.data);
     const earlier = after && [...after.earlier, after.storedToken];
-    return newSession(this.#settings, changes, state.record, earlier);
+    return newSession(this.#settings, changes, content, earlier);
   }
 
   #saved(write: SessionWrite): void {
@@ -227,6 +229,7 @@ export class Commit {
   #takeOver({ changes, data, expiry, record, storedToken, token }: SessionWrite, setsCookie: boolean): void {
     const state = this.#state;
     state.writeInDoubt = undefined;
+    state.gone = undefined;
     state.committed(changes, { token: storedToken, data, expiry }, token, record);
     if (setsCookie && token !== undefined) state.sendCookie(token, record);
   }

@@ -3,6 +3,7 @@ import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply, refuseChanges } from "../bytes/read_only.ts";
 import { cloneOf, isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
+import type { ChangeLog } from "./changes.ts";
 import { encodeValue } from "./record.ts";
 
 /** An object that a handler got, and what it is compared with: its value in the row, or else these bytes. */
@@ -68,10 +69,14 @@ export class ExposedValues {
     return exposed !== undefined && exposed.value !== current;
   }
 
-  /** Compares with the new row after a commit, which has encoded the objects that are still in the session. */
-  rebase(values: Values, row: StoredRow): void {
+  /**
+   * Compares with the new row after a commit, which has encoded the objects that are still in the session.
+   *
+   * @param later What the handler has changed since. Those values are not in the row.
+   */
+  rebase(values: Values, row: StoredRow, later: ChangeLog | undefined): void {
     for (const [key, exposed] of this.#objects ?? []) {
-      if (readValue(values, key) !== exposed.value) continue;
+      if (later?.has(key) || readValue(values, key) !== exposed.value) continue;
       exposed.row = row;
       exposed.bytes = undefined;
     }

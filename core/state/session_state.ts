@@ -5,7 +5,7 @@ import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
 import type { SessionWrite } from "./session_write.ts";
-import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, emptyRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** What a request has done to its session, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
@@ -253,15 +253,26 @@ export class SessionState {
     this.offered = NONE;
   }
 
-  /** Continues with another row, and makes this request's changes to it. */
+  /**
+   * The content of a new session, for a commit that took these changes. Without the changes that were made since, and with
+   * those of a handler that has failed since.
+   *
+   * @param kept What the session had before the changes.
+   */
+  contentOf(changes: ChangeLog, kept: SessionRecord | undefined): SessionRecord {
+    if (this.changes === undefined && !this.#isForgotten) return this.record;
+    const record = kept ?? emptyRecord(this.record.deadline);
+    changes.replay(record);
+    return record;
+  }
+
+  /** Continues with another row, and makes this request's changes to it, also those that were made since. */
   adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
+    this.appendTo(changes);
     this.storedDeadline = record.deadline;
-    for (const log of [changes, this.changes]) {
-      if (log === undefined) continue;
-      log.replay(record);
-      // A session that was merged may turn out to be this one.
-      log.merged = log.merged.filter(({ token }) => token !== row.token);
-    }
+    changes.replay(record);
+    // A session that was merged may turn out to be this one.
+    changes.merged = changes.merged.filter(({ token }) => token !== row.token);
     this.record = record;
     this.row = row;
     this.token = token;
@@ -288,10 +299,10 @@ export class SessionState {
     this.row = row;
     this.token = token;
     if (this.closed) return;
-    this.#exposed.rebase(record.values, row);
+    this.#exposed.rebase(record.values, row, this.changes);
     for (const key of changes.keysPut()) {
       const value = readValue(record.values, key);
-      if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, row);
+      if (isObject(value) && !this.changes?.has(key)) this.#exposed.add(key, value, row);
     }
   }
 
