@@ -154,6 +154,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * Ends every session of a subject at once: after a password change, say. None of them is usable afterwards and
    * no request in flight brings one back. A login that is saved later than this is a new session and stays.
    *
+   * The request's own session ends too, and a change to it in the same request then fails with `ERR_SESSION_GONE`: pass
+   * it as `except` to keep it, or call `await session.destroy()` before the change.
+   *
    * @param options `except`: the session that stays.
    * @returns How many sessions ended, expired ones that were not yet purged included.
    * @throws {SessionStoreError} The store failed, or knows no subjects.

@@ -9,9 +9,9 @@ const FOR_TYPES = /^(typescript$|@types\/)/;
 
 Deno.test("docs/frameworks.md says to install what its tests install, and nothing else", () => {
   const installed = Object.assign({}, ...Object.values(packages)) as Record<string, string>;
-  const said = SECTIONS.flatMap((section) => commandsOf(section).packages).filter(({ name }) =>
-    name !== config.name
-  );
+  const said = [...SECTIONS, "WebSockets"].flatMap((section) => commandsOf(section).packages).filter((
+    { name },
+  ) => name !== config.name);
   const names = [...new Set(said.map(({ name }) => name))];
   assertEquals(names.sort(), Object.keys(installed).filter((name) => !FOR_TYPES.test(name)).sort());
   for (const { name, version } of said) assertEquals(version ?? installed[name], installed[name]);

@@ -248,6 +248,7 @@ class Bed {
   #checks = 0;
   #handlersHeadInHono = false;
   #keepsMarks = false;
+  #losesRange = false;
 
   constructor(port: number, upstream: Upstream, runtime: Runtime) {
     this.#client = new RawClient(port);
@@ -259,6 +260,7 @@ class Bed {
     const ownHead = isAmong(row.ownHead, this.#runtime);
     this.#handlersHeadInHono = isAmong(row.handlersHeadInHono, this.#runtime);
     this.#keepsMarks = isAmong(row.keepsMarks, this.#runtime);
+    this.#losesRange = isAmong(row.losesRange, this.#runtime);
     try {
       const comparisons = this.#comparisons(row, ownHead);
       const path = `/sign-in/-/-/${comparisons.length * FAMILIES.length * VISITORS}`;
@@ -321,9 +323,10 @@ class Bed {
         // The adapter fails for some responses that were not read before.
         if (family === HONO && this.#handlersHeadInHono && bare.status === 500 && seen.status === 200) return;
         const asThrown = thrown.status < 500 || variant.use === "never";
+        const wanted = this.#losesRange && variant.use !== "never" ? this.#withoutRange(bare) : bare;
         this.#judge(
           `${method ?? "GET"} ${family.mount}/${what}, ${variant.name}`,
-          asThrown ? [bare, thrown] : [bare],
+          asThrown ? [wanted, thrown] : [wanted],
           seen,
           variant,
           family === HONO && this.#handlersHeadInHono ? { ...comparison, ownHead: true } : comparison,
@@ -331,6 +334,15 @@ class Bed {
         );
       }));
     }));
+  }
+
+  /** What Bun sends in place of its own 206, once the headers were read. */
+  #withoutRange(bare: Exchange): Exchange {
+    const headers = bare.headers.filter(([name]) => !/^content-range$/i.test(name));
+    if (bare.status !== 206 || headers.length === bare.headers.length) {
+      this.#problems.push(`without a session it is no 206 with a range, but ${bare.statusLine}`);
+    }
+    return { ...bare, status: 200, statusLine: bare.statusLine.replace(/206.*/, "200 OK"), headers };
   }
 
   /** The response without a session, requested twice. If it differs from itself, it cannot be compared. */

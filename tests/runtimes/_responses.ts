@@ -53,6 +53,12 @@ function formData(): FormData {
   return form;
 }
 
+/** Five bytes of the file. On Bun it stays a part of a `Bun.file()`. */
+async function partOfFile({ platform }: Visit): Promise<Blob> {
+  const file = await platform.file!();
+  return (file instanceof Blob ? file : await new Response(file).blob()).slice(5, 10);
+}
+
 /** Frameworks return subclasses, such as `NextResponse`. */
 class Page extends Response {
   readonly renderedBy = "a framework";
@@ -75,6 +81,12 @@ export const RESPONSES = {
   "file": async ({ platform }) => new Response(await platform.file!()),
   "file-typed": async ({ platform }) =>
     new Response(await platform.file!(), { headers: { "Content-Type": "image/svg+xml" } }),
+  "file-part": async (visit) =>
+    new Response(await partOfFile(visit), {
+      status: 206,
+      headers: { "Content-Range": "bytes 5-9/*", "Content-Type": "image/svg+xml" },
+    }),
+  "file-part-bare": async (visit) => new Response(await partOfFile(visit)),
   "stream": (visit) => gated(visit, ["first ", "second ", "third"]),
   "stream-typed": (visit) => gated(visit, ["a,", "b\n"], { headers: { "Content-Type": "text/csv" } }),
   "stream-large": () => new Response(large(12)),

@@ -40,6 +40,8 @@ export type Row = RowContent & {
   handlersHeadInHono?: readonly string[];
   /** Runtimes on which a `Response` object keeps `Vary` and `private` of an earlier request. */
   keepsMarks?: readonly string[];
+  /** Runtimes that make a 206 of a part of a file, but a 200 once the response's headers were read. */
+  losesRange?: readonly string[];
 };
 
 /** Every row under its heading, in the order of the table. */
@@ -55,6 +57,17 @@ export const ROWS: Record<string, Row[]> = {
     { title: "bytes", responses: ["bytes", "array-buffer", "bytes-large"] },
     { title: "a body encoded by the handler", responses: ["gzip-own"] },
     { title: "a file", needs: "file", responses: ["file", "file-typed"] },
+    {
+      title: "a part of a file, with status 206 and `Content-Range` set by the handler",
+      needs: "file",
+      responses: ["file-part"],
+    },
+    {
+      title: "a part of a file, without a status",
+      needs: "file",
+      responses: ["file-part-bare"],
+      losesRange: ["Bun"],
+    },
     {
       title: "a stream, each chunk sent when it is made",
       responses: ["stream", "stream-typed", "stream-large", "stream-with-length", "stream-of-bytes"],
@@ -196,7 +209,7 @@ export const ROWS: Record<string, Row[]> = {
   ],
   "Mistakes that the process survives": [
     {
-      title: "a forgotten `await`",
+      title: "a forgotten `await` on the request's session",
       accidents: [
         "forgotten-destroy",
         "forgotten-commit",

@@ -22,6 +22,7 @@ export function page(): string {
       ...(isAmong(row.ownHead, runtime) ? ["¹"] : []),
       ...(isAmong(row.keepsMarks, runtime) ? ["²"] : []),
       ...(isAmong(row.handlersHeadInHono, runtime) ? ["³"] : []),
+      ...(isAmong(row.losesRange, runtime) ? ["⁴"] : []),
     ];
     return ["yes", ...notes].join(" ");
   };
@@ -64,6 +65,9 @@ Two differences come from \`@hono/node-server\`:
   \`private\` for all.
 - Version 1 answers a HEAD in Hono without the headers that were added after the response was made. That
   includes a session's headers.
+
+One difference comes from Bun: it sends \`new Response(Bun.file(path).slice(a, b))\` as a 206, but as a 200
+where the session was asked for. Set the status and \`Content-Range\` yourself (⁴).
 `;
 
 const NOTES =
@@ -75,6 +79,15 @@ session. It never keeps a cookie.
 
 ³ Except for a HEAD in Hono: \`@hono/node-server\` 1 sends the handler's headers and drops what any middleware
 added. Changes are saved all the same.
+
+⁴ Bun sends \`new Response(Bun.file(path).slice(a, b))\` as a 206 with \`Content-Range\` only while nothing has
+looked at the response's headers. A session that is asked for does, so the response is a 200 with the same
+bytes. For a part of a file set status 206 and \`Content-Range\` yourself.
+
+A forgotten \`await\` is harmless on the request's session: on \`commit()\`, \`destroy()\`, \`mergeSession()\` and the
+function that loads the session. The error still reaches \`onError\`. The manager's own methods reject as any
+promise does: \`load()\`, \`sessionsOf()\`, \`destroySession()\`, \`destroyAll()\` and \`purge()\`. Await them, or add a
+\`catch\`. A rejection that nothing handles ends the process on Deno and Node.
 
 A handler that passes on a compressed \`fetch()\` response sends the same bytes with a session as without one.
 On Node and Bun these bytes are garbled either way: \`fetch()\` decodes the body but leaves \`Content-Encoding\`

@@ -19,7 +19,7 @@ import { equal } from "../../assert.ts";
 import { errorText } from "../_secrets.ts";
 import { ActorStore } from "./_actor_store.ts";
 import type { Action, Actor, Fault, Step } from "./_program.ts";
-import { increment, type Sent, View } from "./_reference.ts";
+import { copyOf, increment, type Sent, View } from "./_reference.ts";
 import { LATE } from "./_turns.ts";
 import type { Attempt, Jar, World } from "./_world.ts";
 
@@ -302,7 +302,8 @@ export class ActorRun {
     const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
     // If a write in doubt took over a session's values, that session is deleted with the write.
     const needsWrite = view.changes.length > 0 || view.renew || (pending === undefined && view.changed);
-    if (result === undefined || !isSettled || (needsWrite && attempt.sent === undefined)) {
+    const isPartial = pending !== undefined && sent?.from === undefined && view.changes.length > 0;
+    if (result === undefined || !isSettled || isPartial || (needsWrite && attempt.sent === undefined)) {
       world.fail(`${what} was acknowledged, but not everything was saved`);
       return reply;
     }
@@ -333,10 +334,11 @@ export class ActorRun {
     // If the reply came too late for the request, the session is as new as before.
     if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
     const { pending } = view;
-    // A new attempt to create a session includes all changes since.
-    const isFolded = sent?.from === undefined && sent !== undefined;
+    const isNew = sent !== undefined && sent.from === undefined;
+    // A session in doubt is created again with what it had, and without later changes.
+    const isAgain = isNew && pending !== undefined;
     // A session of its own has been tried in place of one that was renewed elsewhere. From now on it is that one.
-    if (isFolded && view.token !== undefined && state.row === undefined) {
+    if (isNew && !isAgain && view.token !== undefined && state.row === undefined) {
       Object.assign(view, view.contents(sent.changes, undefined));
     }
     view.asked = true;
@@ -354,13 +356,15 @@ export class ActorRun {
       if (pending !== undefined && pending.saved > 0) {
         const last = pending.results.values().toArray().at(-1)!;
         view.rebase(last);
+      } else if (isAgain && sent.saved > 0) {
+        view.rebase(sent.results.values().toArray().at(-1)!);
       } else if (pending !== undefined) {
-        if (!isFolded && !view.gone) world.fail("a write in doubt is forgotten");
+        if (!isNew && !view.gone) world.fail("a write in doubt is forgotten");
         view.changes = [...pending.changes, ...view.changes];
         view.renew ||= pending.renew;
         view.pending = undefined;
       }
-      if (sent !== undefined && sent.saved > 0 && !view.gone) {
+      if (sent !== undefined && sent.saved > 0 && !isAgain && !view.gone) {
         // A later step failed: a session that was merged into it could not be deleted.
         view.changes = [];
         view.renew = false;
@@ -372,14 +376,14 @@ export class ActorRun {
     const open = this.#sent.get(state.writeInDoubt.nonce);
     if (open === undefined) return world.fail("a write is in doubt that was never sent");
     if (sent === undefined) return;
-    if (pending !== undefined && open !== pending && !isFolded) {
+    if (pending !== undefined && open !== pending && !isNew) {
       if (pending.saved === 0) world.fail("a write in doubt is skipped");
     }
-    // If a session was created again and refused, the earlier attempt with all its changes is still in doubt.
-    if (open !== sent) open.changes = sent.changes;
     view.pending = open;
     // It is a session of this request's own, in place of the one that was renewed elsewhere.
     if (open.from === undefined) view.gone = undefined;
+    // Later changes are not in it.
+    if (isAgain) return;
     view.changes = [];
     view.renew = false;
   }
@@ -394,7 +398,12 @@ export class ActorRun {
     if (known !== undefined || view === undefined) return known;
     const earlier = attempt.sent;
     if (earlier === undefined || (earlier.from === undefined) !== (from === undefined)) {
-      if (earlier !== undefined && earlier.saved > 0) world.fail("a saved session is created again");
+      if (earlier !== undefined && earlier.saved > 0) {
+        if (from === undefined) world.fail("a saved session is created again");
+        // A session whose creation was in doubt exists by now. What was changed since is written next.
+        const created = earlier.results.get(from ?? "");
+        if (created !== undefined) view.rebase(created);
+      }
       attempt.sent = this.#newSent(view, from);
     }
     this.#sent.set(nonce, attempt.sent!);
@@ -412,9 +421,9 @@ export class ActorRun {
       if (pending?.saved === 0) world.fail("a write in doubt is skipped");
       if (gone !== undefined) world.fail("a session that is gone is written");
     }
-    const isFolded = from === undefined && !isSettled && pending !== undefined;
-    const changes = isFolded ? [...pending.changes, ...view.changes] : [...view.changes];
-    const renew = view.renew || (isFolded && pending.renew);
+    const isAgain = from === undefined && !isSettled && pending !== undefined;
+    const changes = isAgain ? [...pending.changes] : [...view.changes];
+    const renew = isAgain ? pending.renew : view.renew;
     if (from === undefined) {
       const isOthers = view.token !== undefined || gone !== undefined || (view.offered !== undefined &&
         world.reference.liveMark(view.offered, world.now) !== undefined);
@@ -427,7 +436,7 @@ export class ActorRun {
         world.fail("a session is created in place of a live one");
       }
     }
-    const contents = view.contents(changes, settled);
+    const contents = isAgain ? copyOf(pending.contents) : view.contents(changes, settled);
     return {
       from,
       changes,
