@@ -1,0 +1,217 @@
+/**
+ * What happens to a session while one of its commits is under way or in doubt: changes, a handler that fails, another
+ * request's write.
+ * @module
+ */
+
+import { Hono } from "hono";
+import { MemoryStore, type Session, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
+import { honoSessions } from "../../middleware/hono.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+
+type Data = { user: string; a: number; b: number; n: number; list: (string | number)[]; notice: string };
+
+type Call = (name: "find" | "create", given: { primary?: boolean }) => void;
+
+/** A store that asks before each read and each creation. What is thrown there fails the call. */
+class WatchedStore extends MemoryStore {
+  before: Call = () => {};
+  /** The arguments of the last creation. */
+  created: Parameters<MemoryStore["create"]> | undefined;
+
+  // deno-lint-ignore require-await
+  override async find(...given: Parameters<MemoryStore["find"]>): ReturnType<MemoryStore["find"]> {
+    this.before("find", given[1]);
+    return super.find(...given);
+  }
+
+  // deno-lint-ignore require-await
+  override async create(...given: Parameters<MemoryStore["create"]>): ReturnType<MemoryStore["create"]> {
+    this.created = given;
+    this.before("create", {});
+    return super.create(...given);
+  }
+}
+
+function bed(): { store: WatchedStore; manager: SessionManager<Data> } {
+  const store = new WatchedStore({ cleanup: "off" });
+  return { store, manager: sessions<Data>({ store, onError() {} }) };
+}
+
+async function saved(
+  manager: SessionManager<Data>,
+  change: (session: Session<Data>) => void,
+): Promise<string> {
+  const session = await manager.load();
+  change(session);
+  return (await session.commit()).token;
+}
+
+const busy = () => new SessionStoreError("create", { reason: "busy", retryable: true });
+const lost = () => new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
+const withEntry = (entry: string | number) => (list: (string | number)[] = []) => [...list, entry];
+
+Deno.test("An update of a list during a commit is made again on what another request has written", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["start"]));
+  const session = await manager.load(token);
+  session.update("list", withEntry("a"));
+  const saving = session.commit();
+  session.update("list", withEntry("b"));
+  await saving;
+  const other = await manager.load(token);
+  other.update("list", withEntry("c"));
+  await other.commit();
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["start", "a", "c", "b"]);
+});
+
+Deno.test("A change in place after an update, during a commit that meets a conflict, is saved", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.put("list", [5]);
+  const saving = session.commit();
+  session.update("list", withEntry(10));
+  session.get("list")!.push(13);
+  await saving;
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), [5, 10, 13]);
+});
+
+Deno.test("An update while a commit asks the primary counts once", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const lagging = new Proxy(store, {
+    get(target, name) {
+      if (name === "find") {
+        return async (...given: Parameters<MemoryStore["find"]>) =>
+          given[1].primary ? await target.find(...given) : undefined;
+      }
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const session = await sessions<Data>({ store: lagging }).load(token);
+  session.put("b", 1);
+  const saving = session.commit();
+  session.update("n", (n = 0) => n + 1);
+  await saving;
+  const other = await manager.load(token);
+  other.put("a", 2);
+  await other.commit();
+  await session.commit();
+  assertEquals((await manager.load(token)).get("n"), 1);
+});
+
+Deno.test("A commit stands with all its values where the handler fails between two attempts", async () => {
+  const { store, manager } = bed();
+  const current = manager.begin(new Request("https://example.com/"));
+  const session = await current.session();
+  session.subject = "ann";
+  session.put("user", "ann");
+  let attempts = 0;
+  store.before = (name) => {
+    if (name === "create" && attempts++ === 0) throw busy();
+  };
+  const saving = session.commit();
+  await Promise.resolve();
+  const error = new Error("the handler failed");
+  current.fail(error);
+  session.put("notice", "Sorry");
+  const { token } = await saving;
+  const response = await current.finish(new Response("sorry", { status: 500 }), error);
+  assert(response.headers.getSetCookie()[0]!.includes(token));
+  const stored = await manager.load(token);
+  assertEquals([stored.subject, stored.get("user"), stored.get("notice")], ["ann", "ann", "Sorry"]);
+});
+
+Deno.test("What is put after a creation in doubt is saved, also where that creation arrives late", async () => {
+  const { store, manager } = bed();
+  const session = await manager.load();
+  session.put("a", 1);
+  store.before = () => {
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  const late = store.created!;
+  session.put("b", 2);
+  store.before = (name) => {
+    if (name === "create") throw busy();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  await store.create(...late);
+  const { token } = await session.commit();
+  const stored = await manager.load(token);
+  assertEquals([stored.get("a"), stored.get("b")], [1, 2]);
+});
+
+Deno.test("The error page of a login that came second and failed leaves the first login its cookie", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const app = new Hono().use(honoSessions(manager))
+    .post("/login", async (c) => {
+      const session = await c.var.session();
+      session.renewToken();
+      const first = await manager.load(token);
+      first.renewToken();
+      await first.commit();
+      store.before = (name) => {
+        if (name === "create") throw busy();
+      };
+      await session.commit().finally(() => store.before = () => {});
+      return c.text("welcome");
+    })
+    .onError(async (_error, c) => {
+      (await (c.get as (key: string) => () => Promise<Session<Data>>)("session")()).put(
+        "notice",
+        "Try again",
+      );
+      return c.text("sorry", 500);
+    });
+  const headers = { Cookie: `__Host-session=${token}` };
+  const response = await app.request("https://example.com/login", { method: "POST", headers });
+  assertEquals([response.status, response.headers.getSetCookie()], [409, []]);
+});
+
+Deno.test("A login that came second and is in doubt never becomes the session of another cookie", async () => {
+  const { store, manager } = bed();
+  const one = await saved(manager, (session) => session.put("user", "one"));
+  const two = await saved(manager, (session) => (session.put("user", "two"), session.subject = "two"));
+  const Cookie = `__Host-session=${one}; __Host-session=${two}`;
+  const lagging = Object.assign(Object.create(store) as WatchedStore, {
+    find: async (...given: Parameters<MemoryStore["find"]>) => {
+      const isLag = !given[1].primary && finds++ === 0;
+      return isLag ? undefined : await store.find(...given);
+    },
+  });
+  let finds = 0;
+  for (const name of ["create", "update", "delete", "touch", "commit"] as const) {
+    Object.assign(lagging, { [name]: store[name].bind(store) });
+  }
+  const current = sessions<Data>({ store: lagging, onError() {} })
+    .begin(new Request("https://example.com/", { headers: { Cookie } }));
+  const session = await current.session();
+  assertEquals(session.get("user"), "two");
+  session.renewToken();
+  session.put("n", 1);
+  const first = await manager.load(two);
+  first.renewToken();
+  await first.commit();
+  let isSent = false;
+  store.before = (name) => {
+    isSent ||= name === "create";
+    if (isSent) throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  await session.commit();
+  await current.finish(new Response());
+  const all = await Array.fromAsync(manager.iterate());
+  const seen = all.map((each) => `${each.get("user")} ${each.subject} ${each.get("n")}`);
+  assertEquals(seen.sort(), ["one undefined undefined", "two two undefined", "undefined undefined 1"]);
+});
