@@ -122,6 +122,14 @@ export class Engine {
     state.deleteOnCommit(other.row);
   }
 
+  /** The token that a session has in the store. A renewal in doubt may have given it another one. */
+  async currentToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
+    const { row, writeInDoubt } = state;
+    if (writeInDoubt === undefined) return row?.token;
+    const { storedToken } = writeInDoubt;
+    return await this.operation(context).findOnPrimary(storedToken) ? storedToken : row?.token;
+  }
+
   /** The store, as one that has the method. Throws where the method is missing. */
   storeWith<Store extends SessionStore>(method: StoreOperation & keyof Store): Store {
     const { store } = this.settings;

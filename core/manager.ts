@@ -85,7 +85,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 
   /**
    * Every live session, read page by page. Each can be read, changed, committed and destroyed; nothing is saved
-   * without a commit. With `hashTokenInStore` their `token` is `undefined`.
+   * without a commit. With `hashTokenInStore` their `token` is `undefined`. A commit of one counts as a use: with
+   * `idleTimeout` the session lives on.
    *
    * @throws {SessionStoreError} The store failed, or cannot list its sessions.
    */
@@ -109,7 +110,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     options: SessionContext & { current?: Session<Data> | undefined } = {},
   ): Promise<SubjectSession<Data>[]> {
     assertText(subject);
-    const current = options.current && stateOf(options.current).row?.token;
+    const current = options.current && await this.#engine.currentToken(stateOf(options.current), options);
     const entries: SubjectSession<Data>[] = [];
     for await (const row of this.#rowsOf(subject, options)) {
       const state = this.#engine.open(row);
@@ -168,7 +169,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   ): Promise<number> {
     assertText(subject);
     const store = this.#engine.storeWith<SubjectStore>("deleteBySubject");
-    const except = options.except && stateOf(options.except).row?.token;
+    const except = options.except && await this.#engine.currentToken(stateOf(options.except), options);
     const operation = this.#engine.operation(options);
     const count = await operation.run(
       "deleteBySubject",

@@ -215,3 +215,25 @@ Deno.test("A login that came second and is in doubt never becomes the session of
   const seen = all.map((each) => `${each.get("user")} ${each.subject} ${each.get("n")}`);
   assertEquals(seen.sort(), ["one undefined undefined", "two two undefined", "undefined undefined 1"]);
 });
+
+Deno.test("A session whose renewal is in doubt is the current one, and is excepted from destroyAll()", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.subject = "ann");
+  const session = await manager.load(token);
+  session.renewToken();
+  const update = store.update.bind(store);
+  store.update = async (...given) => {
+    await update(...given);
+    store.before = () => {
+      throw lost();
+    };
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  store.update = update;
+  assertEquals((await manager.sessionsOf("ann", { current: session })).map(({ current }) => current), [true]);
+  assertEquals(await manager.destroyAll("ann", { except: session }), 0);
+  await session.commit();
+  assertEquals((await manager.load(session.token)).subject, "ann");
+});
