@@ -1,4 +1,5 @@
 import { publicId } from "../bytes/token.ts";
+import { writeValue } from "../bytes/values.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
@@ -208,11 +209,13 @@ export class Commit {
 
   /** @param after The attempt before this one, whose content is sent again. */
   #newSession(changes: ChangeLog, after?: SessionWrite): SessionWrite {
-    const content = after === undefined
-      ? this.#state.contentOf(changes, this.#kept)
-      : decodeRecord(this.#settings.codec, after.data);
-    const earlier = after && [...after.earlier, after.storedToken];
-    return newSession(this.#settings, changes, content, earlier);
+    if (after === undefined) {
+      return newSession(this.#settings, changes, this.#state.contentOf(changes, this.#kept));
+    }
+    const content = decodeRecord(this.#settings.codec, after.data);
+    // The handler may go on to change in place what it has put.
+    for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
+    return newSession(this.#settings, changes, content, [...after.earlier, after.storedToken]);
   }
 
   #saved(write: SessionWrite): void {
