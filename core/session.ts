@@ -1,7 +1,9 @@
 import type { Engine, ReportingContext } from "./engine.ts";
-import { SessionEncodeError, SessionError } from "./errors.ts";
+import { SessionClosedError, SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
+
+const FORGOTTEN = "Cannot commit session: the handler has failed, and its changes are forgotten";
 
 /** What a commit returns. */
 export interface CommitResult {
@@ -288,7 +290,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
    */
   commit(): Promise<CommitResult> {
+    const { changes, failures } = this.#state;
     return this.#perform(async (state) => {
+      // This commit had to wait for an earlier one. It must not say that it has saved what is forgotten.
+      if (changes !== undefined && failures !== state.failures) throw new SessionClosedError(FORGOTTEN);
       const writes = state.hasChanges() || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();
       if (writes || state.row !== undefined) await this.#engine.commit(state, this.#context);

@@ -73,15 +73,7 @@ export class Commit {
   /** Writes, and if that fails looks at the row, replays the changes and writes again. */
   async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
     const state = this.#state;
-    let write = inDoubt ??
-      (state.row === undefined ? this.#newSession(changes) : changedSession(
-        this.#settings,
-        changes,
-        state.token,
-        state.record,
-        state.row,
-        state.storedDeadline,
-      ));
+    let write = inDoubt ?? this.#firstWrite(changes);
     let looksFirst = inDoubt !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
@@ -98,7 +90,7 @@ export class Commit {
       if (fate.kind === "changed" && state.writeInDoubt !== undefined) throw write.failure ?? unknownFate();
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
-      else if (write.base === undefined) write = this.#newSession(changes, write);
+      else if (write.base === undefined) write = this.#createAgain(write);
       // A touch of this request that came too late has not moved the expiry.
       else if (fate.row !== undefined) write = { ...write, base: fate.row };
     }
@@ -207,15 +199,21 @@ export class Commit {
     if (isRenewed) state.gone = "renewed";
   }
 
-  /** @param after The attempt before this one, whose content is sent again. */
-  #newSession(changes: ChangeLog, after?: SessionWrite): SessionWrite {
-    if (after === undefined) {
-      return newSession(this.#settings, changes, this.#state.contentOf(changes, this.#kept));
-    }
-    const content = decodeRecord(this.#settings.codec, after.data);
+  /** The record holds the changes that were made since the log was taken, so the log gets them too. */
+  #firstWrite(changes: ChangeLog): SessionWrite {
+    const state = this.#state;
+    state.appendTo(changes);
+    const content = state.contentOf(changes, this.#kept);
+    if (state.row === undefined) return newSession(this.#settings, changes, content);
+    return changedSession(this.#settings, changes, state.token, content, state.row, state.storedDeadline);
+  }
+
+  /** Sends the content of an attempt again. Later changes are not in it: they belong to the next write. */
+  #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
+    const content = decodeRecord(this.#settings.codec, data);
     // The handler may go on to change in place what it has put.
     for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
-    return newSession(this.#settings, changes, content, [...after.earlier, after.storedToken]);
+    return newSession(this.#settings, changes, content, [...earlier, storedToken]);
   }
 
   #saved(write: SessionWrite): void {

@@ -60,6 +60,8 @@ export class SessionState {
   closed = false;
   readonly #codec: Codec;
   readonly #exposed: ExposedValues;
+  /** How often the handler has failed. */
+  failures = 0;
   /** Whether the handler has failed since the commit under way took its changes. */
   #isForgotten = false;
   #tail: Promise<unknown> | undefined;
@@ -199,6 +201,7 @@ export class SessionState {
 
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
+    this.failures++;
     this.changes = undefined;
     this.#exposed.reset();
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
@@ -221,7 +224,10 @@ export class SessionState {
   /** Runs the work after all earlier work on this session, so that two commits never overlap. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail === undefined ? work() : this.#tail.then(work);
-    this.#tail = run.catch(() => {});
+    const done = () => {
+      if (this.#tail === tail) this.#tail = undefined;
+    };
+    const tail = this.#tail = run.then(done, done);
     return run;
   }
 
@@ -254,14 +260,15 @@ export class SessionState {
   }
 
   /**
-   * The content of a new session, for a commit that took these changes. Without the changes that were made since, and with
-   * those of a handler that has failed since.
+   * What a commit writes that took these changes. The record of a session whose handler has failed since lacks them.
    *
-   * @param kept What the session had before the changes.
+   * @param kept What a new session had before the changes.
    */
   contentOf(changes: ChangeLog, kept: SessionRecord | undefined): SessionRecord {
-    if (this.changes === undefined && !this.#isForgotten) return this.record;
-    const record = kept ?? emptyRecord(this.record.deadline);
+    if (!this.#isForgotten) return this.record;
+    const record = this.row === undefined
+      ? kept ?? emptyRecord(this.record.deadline)
+      : decodeRecord(this.#codec, this.row.data);
     changes.replay(record);
     return record;
   }

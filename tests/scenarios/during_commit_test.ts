@@ -5,7 +5,14 @@
  */
 
 import { Hono } from "hono";
-import { MemoryStore, type Session, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
+import {
+  MemoryStore,
+  type Session,
+  SessionClosedError,
+  type SessionManager,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
 import { honoSessions } from "../../middleware/hono.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
@@ -236,4 +243,34 @@ Deno.test("A session whose renewal is in doubt is the current one, and is except
   assertEquals(await manager.destroyAll("ann", { except: session }), 0);
   await session.commit();
   assertEquals((await manager.load(session.token)).subject, "ann");
+});
+
+Deno.test("A commit that waits for another one is refused where the handler fails before it begins", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const headers = { Cookie: `__Host-session=${token}` };
+  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const session = await current.session();
+  session.put("a", 2);
+  const first = session.commit();
+  session.put("b", 2);
+  const second = session.commit();
+  current.fail(new Error("the handler failed"));
+  await first;
+  await assertRejects(() => second, SessionClosedError, "its changes are forgotten");
+  const stored = await manager.load(token);
+  assertEquals([stored.get("a"), stored.get("b")], [2, undefined]);
+});
+
+Deno.test("A commit stands where the handler fails right after it has begun, also after an earlier one", async () => {
+  const { manager } = bed();
+  const current = manager.begin(new Request("https://example.com/"));
+  const session = await current.session();
+  session.put("a", 1);
+  await session.commit();
+  session.put("b", 2);
+  const second = session.commit();
+  current.fail(new Error("the handler failed"));
+  const { token } = await second;
+  assertEquals((await manager.load(token)).get("b"), 2);
 });
