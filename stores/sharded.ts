@@ -62,6 +62,9 @@ export interface ShardedStoreOptions {
   also?: readonly Shard[] | undefined;
 }
 
+/** In so many passes a deletion spares rows that were written after they were listed. */
+const PASSES_BY_ROW = 5;
+
 /**
  * Spreads sessions over several stores by the hash of their tokens. A call for one session goes to one store. A call for
  * a subject goes to all stores at once, and a listing of all sessions to one store after the other.
@@ -191,7 +194,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     return this.#renewal.resolveAll(this.#rowsOf(subject, options), options.now, { marks: false });
   }
 
-  /** Deletes every row of the subject but one. Marks stay. */
+  /** Deletes every row of the subject but one. Marks stay, unless a session is written all the time. */
   async deleteBySubject(
     subject: string,
     options: StoreOptions & { except?: string } = {},
@@ -202,24 +205,33 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     const end = async (row: StoredRow) => {
       // A pending row whose renewal has failed is deleted too, but counts as no session.
       const isSession = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
-      return await this.#delete(row.token, options) && isSession;
+      // A write that came after the listing may have given the session to another subject. The next pass lists the row
+      // again if it still has this one.
+      return await this.#delete(row.token, { ...options, expected: row.data }) && isSession;
     };
     try {
-      return await deleteInPasses(async () => {
+      return await deleteInPasses(async (pass) => {
         const rows: StoredRow[] = [];
-        const moved: string[] = [];
+        const moved: StoredRow[] = [];
         // With 0 for the time, expired rows are listed as well.
         for await (const row of this.#rowsOf(subject, { ...options, now: 0 })) {
-          if (hasMoved(row.data)) moved.push(row.token);
+          if (hasMoved(row.data)) moved.push(row);
           else if (row.token !== options.except) rows.push(row);
         }
         // A renewal may carry a session from a store that is listed later to one that was listed already. The row that
         // it leaves behind shows it.
-        const isDone = rows.length === 0 && moved.every((token) => before.includes(token));
-        before = moved;
+        const isDone = rows.length === 0 && moved.every(({ token }) => before.includes(token));
+        before = moved.map(({ token }) => token);
         isBegun ||= rows.length > 0;
-        const ended = await Promise.all(rows.map(end));
-        return { deleted: ended.filter(Boolean).length, isDone };
+        if (rows.length === 0 || pass <= PASSES_BY_ROW) {
+          const ended = await Promise.all(rows.map(end));
+          return { deleted: ended.filter(Boolean).length, isDone };
+        }
+        // A store tells the subject and deletes in one step, whatever is written meanwhile. It deletes moved rows as well,
+        // so the renewals that need them are completed first.
+        await Promise.all(moved.map(({ data }) => this.#renewal.settle(data, now)));
+        const counts = await Promise.all(this.parts.map((shard) => shard.deleteBySubject(subject, options)));
+        return { deleted: Math.min(rows.length, counts.reduce((sum, count) => sum + count)), isDone };
       });
     } catch (error) {
       throw isBegun ? asAmbiguous(error) : error;
