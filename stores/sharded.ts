@@ -35,6 +35,7 @@ import {
   type WriteOptions,
 } from "../core/store.ts";
 import { asAmbiguous } from "../core/store/failure.ts";
+import { DEFAULT_TIMEOUT } from "../core/store/operation.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { deleteInPasses } from "./_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
@@ -77,8 +78,8 @@ const PASSES_BY_ROW = 5;
  * older session has expired.
  */
 export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
-  /** The longest `timeout` of the stores, in milliseconds. */
-  readonly timeout: number | undefined;
+  /** The longest `timeout` of the stores, in milliseconds. `Infinity` only if all of them have that. */
+  readonly timeout: number;
   /** Whether all of them are in this process. */
   readonly inProcess: boolean;
   /** Every store, once. */
@@ -105,8 +106,10 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     if (problems.length > 0) throw new SessionConfigError(problems);
     this.#lists = [[...stores], [...also as Shard[]]].filter(({ length }) => length > 0);
     this.parts = [...new Set(this.#lists.flat())];
-    const timeouts = this.parts.map(({ timeout }) => timeout).filter((timeout) => timeout !== undefined);
-    this.timeout = timeouts.length > 0 ? Math.max(...timeouts) : undefined;
+    // A call may go to any of the stores. Without a limit of time one that hangs would not be noticed.
+    const timeouts = this.parts.map(({ timeout }) => timeout ?? DEFAULT_TIMEOUT);
+    const limits = timeouts.filter((timeout) => timeout !== Infinity);
+    this.timeout = limits.length > 0 ? Math.max(...limits) : Infinity;
     this.inProcess = this.parts.every(({ timeout, inProcess }) => inProcess ?? timeout === Infinity);
     this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => this.#find(token, { now, primary: true }),
