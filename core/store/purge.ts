@@ -155,7 +155,7 @@ async function purgeOne(
     const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
     if (!Number.isInteger(deleted)) {
       throw new SessionStoreError("deleteExpired", {
-        reason: "unknown",
+        reason: "malformed",
         retryable: false,
         advice: "the store's deleteExpired() must give the number of rows that it deleted",
       });

@@ -220,7 +220,7 @@ Deno.test("purge() throws if deleteExpired() gives no number", async () => {
     const deleteExpired = () => Promise.resolve((calls++, given as number));
     const store = Object.assign(new MemoryStore(), { deleteExpired });
     const error = await assertRejects(() => sessions({ store }).purge({ budget: 100 }), SessionStoreError);
-    assertEquals([error.operation, error.retryable, calls], ["deleteExpired", false, 1]);
+    assertEquals([error.operation, error.reason, calls], ["deleteExpired", "malformed", 1]);
     assert(error.message.endsWith("deleteExpired() must give the number of rows that it deleted"));
   }
 });
