@@ -8,7 +8,7 @@ import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
-import { claimTable } from "./store/claims.ts";
+import { claimTables } from "./store/claims.ts";
 import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
 
 /** What a session is used within: a request, or a call to the manager. */
@@ -25,7 +25,7 @@ export class Engine {
   constructor(settings: SessionSettings) {
     this.settings = settings;
     const { store } = settings;
-    claimTable(store, settings.cookie.names.plain);
+    claimTables(store, settings.cookie.names);
     this.store = hasMethods<AtomicStore>(store, "create", "update", "touch")
       ? store
       : new BasicStoreAdapter(store);

@@ -107,7 +107,11 @@ async function finishThrown(
   failed.catch(() => {});
   try {
     if (waitUntil === undefined) console.error(error);
-    else waitUntil(failed);
+    else {
+      const given: unknown = waitUntil(failed);
+      // The rejection of an asynchronous waitUntil must not end the process.
+      if (given instanceof Promise) given.catch(() => console.error(error));
+    }
   } catch {
     // `waitUntil` was called without its object, or after the request had ended.
     console.error(error);

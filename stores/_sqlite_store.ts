@@ -421,7 +421,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   #remember(token: string): void {
-    if (this.#blobs.size < MOST_BLOBS) this.#blobs.add(token);
+    // The token that was read last is the most likely to be written, so the one that was read first makes room.
+    this.#blobs.delete(token);
+    if (this.#blobs.size >= MOST_BLOBS) this.#blobs.delete(this.#blobs.keys().next().value!);
+    this.#blobs.add(token);
   }
 
   /** Makes a text of a token that was found as a BLOB, so that the statement which follows finds it. */

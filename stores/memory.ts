@@ -38,7 +38,7 @@ import { OptionsReader } from "../core/options/reader.ts";
 export interface MemoryStoreOptions extends CleanupOptions {
   /**
    * How many sessions to hold at most, above 0. A full store drops an expired session first, else the one that
-   * expires soonest, with an `evicted` event.
+   * expires soonest, with an `evicted` event. The marks of renewals count as well, and go without an event.
    *
    * @default {100000}
    */
@@ -49,6 +49,8 @@ interface Entry {
   data: Uint8Array;
   expiry: number;
   subject: string | undefined;
+  /** Whether a renewal has left it under the old token. It is no session then. */
+  isMark: boolean;
 }
 
 /** A minute. */
@@ -115,8 +117,9 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     this.#cleanup.notice("insert", options);
     const { subject } = options;
     const entry = this.#entries.get(token);
-    if (entry === undefined) this.#insert(token, { data: copyOf(data), expiry, subject }, options);
-    else this.#change(token, entry, { data, expiry, subject });
+    if (entry === undefined) {
+      this.#insert(token, { data: copyOf(data), expiry, subject, isMark: false }, options);
+    } else this.#change(token, entry, { data, expiry, subject });
   }
 
   /** Inserts; `false` where the token exists. */
@@ -124,7 +127,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     if (this.#entries.has(token)) return false;
     this.#cleanup.notice("insert", options);
-    this.#insert(token, { data: copyOf(data), expiry, subject: options.subject }, options);
+    const { subject } = options;
+    this.#insert(token, { data: copyOf(data), expiry, subject, isMark: false }, options);
     return true;
   }
 
@@ -140,9 +144,11 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     }
     if (this.#entries.has(newToken)) return false;
     this.#remove(token, entry);
-    // The mark goes in first. In a full store an insert may evict any entry but its own, so the session stays.
-    if (mark !== undefined) {
-      this.#insert(token, { data: copyOf(mark.data), expiry: mark.expiry, subject: undefined }, options);
+    // A full store makes room for both first, so that neither evicts the other.
+    if (mark !== undefined && this.#maxSessions > 1) {
+      if (this.#entries.size >= this.#maxSessions - 1) this.#evict(options);
+      const { data, expiry } = mark;
+      this.#insert(token, { data: copyOf(data), expiry, subject: undefined, isMark: true }, options);
     }
     this.#insert(newToken, entry, options);
     this.#change(newToken, entry, next);
@@ -243,6 +249,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   /** Changes an entry. What is absent stays as it is. */
   #change(token: string, entry: Entry, { data, expiry, subject }: NextRow): void {
     entry.data = copyOf(data);
+    entry.isMark = false;
     if (expiry !== undefined) {
       const isSooner = expiry < entry.expiry;
       entry.expiry = expiry;
@@ -282,7 +289,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     const first = this.#soonest();
     if (first === undefined) return;
     this.#remove(first.token, first.entry);
-    if (now < first.expiry) onEvent?.({ kind: "evicted", id: publicId(first.token) });
+    if (now < first.expiry && !first.entry.isMark) onEvent?.({ kind: "evicted", id: publicId(first.token) });
   }
 
   /** The session that expires soonest. */

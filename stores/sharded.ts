@@ -35,6 +35,7 @@ import {
   type WriteOptions,
 } from "../core/store.ts";
 import { asAmbiguous } from "../core/store/failure.ts";
+import { DEFAULT_TIMEOUT } from "../core/store/operation.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { deleteInPasses } from "./_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
@@ -62,6 +63,9 @@ export interface ShardedStoreOptions {
   also?: readonly Shard[] | undefined;
 }
 
+/** In so many passes a deletion spares rows that were written after they were listed. */
+const PASSES_BY_ROW = 5;
+
 /**
  * Spreads sessions over several stores by the hash of their tokens. A call for one session goes to one store. A call for
  * a subject goes to all stores at once, and a listing of all sessions to one store after the other.
@@ -74,8 +78,8 @@ export interface ShardedStoreOptions {
  * older session has expired.
  */
 export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
-  /** The longest `timeout` of the stores, in milliseconds. */
-  readonly timeout: number | undefined;
+  /** The longest `timeout` of the stores, in milliseconds. `Infinity` only if all of them have that. */
+  readonly timeout: number;
   /** Whether all of them are in this process. */
   readonly inProcess: boolean;
   /** Every store, once. */
@@ -102,8 +106,10 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     if (problems.length > 0) throw new SessionConfigError(problems);
     this.#lists = [[...stores], [...also as Shard[]]].filter(({ length }) => length > 0);
     this.parts = [...new Set(this.#lists.flat())];
-    const timeouts = this.parts.map(({ timeout }) => timeout).filter((timeout) => timeout !== undefined);
-    this.timeout = timeouts.length > 0 ? Math.max(...timeouts) : undefined;
+    // A call may go to any of the stores. Without a limit of time one that hangs would not be noticed.
+    const timeouts = this.parts.map(({ timeout }) => timeout ?? DEFAULT_TIMEOUT);
+    const limits = timeouts.filter((timeout) => timeout !== Infinity);
+    this.timeout = limits.length > 0 ? Math.max(...limits) : Infinity;
     this.inProcess = this.parts.every(({ timeout, inProcess }) => inProcess ?? timeout === Infinity);
     this.#renewal = new ShardedRenewal(this, {
       find: (token, now) => this.#find(token, { now, primary: true }),
@@ -191,7 +197,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     return this.#renewal.resolveAll(this.#rowsOf(subject, options), options.now, { marks: false });
   }
 
-  /** Deletes every row of the subject but one. Marks stay. */
+  /** Deletes every row of the subject but one. Marks stay, unless a session is written all the time. */
   async deleteBySubject(
     subject: string,
     options: StoreOptions & { except?: string } = {},
@@ -202,24 +208,33 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     const end = async (row: StoredRow) => {
       // A pending row whose renewal has failed is deleted too, but counts as no session.
       const isSession = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
-      return await this.#delete(row.token, options) && isSession;
+      // A write that came after the listing may have given the session to another subject. The next pass lists the row
+      // again if it still has this one.
+      return await this.#delete(row.token, { ...options, expected: row.data }) && isSession;
     };
     try {
-      return await deleteInPasses(async () => {
+      return await deleteInPasses(async (pass) => {
         const rows: StoredRow[] = [];
-        const moved: string[] = [];
+        const moved: StoredRow[] = [];
         // With 0 for the time, expired rows are listed as well.
         for await (const row of this.#rowsOf(subject, { ...options, now: 0 })) {
-          if (hasMoved(row.data)) moved.push(row.token);
+          if (hasMoved(row.data)) moved.push(row);
           else if (row.token !== options.except) rows.push(row);
         }
         // A renewal may carry a session from a store that is listed later to one that was listed already. The row that
         // it leaves behind shows it.
-        const isDone = rows.length === 0 && moved.every((token) => before.includes(token));
-        before = moved;
+        const isDone = rows.length === 0 && moved.every(({ token }) => before.includes(token));
+        before = moved.map(({ token }) => token);
         isBegun ||= rows.length > 0;
-        const ended = await Promise.all(rows.map(end));
-        return { deleted: ended.filter(Boolean).length, isDone };
+        if (rows.length === 0 || pass <= PASSES_BY_ROW) {
+          const ended = await Promise.all(rows.map(end));
+          return { deleted: ended.filter(Boolean).length, isDone };
+        }
+        // A store tells the subject and deletes in one step, whatever is written meanwhile. It deletes moved rows as well,
+        // so the renewals that need them are completed first.
+        await Promise.all(moved.map(({ data }) => this.#renewal.settle(data, now)));
+        const counts = await Promise.all(this.parts.map((shard) => shard.deleteBySubject(subject, options)));
+        return { deleted: Math.min(rows.length, counts.reduce((sum, count) => sum + count)), isDone };
       });
     } catch (error) {
       throw isBegun ? asAmbiguous(error) : error;

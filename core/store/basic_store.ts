@@ -54,7 +54,8 @@ export class BasicStoreAdapter implements AtomicStore {
 
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     const found = await this.#store.find(token, options);
-    if (found === undefined || !equalBytes(found.data, expected)) return false;
+    // A store in JavaScript may give null.
+    if (!found || !equalBytes(found.data, expected)) return false;
     const { token: newToken = token, expiry = found.expiry, subject, mark } = next;
     await this.#store.commit(
       newToken,
@@ -63,6 +64,8 @@ export class BasicStoreAdapter implements AtomicStore {
       Object.assign(options, { subject: subject ?? undefined }),
     );
     if (newToken === token) return true;
+    // A mark has no subject: it is no session of anyone.
+    Object.assign(options, { subject: undefined });
     if (mark === undefined) await this.#store.delete(token, options);
     else await this.#store.commit(token, mark.data, mark.expiry, options);
     return true;
@@ -70,7 +73,7 @@ export class BasicStoreAdapter implements AtomicStore {
 
   async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
     const found = await this.#store.find(token, options);
-    if (found === undefined || found.expiry >= expiry) return;
+    if (!found || found.expiry >= expiry) return;
     await this.#store.commit(token, found.data, expiry, options);
   }
 }

@@ -126,7 +126,9 @@ export class Cleanup {
     if (!due) return;
     const work = this.#purgeOnce(options);
     try {
-      options.waitUntil?.(work);
+      const given: unknown = options.waitUntil?.(work);
+      // The rejection of an asynchronous waitUntil must not end the process.
+      if (given instanceof Promise) given.catch(() => {});
     } catch {
       // The request is over. The purge may end early, which does no harm.
     }

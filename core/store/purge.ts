@@ -1,4 +1,5 @@
 import type { Duration } from "../options/duration.ts";
+import { SessionStoreError } from "../errors.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
 import type { PurgingStore, SessionStore } from "../store.ts";
@@ -152,6 +153,13 @@ async function purgeOne(
     const before = elapsed();
     const { limit } = size;
     const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
+    if (!Number.isInteger(deleted)) {
+      throw new SessionStoreError("deleteExpired", {
+        reason: "malformed",
+        retryable: false,
+        advice: "the store's deleteExpired() must give the number of rows that it deleted",
+      });
+    }
     result.batches++;
     result.deleted += deleted;
     if (deleted < limit) return true;

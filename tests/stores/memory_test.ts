@@ -293,6 +293,27 @@ Deno.test("A full MemoryStore never evicts a renewed session to make room for it
   }
 });
 
+Deno.test("A full MemoryStore keeps the mark of a renewal, and drops it later without an event", async () => {
+  const { store, events, add, tokens } = newStore({ maxSessions: 3 });
+  const options = { now: 0, onEvent: (event: SessionEvent) => void events.push(event) };
+  await add("old", 1_000);
+  await add("a", 1_001);
+  await add("b", 1_002);
+  await store.update("old", data(1), { token: "new", data: data(2), mark: MARK }, options);
+  assertEquals(await tokens(), ["b", "new", "old"]);
+  assertEquals(events, [evicted("a")]);
+  await add("c", 1_003);
+  assertEquals(await tokens(), ["b", "c", "new"]);
+  assertEquals(events, [evicted("a")]);
+});
+
+Deno.test("A MemoryStore for one session keeps a renewed one without its mark", async () => {
+  const { store, add, tokens } = newStore({ maxSessions: 1 });
+  await add("old", 1_000);
+  await store.update("old", data(1), { token: "new", data: data(2), mark: MARK }, AT_0);
+  assertEquals(await tokens(), ["new"]);
+});
+
 /** The shortest time of many calls, in milliseconds. */
 async function shortest(call: () => Promise<unknown>): Promise<number> {
   let least = Infinity;

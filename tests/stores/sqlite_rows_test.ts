@@ -185,3 +185,19 @@ Deno.test("LibSQLStore on a file that was replaced opens the new file, and loses
   client.close();
   await Deno.remove(directory, { recursive: true });
 });
+
+Deno.test("A session whose token is a BLOB is saved after more than 1,000 others were read", async () => {
+  const database = new DatabaseSync(":memory:");
+  const store = new SQLiteStore(database, OPTIONS);
+  await store.createTable();
+  const now = Date.now();
+  const later = now + 3_600_000;
+  const data = new Uint8Array([1]);
+  const tokens = Array.from({ length: 1_001 }, (_, index) => `token${index}`);
+  for (const token of tokens) await store.create(token, data, later, { now });
+  database.exec("UPDATE sessions SET token = CAST(token AS BLOB)");
+  for (const token of tokens) await store.find(token, { now });
+  const last = tokens.at(-1)!;
+  assert(await store.update(last, data, { data: new Uint8Array([2]), token: last }, { now }));
+  database.close();
+});

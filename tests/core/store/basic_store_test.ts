@@ -100,6 +100,42 @@ onEachStore(
   },
 );
 
+onEachStore("A basic store gets no subject with the mark of a renewal", async (bed) => {
+  const marked: unknown[] = [];
+  const store = aroundCalls(bed.store, (method, call, args) => {
+    if (method === "commit") marked.push((args[3] as { subject?: string }).subject);
+    return call();
+  });
+  const manager = bed.manager({ store: new BasicStore(store) });
+  const session = await manager.load();
+  await session.commit();
+  session.renewToken();
+  session.subject = "zoe";
+  await session.commit();
+  assertEquals(marked, [undefined, "zoe", undefined]);
+  assertEquals(await bed.manager().destroyAll("zoe"), 1);
+});
+
+onEachStore("A basic store may give null where there is no session", async (bed) => {
+  const { store } = bed;
+  const basic = new BasicStore(aroundCalls(store, (_method, call) => call()));
+  const find = async (...args: Parameters<SessionStore["find"]>) => await store.find(...args) ?? null;
+  const errors: unknown[] = [];
+  const manager = bed.manager({
+    store: { ...basic, find: find as SessionStore["find"] },
+    idleTimeout: "20m",
+    onError: (error) => void errors.push(error),
+  });
+  const { token } = await (await manager.load()).commit();
+  const [idle, writing] = [await manager.load(token), await manager.load(token)];
+  await (await manager.load(token)).destroy();
+  bed.clock.advance(10 * MINUTE);
+  await idle.commit();
+  assertEquals(errors, []);
+  writing.put("a", 1);
+  await assertRejects(() => writing.commit(), SessionGoneError);
+});
+
 Deno.test("A store whose listing throws at once leaks nothing", async () => {
   const secret = "mysql://root:hunter2@db";
   const fail = () => {

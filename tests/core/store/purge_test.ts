@@ -214,6 +214,17 @@ Deno.test("purge() throws if the store fails, and does not change an error of th
   assertEquals(Deno.inspect(foreign).includes("hunter2"), false);
 });
 
+Deno.test("purge() throws if deleteExpired() gives no number", async () => {
+  for (const given of [undefined, null, NaN, "3", 3n]) {
+    let calls = 0;
+    const deleteExpired = () => Promise.resolve((calls++, given as number));
+    const store = Object.assign(new MemoryStore(), { deleteExpired });
+    const error = await assertRejects(() => sessions({ store }).purge({ budget: 100 }), SessionStoreError);
+    assertEquals([error.operation, error.reason, calls], ["deleteExpired", "malformed", 1]);
+    assert(error.message.endsWith("deleteExpired() must give the number of rows that it deleted"));
+  }
+});
+
 Deno.test("purge() ends after the current statement if its signal aborts, and sends none if it already has", async () => {
   const controller = new AbortController();
   const { result } = await purgeIn(
