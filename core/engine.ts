@@ -111,13 +111,17 @@ export class Engine {
       if (state.row !== undefined) return state.startOver(this.newRecord());
       return state.forgetOffered();
     }
-    if (!isToken(token) || state.changes === undefined) return;
-    const found = await this.#find(this.settings.storedToken(token), context);
+    if (!isToken(token)) return;
+    // A replica may not know a session that has just got its token.
+    const found = await this.#findOnPrimary(this.settings.storedToken(token), context);
     if (typeof found !== "object") return;
     state.forgetOffered();
+    const hasChanges = state.changes !== undefined;
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
-    state.giveBack(changes);
+    // Without changes there is nothing to commit.
+    if (hasChanges) state.giveBack(changes);
+    // Also replaces what a commit() or destroy() of the outer part would tell the browser: that session is not continued.
     state.sendCookie(token, found.record);
   }
 

@@ -207,8 +207,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const inner = this.#innerToken(response, shared.cookie);
     try {
       await state.exclusively(async () => {
-        if (shared.hasFailed) return;
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
+        if (shared.hasFailed) return;
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
       });

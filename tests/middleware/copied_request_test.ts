@@ -120,6 +120,31 @@ for (const mount of Object.keys(MOUNTS)) {
     }
   });
 
+  Deno.test(`${mount}: an inner login outlives what the outer one saved or ended itself before`, async (t) => {
+    const commit: Use = async (getSession) => {
+      const session = await getSession();
+      session.put("trace", "seen");
+      await session.commit();
+    };
+    for (
+      const [name, before, signedIn] of [
+        ["a commit() of a new visitor", commit, false],
+        ["a commit() of a known visitor", commit, true],
+        ["a destroy()", logOut, true],
+      ] as const
+    ) {
+      await t.step(name, async () => {
+        const { status, cookies, values, errors } = await visit(mount, { before, inner: logIn }, signedIn);
+        assertEquals({ status, cookies, user: values.user, errors }, {
+          status: 200,
+          cookies: 1,
+          user: "zoe",
+          errors: [],
+        });
+      });
+    }
+  });
+
   Deno.test(`${mount}: what the outer one writes after an inner logout creates a new session`, async () => {
     assertEquals(await visit(mount, { inner: logOut, after: trace }, true), {
       status: 200,
