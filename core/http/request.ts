@@ -270,17 +270,23 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
     shared.setCookie = setCookie;
+    const visit = this.#visit;
+    const within = visit.cookiesWithin(response);
     const answer = withCookieOrError(response, setCookie);
-    this.#visit.noteCookie(answer);
+    visit.noteCookies(answer, [...within, setCookie]);
     return answer;
   }
 
-  /** The error response in place of the handler's, with the cookies that the request has set. */
+  /** The error response in place of the handler's, with the cookies that the request, or a copy of it, has set. */
   #replace(replaced: Response | undefined, error: Response): Response {
-    let answer = replaceResponse(replaced, error);
+    const visit = this.#visit;
+    const setCookies = replaced === undefined ? [] : [...visit.cookiesWithin(replaced)];
     for (const { setCookie } of sharedSessions(this.#request)) {
-      if (setCookie !== undefined) answer = withCookieOrError(answer, setCookie);
+      if (setCookie !== undefined) setCookies.push(setCookie);
     }
+    let answer = replaceResponse(replaced, error);
+    for (const setCookie of setCookies) answer = withCookieOrError(answer, setCookie);
+    if (setCookies.length > 0) visit.noteCookies(answer, setCookies);
     return answer;
   }
 
