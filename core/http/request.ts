@@ -48,8 +48,17 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
-/** What `onError` returned for an error. Where middlewares are nested, only the first to see the error reports it. */
-const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
+/**
+ * What `onError` returned for the errors of a request. Where middlewares are nested, only the first to see an error reports
+ * it. By the request, since a store may throw one error object for every call, as a circuit breaker does.
+ */
+const reports = new WeakMap<
+  Request,
+  Map<SessionError, { by: object; answer: Promise<Response | undefined> }>
+>();
+
+/** The visit that was the last one to report an error. */
+const lastReporters = new WeakMap<SessionError, Visit>();
 
 let visits = 0;
 
@@ -131,13 +140,25 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** Tells `onError` of an error, once, and gives its answer. Another lifecycle that reports it gets no answer. */
   report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
-    let report = reports.get(error);
+    let known = reports.get(this.#request);
+    if (known === undefined) reports.set(this.#request, known = new Map());
+    let report = known.get(error);
     if (report === undefined) {
       const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
       report = { by: this, answer };
-      reports.set(error, report);
+      known.set(error, report);
+      lastReporters.set(error, this.#visit);
     }
     return report.by === this ? report.answer : Promise.resolve(undefined);
+  }
+
+  /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
+  #reportThrown(error: SessionError): Promise<Response | undefined> {
+    const isOwn = reports.get(this.#request)?.has(error);
+    const reporter = lastReporters.get(error);
+    return !isOwn && reporter !== undefined && this.#visit.contains(reporter)
+      ? Promise.resolve(undefined)
+      : this.report(error);
   }
 
   /** The session that this request has loaded before, else a new load. */
@@ -244,7 +265,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   /** The answer of `onError` to an error, else the response that there is. */
   async #answerTo(error: unknown, response: Response | undefined): Promise<Response | undefined> {
     if (!(error instanceof SessionError)) return response;
-    const answer = await this.report(error);
+    const answer = await this.#reportThrown(error);
     // A framework has made a response of the error, perhaps the application's own error page.
     if (response !== undefined && answer === undefined) return response;
     return this.#replace(response, answer ?? error.getResponse());

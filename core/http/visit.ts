@@ -34,12 +34,15 @@ export class Visit {
 
   /**
    * Whether a response got its cookie in a visit within this one: from the same manager mounted further in, on a copy of the
-   * request. Such a visit began later and has the same `Cookie` header. The response cannot belong to another request: one
-   * that is returned to many requests gets its cookie in a copy.
+   * request. The response cannot belong to another request: one that is returned to many requests gets its cookie in a copy.
    */
   isAround(response: Response): boolean {
     const inner = (response as MarkedResponse)[VISIT];
-    if (inner === undefined) return false;
+    return inner !== undefined && this.contains(inner);
+  }
+
+  /** Whether the other visit is of the same request, or of a copy: that one began later and has the same `Cookie` header. */
+  contains(inner: Visit): boolean {
     const [own, other] = [this.#request, inner.#request];
     return own === other ||
       (inner.#began > this.#began && own.headers.get("Cookie") === other.headers.get("Cookie"));
