@@ -34,6 +34,9 @@ import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
+const NO_RESPONSE = "Cannot save session: the handler returned no response; " +
+  "return one, or mount honoSessions() before the middleware that makes the response";
+
 /** Options of {@linkcode honoSessions}. */
 export interface HonoSessionsOptions<Key extends string = "session"> {
   /**
@@ -66,6 +69,8 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  *
  * - With `use()`, around whatever may throw, and not within `every()` or `some()`.
  * - Before `etag()`, whose 304 drops cookies.
+ * - Before a middleware that makes the response after a handler that returned none. Mounted after it, a request that asks
+ *   for its session fails with a `TypeError`, and nothing is saved.
  * - Before `timeout()`, which responds while the handler is still running. What that handler changes afterwards then
  *   throws `SessionClosedError`. Mounted after `timeout()`, it would be saved, but a new token would not reach the browser.
  *
@@ -104,8 +109,11 @@ export function honoSessions<Data extends object, const Key extends string = "se
       if (!isAsked) throw error;
       return await finishThrown(c, request, error);
     }
-    // The handler returned no response. Hono throws an error of its own.
-    if (!c.finalized) return;
+    if (!c.finalized) {
+      // Hono throws an error of its own, unless a middleware further out responds.
+      if (!isAsked) return;
+      return await finishThrown(c, request, new TypeError(NO_RESPONSE));
+    }
     try {
       respond(c, await request.finish(c.res, c.error));
     } catch (error) {
