@@ -104,7 +104,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    if (shared !== undefined && !this.#isFinished) shared.openLifecycles--;
+    shared?.finished(this.#began);
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const carried = error instanceof SessionError ? undefined : responseOf(error);
@@ -124,7 +124,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       );
     }
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.openLifecycles > 0) return this.#mark(response);
+    if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
     const isDue = this.#isDue(shared, state);
     const unfrozen = state.close();
@@ -165,7 +165,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
     if (!this.#isFinished) {
-      shared.openLifecycles++;
+      shared.open.push(this.#began);
       if (shared.hasFailed) shared.forget(shared.failure);
       shared.state?.reopen();
     }
@@ -244,7 +244,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
     const state = await shared?.loaded();
-    if (shared !== undefined && shared.openLifecycles > 0) shared.forget(error);
+    if (shared !== undefined && shared.isOpenAround(this.#began)) shared.forget(error);
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
@@ -257,7 +257,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     response = await this.#answerTo(error, response);
     if (response === undefined) throw error;
     if (shared === undefined) return this.#answer = response;
-    return state === undefined || shared.openLifecycles > 0
+    return state === undefined || shared.isOpenAround(this.#began)
       ? this.#mark(response)
       : this.#tellBrowser(shared, state, response);
   }
