@@ -34,9 +34,6 @@ import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
-const NO_RESPONSE = "Cannot save session: the handler returned no response; " +
-  "return one, or mount honoSessions() before the middleware that makes the response";
-
 /** Options of {@linkcode honoSessions}. */
 export interface HonoSessionsOptions<Key extends string = "session"> {
   /**
@@ -109,13 +106,11 @@ export function honoSessions<Data extends object, const Key extends string = "se
       if (!isAsked) throw error;
       return await finishThrown(c, request, error);
     }
-    if (!c.finalized) {
-      // Hono throws an error of its own, unless a middleware further out responds.
-      if (!isAsked) return;
-      return await finishThrown(c, request, new TypeError(NO_RESPONSE));
-    }
+    // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
+    if (!c.finalized && !isAsked) return;
     try {
-      respond(c, await request.finish(c.res, c.error));
+      // Without a response finish() throws: what the handler changed would be lost in silence.
+      respond(c, await request.finish(c.finalized ? c.res : undefined, c.error));
     } catch (error) {
       await finishThrown(c, request, error);
     }
