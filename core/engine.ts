@@ -6,7 +6,13 @@ import { Ending } from "./state/ending.ts";
 import { emptyRecord, isMark, keysOf, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
-import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
+import {
+  type AtomicStore,
+  hasMethods,
+  type SessionStore,
+  type StoredRow,
+  type StoredSession,
+} from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
 import { claimTables } from "./store/claims.ts";
 import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
@@ -16,6 +22,9 @@ export interface ReportingContext extends SessionContext {
   /** Tells `onError` of an error before the caller of the session sees it. */
   report?(error: SessionError): Promise<unknown>;
 }
+
+/** What is under a token: a live session, the mark of a renewed one, or nothing. */
+type FoundSession = { row: StoredRow; record: SessionRecord } | "renewed" | undefined;
 
 /** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
@@ -102,20 +111,25 @@ export class Engine {
       if (state.row !== undefined) return state.startOver(this.newRecord());
       return state.forgetOffered();
     }
-    if (!isToken(token) || state.changes === undefined) return;
-    const found = await this.#find(this.settings.storedToken(token), context);
+    if (!isToken(token)) return;
+    // A replica may not know a session that has just got its token.
+    const found = await this.#findOnPrimary(this.settings.storedToken(token), context);
     if (typeof found !== "object") return;
     state.forgetOffered();
+    const hasChanges = state.changes !== undefined;
     const changes = state.takeChanges();
     state.adopt(changes, found.row, token, found.record);
-    state.giveBack(changes);
+    // Without changes there is nothing to commit.
+    if (hasChanges) state.giveBack(changes);
+    // Also replaces what a commit() or destroy() of the outer part would tell the browser: that session is not continued.
     state.sendCookie(token, found.record);
   }
 
   /** Takes over the values of another session. The other one is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
-    const other = await this.#find(this.settings.storedToken(token), context);
+    // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
+    const other = await this.#findOnPrimary(this.settings.storedToken(token), context);
     if (other === undefined || other === "renewed" || other.row.token === state.row?.token) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
@@ -153,11 +167,16 @@ export class Engine {
     return this.settings.now() + this.settings.lifetime;
   }
 
-  async #find(
-    token: string,
-    context: SessionContext,
-  ): Promise<{ row: StoredRow; record: SessionRecord } | "renewed" | undefined> {
-    const row = rowOf(token, await this.operation(context).find(token));
+  async #find(token: string, context: SessionContext): Promise<FoundSession> {
+    return this.#readFound(token, await this.operation(context).find(token));
+  }
+
+  async #findOnPrimary(token: string, context: SessionContext): Promise<FoundSession> {
+    return this.#readFound(token, await this.operation(context).findOnPrimary(token));
+  }
+
+  #readFound(token: string, found: StoredSession | undefined): FoundSession {
+    const row = rowOf(token, found);
     if (row === undefined) return this.#unknown(token);
     const record = this.#read(row);
     if (record === "renewed") this.#unknown(token);

@@ -66,6 +66,8 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  *
  * - With `use()`, around whatever may throw, and not within `every()` or `some()`.
  * - Before `etag()`, whose 304 drops cookies.
+ * - Before a middleware that makes the response after a handler that returned none. Mounted after it, a request that asks
+ *   for its session fails with a `TypeError`, and nothing is saved.
  * - Before `timeout()`, which responds while the handler is still running. What that handler changes afterwards then
  *   throws `SessionClosedError`. Mounted after `timeout()`, it would be saved, but a new token would not reach the browser.
  *
@@ -104,10 +106,11 @@ export function honoSessions<Data extends object, const Key extends string = "se
       if (!isAsked) throw error;
       return await finishThrown(c, request, error);
     }
-    // The handler returned no response. Hono throws an error of its own.
-    if (!c.finalized) return;
+    // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
+    if (!c.finalized && !isAsked) return;
     try {
-      respond(c, await request.finish(c.res, c.error));
+      // Without a response finish() throws: what the handler changed would be lost in silence.
+      respond(c, await request.finish(c.finalized ? c.res : undefined, c.error));
     } catch (error) {
       await finishThrown(c, request, error);
     }

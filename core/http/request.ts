@@ -48,8 +48,17 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
-/** What `onError` returned for an error. Where middlewares are nested, only the first to see the error reports it. */
-const reports = new WeakMap<SessionError, { by: object; answer: Promise<Response | undefined> }>();
+/**
+ * What `onError` returned for the errors of a request. Where middlewares are nested, only the first to see an error reports
+ * it. By the request, since a store may throw one error object for every call, as a circuit breaker does.
+ */
+const reports = new WeakMap<
+  Request,
+  Map<SessionError, { by: object; answer: Promise<Response | undefined> }>
+>();
+
+/** The visit that was the last one to report an error. */
+const lastReporters = new WeakMap<SessionError, Visit>();
 
 let visits = 0;
 
@@ -95,7 +104,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    if (shared !== undefined && !this.#isFinished) shared.openLifecycles--;
+    shared?.finished(this.#began);
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const carried = error instanceof SessionError ? undefined : responseOf(error);
@@ -115,7 +124,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       );
     }
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.openLifecycles > 0) return this.#mark(response);
+    if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
     const isDue = this.#isDue(shared, state);
     const unfrozen = state.close();
@@ -131,20 +140,32 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** Tells `onError` of an error, once, and gives its answer. Another lifecycle that reports it gets no answer. */
   report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
-    let report = reports.get(error);
+    let known = reports.get(this.#request);
+    if (known === undefined) reports.set(this.#request, known = new Map());
+    let report = known.get(error);
     if (report === undefined) {
       const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
       report = { by: this, answer };
-      reports.set(error, report);
+      known.set(error, report);
+      lastReporters.set(error, this.#visit);
     }
     return report.by === this ? report.answer : Promise.resolve(undefined);
+  }
+
+  /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
+  #reportThrown(error: SessionError): Promise<Response | undefined> {
+    const isOwn = reports.get(this.#request)?.has(error);
+    const reporter = lastReporters.get(error);
+    return !isOwn && reporter !== undefined && this.#visit.contains(reporter)
+      ? Promise.resolve(undefined)
+      : this.report(error);
   }
 
   /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
     if (!this.#isFinished) {
-      shared.openLifecycles++;
+      shared.open.push(this.#began);
       if (shared.hasFailed) shared.forget(shared.failure);
       shared.state?.reopen();
     }
@@ -207,8 +228,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const inner = this.#innerToken(response, shared.cookie);
     try {
       await state.exclusively(async () => {
-        if (shared.hasFailed) return;
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
+        if (shared.hasFailed) return;
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
       });
@@ -223,7 +244,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
     const shared = this.#shared;
     const state = await shared?.loaded();
-    if (shared !== undefined && shared.openLifecycles > 0) shared.forget(error);
+    if (shared !== undefined && shared.isOpenAround(this.#began)) shared.forget(error);
     else if (shared !== undefined) {
       shared.hasFailed = true;
       shared.failure = error;
@@ -236,7 +257,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     response = await this.#answerTo(error, response);
     if (response === undefined) throw error;
     if (shared === undefined) return this.#answer = response;
-    return state === undefined || shared.openLifecycles > 0
+    return state === undefined || shared.isOpenAround(this.#began)
       ? this.#mark(response)
       : this.#tellBrowser(shared, state, response);
   }
@@ -244,7 +265,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   /** The answer of `onError` to an error, else the response that there is. */
   async #answerTo(error: unknown, response: Response | undefined): Promise<Response | undefined> {
     if (!(error instanceof SessionError)) return response;
-    const answer = await this.report(error);
+    const answer = await this.#reportThrown(error);
     // A framework has made a response of the error, perhaps the application's own error page.
     if (response !== undefined && answer === undefined) return response;
     return this.#replace(response, answer ?? error.getResponse());
@@ -270,17 +291,23 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
     shared.setCookie = setCookie;
+    const visit = this.#visit;
+    const within = visit.cookiesWithin(response);
     const answer = withCookieOrError(response, setCookie);
-    this.#visit.noteCookie(answer);
+    visit.noteCookies(answer, [...within, setCookie]);
     return answer;
   }
 
-  /** The error response in place of the handler's, with the cookies that the request has set. */
+  /** The error response in place of the handler's, with the cookies that the request, or a copy of it, has set. */
   #replace(replaced: Response | undefined, error: Response): Response {
-    let answer = replaceResponse(replaced, error);
+    const visit = this.#visit;
+    const setCookies = replaced === undefined ? [] : [...visit.cookiesWithin(replaced)];
     for (const { setCookie } of sharedSessions(this.#request)) {
-      if (setCookie !== undefined) answer = withCookieOrError(answer, setCookie);
+      if (setCookie !== undefined) setCookies.push(setCookie);
     }
+    let answer = replaceResponse(replaced, error);
+    for (const setCookie of setCookies) answer = withCookieOrError(answer, setCookie);
+    if (setCookies.length > 0) visit.noteCookies(answer, setCookies);
     return answer;
   }
 

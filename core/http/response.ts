@@ -2,6 +2,7 @@ import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody
 import { preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
+import { keepVisit } from "./visit.ts";
 
 /**
  * Marks a response that depends on the session, so that no shared cache gives it to someone else: `Vary: Cookie`, and
@@ -93,7 +94,7 @@ function copyOf(response: Response, body: ResponseBody, change: (headers: Header
   const { status, statusText } = response;
   const headers = new Headers(response.headers);
   change(headers);
-  return new Response(body, { status, statusText, headers });
+  return keepVisit(response, new Response(body, { status, statusText, headers }));
 }
 
 function copyOfLight(
@@ -103,5 +104,5 @@ function copyOfLight(
 ): Response {
   const headers = new Headers(response.headers);
   change(headers);
-  return new Response(body, { status: response.status, headers });
+  return keepVisit(response, new Response(body, { status: response.status, headers }));
 }

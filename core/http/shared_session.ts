@@ -26,8 +26,11 @@ export class SharedSession {
   session: Promise<unknown> | undefined;
   /** Set once the session is loaded. */
   state: SessionState | undefined;
-  /** How many lifecycles have asked for it and are not finished yet. The last one saves it. */
-  openLifecycles = 0;
+  /**
+   * The lifecycles that have asked for it and are not finished yet, by when they began. The outermost one saves it. Those within
+   * it are still open only if it did not wait for them.
+   */
+  open: number[] = [];
   /** Whether a handler has failed and its changes are still here. Nothing is saved until they are forgotten. */
   hasFailed = false;
   /** What that handler threw. */
@@ -54,6 +57,17 @@ export class SharedSession {
   async loaded(): Promise<SessionState | undefined> {
     await this.session?.catch(() => {});
     return this.state;
+  }
+
+  /** Notes that a lifecycle has finished. */
+  finished(began: number): void {
+    const index = this.open.indexOf(began);
+    if (index >= 0) this.open.splice(index, 1);
+  }
+
+  /** Whether a lifecycle that began earlier is still open: it saves the session. */
+  isOpenAround(began: number): boolean {
+    return this.open.some((other) => other < began);
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */

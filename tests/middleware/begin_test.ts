@@ -205,3 +205,14 @@ Deno.test("SessionManager.begin() says that it takes a Request", () => {
     assertEquals(error.message, `Cannot begin a request: begin() takes a Request, and got ${shown}`);
   }
 });
+
+Deno.test("finish() of an outer begin() saves, though one within it is not finished", async () => {
+  const manager = sessions<Data>();
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  (await outer.session()).put("userId", 42);
+  const inner = manager.begin(request);
+  await inner.session();
+  const response = await outer.finish(new Response("done"));
+  assertEquals(response.headers.getSetCookie().length, 1);
+});

@@ -5,8 +5,10 @@
 import { Hono } from "hono";
 import { withSessions } from "../../middleware/fetch.ts";
 import { honoSessions } from "../../middleware/hono.ts";
-import { MemoryStore, type Session, type SessionManager, sessions } from "../../mod.ts";
+import type { FindOptions } from "../../core/store.ts";
+import { MemoryStore, type Session, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
 import { assertEquals } from "../assert.ts";
+import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "./_visitor.ts";
 
 interface Data {
@@ -67,6 +69,10 @@ const logIn: Use = async (getSession) => {
 };
 const logOut: Use = async (getSession) => await (await getSession()).destroy();
 const trace: Use = async (getSession) => (await getSession()).put("trace", "seen");
+const commit: Use = async (getSession) => {
+  await trace(getSession);
+  await (await getSession()).commit();
+};
 const read: Use = async (getSession) => void (await getSession()).get("user");
 
 async function visit(mount: keyof typeof MOUNTS, uses: Uses, signedIn: boolean) {
@@ -120,6 +126,26 @@ for (const mount of Object.keys(MOUNTS)) {
     }
   });
 
+  Deno.test(`${mount}: an inner login outlives what the outer one saved or ended itself before`, async (t) => {
+    for (
+      const [name, before, signedIn] of [
+        ["a commit() of a new visitor", commit, false],
+        ["a commit() of a known visitor", commit, true],
+        ["a destroy()", logOut, true],
+      ] as const
+    ) {
+      await t.step(name, async () => {
+        const { status, cookies, values, errors } = await visit(mount, { before, inner: logIn }, signedIn);
+        assertEquals({ status, cookies, user: values.user, errors }, {
+          status: 200,
+          cookies: 1,
+          user: "zoe",
+          errors: [],
+        });
+      });
+    }
+  });
+
   Deno.test(`${mount}: what the outer one writes after an inner logout creates a new session`, async () => {
     assertEquals(await visit(mount, { inner: logOut, after: trace }, true), {
       status: 200,
@@ -136,6 +162,108 @@ for (const mount of Object.keys(MOUNTS)) {
     });
   });
 }
+
+Deno.test("app.mount(): an inner login that redirects outlives what the outer one saved before", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore() });
+  const within = new Hono().use(honoSessions(manager)).all("*", async (c) => {
+    await logIn(c.var.session);
+    return c.redirect("/", 303);
+  });
+  const app = new Hono().use(honoSessions(manager)).use(async (c, next) => {
+    await commit(c.var.session);
+    await next();
+  }).mount("/", within.fetch);
+  const visitor = new Visitor((path, init) => app.request(`https://example.com${path}`, init));
+  await visitor.visit("/");
+  assertEquals((await manager.load(visitor.token)).get("user"), "zoe");
+});
+
+Deno.test("A commit() of an inner login outlives that of the outer one, though the response is a 500", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore(), saveOnServerError: false });
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  await commit(outer.session);
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  await (await inner.session()).commit();
+  const visitor = new Visitor(async () =>
+    await outer.finish(await inner.finish(new Response("failed", { status: 500 })))
+  );
+  await visitor.visit("/");
+  assertEquals((await manager.load(visitor.token)).get("user"), "zoe");
+});
+
+/** A store whose calls fail, or whose replica knows nothing, from some time on. */
+class FailingStore extends MemoryStore {
+  failing: "find" | "write" | undefined;
+  isLagging = false;
+
+  override async find(token: string, options: FindOptions) {
+    if (this.failing === "find") throw unreachable("find");
+    return this.isLagging && !options.primary ? undefined : await super.find(token, options);
+  }
+
+  override async create(...args: Parameters<MemoryStore["create"]>) {
+    if (this.failing === "write") throw unreachable("create");
+    return await super.create(...args);
+  }
+
+  override async update(...args: Parameters<MemoryStore["update"]>) {
+    if (this.failing === "write") throw unreachable("update");
+    return await super.update(...args);
+  }
+}
+
+const unreachable = (operation: "find" | "create" | "update") =>
+  new SessionStoreError(operation, { reason: "unreachable", retryable: false });
+
+/** The outer manager writes, the inner one logs in, and the outer one's store then has an accident. */
+async function visitWithAccident(accident: Partial<FailingStore>, withinOther: boolean) {
+  const store = new FailingStore({ cleanup: "off" });
+  const manager = sessions<Data>({ store, onError() {} });
+  const users = withinOther ? sessions<Data>({ cookie: { name: "users" }, onError() {} }) : manager;
+  const name = withinOther ? "users" : "__Host-session";
+  const known = await users.load();
+  known.put("visits", 1);
+  const { token } = await known.commit();
+
+  const within = withSessions(users, async (_request, getSession) => {
+    await logIn(getSession);
+    return new Response("done", { headers: { "Set-Cookie": "theme=dark" } });
+  });
+  const handler = withSessions(manager, async (request, getSession) => {
+    await trace(getSession);
+    const response = await within(new Request(request));
+    Object.assign(store, accident);
+    return response;
+  });
+  const response = await handler(
+    new Request("https://example.com/", { headers: { Cookie: `${name}=${token}` } }),
+  );
+  Object.assign(store, { failing: undefined, isLagging: false });
+  const cookies = setCookies(response);
+  const current = await users.load(cookies.find((cookie) => cookie.name === name)?.value);
+  return { status: response.status, cookies: cookies.length, user: current.get("user") };
+}
+
+Deno.test("The outer one continues with an inner login that a lagging replica does not know", async () => {
+  assertEquals(await visitWithAccident({ isLagging: true }, false), { status: 200, cookies: 2, user: "zoe" });
+});
+
+Deno.test("An error in place of an inner login's response keeps the login's cookie alone", async (t) => {
+  for (const failing of ["find", "write"] as const) {
+    await t.step(`${failing} fails for the same manager`, async () => {
+      assertEquals(await visitWithAccident({ failing }, false), { status: 503, cookies: 1, user: "zoe" });
+    });
+  }
+  await t.step("a write fails for another manager", async () => {
+    assertEquals(await visitWithAccident({ failing: "write" }, true), {
+      status: 503,
+      cookies: 1,
+      user: "zoe",
+    });
+  });
+});
 
 for (const mount of ["begin() within begin()", "app.mount()"]) {
   Deno.test(`${mount}: an outer one that has the response reads what an inner login wrote`, async () => {

@@ -7,9 +7,10 @@ import { csrf } from "hono/csrf";
 import { etag } from "hono/etag";
 import { logger } from "hono/logger";
 import { secureHeaders } from "hono/secure-headers";
+import { timeout } from "hono/timeout";
 import { honoSessions } from "../../middleware/hono.ts";
-import { sessions } from "../../mod.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { SessionClosedError, sessions } from "../../mod.ts";
+import { assert, assertEquals, assertInstanceOf } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { visitorOf } from "./_visitor.ts";
 
@@ -179,4 +180,34 @@ Deno.test("All of them together serve a login, a page and a logout", async () =>
   await visitor.visit("/logout", form);
   assertEquals(visitor.cookies.size, 0);
   assertEquals(await visitor.text("/"), "undefined");
+});
+
+Deno.test("A login before timeout() is saved with the 504, though the manager is mounted again after it", async () => {
+  const manager = sessions<Data>();
+  const slow = Promise.withResolvers<void>();
+  const handled = Promise.withResolvers<unknown>();
+  const app = new Hono().use(honoSessions(manager))
+    .use(async (c, next) => {
+      const session = await c.var.session();
+      session.renewToken();
+      session.put("userId", 42);
+      await next();
+    })
+    .use(timeout(1))
+    .use(honoSessions(manager))
+    .get("/", async (c) => {
+      const session = await c.var.session();
+      await slow.promise;
+      try {
+        session.put("note", "late");
+      } catch (error) {
+        handled.resolve(error);
+      }
+      return c.text("slow");
+    });
+  const visitor = visitorOf(app);
+  assertEquals((await visitor.visit("/")).status, 504);
+  assertEquals((await manager.load(visitor.token)).get("userId"), 42);
+  slow.resolve();
+  assertInstanceOf(await handled.promise, SessionClosedError);
 });

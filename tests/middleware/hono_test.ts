@@ -1,4 +1,5 @@
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
 import { honoSessions, type SessionVariables } from "../../middleware/hono.ts";
 import {
   MemoryStore,
@@ -354,7 +355,7 @@ Deno.test("honoSessions() sends the cookie with every kind of response", async (
   }
 });
 
-Deno.test("honoSessions() leaves a handler that returns no response to Hono, and saves nothing", async () => {
+Deno.test("honoSessions() throws if the handler returns no response, and saves nothing", async () => {
   const { manager, counting } = counted();
   let message = "";
   const app = new Hono()
@@ -369,9 +370,28 @@ Deno.test("honoSessions() leaves a handler that returns no response to Hono, and
     });
   const response = await app.request(URL);
   assertEquals([response.status, await response.text()], [500, "error page"]);
-  assertEquals(message.startsWith("Context is not finalized"), true);
+  assertEquals(message.includes("the handler gave neither a response nor an error"), true);
   assertEquals(setCookies(response), []);
   assertEquals(counting.calls(), {});
+});
+
+Deno.test("A middleware may make the response for a handler that returned none, within honoSessions()", async () => {
+  const { manager } = counted();
+  const envelope: MiddlewareHandler = async (c, next) => {
+    await next();
+    if (!c.finalized) return c.text("made");
+  };
+  const handler = createMiddleware<{ Variables: SessionVariables<Data> }>(async (c, _next) => {
+    if (c.req.path === "/login") (await c.var.session()).put("userId", 1);
+  });
+  const within = visitorOf(new Hono().use(honoSessions(manager)).use(envelope).use(handler));
+  assertEquals((await within.post("/login")).status, 200);
+  assertEquals((await manager.load(within.token)).get("userId"), 1);
+
+  const around = new Hono().use(envelope).use(honoSessions(manager)).use(handler);
+  const visitor = visitorOf(around.onError((_error, c) => c.text("error page", 500)));
+  assertEquals((await visitor.post("/login")).status, 500);
+  assertEquals(await visitor.text("/news"), "made");
 });
 
 Deno.test("A session is read-only for a middleware outside honoSessions(), once the response is made", async (t) => {

@@ -1,0 +1,52 @@
+/** A session is merged into another one while a replica lags. */
+import type { FindOptions, StoredSession } from "../../core/store.ts";
+import { MemoryStore, sessions } from "../../mod.ts";
+import { assertEquals } from "../assert.ts";
+
+type Data = { cart: string[]; note: string; user: string };
+
+/** A store whose replica stopped at some time. */
+class StoppedReplicaStore extends MemoryStore {
+  #replica: Map<string, StoredSession> | undefined;
+
+  async stopReplica() {
+    const rows = new Map<string, StoredSession>();
+    for await (const row of this.all({ now: Date.now() })) rows.set(row.token, row);
+    this.#replica = rows;
+  }
+
+  override async find(token: string, options: FindOptions) {
+    if (this.#replica === undefined || options.primary) return await super.find(token, options);
+    return this.#replica.get(token);
+  }
+}
+
+/** Merges the guest's session into a new one, and gives its values. */
+async function merge(store: StoppedReplicaStore, guest: string) {
+  const session = await sessions<Data>({ store }).load();
+  session.put("user", "zoe");
+  await session.mergeSession(guest);
+  await session.commit();
+  return { cart: session.get("cart"), note: session.get("note") };
+}
+
+Deno.test("mergeSession() takes over what a lagging replica does not have yet", async () => {
+  const store = new StoppedReplicaStore({ cleanup: "off" });
+  const guest = await sessions<Data>({ store }).load();
+  guest.put("cart", ["book"]);
+  const { token } = await guest.commit();
+  await store.stopReplica();
+  guest.put("cart", ["book", "pen"]);
+  guest.put("note", "gift");
+  await guest.commit();
+  assertEquals(await merge(store, token), { cart: ["book", "pen"], note: "gift" });
+});
+
+Deno.test("mergeSession() finds a session that a lagging replica does not know", async () => {
+  const store = new StoppedReplicaStore({ cleanup: "off" });
+  await store.stopReplica();
+  const guest = await sessions<Data>({ store }).load();
+  guest.put("cart", ["pen"]);
+  const { token } = await guest.commit();
+  assertEquals(await merge(store, token), { cart: ["pen"], note: undefined });
+});
