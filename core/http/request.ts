@@ -128,7 +128,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
     const isDue = this.#isDue(shared, state);
     const unfrozen = state.close();
-    if (isDue || state.hasWork) response = await this.#save(shared, state, response);
+    if (isDue || state.hasWork || state.changesCookie) response = await this.#save(shared, state, response);
     if (unfrozen !== undefined) refuseChanges(unfrozen);
     return this.#tellBrowser(shared, state, response);
   };

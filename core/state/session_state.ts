@@ -216,6 +216,11 @@ export class SessionState {
     return this.changes !== undefined || this.writeInDoubt !== undefined;
   }
 
+  /** Whether the response sets the cookie or deletes it. */
+  get changesCookie(): boolean {
+    return this.cookieToSet !== undefined || (this.endedHere && this.token === undefined);
+  }
+
   /** Whether a commit, a logout or a merge may still be under way. */
   get hasWork(): boolean {
     return this.#tail !== undefined;
