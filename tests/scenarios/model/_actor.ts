@@ -302,7 +302,8 @@ export class ActorRun {
     const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
     // If a write in doubt took over a session's values, that session is deleted with the write.
     const needsWrite = view.changes.length > 0 || view.renew || (pending === undefined && view.changed);
-    const isPartial = pending !== undefined && sent?.from === undefined && view.changes.length > 0;
+    const isPartial = pending !== undefined && pending.from === undefined && sent?.from === undefined &&
+      view.changes.length > 0;
     if (result === undefined || !isSettled || isPartial || (needsWrite && attempt.sent === undefined)) {
       world.fail(`${what} was acknowledged, but not everything was saved`);
       return reply;
@@ -336,7 +337,7 @@ export class ActorRun {
     const { pending } = view;
     const isNew = sent !== undefined && sent.from === undefined;
     // A session in doubt is created again with what it had, and without later changes.
-    const isAgain = isNew && pending !== undefined;
+    const isAgain = isNew && pending !== undefined && pending.from === undefined;
     // A session of its own has been tried in place of one that was renewed elsewhere. From now on it is that one.
     if (isNew && !isAgain && view.token !== undefined && state.row === undefined) {
       Object.assign(view, view.contents(sent.changes, undefined));
@@ -421,9 +422,12 @@ export class ActorRun {
       if (pending?.saved === 0) world.fail("a write in doubt is skipped");
       if (gone !== undefined) world.fail("a session that is gone is written");
     }
-    const isAgain = from === undefined && !isSettled && pending !== undefined;
-    const changes = isAgain ? [...pending.changes] : [...view.changes];
-    const renew = isAgain ? pending.renew : view.renew;
+    const isOpen = from === undefined && !isSettled && pending !== undefined;
+    // A session in doubt is created again with what it had. A renewal that came second takes later changes with it.
+    const isAgain = isOpen && pending.from === undefined;
+    const later = isAgain ? [] : view.changes;
+    const changes = isOpen ? [...pending.changes, ...later] : [...later];
+    const renew = isAgain ? pending.renew : view.renew || (isOpen && pending.renew);
     if (from === undefined) {
       const isOthers = view.token !== undefined || gone !== undefined || (view.offered !== undefined &&
         world.reference.liveMark(view.offered, world.now) !== undefined);
