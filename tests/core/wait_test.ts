@@ -93,11 +93,16 @@ Deno.test("fetchWithTimeout() accepts a time that is too long for a timer, and I
   assertEquals(delays.filter((ms) => Number(ms) > 1_000), [LONGEST_TIMER, LONGEST_TIMER, 2_000]);
 });
 
-Deno.test("fetchWithTimeout() refuses a time that is not above 0, or is not a number", () => {
-  for (const [ms, shown] of [[0, "0"], [-1, "-1"], [NaN, "NaN"], [undefined, "undefined"], ["2s", '"2s"']]) {
-    const message = `it takes a number of milliseconds above 0, and got ${shown}`;
-    assertThrows(() => fetchWithTimeout(ms as number), RangeError, message);
+Deno.test("fetchWithTimeout() refuses a time that is not above 0, or is text", () => {
+  for (const ms of [0, -1, NaN, undefined as unknown as number]) {
+    assertThrows(() => fetchWithTimeout(ms), RangeError, "the time must be above 0");
   }
+  const text = "2s" as unknown as number;
+  assertThrows(
+    () => fetchWithTimeout(text),
+    RangeError,
+    "the time must be a number of milliseconds, and is text",
+  );
 });
 
 for (const [name, rest] of [["pause()", pause], ["pauseInBackground()", pauseInBackground]] as const) {
