@@ -211,9 +211,10 @@ export class Commit {
   /** Sends the content of an attempt again. Later changes are not in it: they belong to the next write. */
   #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
-    // The handler may go on to change in place what it has put.
-    for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
-    return newSession(this.#settings, changes, content, [...earlier, storedToken]);
+    const write = newSession(this.#settings, changes, content, [...earlier, storedToken]);
+    // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
+    for (const key of changes.keysPut()) writeValue(write.record.values, key, changes.valuePut(key));
+    return write;
   }
 
   #saved(write: SessionWrite): void {
