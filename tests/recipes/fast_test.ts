@@ -120,7 +120,7 @@ Deno.test("The recipes of docs/frameworks.md that need no build", async (t) => {
   }
 });
 
-/** A socket is opened for who is signed in, and for nobody else. */
+/** Only a visitor with a live session gets a socket. */
 async function visitSockets(app: RunningApp): Promise<void> {
   const open = async (headers: HeadersInit) => {
     const socket = new WebSocket(`ws://127.0.0.1:${app.port}/`, { headers });
