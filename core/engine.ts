@@ -2,7 +2,7 @@ import { isToken, publicId } from "./bytes/token.ts";
 import { type SessionError, SessionStoreError, type StoreOperation } from "./errors.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
-import { Ending } from "./state/ending.ts";
+import { destroy } from "./state/ending.ts";
 import { emptyRecord, isMark, keysOf, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
 import { type OfferedToken, SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
@@ -83,20 +83,16 @@ export class Engine {
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
     if (state.changes !== undefined || state.writeInDoubt !== undefined || state.row === undefined) {
-      await new Commit(this.settings, this.operation(context), state).run();
+      await new Commit(this.operation(context), state).run();
     } else if (needsTouch(this.settings, state)) {
-      await touch(this.settings, this.operation(context), state, context);
+      await touch(this.operation(context), state);
     }
   }
 
   /** Ends a session in the store, also under the tokens that a write in doubt may have given it. */
   async destroy(state: SessionState, context: SessionContext): Promise<void> {
-    await this.ending(context).destroy(state);
+    await destroy(this.operation(context), state);
     state.startOver(this.newRecord());
-  }
-
-  ending(context: SessionContext): Ending {
-    return new Ending(this.settings, this.operation(context));
   }
 
   /**
@@ -156,7 +152,7 @@ export class Engine {
   }
 
   operation(context: SessionContext): Operation {
-    return new Operation(this.store, this.settings.hooks, this.settings.now, context);
+    return new Operation(this.store, this.settings, context);
   }
 
   newRecord(): SessionRecord {

@@ -5,6 +5,7 @@ import { RequestLifecycle, type RequestSession } from "./http/request.ts";
 import { show } from "./options/reader.ts";
 import { readOptions, type SessionOptions, type SessionSettings } from "./options/session_options.ts";
 import { assertText, Session, stateOf } from "./session.ts";
+import { endRow } from "./state/ending.ts";
 import type { SessionRecord } from "./state/record.ts";
 import type {
   IterableStore,
@@ -141,10 +142,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     assertText(subject);
     for await (const row of this.#rowsOf(subject, context)) {
       if (publicId(row.token) !== id) continue;
-      const ending = this.#engine.ending(context);
-      const how = await ending.end(row);
+      const operation = this.#engine.operation(context);
+      const how = await endRow(operation, row);
       // If a reply was lost, an earlier attempt may have deleted the row.
-      if (how === "renewed" || (how === "gone" && !ending.inDoubt)) return false;
+      if (how === "renewed" || (how === "gone" && !operation.inDoubt)) return false;
       this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
       return true;
     }

@@ -7,10 +7,10 @@ import { asAmbiguous } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
 import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
-import { Ending } from "./ending.ts";
-import { Primary } from "./lost_reply.ts";
+import { emitDestroyed, endRow } from "./ending.ts";
+import { type Fate, fateOf } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
-import { decodeRecord, emptyRecord, isMark, type SessionRecord } from "./record.ts";
+import { decodeRecord, emptyRecord, findRecord, isMark, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -35,15 +35,13 @@ export class Commit {
   readonly #settings: SessionSettings;
   readonly #operation: Operation;
   readonly #state: SessionState;
-  readonly #primary: Primary;
   /** What a session had when it was read that was renewed elsewhere. A new one in its place keeps it. */
   #kept: SessionRecord | undefined;
 
-  constructor(settings: SessionSettings, operation: Operation, state: SessionState) {
-    this.#settings = settings;
+  constructor(operation: Operation, state: SessionState) {
+    this.#settings = operation.settings;
     this.#operation = operation;
     this.#state = state;
-    this.#primary = new Primary(settings, operation, state);
   }
 
   /** Saves. If an earlier write is in doubt, nothing is written before its fate is known. */
@@ -83,7 +81,7 @@ export class Commit {
       const again = looksFirst ||
         (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
       looksFirst = false;
-      const fate = await this.#primary.fateOf(write);
+      const fate = await this.#fateOf(write);
       if (fate.kind === "done") return this.#saved(write);
       if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
       // A write of unknown fate is never replayed: it might count twice.
@@ -102,21 +100,17 @@ export class Commit {
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
-      return await this.#call(write);
+      const { base, data, expiry, record: { subject }, storedToken } = write;
+      const onSend = () => void (write.isSent = true);
+      return await (base === undefined
+        ? this.#operation.create({ token: storedToken, data, expiry }, subject, onSend)
+        : this.#operation.update(base, nextRow(this.#settings, write, base), onSend));
     } catch (error) {
       if (!(error instanceof SessionStoreError) || !(error.retryable || error.ambiguous)) throw error;
       write.failure = error;
       if (error.ambiguous) this.#state.writeInDoubt = write;
       return false;
     }
-  }
-
-  #call(write: SessionWrite): Promise<boolean> {
-    const { base, data, expiry, record: { subject }, storedToken } = write;
-    const onSend = () => void (write.isSent = true);
-    return base === undefined
-      ? this.#operation.create({ token: storedToken, data, expiry }, subject, onSend)
-      : this.#operation.update(base, nextRow(this.#settings, write, base), onSend);
   }
 
   /** Waits before the next attempt; `false` where there is no attempt left. */
@@ -134,6 +128,19 @@ export class Commit {
     }
     const base = Math.max(AFTER_CONFLICT.base, CALLS_PER_PAUSE * duration);
     return await this.#operation.pause(attempt - byTurns, { ...AFTER_CONFLICT, base });
+  }
+
+  /** What became of a write. Where the read fails, a write that was sent stays in doubt. */
+  async #fateOf(write: SessionWrite): Promise<Fate> {
+    try {
+      return await fateOf(this.#operation, write);
+    } catch (error) {
+      if (!write.isSent) throw error;
+      // Also a write that the store refused. The network may deliver it twice: the first delivery is carried out, and the
+      // refusal answers the second one.
+      this.#state.writeInDoubt = write;
+      throw write.failure ?? error;
+    }
   }
 
   /** Makes the same changes to what another request has written. */
@@ -185,7 +192,7 @@ export class Commit {
     const state = this.#state;
     let isRenewed = false;
     for (const { token, storedToken } of state.offered) {
-      const found = await this.#primary.find(storedToken);
+      const found = await findRecord(this.#operation, storedToken);
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
@@ -217,10 +224,15 @@ export class Commit {
     return write;
   }
 
-  #saved(write: SessionWrite): void {
-    const { base, changes, storedToken, record: { subject } } = write;
-    this.#takeOver(write, base === undefined || changes.renew || changes.setsCookie);
+  #saved({ base, changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+    const state = this.#state;
+    state.writeInDoubt = undefined;
+    state.gone = undefined;
+    state.committed(changes, { token: storedToken, data, expiry }, token, record);
+    const setsCookie = base === undefined || changes.renew || changes.setsCookie;
+    if (setsCookie && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
+    const { subject } = record;
     const id = () => publicId(storedToken);
     if (base === undefined) hooks.emit(() => ({ kind: "created", id: id(), subject }));
     else if (changes.renew) {
@@ -228,22 +240,12 @@ export class Commit {
     }
   }
 
-  #takeOver({ changes, data, expiry, record, storedToken, token }: SessionWrite, setsCookie: boolean): void {
-    const state = this.#state;
-    state.writeInDoubt = undefined;
-    state.gone = undefined;
-    state.committed(changes, { token: storedToken, data, expiry }, token, record);
-    if (setsCookie && token !== undefined) state.sendCookie(token, record);
-  }
-
   /** Deletes the rows of merged sessions. This session is saved by now, so after a failure only they are left to do. */
   async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
-    const ending = new Ending(this.#settings, this.#operation);
     for (const [index, row] of rows.entries()) {
       try {
         // A renewal has moved the session: its mark stays.
-        if (await ending.end(row) === "renewed") continue;
-        this.#settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(row.token) }));
+        if (await endRow(this.#operation, row) !== "renewed") emitDestroyed(this.#operation, row.token);
       } catch (error) {
         this.#state.deleteLater(rows.slice(index));
         throw asAmbiguous(error);

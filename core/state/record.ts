@@ -2,6 +2,8 @@ import type { Codec } from "../bytes/json_codec.ts";
 import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
+import type { StoredRow } from "../store.ts";
+import { type Operation, rowOf, type SendMode } from "../store/operation.ts";
 
 /** A decoded session: the user's values, and those that the manager keeps. */
 export interface SessionRecord {
@@ -71,6 +73,22 @@ export function tryDecodeRecord(codec: Codec, data: Uint8Array): SessionRecord |
   } catch {
     return undefined;
   }
+}
+
+/** A row, and the record in it; `undefined` for bytes that the codec cannot read. */
+export interface FoundRecord {
+  row: StoredRow;
+  record: SessionRecord | undefined;
+}
+
+/** Reads a session on the primary. */
+export async function findRecord(
+  operation: Operation,
+  token: string,
+  mode?: SendMode,
+): Promise<FoundRecord | undefined> {
+  const row = rowOf(token, await operation.findOnPrimary(token, mode));
+  return row && { row, record: tryDecodeRecord(operation.settings.codec, row.data) };
 }
 
 /** Whether it is a mark, which a renewal left under the old token. A mark is no session and lets nobody in. */

@@ -12,12 +12,8 @@ export function needsTouch(settings: SessionSettings, { record, row, touching }:
  * Moves the expiry of a session's row because the session was used. With `waitUntil` the response does not wait for it.
  * A failure costs a part of the idle time and never the request.
  */
-export async function touch(
-  settings: SessionSettings,
-  operation: Operation,
-  state: SessionState,
-  context: SessionContext,
-): Promise<void> {
+export async function touch(operation: Operation, state: SessionState): Promise<void> {
+  const { settings, context } = operation;
   const row = state.row!;
   const expiry = nextExpiry(settings, state.record);
   // A save that runs beside the touch moves the expiry itself: the touch may fail.

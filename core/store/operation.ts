@@ -1,5 +1,6 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
-import type { Hooks, SessionErrorHook, SessionEventHook } from "../events.ts";
+import type { SessionErrorHook, SessionEventHook } from "../events.ts";
+import type { SessionSettings } from "../options/session_options.ts";
 import type { AtomicStore, FindOptions, NextRow, StoredRow, StoredSession, WriteOptions } from "../store.ts";
 import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
 import { backoff, type Growth, pause, waitFor } from "../wait.ts";
@@ -27,7 +28,7 @@ export function waitUntilOf(context: SessionContext): SessionContext["waitUntil"
  * - `"touch"`: a write whose loss costs little. Sent again only after a lock.
  * - `"repeatable"`: a write that may happen twice without harm. Sent again, even after the signal has aborted.
  */
-type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
+export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
 /** How long an operation may take on a store that sets no `timeout`, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
@@ -43,10 +44,9 @@ const AFTER_FAILURE: Growth = { base: 10, growth: 2, cap: 250 };
 export class Operation {
   /** Whether a write failed that may have happened all the same. */
   inDoubt = false;
+  readonly settings: SessionSettings;
+  readonly context: SessionContext;
   readonly #store: AtomicStore;
-  readonly #context: SessionContext;
-  readonly #hooks: Hooks;
-  readonly #now: () => number;
   /** Whether a call may wait: for a network, or for another process. */
   readonly mayHang: boolean;
   /** Whether the store answers within this process. */
@@ -56,11 +56,10 @@ export class Operation {
   /** The longest that a call has waited for a lock before it failed, in milliseconds. */
   #lockWait = 0;
 
-  constructor(store: AtomicStore, hooks: Hooks, now: () => number, context: SessionContext) {
+  constructor(store: AtomicStore, settings: SessionSettings, context: SessionContext) {
     this.#store = store;
-    this.#context = context;
-    this.#hooks = hooks;
-    this.#now = now;
+    this.settings = settings;
+    this.context = context;
     const { timeout = DEFAULT_TIMEOUT } = store;
     this.mayHang = timeout !== Infinity;
     this.inProcess = store.inProcess ?? !this.mayHang;
@@ -139,7 +138,7 @@ export class Operation {
         const failure = toSessionError(name, error, mode !== "read" && mode !== "page");
         this.inDoubt ||= failure instanceof SessionStoreError && failure.ambiguous;
         const again = isSentAgain(failure, mode) && attempt < ATTEMPTS &&
-          await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.#context.signal : undefined);
+          await this.pause(attempt, AFTER_FAILURE, mode === "read" ? this.context.signal : undefined);
         if (!again) throw this.inDoubt ? asAmbiguous(failure) : failure;
       }
     }
@@ -171,11 +170,11 @@ export class Operation {
     mode: SendMode,
     call: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const signal = mode === "repeatable" ? undefined : this.#context.signal;
+    const signal = mode === "repeatable" ? undefined : this.context.signal;
     if (signal?.aborted) throw new SessionStoreError(name, { reason: "aborted", retryable: true });
     // Only a read gets the signal: aborting a write that was sent would leave it in doubt.
     const given = mode === "read" ? signal : undefined;
-    const options = new CallOptions(this.#now(), given, this.#hooks, this.#context);
+    const options = new CallOptions(this.settings, given, this.context);
     if (!this.mayHang && signal === undefined) return call(options);
     return this.#watch(() => call(options), signal);
   }
@@ -216,8 +215,8 @@ class CallOptions implements FindOptions, WriteOptions {
   expected?: Uint8Array | undefined;
   readonly #context: SessionContext;
 
-  constructor(now: number, signal: AbortSignal | undefined, hooks: Hooks, context: SessionContext) {
-    this.now = now;
+  constructor({ now, hooks }: SessionSettings, signal: AbortSignal | undefined, context: SessionContext) {
+    this.now = now();
     this.signal = signal;
     this.onEvent = hooks.event;
     this.onError = hooks.error;
