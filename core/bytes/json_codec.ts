@@ -1,4 +1,4 @@
-import { fromPlain, toPlain } from "./plain_value.ts";
+import { fromPlainProperties, toPlain } from "./plain_value.ts";
 import { writeValue } from "./values.ts";
 
 /** What a session's bytes hold. */
@@ -54,9 +54,7 @@ export const jsonCodec: Codec = {
     ) {
       throw new TypeError("Cannot decode session: it has no deadline or no values");
     }
-    if (!text.includes('"$')) return { deadline, values };
-    const entries = Object.entries(values).map(([key, value]) => [key, fromPlain(value)]);
-    return { deadline, values: Object.fromEntries(entries) };
+    return { deadline, values: text.includes('"$') ? fromPlainProperties(values) : values };
   },
 };
 

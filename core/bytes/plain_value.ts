@@ -39,7 +39,8 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   }
   if (value instanceof Date && name === "Date") {
     assertPlainProperties(value, 0, name);
-    return { $date: dateToPlain(value) };
+    // JSON writes the time of an invalid date, NaN, as null.
+    return { $date: value.getTime() };
   }
   if (value instanceof Map && name === "Map") {
     assertPlainProperties(value, 0, name);
@@ -69,16 +70,18 @@ function propertiesToPlain(value: object, prototype: object | null, ancestors: o
   let same = escape === "" && (prototype === Object.prototype || prototype === null);
   const entries: [string, unknown][] = [];
   for (const key of keys) {
-    // JSON would call a getter again, and may get another value.
     const property = Object.getOwnPropertyDescriptor(value, key)!;
-    if (property.get !== undefined || property.set !== undefined) {
-      throw new Refusal("it holds a getter or a setter");
-    }
-    const plain = toPlain(property.value, ancestors);
+    const plain = propertyToPlain(property, ancestors);
     same &&= plain === property.value;
     entries.push([escape + key, plain]);
   }
   return same ? value : Object.fromEntries(entries);
+}
+
+/** JSON would call a getter again, and may get another value. */
+function propertyToPlain({ get, set, value }: PropertyDescriptor, ancestors: object[]): unknown {
+  if (get !== undefined || set !== undefined) throw new Refusal("it holds a getter or a setter");
+  return toPlain(value, ancestors);
 }
 
 function hiddenProperty(value: object): Refusal {
@@ -111,10 +114,7 @@ function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
   for (let index = 0; index < count; index++) {
     const property = Object.getOwnPropertyDescriptor(value, index);
     if (!property?.enumerable) throw unusualArray(value);
-    if (property.get !== undefined || property.set !== undefined) {
-      throw new Refusal("it holds a getter or a setter");
-    }
-    const item = toPlain(property.value, ancestors);
+    const item = propertyToPlain(property, ancestors);
     same &&= item === property.value;
     plain.push(item);
   }
@@ -137,11 +137,16 @@ export function fromPlain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(fromPlain);
   const entries = Object.entries(value);
   if (entries.length === 1 && entries[0]![0].startsWith("$")) return fromTagged(...entries[0]!);
-  return Object.fromEntries(entries.map(([key, item]) => [key, fromPlain(item)]));
+  return fromPlainProperties(value);
+}
+
+/** Every property as {@linkcode fromPlain} gives it. */
+export function fromPlainProperties(values: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, fromPlain(value)]));
 }
 
 function fromTagged(key: string, content: unknown): unknown {
-  if (key.startsWith("$$")) return Object.fromEntries([[key.slice(1), fromPlain(content)]]);
+  if (key.startsWith("$$")) return { [key.slice(1)]: fromPlain(content) };
   switch (key) {
     case "$date":
       if (content === null || typeof content === "number") return new Date(content ?? NaN);
@@ -179,11 +184,6 @@ function isPair(value: unknown): value is [unknown, unknown] {
 function numberToPlain(value: number): unknown {
   if (Object.is(value, -0)) return { $number: "-0" };
   return Number.isFinite(value) ? value : { $number: `${value}` };
-}
-
-function dateToPlain(date: Date): number | null {
-  const time = date.getTime();
-  return Number.isNaN(time) ? null : time;
 }
 
 /** A multiple of 3, so that base64 needs no padding in the middle. */

@@ -1,40 +1,37 @@
 import { SessionClosedError } from "../errors.ts";
+import { isObject } from "./values.ts";
 
 /**
  * Freezes plain objects and arrays at any depth. Gives back each `Map`, `Set` and `Date`, which freezing does not protect: see
  * {@linkcode refuseChanges}. Nothing can protect bytes.
  */
 export function freezeDeeply(value: unknown, found: object[] = []): object[] {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return found;
-  if (Array.isArray(value)) {
-    Object.freeze(value);
-    for (const item of value) freezeDeeply(item, found);
-  } else if (value instanceof Map) {
-    found.push(value);
-    for (const [key, item] of value) freezeDeeply(item, freezeDeeply(key, found));
-  } else if (value instanceof Set) {
-    found.push(value);
-    for (const item of value) freezeDeeply(item, found);
-  } else if (value instanceof Date) {
-    found.push(value);
-  } else if (isPlain(value)) {
-    Object.freeze(value);
-    for (const key of Object.keys(value)) freezeDeeply((value as Record<string, unknown>)[key], found);
-  }
+  if (!isObject(value) || Object.isFrozen(value)) return found;
+  found.push(...freezeAlone(value));
+  for (const part of partsOf(value)) freezeDeeply(part, found);
   return found;
 }
 
 /** Freezes an object, but none that it holds. */
 export function freezeAlone(value: object): object[] {
-  if (value instanceof Map || value instanceof Set || value instanceof Date) return [value];
+  if (unfreezable().some((kind) => value instanceof kind)) return [value];
   if (Array.isArray(value) || isPlain(value)) Object.freeze(value);
   return [];
+}
+
+/** Looked up each time: test frameworks replace `Date`. */
+const unfreezable = () => [Map, Set, Date];
+
+function partsOf(value: object): Iterable<unknown> {
+  if (value instanceof Map) return [...value].flat();
+  if (value instanceof Set || Array.isArray(value)) return value;
+  return isPlain(value) ? Object.values(value) : [];
 }
 
 /** Makes the methods that change a `Map`, a `Set` or a `Date` throw. They cannot be encoded afterwards. */
 export function refuseChanges(values: readonly object[]): void {
   for (const value of values) {
-    const Kind = [Map, Set, Date].find((kind) => Object.getPrototypeOf(value) === kind.prototype);
+    const Kind = unfreezable().find((kind) => Object.getPrototypeOf(value) === kind.prototype);
     if (Kind !== undefined) Object.setPrototypeOf(value, readOnly(Kind));
   }
 }
