@@ -114,9 +114,8 @@ export class SessionStoreError extends SessionError {
 
   constructor(operation: StoreOperation, details: StoreErrorDetails) {
     const advice = details.advice === undefined ? "" : `: ${details.advice}`;
-    super(`Session store failed to ${PHRASES[operation]} (${details.reason})${advice}`, 503, {
-      cause: details.cause,
-    });
+    const what = PHRASES[operation] ?? `${operation} a session`;
+    super(`Session store failed to ${what} (${details.reason})${advice}`, 503, { cause: details.cause });
     this.operation = operation;
     this.reason = details.reason;
     this.retryable = details.retryable;
@@ -124,13 +123,8 @@ export class SessionStoreError extends SessionError {
   }
 }
 
-const PHRASES: Record<StoreOperation, string> = {
-  find: "find a session",
-  commit: "commit a session",
-  create: "create a session",
-  update: "update a session",
-  touch: "touch a session",
-  delete: "delete a session",
+/** The operations that are not about one session. */
+const PHRASES: Partial<Record<StoreOperation, string>> = {
   all: "list sessions",
   deleteExpired: "delete expired sessions",
   findBySubject: "find the sessions of a subject",
@@ -227,34 +221,33 @@ export class ReducedError extends Error {
   readonly status?: number;
 
   constructor(error: unknown) {
-    const { name, code, status } = describe(error);
-    super([name, code, status].filter((part) => part !== undefined).join(" "));
-    this.name = name;
-    if (code !== undefined) this.code = code;
-    if (status !== undefined) this.status = status;
+    const isObject = typeof error === "object" && error !== null;
+    const { name, code, status, cause } = (isObject ? error : {}) as Record<string, unknown>;
+    // Node's `fetch` says in the cause alone whether a connection was refused or a name is unknown.
+    const nested = (cause ?? {}) as Record<string, unknown>;
+    const anonymous = isObject ? "Error" : typeof error;
+    const parts = {
+      name: isWord(name) ? name : anonymous,
+      code: [code].find(isCode) ?? [nested.code].find(isConstant),
+      status: [status, nested.status].find((value) => typeof value === "number"),
+    };
+    super(Object.values(parts).filter((part) => part !== undefined).join(" "));
+    this.name = parts.name;
+    if (parts.code !== undefined) this.code = parts.code;
+    if (parts.status !== undefined) this.status = parts.status;
   }
 }
 
-function describe(error: unknown): { name: string; code?: string | number; status?: number } {
-  if (typeof error !== "object" || error === null) return { name: typeof error };
-  const { name, code, status, cause } = error as Record<string, unknown>;
-  // Node's `fetch` says in the cause alone whether a connection was refused or a name is unknown.
-  const nested = (cause ?? {}) as Record<string, unknown>;
-  return {
-    name: typeof name === "string" && WORD.test(name) ? name : "Error",
-    code: isCode(code) ? code : isConstant(nested.code) ? nested.code : undefined,
-    status: [status, nested.status].find((value) => typeof value === "number") as number | undefined,
-  };
+// A token has 43 characters and would pass for a word: nothing that long is a name or a code.
+function isWord(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z][A-Za-z0-9_.]{0,39}$/.test(value);
 }
 
 function isCode(value: unknown): value is string | number {
-  return typeof value === "number" || (typeof value === "string" && WORD.test(value));
+  return typeof value === "number" || isWord(value);
 }
 
 /** Such as `ECONNREFUSED`. */
 function isConstant(value: unknown): value is string {
-  return typeof value === "string" && /^[A-Z][A-Z0-9_]{2,39}$/.test(value);
+  return isWord(value) && /^[A-Z0-9_]{3,}$/.test(value);
 }
-
-// A token has 43 characters and would pass for a word: nothing that long is a name or a code.
-const WORD = /^[A-Za-z][A-Za-z0-9_.]{0,39}$/;

@@ -1,3 +1,4 @@
+import { isObject } from "../bytes/values.ts";
 import { SessionConfigError } from "../errors.ts";
 import { parseDuration } from "./duration.ts";
 
@@ -18,9 +19,8 @@ export class OptionNames {
     this.prefix = prefix;
     this.problems = problems;
     this.#start = problems.length;
-    const isObject = typeof options === "object" && options !== null;
-    if (!isObject) problems.push(`the options must be an object: got ${show(options)}`);
-    this.options = isObject ? options as Record<string, unknown> : {};
+    if (!isObject(options)) problems.push(`the options must be an object: got ${show(options)}`);
+    this.options = isObject(options) ? options as Record<string, unknown> : {};
   }
 
   /** The option as it was given. */
@@ -59,21 +59,19 @@ export class OptionNames {
 export class OptionsReader extends OptionNames {
   /** A length of time in milliseconds; `NaN` after a problem. */
   duration(name: string, byDefault: number): number {
-    const given = this.read(name);
-    if (given === undefined) return byDefault;
-    const duration = parseDuration(given);
-    if (duration !== undefined) return duration;
-    this.refuse(name, 'must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"');
-    return NaN;
+    const isDuration = (given: unknown) => parseDuration(given) !== undefined;
+    const rule = 'must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"';
+    return parseDuration(this.#typed<unknown>(name, byDefault, isDuration, rule)) ?? NaN;
   }
 
   flag(name: string, byDefault: boolean): boolean {
     return this.#typed(name, byDefault, (given) => typeof given === "boolean", "must be true or false");
   }
 
-  /** A whole number above 0. */
+  /** A whole number above 0, or the default itself. */
   count(name: string, byDefault: number): number {
-    const isCount = (given: unknown) => Number.isSafeInteger(given) && (given as number) > 0;
+    const isCount = (given: unknown) =>
+      given === byDefault || (Number.isSafeInteger(given) && (given as number) > 0);
     return this.#typed(name, byDefault, isCount, "must be a whole number above 0");
   }
 
@@ -89,19 +87,22 @@ export class OptionsReader extends OptionNames {
     return this.#typed(name, byDefault, (given) => choices.includes(given as T), rule);
   }
 
-  /** Text that a pattern matches; `undefined` where there is none. */
-  text(name: string, pattern: RegExp, rule: string): string | undefined {
+  /** Text that a pattern matches, of at most `longest` characters; `undefined` where there is none. */
+  text(name: string, pattern: RegExp, rule: string, longest = Infinity): string | undefined {
     // A pattern alone would match `null`.
     const matches = (given: unknown) => typeof given === "string" && pattern.test(given);
-    return this.#typed<string | undefined>(name, undefined, matches, rule);
+    const text = this.#typed<string | undefined>(name, undefined, matches, rule);
+    if (typeof text === "string" && text.length > longest) {
+      this.refuse(name, `must have at most ${longest} characters`, `${text.length}`);
+    }
+    return text;
   }
 
   /** The options within an option. */
   nested(name: string): OptionsReader {
     const given = this.read(name);
-    const isObject = typeof given === "object" && given !== null;
-    if (!isObject && given !== undefined) this.refuse(name, "must be an object");
-    return new OptionsReader(isObject ? given : {}, `${this.prefix}${name}.`, this.problems);
+    if (!isObject(given) && given !== undefined) this.refuse(name, "must be an object");
+    return new OptionsReader(isObject(given) ? given : {}, `${this.prefix}${name}.`, this.problems);
   }
 
   #typed<T>(name: string, byDefault: T, isRight: (given: unknown) => boolean, rule: string): T {
@@ -131,6 +132,6 @@ function looksLike(name: string, known: string): boolean {
 export function show(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
-  if (typeof value === "object" && value !== null) return "an object";
+  if (isObject(value)) return "an object";
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

@@ -119,7 +119,9 @@ const MAX_BYTES = 32_768;
 
 /** Checks every option. Throws one `SessionConfigError` that names every mistake. */
 export function readOptions(options: SessionOptions, defaultStore: () => SessionStore): SessionSettings {
-  assertOptions(options);
+  if (typeof (options as Partial<SessionStore> | null)?.find === "function") {
+    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
+  }
   const reader = new OptionsReader(options);
   const store = readStore(reader, defaultStore);
   const lifetime = readLifetime(reader);
@@ -155,16 +157,6 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
   };
   reader.finish();
   return Object.freeze(settings);
-}
-
-/** Throws where there are no options to read. */
-function assertOptions(options: SessionOptions): void {
-  if (typeof options !== "object" || options === null) {
-    throw new SessionConfigError([`the options must be an object: got ${show(options)}`]);
-  }
-  if (typeof (options as Partial<SessionStore>).find === "function") {
-    throw new SessionConfigError(["a store is one of the options: pass { store }"]);
-  }
 }
 
 function readStore(reader: OptionsReader, defaultStore: () => SessionStore): SessionStore {
