@@ -1,8 +1,7 @@
 /** Makes caches keep one response for each `Cookie` header. */
 export function varyByCookie(headers: Headers): void {
-  const vary = headers.get("Vary");
-  const names = vary?.split(",").map((name) => name.trim().toLowerCase()) ?? [];
-  if (!names.includes("cookie") && !names.includes("*")) headers.append("Vary", "Cookie");
+  const isVaried = /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
+  if (!isVaried) headers.append("Vary", "Cookie");
 }
 
 /** Keeps a response from shared caches unless the handler chose a `Cache-Control`. */

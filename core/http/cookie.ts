@@ -48,7 +48,6 @@ export class SessionCookie {
 
   /** The value that the headers of a response set already; `undefined` where they set none. */
   valueIn(headers: Headers): string | undefined {
-    if (!headers.has("Set-Cookie")) return undefined;
     const start = `${this.name}=`;
     const last = headers.getSetCookie().findLast((text) => text.startsWith(start));
     return last?.slice(start.length).split(";", 1)[0];

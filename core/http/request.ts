@@ -108,11 +108,13 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const carried = error instanceof SessionError ? undefined : responseOf(error);
-      // After fail() the handler's changes are forgotten already. Later ones are saved.
-      const hasForgotten = shared !== undefined && shared.failure === error;
-      if (carried === undefined && !hasForgotten) return await this.#finishFailed(response, error);
-      if (carried === undefined) response = await this.#answerTo(error, response);
-      else response ??= carried;
+      if (carried !== undefined) response ??= carried;
+      else {
+        // After fail() the handler's changes are forgotten already. Later ones are saved.
+        if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
+        response = await this.#answerTo(error, response);
+        if (response === undefined) throw error;
+      }
     }
     if (response === undefined || response === null) {
       throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
@@ -240,12 +242,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
   }
 
-  /** Answers an error of the handler. Nothing is saved; an explicit commit() or destroy() stands. */
-  async #finishFailed(response: Response | undefined, error: unknown): Promise<Response> {
-    const shared = this.#shared;
-    const state = await shared?.loaded();
-    if (shared !== undefined && shared.isOpenAround(this.#began)) shared.forget(error);
-    else if (shared !== undefined) {
+  /** Has nothing saved of a handler that has failed. An explicit commit() or destroy() stands. */
+  async #discard(shared: SharedSession, error: unknown): Promise<void> {
+    const state = await shared.loaded();
+    if (shared.isOpenAround(this.#began)) shared.forget(error);
+    else {
       shared.hasFailed = true;
       shared.failure = error;
       // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
@@ -254,12 +255,6 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
     // The browser has to hear of a commit() or destroy() that is still under way.
     await state?.exclusively(() => Promise.resolve());
-    response = await this.#answerTo(error, response);
-    if (response === undefined) throw error;
-    if (shared === undefined) return this.#answer = response;
-    return state === undefined || shared.isOpenAround(this.#began)
-      ? this.#mark(response)
-      : this.#tellBrowser(shared, state, response);
   }
 
   /** The answer of `onError` to an error, else the response that there is. */
@@ -273,29 +268,24 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
-    const { cookieToSet, endedHere } = state;
-    if (cookie === undefined) return this.#mark(response);
+    const { cookieToSet } = state;
+    if (cookie === undefined || !state.changesCookie) return this.#mark(response);
+    let setCookie = cookie.delete();
     if (cookieToSet !== undefined) {
       const { token, deadline, remember } = cookieToSet;
-      const keep = cookie.persists || remember;
       const now = this.#engine.settings.now();
-      return this.#setCookie(shared, response, cookie.write(token, deadline, now, keep));
+      setCookie = cookie.write(token, deadline, now, cookie.persists || remember);
     }
-    if (endedHere && state.token === undefined) return this.#setCookie(shared, response, cookie.delete());
-    return this.#mark(response);
-  }
-
-  #mark(response: Response): Response {
-    return markPersonal(response, this.#token === undefined);
-  }
-
-  #setCookie(shared: SharedSession, response: Response, setCookie: string): Response {
     shared.setCookie = setCookie;
     const visit = this.#visit;
     const within = visit.cookiesWithin(response);
     const answer = withCookieOrError(response, setCookie);
     visit.noteCookies(answer, [...within, setCookie]);
     return answer;
+  }
+
+  #mark(response: Response): Response {
+    return markPersonal(response, this.#token === undefined);
   }
 
   /** The error response in place of the handler's, with the cookies that the request, or a copy of it, has set. */

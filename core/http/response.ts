@@ -72,7 +72,7 @@ function withNewHeaders(response: Response, change: (headers: Headers) => void):
   if (response.status === 101) return upgradeWithHeaders(response, change);
   const light = lightBodyOf(response);
   // Nothing else of it is looked at: that would make it a response that can be sent once.
-  if (light !== undefined) return copyOfLight(response, light, change);
+  if (light !== undefined) return copyOf(response, light, change, "");
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
   return copyOf(response, response.body, (headers) => {
@@ -90,19 +90,14 @@ function isDeno(): boolean {
   return (globalThis as { Deno?: unknown }).Deno !== undefined;
 }
 
-function copyOf(response: Response, body: ResponseBody, change: (headers: Headers) => void): Response {
-  const { status, statusText } = response;
-  const headers = new Headers(response.headers);
-  change(headers);
-  return keepVisit(response, new Response(body, { status, statusText, headers }));
-}
-
-function copyOfLight(
+function copyOf(
   response: Response,
   body: ResponseBody,
   change: (headers: Headers) => void,
+  statusText: string = response.statusText,
 ): Response {
+  const { status } = response;
   const headers = new Headers(response.headers);
   change(headers);
-  return keepVisit(response, new Response(body, { status: response.status, headers }));
+  return keepVisit(response, new Response(body, { status, statusText, headers }));
 }

@@ -89,9 +89,7 @@ export function findShared(
   engine: Engine,
   token: string | undefined,
 ): SharedSession | undefined {
-  let one = latestOf(request);
-  while (one !== undefined && (one.engine !== engine || one.token !== token)) one = one.earlier;
-  return one;
+  return sharedSessions(request).findLast((one) => one.engine === engine && one.token === token);
 }
 
 /** All sessions of a request, the first one first. */
