@@ -197,24 +197,17 @@ function keepBodyHeaders(before: Response, response: Response): void {
  */
 class HonoSessionContext implements SessionContext {
   readonly #c: Context;
-  #waitUntil: SessionContext["waitUntil"] | null = null;
 
   constructor(c: Context) {
     this.#c = c;
   }
 
   get waitUntil(): SessionContext["waitUntil"] {
-    if (this.#waitUntil === null) this.#waitUntil = waitUntilIn(this.#c);
-    return this.#waitUntil;
-  }
-}
-
-/** `c.executionCtx` throws where the platform has none. */
-function waitUntilIn(c: Context): ((work: Promise<unknown>) => void) | undefined {
-  try {
-    const { executionCtx } = c;
-    return (work) => executionCtx.waitUntil(work);
-  } catch {
-    return undefined;
+    try {
+      const { executionCtx } = this.#c;
+      return (work) => executionCtx.waitUntil(work);
+    } catch {
+      return undefined;
+    }
   }
 }

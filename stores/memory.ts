@@ -108,7 +108,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     this.#cleanup.notice("read", options);
     const entry = this.#live(token, options.now);
-    return entry && { data: copyOf(entry.data), expiry: entry.expiry };
+    return entry && contentOf(entry);
   }
 
   /** Inserts or overwrites. */
@@ -117,9 +117,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     this.#cleanup.notice("insert", options);
     const { subject } = options;
     const entry = this.#entries.get(token);
-    if (entry === undefined) {
-      this.#insert(token, { data: copyOf(data), expiry, subject, isMark: false }, options);
-    } else this.#change(token, entry, { data, expiry, subject });
+    if (entry === undefined) this.#insert(token, newEntry(data, expiry, subject), options);
+    else this.#change(token, entry, { data, expiry, subject });
   }
 
   /** Inserts; `false` where the token exists. */
@@ -127,8 +126,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async create(token: string, data: Uint8Array, expiry: number, options: WriteOptions): Promise<boolean> {
     if (this.#entries.has(token)) return false;
     this.#cleanup.notice("insert", options);
-    const { subject } = options;
-    this.#insert(token, { data: copyOf(data), expiry, subject, isMark: false }, options);
+    this.#insert(token, newEntry(data, expiry, options.subject), options);
     return true;
   }
 
@@ -147,8 +145,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     // A full store makes room for both first, so that neither evicts the other.
     if (mark !== undefined && this.#maxSessions > 1) {
       if (this.#entries.size >= this.#maxSessions - 1) this.#evict(options);
-      const { data, expiry } = mark;
-      this.#insert(token, { data: copyOf(data), expiry, subject: undefined, isMark: true }, options);
+      this.#insert(token, { ...newEntry(mark.data, mark.expiry), isMark: true }, options);
     }
     this.#insert(newToken, entry, options);
     this.#change(newToken, entry, next);
@@ -180,7 +177,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     // A copy of the tokens: a session that is deleted and made again meanwhile would be listed once more, without end.
     for (const token of [...this.#entries.keys()]) {
       const entry = this.#live(token, now);
-      if (entry !== undefined) yield { token, data: copyOf(entry.data), expiry: entry.expiry };
+      if (entry !== undefined) yield { token, ...contentOf(entry) };
     }
   }
 
@@ -201,7 +198,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   async *findBySubject(subject: string, { now }: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
     for (const token of [...this.#tokensOf.get(subject) ?? []]) {
       const entry = this.#live(token, now);
-      if (entry?.subject === subject) yield { token, data: copyOf(entry.data), expiry: entry.expiry };
+      if (entry?.subject === subject) yield { token, ...contentOf(entry) };
     }
   }
 
@@ -243,7 +240,7 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     if (this.#entries.size >= this.#maxSessions) this.#evict(options);
     this.#entries.set(token, entry);
     this.#queueUp(token, entry.expiry);
-    if (entry.subject !== undefined) this.#own(token, entry.subject);
+    this.#own(token, undefined, entry.subject);
   }
 
   /** Changes an entry. What is absent stays as it is. */
@@ -257,26 +254,23 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
       if (isSooner) this.#queueUp(token, expiry);
     }
     if (subject === undefined || subject === entry.subject) return;
-    if (entry.subject !== undefined) this.#disown(token, entry.subject);
+    this.#own(token, entry.subject, subject ?? undefined);
     entry.subject = subject ?? undefined;
-    if (entry.subject !== undefined) this.#own(token, entry.subject);
   }
 
   #remove(token: string, entry: Entry): void {
     this.#entries.delete(token);
-    if (entry.subject !== undefined) this.#disown(token, entry.subject);
+    this.#own(token, entry.subject, undefined);
   }
 
-  #own(token: string, subject: string): void {
-    const tokens = this.#tokensOf.get(subject);
-    if (tokens === undefined) this.#tokensOf.set(subject, new Set([token]));
-    else tokens.add(token);
-  }
-
-  #disown(token: string, subject: string): void {
-    const tokens = this.#tokensOf.get(subject)!;
-    tokens.delete(token);
-    if (tokens.size === 0) this.#tokensOf.delete(subject);
+  /** Moves a token from one subject to another; `undefined` is nobody. */
+  #own(token: string, before: string | undefined, after: string | undefined): void {
+    if (before !== undefined) {
+      const tokens = this.#tokensOf.get(before)!;
+      tokens.delete(token);
+      if (tokens.size === 0) this.#tokensOf.delete(before);
+    }
+    if (after !== undefined) this.#tokensOf.set(after, (this.#tokensOf.get(after) ?? new Set()).add(token));
   }
 
   #queueUp(token: string, expiry: number): void {
@@ -311,6 +305,14 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
 function newQueue(places: { token: string; expiry: number }[] = []) {
   return new TinyQueue(places, (a, b) => a.expiry - b.expiry);
+}
+
+function newEntry(data: Uint8Array, expiry: number, subject?: string): Entry {
+  return { data: copyOf(data), expiry, subject, isMark: false };
+}
+
+function contentOf({ data, expiry }: Entry): StoredSession {
+  return { data: copyOf(data), expiry };
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {
