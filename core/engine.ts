@@ -4,15 +4,9 @@ import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { destroy } from "./state/ending.ts";
 import { emptyRecord, isMark, keysOf, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
-import { type OfferedToken, SessionState } from "./state/session_state.ts";
+import { SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
-import {
-  type AtomicStore,
-  hasMethods,
-  type SessionStore,
-  type StoredRow,
-  type StoredSession,
-} from "./store.ts";
+import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
 import { claimTables } from "./store/claims.ts";
 import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
@@ -43,13 +37,12 @@ export class Engine {
   /** The session of the first token that has one, else a new one. */
   async load(tokens: readonly string[], context: SessionContext): Promise<SessionState> {
     const { codec } = this.settings;
-    const offered: OfferedToken[] = [];
+    const offered: string[] = [];
     let gone: SessionState["gone"];
     for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
-      const storedToken = this.settings.storedToken(token);
-      const found = await this.#find(storedToken, context);
-      if (found === undefined) offered.push({ token, storedToken });
+      const found = await this.#find(this.settings.storedToken(token), context);
+      if (found === undefined) offered.push(token);
       else if (found === "renewed") gone = found;
       else {
         const state = new SessionState(codec, found.record, token, found.row);
@@ -109,7 +102,7 @@ export class Engine {
     }
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
-    const found = await this.#findOnPrimary(this.settings.storedToken(token), context);
+    const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
     if (typeof found !== "object") return;
     state.forgetOffered();
     const hasChanges = state.changes !== undefined;
@@ -125,8 +118,8 @@ export class Engine {
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (!isToken(token) || token === state.token) return;
     // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
-    const other = await this.#findOnPrimary(this.settings.storedToken(token), context);
-    if (other === undefined || other === "renewed" || other.row.token === state.row?.token) return;
+    const other = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
+    if (typeof other !== "object" || other.row.token === state.row?.token) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
     state.deleteOnCommit(other.row);
@@ -163,16 +156,12 @@ export class Engine {
     return this.settings.now() + this.settings.lifetime;
   }
 
-  async #find(token: string, context: SessionContext): Promise<FoundSession> {
-    return this.#readFound(token, await this.operation(context).find(token));
-  }
-
-  async #findOnPrimary(token: string, context: SessionContext): Promise<FoundSession> {
-    return this.#readFound(token, await this.operation(context).findOnPrimary(token));
-  }
-
-  #readFound(token: string, found: StoredSession | undefined): FoundSession {
-    const row = rowOf(token, found);
+  async #find(
+    token: string,
+    context: SessionContext,
+    how: "find" | "findOnPrimary" = "find",
+  ): Promise<FoundSession> {
+    const row = rowOf(token, await this.operation(context)[how](token));
     if (row === undefined) return this.#unknown(token);
     const record = this.#read(row);
     if (record === "renewed") this.#unknown(token);
@@ -183,7 +172,7 @@ export class Engine {
   #read(row: StoredRow): SessionRecord | "renewed" | undefined {
     const record = tryDecodeRecord(this.settings.codec, row.data);
     if (record === undefined) {
-      this.settings.hooks.emit(() => ({ kind: "undecodable", id: publicId(row.token) }));
+      this.settings.hooks.event?.({ kind: "undecodable", id: publicId(row.token) });
       return undefined;
     }
     const now = this.settings.now();
@@ -192,6 +181,6 @@ export class Engine {
   }
 
   #unknown(storedToken: string): undefined {
-    this.settings.hooks.emit(() => ({ kind: "unknown", id: publicId(storedToken) }));
+    this.settings.hooks.event?.({ kind: "unknown", id: publicId(storedToken) });
   }
 }

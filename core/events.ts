@@ -1,5 +1,5 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
-import { waitFor } from "./wait.ts";
+import { tryCall, waitFor } from "./wait.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that
@@ -59,25 +59,16 @@ const LONGEST_HOOK = 1_000;
 
 /** Calls the user's hooks. Whatever they throw or return, the library goes on. */
 export class Hooks {
-  /** `undefined` where nobody listens, so that a store need not find out what it would report. */
+  /**
+   * `undefined` where nobody listens. Call it with `?.`: an event is then made only if someone listens, and its identifiers cost
+   * a hash each. A store need not find out what it would report.
+   */
   readonly event: SessionEventHook | undefined;
   readonly #onError: SessionErrorHook;
 
   constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook = log) {
-    this.event = onEvent && ((event) => {
-      try {
-        const result: unknown = onEvent(event);
-        if (result instanceof Promise) result.catch(() => {});
-      } catch {
-        // A listener cannot make a request fail.
-      }
-    });
+    this.event = onEvent && ((event) => void tryCall(() => onEvent(event)));
     this.#onError = onError;
-  }
-
-  /** Emits an event, which is made only if someone listens: its identifiers cost a hash each. */
-  emit(make: () => SessionEvent): void {
-    this.event?.(make());
   }
 
   /** Calls `onError` and gives its answer. Never rejects, and waits for {@linkcode LONGEST_HOOK} at most. */

@@ -15,7 +15,6 @@ import type {
   SubjectStore,
   TimedOptions,
 } from "./store.ts";
-import { toSessionError } from "./store/failure.ts";
 import type { SessionContext } from "./store/operation.ts";
 import { eventLoopTurn } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
@@ -146,7 +145,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       const how = await endRow(operation, row);
       // If a reply was lost, an earlier attempt may have deleted the row.
       if (how === "renewed" || (how === "gone" && !operation.inDoubt)) return false;
-      this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count: 1, id }));
+      this.#engine.settings.hooks.event?.({ kind: "revoked", subject, count: 1, id });
       return true;
     }
     return false;
@@ -179,7 +178,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     );
     // Also after a lost reply: the count is unknown then, but rows may have been deleted.
     if (count > 0 || operation.inDoubt) {
-      this.#engine.settings.hooks.emit(() => ({ kind: "revoked", subject, count }));
+      this.#engine.settings.hooks.event?.({ kind: "revoked", subject, count });
     }
     return count;
   }
@@ -207,22 +206,22 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     context: SessionContext,
   ): AsyncGenerator<StoredRow, void, undefined> {
     const { signal } = context;
-    let rows: AsyncIterator<StoredRow> | undefined;
+    let rows = undefined as AsyncIterator<StoredRow> | undefined;
+    const step = () => {
+      rows ??= list({ now: this.#engine.settings.now(), signal })[Symbol.asyncIterator]();
+      return rows.next();
+    };
     try {
-      rows = list({ now: this.#engine.settings.now(), signal })[Symbol.asyncIterator]();
       let turned = performance.now();
       while (true) {
         if (performance.now() - turned > LONGEST_STOP) {
           await eventLoopTurn();
           turned = performance.now();
         }
-        const step = rows;
-        const next = await this.#engine.operation(context).run(operation, "page", () => step.next());
+        const next = await this.#engine.operation(context).run(operation, "page", step);
         if (next.done) return;
         yield next.value;
       }
-    } catch (error) {
-      throw toSessionError(operation, error, false);
     } finally {
       rows?.return?.().catch(() => {});
     }

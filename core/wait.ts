@@ -52,8 +52,42 @@ function isThenable<T>(work: T | PromiseLike<T>): work is PromiseLike<T> {
 }
 
 /** A pause. A signal ends it early without an error; the caller checks the signal next. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await waitFor(new Promise<never>(() => {}), ms, signal).catch(() => {});
+export async function pause(
+  ms: number,
+  signal?: AbortSignal,
+  onTimer?: (timer: unknown) => void,
+): Promise<void> {
+  await waitFor(new Promise<never>(() => {}), ms, signal, onTimer).catch(() => {});
+}
+
+/** A pause that does not keep the process alive. */
+export function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
+  return pause(ms, signal, unref);
+}
+
+/** Workers have no `unref` and need none: a timer there ends with its request. */
+function unref(timer: unknown): void {
+  if (typeof timer === "number") (globalThis as GlobalWithDeno).Deno?.unrefTimer?.(timer);
+  else (timer as { unref?(): void } | undefined)?.unref?.();
+}
+
+type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
+
+/**
+ * Calls a function of the application or of the platform, which cannot make the library fail: whatever it throws, or rejects
+ * with later, is ignored.
+ *
+ * @returns Whether it returned.
+ */
+export function tryCall(call: () => unknown): boolean {
+  try {
+    const given = call();
+    // A rejection that nobody handles would end the process.
+    if (given instanceof Promise) given.catch(() => {});
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A pause without a timer, of `count` turns of the microtask queue. */
@@ -75,19 +109,6 @@ export async function eventLoopTurn(): Promise<void> {
   port1.close();
   port2.close();
 }
-
-/** A pause that does not keep the process alive. */
-export async function pauseInBackground(ms: number, signal?: AbortSignal): Promise<void> {
-  await waitFor(new Promise<never>(() => {}), ms, signal, unref).catch(() => {});
-}
-
-/** Workers have no `unref` and need none: a timer there ends with its request. */
-function unref(timer: unknown): void {
-  if (typeof timer === "object" && timer !== null) (timer as { unref?(): void }).unref?.();
-  else if (typeof timer === "number") (globalThis as GlobalWithDeno).Deno?.unrefTimer?.(timer);
-}
-
-type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
 /** How pauses grow: from `base` by the factor `growth` up to `cap`. */
 export interface Growth {

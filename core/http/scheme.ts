@@ -19,7 +19,7 @@ function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]
 function noticeProxy(request: Request, settings: SessionSettings): void {
   if (warned.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
   warned.add(settings);
-  settings.hooks.emit(() => ({ kind: "forwarded-proto" }));
+  settings.hooks.event?.({ kind: "forwarded-proto" });
   if (settings.hooks.event === undefined) {
     console.warn(
       "A proxy says that it was asked by https, and the session cookie goes out without Secure: " +

@@ -85,7 +85,10 @@ export class Commit {
       if (fate.kind === "done") return this.#saved(write);
       if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
       // A write of unknown fate is never replayed: it might count twice.
-      if (fate.kind === "changed" && state.writeInDoubt !== undefined) throw write.failure ?? unknownFate();
+      if (fate.kind === "changed" && state.writeInDoubt !== undefined) {
+        throw write.failure ??
+          new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
+      }
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
       if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
       else if (write.base === undefined) write = this.#createAgain(write);
@@ -101,10 +104,10 @@ export class Commit {
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
       const { base, data, expiry, record: { subject }, storedToken } = write;
-      const onSend = () => void (write.isSent = true);
+      write.isSent = true;
       return await (base === undefined
-        ? this.#operation.create({ token: storedToken, data, expiry }, subject, onSend)
-        : this.#operation.update(base, nextRow(this.#settings, write, base), onSend));
+        ? this.#operation.create({ token: storedToken, data, expiry }, subject)
+        : this.#operation.update(base, nextRow(this.#settings, write, base)));
     } catch (error) {
       if (!(error instanceof SessionStoreError) || !(error.retryable || error.ambiguous)) throw error;
       write.failure = error;
@@ -150,7 +153,7 @@ export class Commit {
     record: SessionRecord,
     attempt: number,
   ): SessionWrite {
-    this.#settings.hooks.emit(() => ({ kind: "conflict", id: publicId(base!.token), attempt }));
+    this.#settings.hooks.event?.({ kind: "conflict", id: publicId(base!.token), attempt });
     const { deadline } = record;
     changes.replay(record);
     return changedSession(this.#settings, changes, this.#state.token, record, row, deadline);
@@ -191,14 +194,14 @@ export class Commit {
   async #adoptOffered(changes: ChangeLog): Promise<void> {
     const state = this.#state;
     let isRenewed = false;
-    for (const { token, storedToken } of state.offered) {
-      const found = await findRecord(this.#operation, storedToken);
+    for (const token of state.offered) {
+      const found = await findRecord(this.#operation, this.#settings.storedToken(token));
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {
         state.gone = undefined;
         // A logout ends the others too.
-        state.offered = state.offered.filter((other) => other.token !== token);
+        state.offered = state.offered.filter((other) => other !== token);
         return state.adopt(changes, found.row, token, found.record);
       }
     }
@@ -233,10 +236,14 @@ export class Commit {
     if (setsCookie && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
     const { subject } = record;
-    const id = () => publicId(storedToken);
-    if (base === undefined) hooks.emit(() => ({ kind: "created", id: id(), subject }));
+    if (base === undefined) hooks.event?.({ kind: "created", id: publicId(storedToken), subject });
     else if (changes.renew) {
-      hooks.emit(() => ({ kind: "renewed", id: id(), previousId: publicId(base.token), subject }));
+      hooks.event?.({
+        kind: "renewed",
+        id: publicId(storedToken),
+        previousId: publicId(base.token),
+        subject,
+      });
     }
   }
 
@@ -252,8 +259,4 @@ export class Commit {
       }
     }
   }
-}
-
-function unknownFate(): SessionStoreError {
-  return new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
 }

@@ -29,10 +29,7 @@ export async function destroy(operation: Operation, state: SessionState): Promis
     }
   }
   const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
-  const others = [
-    ...offered.map(({ storedToken }) => storedToken),
-    ...untried.map(operation.settings.storedToken),
-  ];
+  const others = [...offered, ...untried].map(operation.settings.storedToken);
   for (const token of new Set([...written, ...others])) {
     if (seen.has(token) || !(await operation.delete(token))) continue;
     isEnded = true;
@@ -71,5 +68,5 @@ export async function endRow(
 
 /** Tells the audit log that a session was ended by its token. */
 export function emitDestroyed({ settings }: Operation, storedToken: string, subject?: string): void {
-  settings.hooks.emit(() => ({ kind: "destroyed", id: publicId(storedToken), subject }));
+  settings.hooks.event?.({ kind: "destroyed", id: publicId(storedToken), subject });
 }

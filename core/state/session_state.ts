@@ -10,14 +10,7 @@ import { decodeRecord, emptyRecord, isReserved, keysOf, REMEMBER_ME, type Sessio
 /** What a request has done to its session, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
 
-/** A well-formed token that the browser sent, and what the store knows it by. */
-export interface OfferedToken {
-  token: string;
-  storedToken: string;
-}
-
-const NONE: readonly OfferedToken[] = [];
-const NO_TOKENS: readonly string[] = [];
+const NONE: readonly never[] = [];
 
 /** The content of the cookie that the response sets. */
 interface CookieToSet {
@@ -45,9 +38,9 @@ export class SessionState {
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
-  offered: readonly OfferedToken[] = NONE;
+  offered: readonly string[] = NONE;
   /** The browser's tokens after the one that has the session. The store was not asked for them. */
-  untried: readonly string[] = NO_TOKENS;
+  untried: readonly string[] = NONE;
   /** What another request did to the session, once that is known: it ended it, or gave it another token. */
   gone: "ended" | "renewed" | undefined;
   /** The cookie of the last commit that changed the token or the cookie's lifetime; the response sets it. */
@@ -327,7 +320,7 @@ export class SessionState {
     this.changes = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
-    this.untried = NO_TOKENS;
+    this.untried = NONE;
     if (this.gone === "ended") this.gone = undefined;
     this.#exposed.clear();
     this.status = "destroyed";

@@ -30,7 +30,7 @@ export interface SessionWrite {
   readonly token: string | undefined;
   /** The row's token after the write. */
   readonly storedToken: string;
-  /** Whether it was ever sent to the store. */
+  /** Whether sending it was ever tried. */
   isSent: boolean;
   /** Why the last attempt failed; `undefined` where the store has answered. */
   failure: SessionStoreError | undefined;
@@ -43,23 +43,8 @@ export function newSession(
   from: SessionRecord,
   earlier: readonly string[] = [],
 ): SessionWrite {
-  const nonce = newNonce();
-  const record = { ...from, createdAt: settings.now(), nonces: nonce };
-  const token = newToken();
-  return {
-    changes,
-    nonce,
-    base: undefined,
-    earlier,
-    baseDeadline: Infinity,
-    record,
-    data: encodeRecord(settings.codec, record, settings.maxBytes),
-    expiry: nextExpiry(settings, record),
-    token,
-    storedToken: settings.storedToken(token),
-    isSent: false,
-    failure: undefined,
-  };
+  const record = { ...from, createdAt: settings.now(), nonces: "" };
+  return writeOf(settings, changes, undefined, record, undefined, Infinity, earlier);
 }
 
 /**
@@ -76,22 +61,34 @@ export function changedSession(
   base: StoredRow,
   baseDeadline: number,
 ): SessionWrite {
+  return writeOf(settings, changes, token, from, base, baseDeadline, []);
+}
+
+function writeOf(
+  settings: SessionSettings,
+  changes: ChangeLog,
+  token: string | undefined,
+  from: SessionRecord,
+  base: StoredRow | undefined,
+  baseDeadline: number,
+  earlier: readonly string[],
+): SessionWrite {
   const nonce = newNonce();
   const record = { ...from, nonces: withNonce(from.nonces, nonce) };
-  const renewed = changes.renew ? newToken() : undefined;
-  const moves = changes.renew || record.deadline !== baseDeadline ||
-    mustMoveExpiry(settings, record, base.expiry);
+  const given = base === undefined || changes.renew ? newToken() : undefined;
+  const keepsExpiry = given === undefined && record.deadline === baseDeadline &&
+    !mustMoveExpiry(settings, record, base!.expiry);
   return {
     changes,
     nonce,
     base,
-    earlier: [],
+    earlier,
     baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
-    expiry: moves ? nextExpiry(settings, record) : base.expiry,
-    token: renewed ?? token,
-    storedToken: renewed === undefined ? base.token : settings.storedToken(renewed),
+    expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
+    token: given ?? token,
+    storedToken: given === undefined ? base!.token : settings.storedToken(given),
     isSent: false,
     failure: undefined,
   };

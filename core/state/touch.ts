@@ -1,5 +1,6 @@
 import type { SessionSettings } from "../options/session_options.ts";
-import type { Operation, SessionContext } from "../store/operation.ts";
+import type { Operation } from "../store/operation.ts";
+import { tryCall } from "../wait.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -24,19 +25,7 @@ export async function touch(operation: Operation, state: SessionState): Promise<
     })
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
     .finally(() => state.touching = undefined);
-  if (!isHandedOver(touched, context)) await touched;
-}
-
-/** Whether the platform keeps itself alive for the work. */
-function isHandedOver(work: Promise<unknown>, context: SessionContext): boolean {
-  if (context.waitUntil === undefined) return false;
-  try {
-    const given: unknown = context.waitUntil(work);
-    // The rejection of an asynchronous waitUntil must not end the process.
-    if (given instanceof Promise) given.catch(() => {});
-    return true;
-  } catch {
-    // It was taken off its object, or the request is over.
-    return false;
-  }
+  // waitUntil may have been taken off its object, or the request is over.
+  const isHandedOver = context.waitUntil !== undefined && tryCall(() => context.waitUntil?.(touched));
+  if (!isHandedOver) await touched;
 }

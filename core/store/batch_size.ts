@@ -23,7 +23,7 @@ interface Sample {
  */
 export class BatchSize {
   /** How many rows the next statement may delete. */
-  limit = FIRST_BATCH;
+  limit: number;
   /** How long the database should rest after the last statement. */
   restMs = 0;
   /** The smallest statement. The others are compared with it. */
@@ -31,6 +31,10 @@ export class BatchSize {
   #last: Sample | undefined;
   /** Milliseconds of work for one row, by each of the last two statements. */
   #costs: number[] = [];
+
+  constructor(firstBatch: number = FIRST_BATCH) {
+    this.limit = firstBatch;
+  }
 
   /** Takes in how long the statement took. */
   note(ms: number): void {

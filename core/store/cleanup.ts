@@ -1,10 +1,10 @@
-import type { AnySessionError, SessionError } from "../errors.ts";
+import type { AnySessionError } from "../errors.ts";
 import type { SessionErrorHook } from "../events.ts";
 import type { OptionsReader } from "../options/reader.ts";
-import { purge } from "./purge.ts";
+import { purge, type PurgeEnvironment, type PurgeOptions } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
-import { isBusyFailure, toSessionError } from "./failure.ts";
-import { pauseInBackground } from "../wait.ts";
+import { toSessionError } from "./failure.ts";
+import { pauseInBackground, tryCall } from "../wait.ts";
 
 /**
  * When a store deletes expired sessions by itself.
@@ -125,13 +125,8 @@ export class Cleanup {
     });
     if (!due) return;
     const work = this.#purgeOnce(options);
-    try {
-      const given: unknown = options.waitUntil?.(work);
-      // The rejection of an asynchronous waitUntil must not end the process.
-      if (given instanceof Promise) given.catch(() => {});
-    } catch {
-      // The request is over. The purge may end early, which does no harm.
-    }
+    // If the request is over, the purge may end early, which does no harm.
+    tryCall(() => options.waitUntil?.(work));
   }
 
   /** Ends the timer and every further clean-up. A second call does nothing. */
@@ -145,15 +140,10 @@ export class Cleanup {
     this.#since = now;
     this.#last = now;
     this.#moreLikely = false;
-    try {
-      const deleted = await this.#deleteExpired({ now, limit: LAZY_BATCH, onEvent });
-      this.#moreLikely = deleted >= LAZY_BATCH;
-      if (deleted > 0) onEvent?.({ kind: "purged", deleted });
-    } catch (error) {
-      report(toPurgeError(error), onError);
-    } finally {
-      if (this.#since === now) this.#since = undefined;
-    }
+    const environment = { now: () => now, onEvent, firstBatch: LAZY_BATCH };
+    const deleted = await this.#purge({ maxStatements: 1 }, environment, onError);
+    this.#moreLikely = deleted !== undefined && deleted >= LAZY_BATCH;
+    if (this.#since === now) this.#since = undefined;
   }
 
   #keepTicking({ now, onEvent, onError }: TimedOptions): void {
@@ -171,27 +161,24 @@ export class Cleanup {
       await pauseInBackground(this.#interval * 2 ** Math.min(failures, MOST_DOUBLINGS), signal);
       if (signal.aborted) return;
       const { onEvent, onError } = this.#hooks;
-      try {
-        await purge(
-          { deleteExpired: this.#deleteExpired, timeout: Infinity },
-          { budget: Infinity, signal },
-          { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground },
-        );
-        failures = 0;
-      } catch (error) {
-        failures++;
-        report(toPurgeError(error), onError);
-      }
+      const environment = { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground };
+      const deleted = await this.#purge({ budget: Infinity, signal }, environment, onError);
+      failures = deleted === undefined ? failures + 1 : 0;
     }
   }
-}
 
-function toPurgeError(error: unknown): SessionError {
-  return toSessionError("deleteExpired", error, false);
-}
-
-/** Tells of a failure, unless it is a lock: another process is purging then. Does not wait for the hook or fail with it. */
-function report(error: SessionError, onError: SessionErrorHook | undefined): void {
-  if (isBusyFailure(error) || onError === undefined) return;
-  (async () => await onError(error as AnySessionError, { phase: "cleanup" }))().catch(() => {});
+  /** Gives how many rows were deleted; `undefined` after a failure, which it reports. Never rejects. */
+  async #purge(
+    options: PurgeOptions,
+    environment: PurgeEnvironment,
+    onError: SessionErrorHook | undefined,
+  ): Promise<number | undefined> {
+    const store = { deleteExpired: this.#deleteExpired, timeout: Infinity };
+    try {
+      return (await purge(store, options, environment)).deleted;
+    } catch (error) {
+      const failure = toSessionError("deleteExpired", error, false) as AnySessionError;
+      tryCall(() => onError?.(failure, { phase: "cleanup" }));
+    }
+  }
 }

@@ -21,19 +21,13 @@ export function toSessionError(operation: StoreOperation, error: unknown, writes
   if (error instanceof GaveUp) {
     return new SessionStoreError(operation, { reason: error.reason, retryable: true, ambiguous: writes });
   }
-  if (isOutOfRequests(error)) {
-    return new SessionStoreError(operation, {
-      reason: "busy",
-      retryable: true,
-      cause: new ReducedError(error),
-      advice: "the platform allows this invocation no further request",
-    });
-  }
+  const isRefused = isOutOfRequests(error);
   return new SessionStoreError(operation, {
-    reason: "unknown",
+    reason: isRefused ? "busy" : "unknown",
     retryable: true,
-    ambiguous: writes,
+    ambiguous: writes && !isRefused,
     cause: new ReducedError(error),
+    advice: isRefused ? "the platform allows this invocation no further request" : undefined,
   });
 }
 

@@ -81,23 +81,17 @@ export class Operation {
   }
 
   /** Inserts a row; `false` where the token exists. */
-  create(
-    { token, data, expiry }: StoredRow,
-    subject: string | undefined,
-    onSend: () => void,
-  ): Promise<boolean> {
-    return this.run("create", "once", (options) => {
-      onSend();
-      return this.#store.create(token, data, expiry, Object.assign(options, { subject }));
-    });
+  create({ token, data, expiry }: StoredRow, subject: string | undefined): Promise<boolean> {
+    return this.run(
+      "create",
+      "once",
+      (options) => this.#store.create(token, data, expiry, Object.assign(options, { subject })),
+    );
   }
 
   /** Changes a row; `false` where it no longer holds the bytes of `base`. */
-  update(base: StoredRow, next: NextRow, onSend: () => void): Promise<boolean> {
-    return this.run("update", "once", (options) => {
-      onSend();
-      return this.#store.update(base.token, base.data, next, options);
-    });
+  update({ token, data }: StoredRow, next: NextRow): Promise<boolean> {
+    return this.run("update", "once", (options) => this.#store.update(token, data, next, options));
   }
 
   /**

@@ -2,7 +2,7 @@ import type { Duration } from "../options/duration.ts";
 import { SessionStoreError } from "../errors.ts";
 import { OptionsReader } from "../options/reader.ts";
 import type { SessionEventHook } from "../events.ts";
-import type { PurgingStore, SessionStore } from "../store.ts";
+import { hasMethods, type PurgingStore } from "../store.ts";
 import { isBusyFailure, toSessionError } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
 import { pause, waitFor } from "../wait.ts";
@@ -64,15 +64,9 @@ const BUDGET = 25_000;
  */
 export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
   const reader = new OptionsReader(options);
-  // The reader has noted what is no object.
-  options ??= {};
-  const budget = options.budget === Infinity
-    ? reader.read("budget") as number
-    : reader.duration("budget", BUDGET);
+  const budget = reader.read("budget") === Infinity ? Infinity : reader.duration("budget", BUDGET);
   const grace = reader.duration("grace", 0);
-  const maxStatements = options.maxStatements === Infinity
-    ? reader.read("maxStatements") as number
-    : reader.count("maxStatements", Infinity);
+  const maxStatements = reader.count("maxStatements", Infinity);
   const signal = reader.read("signal") as AbortSignal | undefined;
   if (signal !== undefined && typeof signal?.aborted !== "boolean") {
     reader.refuse("signal", "must be an AbortSignal");
@@ -82,12 +76,14 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
 }
 
 /** What a purge is run with. */
-interface PurgeEnvironment {
+export interface PurgeEnvironment {
   /** The clock that decides what has expired. */
   now: () => number;
-  onEvent?: SessionEventHook;
+  onEvent?: SessionEventHook | undefined;
   /** How to rest between two statements. */
   rest?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** How many rows the first statement may delete. */
+  firstBatch?: number;
 }
 
 /** The part of a store that a purge uses. */
@@ -109,7 +105,7 @@ export async function purge(
   const settings = readPurgeOptions(options);
   const started = performance.now();
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
-  const stores = (store.parts ?? [store]).filter(canPurge);
+  const stores = store.parts?.filter((part) => hasMethods<PurgingStore>(part, "deleteExpired")) ?? [store];
   // In random order: `maxStatements` may be used up before the last store.
   const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
   const statements = { left: settings.maxStatements };
@@ -131,22 +127,18 @@ export async function purge(
   return result;
 }
 
-function canPurge(store: SessionStore | PurgeTarget): store is PurgingStore {
-  return "deleteExpired" in store;
-}
-
 /** Purges one store; `true` where nothing is left. */
 async function purgeOne(
   store: PurgeTarget,
   { budget, grace, signal }: PurgeSettings,
-  { now, onEvent, rest = pause }: PurgeEnvironment,
+  { now, onEvent, rest = pause, firstBatch }: PurgeEnvironment,
   statements: { left: number },
   result: PurgeResult,
 ): Promise<boolean> {
   const { timeout = DEFAULT_TIMEOUT } = store;
   const started = performance.now();
   const elapsed = () => performance.now() - started;
-  const size = new BatchSize();
+  const size = new BatchSize(firstBatch);
   for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
     if (statements.left < 1) break;
     statements.left--;
