@@ -7,7 +7,7 @@ import { asAmbiguous } from "../store/failure.ts";
 import { ATTEMPTS, type Operation } from "../store/operation.ts";
 import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
-import { emitDestroyed, endRow } from "./ending.ts";
+import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
 import { decodeRecord, emptyRecord, findRecord, isMark, type SessionRecord } from "./record.ts";
@@ -252,7 +252,8 @@ export class Commit {
     for (const [index, row] of rows.entries()) {
       try {
         // A renewal has moved the session: its mark stays.
-        if (await endRow(this.#operation, row) !== "renewed") emitDestroyed(this.#operation, row.token);
+        if (await endRow(this.#operation, row) === "renewed") continue;
+        this.#settings.hooks.event?.({ kind: "destroyed", id: publicId(row.token) });
       } catch (error) {
         this.#state.deleteLater(rows.slice(index));
         throw asAmbiguous(error);

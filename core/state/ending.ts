@@ -66,7 +66,6 @@ export async function endRow(
   }
 }
 
-/** Tells the audit log that a session was ended by its token. */
-export function emitDestroyed({ settings }: Operation, storedToken: string, subject?: string): void {
+function emitDestroyed({ settings }: Operation, storedToken: string, subject?: string): void {
   settings.hooks.event?.({ kind: "destroyed", id: publicId(storedToken), subject });
 }
