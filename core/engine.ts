@@ -60,7 +60,7 @@ export class Engine {
   /** The session in a row of a listing; `undefined` if the row holds no live session. */
   open(row: StoredRow): SessionState | undefined {
     const record = this.#read(row);
-    if (record === undefined || record === "renewed") return undefined;
+    if (typeof record !== "object") return undefined;
     const token = this.settings.hashTokenInStore ? undefined : row.token;
     return new SessionState(this.settings.codec, record, token, row);
   }

@@ -34,7 +34,7 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   const name = prototype === null ? "Object" : className(prototype);
   if (Array.isArray(value) && name === "Array") return arrayToPlain(value, ancestors);
   if (value instanceof Uint8Array && name === "Uint8Array") {
-    if (value.length <= LISTED_BYTES) assertPlainProperties(value, value.length, "Uint8Array");
+    if (value.length <= LONGEST_SEARCHED) assertPlainProperties(value, value.length, "Uint8Array");
     return { $bytes: bytesToBase64(value) };
   }
   if (value instanceof Date && name === "Date") {
@@ -59,8 +59,11 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
   return propertiesToPlain(value, prototype, ancestors);
 }
 
-/** Longer bytes are not searched for properties, which would take longer than encoding them. */
-const LISTED_BYTES = 4096;
+/**
+ * Longer bytes are not searched for properties, and longer arrays not for properties that are not enumerable: that would take
+ * longer than encoding them.
+ */
+const LONGEST_SEARCHED = 4096;
 
 function propertiesToPlain(value: object, prototype: object | null, ancestors: object[]): unknown {
   const keys = Object.keys(value);
@@ -105,7 +108,7 @@ export function hasNamedProperties(array: readonly unknown[]): boolean {
 
 function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
   // Both list only what is there, and not the holes of a sparse array. The first one has "length" too.
-  const count = value.length <= LISTED_ITEMS
+  const count = value.length <= LONGEST_SEARCHED
     ? Reflect.ownKeys(value).length - 1
     : Object.keys(value).length + Object.getOwnPropertySymbols(value).length;
   if (count !== value.length || hasNamedProperties(value)) throw unusualArray(value);
@@ -120,9 +123,6 @@ function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
   }
   return same ? value : plain;
 }
-
-/** In longer arrays properties that are not enumerable are not looked for, which would take longer than encoding them. */
-const LISTED_ITEMS = 4096;
 
 function unusualArray(array: readonly unknown[]): Refusal {
   if (hasNamedProperties(array)) return new Refusal("it holds an array with named properties");

@@ -141,7 +141,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   };
 
   /** Tells `onError` of an error, once, and gives its answer. Another lifecycle that reports it gets no answer. */
-  report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
+  async report(error: SessionError, phase: SessionPhase = "commit"): Promise<Response | undefined> {
     let known = reports.get(this.#request);
     if (known === undefined) reports.set(this.#request, known = new Map());
     let report = known.get(error);
@@ -151,16 +151,15 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       known.set(error, report);
       lastReporters.set(error, this.#visit);
     }
-    return report.by === this ? report.answer : Promise.resolve(undefined);
+    return report.by === this ? await report.answer : undefined;
   }
 
   /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
-  #reportThrown(error: SessionError): Promise<Response | undefined> {
+  async #reportThrown(error: SessionError): Promise<Response | undefined> {
     const isOwn = reports.get(this.#request)?.has(error);
     const reporter = lastReporters.get(error);
-    return !isOwn && reporter !== undefined && this.#visit.contains(reporter)
-      ? Promise.resolve(undefined)
-      : this.report(error);
+    if (!isOwn && reporter !== undefined && this.#visit.contains(reporter)) return undefined;
+    return await this.report(error);
   }
 
   /** The session that this request has loaded before, else a new load. */
@@ -254,7 +253,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       state?.close();
     }
     // The browser has to hear of a commit() or destroy() that is still under way.
-    await state?.exclusively(() => Promise.resolve());
+    await state?.exclusively(async () => {});
   }
 
   /** The answer of `onError` to an error, else the response that there is. */

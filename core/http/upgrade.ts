@@ -1,3 +1,5 @@
+import { tryCall } from "../wait.ts";
+
 /** The response of an upgrade on Workers: it carries the client's end of the socket. */
 interface UpgradeResponse extends Response {
   webSocket: { accept(): void; close(code: number): void };
@@ -11,11 +13,8 @@ export function upgradeWithHeaders(response: Response, change: (headers: Headers
     const { webSocket } = response;
     return new Response(null, { status: 101, headers, webSocket } as ResponseInit);
   }
-  try {
-    change(response.headers);
-  } catch {
-    // The runtime sends a head of its own: the session is saved, and the browser cannot be told.
-  }
+  // A runtime that refuses sends a head of its own: the session is saved, and the browser cannot be told.
+  tryCall(() => change(response.headers));
   return response;
 }
 
@@ -35,10 +34,9 @@ export function hasWebSocket(response: Response): response is UpgradeResponse {
 /** Closes the socket of a response that is not sent. */
 export function closeWebSocket(response: Response): void {
   if (!hasWebSocket(response)) return;
-  try {
+  // It may be taken or closed already.
+  tryCall(() => {
     response.webSocket.accept();
     response.webSocket.close(1011);
-  } catch {
-    // Taken or closed already.
-  }
+  });
 }

@@ -197,7 +197,7 @@ export class SessionState {
     this.failures++;
     this.changes = undefined;
     this.#exposed.reset();
-    this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
+    this.record = this.#readAgain(fresh);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
     this.#isForgotten = this.hasWork;
   }
@@ -264,9 +264,7 @@ export class SessionState {
    */
   contentOf(changes: ChangeLog, kept: SessionRecord | undefined): SessionRecord {
     if (!this.#isForgotten) return this.record;
-    const record = this.row === undefined
-      ? kept ?? emptyRecord(this.record.deadline)
-      : decodeRecord(this.#codec, this.row.data);
+    const record = this.#readAgain(kept ?? emptyRecord(this.record.deadline));
     changes.replay(record);
     return record;
   }
@@ -330,6 +328,11 @@ export class SessionState {
   /** Has the response set the cookie of a session. */
   sendCookie(token: string, { deadline, values }: SessionRecord): void {
     this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
+  }
+
+  /** What the row holds, without changes; `fresh` for a new session. */
+  #readAgain(fresh: SessionRecord): SessionRecord {
+    return this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
   }
 
   #valueOf(key: string): unknown {

@@ -99,15 +99,11 @@ export class Operation {
    * `idleTimeout` was made shorter it has to move back, which an update does.
    */
   async touch({ token, data, expiry: before }: StoredRow, expiry: number): Promise<boolean> {
-    if (expiry < before) {
-      return await this.run(
-        "touch",
-        "touch",
-        (options) => this.#store.update(token, data, { data, expiry }, options),
-      );
-    }
-    await this.run("touch", "touch", (options) => this.#store.touch(token, expiry, options));
-    return true;
+    return await this.run("touch", "touch", async (options) => {
+      if (expiry < before) return await this.#store.update(token, data, { data, expiry }, options);
+      await this.#store.touch(token, expiry, options);
+      return true;
+    });
   }
 
   /** Deletes a row, and tells whether one went; with `expected` only a row that still holds these bytes. */
