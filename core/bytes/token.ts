@@ -1,4 +1,4 @@
-import { _SHA256 as Sha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { randomBytes, toBase64Url } from "./random.ts";
 
 /**
@@ -48,8 +48,8 @@ interface GlobalWithProcess {
   };
 }
 
-const BLANK = new Sha256();
-const HASH = new Sha256();
+const BLANK = sha256.create();
+const HASH = sha256.create();
 const DIGEST = new Uint8Array(32);
 
 /** SHA-256 of bytes, in the same array each time. A new hash object for each call would double what it costs. */
