@@ -125,12 +125,18 @@ export class Engine {
     state.deleteOnCommit(other.row);
   }
 
-  /** The token that a session has in the store. A renewal in doubt may have given it another one. */
+  /**
+   * The token that a session has in the store. A renewal in doubt may have given it another one, and a replica that lags may
+   * not know it.
+   */
   async currentToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
-    const { row, writeInDoubt } = state;
-    if (writeInDoubt === undefined) return row?.token;
-    const { storedToken } = writeInDoubt;
-    return await this.operation(context).findOnPrimary(storedToken) ? storedToken : row?.token;
+    const { offered, row, writeInDoubt } = state;
+    const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
+    if (row === undefined) others.push(...offered.map(this.settings.storedToken));
+    for (const token of others) {
+      if (await this.operation(context).findOnPrimary(token) !== undefined) return token;
+    }
+    return row?.token;
   }
 
   /** The store, as one that has the method. Throws where the method is missing. */

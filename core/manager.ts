@@ -16,7 +16,7 @@ import type {
   TimedOptions,
 } from "./store.ts";
 import type { SessionContext } from "./store/operation.ts";
-import { eventLoopTurn } from "./wait.ts";
+import { eventLoopTurn, tryCall } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */
@@ -223,7 +223,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         yield next.value;
       }
     } finally {
-      rows?.return?.().catch(() => {});
+      tryCall(() => rows?.return?.());
     }
   }
 }

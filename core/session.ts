@@ -2,6 +2,7 @@ import type { Engine, ReportingContext } from "./engine.ts";
 import { SessionClosedError, SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
+import { ignoreRejection } from "./wait.ts";
 
 const FORGOTTEN = "Cannot commit session: the handler has failed, and its changes are forgotten";
 
@@ -144,12 +145,12 @@ export class Session<Data extends object = Record<string, unknown>> {
     this.#state.put(key, value);
   }
 
-  /** Removes a value. Nothing happens where there is none. */
+  /** Removes a value. Where there is none the removal alone makes no write. */
   remove(key: SessionKey<Data>): void {
     this.#state.remove(key);
   }
 
-  /** Removes every value; the token, the deadline and the subject stay. Nothing happens where there is none. */
+  /** Removes every value; the token, the deadline and the subject stay. Where there is none nothing is written. */
   clear(): void {
     this.#state.clear();
   }
@@ -183,6 +184,7 @@ export class Session<Data extends object = Record<string, unknown>> {
     this.#state.update(key, (value) => {
       const result: unknown = fn(value as Data[Key] | undefined);
       if (result instanceof Promise) {
+        ignoreRejection(result);
         throw new SessionEncodeError(key, "the function of update() is asynchronous");
       }
       return result;
@@ -211,7 +213,9 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {RangeError} The deadline is not a time.
    */
   setDeadline(deadline: number | Date): void {
-    const time = new Date(Number(deadline)).getTime();
+    const given = deadline instanceof Date ? deadline.getTime() : deadline;
+    // Not `Number(deadline)`: `null`, of an empty column, would end the session.
+    const time = typeof given === "number" ? new Date(given).getTime() : NaN;
     if (Number.isNaN(time)) {
       throw new RangeError("Cannot set deadline: it must be a time in milliseconds");
     }
@@ -309,7 +313,9 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   #pop(key: string): unknown {
     const value = this.#state.get(key);
-    this.#state.remove(key);
+    // What is not given is not removed: a replica that lags may not show it yet.
+    if (this.#state.exists(key)) this.#state.remove(key);
+    else this.#state.assertOpen();
     return value;
   }
 

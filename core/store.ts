@@ -89,6 +89,14 @@ export interface NextRow {
   mark?: StoredSession | undefined;
 }
 
+/** Names every column that may be absent: one that is absent could come from a polluted `Object.prototype`. */
+export const UNCHANGED = {
+  token: undefined,
+  expiry: undefined,
+  subject: undefined,
+  mark: undefined,
+} as const satisfies Omit<NextRow, "data">;
+
 /**
  * The three calls of an SCS store. Enough for a custom store, where the last of several writers wins. The manager's
  * guarantees need an {@linkcode AtomicStore}.

@@ -35,11 +35,11 @@ export async function waitFor<T>(
       onTimer?.(timer);
     }
   });
-  signal?.addEventListener("abort", onAbort, { once: true });
-  if (signal?.aborted) onAbort();
   // The work may reject after the race is over.
   promise.catch(() => {});
   try {
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
     return await Promise.race([promise, givenUp]);
   } finally {
     clearTimeout(timer);
@@ -81,13 +81,21 @@ type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
  */
 export function tryCall(call: () => unknown): boolean {
   try {
-    const given = call();
-    // A rejection that nobody handles would end the process.
-    if (given instanceof Promise) given.catch(() => {});
+    ignoreRejection(call());
     return true;
   } catch {
     return false;
   }
+}
+
+/** Where a value may be a promise that nobody awaits: its rejection would end the process. */
+export function ignoreRejection(value: unknown): void {
+  if (value instanceof Promise) value.catch(() => {});
+}
+
+/** Whether a value is an `AbortSignal`, of this realm or another. */
+export function isSignal(value: unknown): value is AbortSignal {
+  return typeof (value as Partial<AbortSignal> | null)?.aborted === "boolean";
 }
 
 /** A pause without a timer, of `count` turns of the microtask queue. */

@@ -1,5 +1,6 @@
 import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
+import { ignoreRejection } from "../core/wait.ts";
 
 /**
  * Makes one manager per `env` object of Workers, on its first request. `env` stays the same for the life of an instance,
@@ -38,6 +39,7 @@ function make<Data extends object, Argument>(
   try {
     const made: unknown = manager(argument);
     if (isManager<Data>(made)) return made;
+    ignoreRejection(made);
     const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
     throw new SessionConfigError([`the function must return a session manager, and returned ${what}`]);
   } catch (error) {

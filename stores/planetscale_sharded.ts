@@ -17,15 +17,16 @@
  */
 
 import { asAmbiguous } from "../core/store/failure.ts";
-import type {
-  DeleteExpiredOptions,
-  DeleteOptions,
-  FindOptions,
-  NextRow,
-  StoredRow,
-  StoredSession,
-  StoreOptions,
-  TimedOptions,
+import {
+  type DeleteExpiredOptions,
+  type DeleteOptions,
+  type FindOptions,
+  type NextRow,
+  type StoredRow,
+  type StoredSession,
+  type StoreOptions,
+  type TimedOptions,
+  UNCHANGED,
 } from "../core/store.ts";
 import { isAscii, MySQLTable, rowWith, toBytes, toDateTime } from "./_mysql_table.ts";
 import { deleteInPasses } from "./_passes.ts";
@@ -68,7 +69,8 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
       find: (token, now) => super.find(token, { now, primary: true }),
       lookAt: (token) => this.#table.ownerOf("update", token),
       insert: ({ token, data, expiry }, subject, now) => super.create(token, data, expiry, { now, subject }),
-      replace: (token, expected, next, now) => super.update(token, expected, next, { now }),
+      replace: (token, expected, next, now) =>
+        super.update(token, expected, { ...UNCHANGED, ...next }, { now }),
       remove: async (token, expected) => {
         const { sql, args } = rowWith(token, expected);
         await this.#table.delete("update", sql, args);

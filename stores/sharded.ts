@@ -32,6 +32,7 @@ import {
   type StoreOptions,
   type SubjectStore,
   type TimedOptions,
+  UNCHANGED,
   type WriteOptions,
 } from "../core/store.ts";
 import { asAmbiguous } from "../core/store/failure.ts";
@@ -104,7 +105,9 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
       ...reader.problems,
     ];
     if (problems.length > 0) throw new SessionConfigError(problems);
-    this.#lists = [[...stores], [...also as Shard[]]].filter(({ length }) => length > 0);
+    // Another object for a table would have that table asked twice.
+    const older = (also as Shard[]).map((shard) => stores.find((other) => isSame(other, shard)) ?? shard);
+    this.#lists = [[...stores], older].filter(({ length }) => length > 0);
     this.parts = [...new Set(this.#lists.flat())];
     // A call may go to any of the stores. Without a limit of time one that hangs would not be noticed.
     const timeouts = this.parts.map(({ timeout }) => timeout ?? DEFAULT_TIMEOUT);
@@ -116,7 +119,8 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
       lookAt: (token, now) => this.#lookAt(token, now),
       insert: ({ token, data, expiry }, subject, now) =>
         this.#homeOf(token).create(token, data, expiry, { now, subject }),
-      replace: (token, expected, next, now) => this.#update(token, expected, next, { now }),
+      replace: (token, expected, next, now) =>
+        this.#update(token, expected, { ...UNCHANGED, ...next }, { now }),
       remove: async (token, expected) => void await this.#delete(token, { expected }),
     });
   }
@@ -333,13 +337,22 @@ const METHODS = [
 
 function problemsWith(name: string, stores: unknown): string[] {
   if (!Array.isArray(stores) || stores.length === 0) return [`${name} must be a list of stores`];
-  if (new Set(stores).size < stores.length) return [`${name} must not have a store twice`];
+  if (stores.some((store, index) => stores.findIndex((other) => isSame(other, store)) < index)) {
+    return [`${name} must not have a store twice`];
+  }
   return stores.flatMap((store, index) => {
     if (!hasMethods<Shard>(store ?? {}, ...METHODS)) {
       return [`${name} ${index} must be a store with the methods ${METHODS.join(", ")}`];
     }
     return ShardedRenewal.isOf(store) ? [`${name} ${index} is sharded itself`] : [];
   });
+}
+
+/** Whether two stores keep their sessions in one table. */
+function isSame(one: Shard, other: Shard): boolean {
+  if (one === other) return true;
+  const [place, there] = [one?.place, other?.place];
+  return place !== undefined && place.of === there?.of && place.name === there.name;
 }
 
 /**

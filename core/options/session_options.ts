@@ -6,6 +6,7 @@ import { hasMethods, type SessionStore } from "../store.ts";
 import { type CookieOptions, type CookieSettings, readCookieOptions } from "./cookie_options.ts";
 import type { Duration } from "./duration.ts";
 import { OptionsReader, show } from "./reader.ts";
+import { ignoreRejection } from "../wait.ts";
 
 /** Options of `sessions()`. */
 export interface SessionOptions {
@@ -209,6 +210,7 @@ function readClock(reader: OptionsReader): () => number {
     const time: unknown = clock();
     // With NaN nothing would ever expire.
     if (Number.isFinite(time)) return time as number;
+    ignoreRejection(time);
     throw new SessionConfigError([`"now" must give milliseconds since the epoch: got ${show(time)}`]);
   };
 }

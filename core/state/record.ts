@@ -3,6 +3,7 @@ import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
+import { ignoreRejection } from "../wait.ts";
 import { type Operation, rowOf, type SendMode } from "../store/operation.ts";
 
 /** A decoded session: the user's values, and those that the manager keeps. */
@@ -52,8 +53,12 @@ export function keysOf({ values }: SessionRecord): string[] {
 
 /** Decodes a session. Throws what the codec throws for bytes that it cannot read. */
 export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
-  const { deadline, values } = codec.decode(data);
-  if (!Number.isFinite(deadline)) throw new TypeError("Cannot decode session: its deadline is not a number");
+  const decoded = codec.decode(data);
+  const { deadline, values } = decoded;
+  if (!Number.isFinite(deadline)) {
+    ignoreRejection(decoded);
+    throw new TypeError("Cannot decode session: its deadline is not a number");
+  }
   const subject = readValue(values, SUBJECT);
   const createdAt = readValue(values, CREATED_AT);
   const nonces = readValue(values, NONCES);
@@ -136,6 +141,7 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
     throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
   }
   if (data instanceof Uint8Array) return data;
+  ignoreRejection(data);
   throw new SessionEncodeError("", "encode() of the codec must give a Uint8Array");
 }
 

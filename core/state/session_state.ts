@@ -35,6 +35,8 @@ export class SessionState {
   status: SessionStatus = "unmodified";
   /** The changes that are not saved yet; `undefined` where there are none. */
   changes: ChangeLog | undefined;
+  /** Removals that found nothing to remove, while there are no changes. */
+  #unseen: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
@@ -93,10 +95,10 @@ export class SessionState {
     this.#exposed.replace(key, value);
   }
 
-  /** Nothing happens where there is no such key. */
+  /** Where there is no such key nothing is written for it. */
   remove(key: string): void {
     this.assertOpen();
-    if (!this.exists(key)) return;
+    if (!this.exists(key)) return this.#unseenRemovals().remove(key);
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
@@ -105,7 +107,7 @@ export class SessionState {
 
   clear(): void {
     this.assertOpen();
-    if (keysOf(this.record).length === 0) return;
+    if (keysOf(this.record).length === 0) return this.#unseenRemovals().clear();
     const log = this.#modify();
     if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
@@ -145,9 +147,9 @@ export class SessionState {
 
   setSubject(subject: string | undefined): void {
     this.assertOpen();
-    if (subject === this.record.subject) return;
+    const log = subject === this.record.subject ? this.#unseenRemovals() : this.#modify();
     this.record.subject = subject;
-    this.#modify().subject = subject ?? null;
+    log.subject = subject ?? null;
   }
 
   /** The values of another session were put into this one. Its row is deleted once this one is saved. */
@@ -166,7 +168,21 @@ export class SessionState {
   #modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
-    return this.changes ??= new ChangeLog();
+    return this.#logged();
+  }
+
+  #logged(): ChangeLog {
+    this.changes ??= this.#unseen ?? new ChangeLog();
+    this.#unseen = undefined;
+    return this.changes;
+  }
+
+  /**
+   * The log to note a removal in that finds nothing to remove. It is no reason to write. But a replica that lags may not
+   * have shown the value, and a write finds the row of the primary.
+   */
+  #unseenRemovals(): ChangeLog {
+    return this.changes ?? (this.#unseen ??= new ChangeLog());
   }
 
   assertOpen(): void {
@@ -195,7 +211,7 @@ export class SessionState {
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
     this.failures++;
-    this.changes = undefined;
+    this.#forgetChanges();
     this.#exposed.reset();
     this.record = this.#readAgain(fresh);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
@@ -232,7 +248,7 @@ export class SessionState {
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
     this.#isForgotten = false;
-    const taken = this.changes ?? new ChangeLog();
+    const taken = this.#logged();
     this.changes = undefined;
     return taken;
   }
@@ -246,9 +262,10 @@ export class SessionState {
 
   /** Moves the changes that were made meanwhile to the end of the log that was taken. */
   appendTo(taken: ChangeLog): void {
-    if (this.changes === undefined) return;
-    taken.append(this.changes, this.record.values);
-    this.changes = undefined;
+    const later = this.changes ?? this.#unseen;
+    if (later === undefined) return;
+    taken.append(later, this.record.values);
+    this.#forgetChanges();
   }
 
   /** Forgets the tokens that the browser offered: this session no longer depends on them. */
@@ -283,7 +300,7 @@ export class SessionState {
 
   /** Notes merged sessions that could not be deleted. The next commit tries again. */
   deleteLater(rows: readonly StoredRow[]): void {
-    (this.changes ??= new ChangeLog()).addMerged(rows);
+    this.#logged().addMerged(rows);
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
@@ -296,6 +313,8 @@ export class SessionState {
       // No conflict has replaced the values, and they hold the later changes already.
       this.record = { ...this.record, createdAt, nonces };
     } else {
+      // A removal that found nothing may find something in these values.
+      if (this.#unseen !== undefined) this.#logged();
       this.changes?.replay(record);
       this.record = record;
     }
@@ -315,7 +334,7 @@ export class SessionState {
     this.row = undefined;
     this.record = fresh;
     this.storedDeadline = fresh.deadline;
-    this.changes = undefined;
+    this.#forgetChanges();
     this.writeInDoubt = undefined;
     this.offered = NONE;
     this.untried = NONE;
@@ -335,6 +354,11 @@ export class SessionState {
     return this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
   }
 
+  #forgetChanges(): void {
+    this.changes = undefined;
+    this.#unseen = undefined;
+  }
+
   #valueOf(key: string): unknown {
     return isReserved(key) ? undefined : readValue(this.record.values, key);
   }
@@ -345,7 +369,7 @@ export class SessionState {
       // Not put(): the session may be closed by now, and the change was made before.
       this.status = "modified";
       writeValue(this.record.values, key, value);
-      (this.changes ??= new ChangeLog()).put(key, value);
+      this.#logged().put(key, value);
     }
   }
 

@@ -2,7 +2,7 @@ import { newNonce } from "../bytes/random.ts";
 import { newToken } from "../bytes/token.ts";
 import type { SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import type { NextRow, StoredRow, StoredSession } from "../store.ts";
+import { type NextRow, type StoredRow, type StoredSession, UNCHANGED } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
@@ -99,14 +99,13 @@ export function nextRow(settings: SessionSettings, write: SessionWrite, base: St
   const { changes, data, expiry, record, storedToken } = write;
   // An unchanged subject is written too: an SCS service that saves a session empties the column.
   const subject = record.subject ?? (changes.subject === null ? null : undefined);
-  // Every column is named: one that is absent could come from a polluted `Object.prototype`.
-  return {
-    data,
-    expiry: expiry === base.expiry ? undefined : expiry,
-    token: changes.renew ? storedToken : undefined,
-    mark: changes.renew ? mark(settings, record) : undefined,
-    subject,
-  };
+  const next: NextRow = { ...UNCHANGED, data, subject };
+  if (expiry !== base.expiry) next.expiry = expiry;
+  if (changes.renew) {
+    next.token = storedToken;
+    next.mark = mark(settings, record);
+  }
+  return next;
 }
 
 /** The mark: the row that a renewal leaves under the old token. */

@@ -1,9 +1,17 @@
 import { type SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
 import type { SessionErrorHook, SessionEventHook } from "../events.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import type { AtomicStore, FindOptions, NextRow, StoredRow, StoredSession, WriteOptions } from "../store.ts";
+import {
+  type AtomicStore,
+  type FindOptions,
+  type NextRow,
+  type StoredRow,
+  type StoredSession,
+  UNCHANGED,
+  type WriteOptions,
+} from "../store.ts";
 import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
-import { backoff, type Growth, pause, waitFor } from "../wait.ts";
+import { backoff, type Growth, isSignal, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -60,6 +68,10 @@ export class Operation {
     this.#store = store;
     this.settings = settings;
     this.context = context;
+    const { signal } = context;
+    if (signal && !isSignal(signal)) {
+      throw new TypeError("Cannot use this signal: it must be an AbortSignal, as controller.signal is");
+    }
     const { timeout = DEFAULT_TIMEOUT } = store;
     this.mayHang = timeout !== Infinity;
     this.inProcess = store.inProcess ?? !this.mayHang;
@@ -100,7 +112,9 @@ export class Operation {
    */
   async touch({ token, data, expiry: before }: StoredRow, expiry: number): Promise<boolean> {
     return await this.run("touch", "touch", async (options) => {
-      if (expiry < before) return await this.#store.update(token, data, { data, expiry }, options);
+      if (expiry < before) {
+        return await this.#store.update(token, data, { ...UNCHANGED, data, expiry }, options);
+      }
       await this.#store.touch(token, expiry, options);
       return true;
     });

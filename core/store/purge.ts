@@ -5,7 +5,7 @@ import type { SessionEventHook } from "../events.ts";
 import { hasMethods, type PurgingStore } from "../store.ts";
 import { isBusyFailure, toSessionError } from "./failure.ts";
 import { DEFAULT_TIMEOUT } from "./operation.ts";
-import { pause, waitFor } from "../wait.ts";
+import { isSignal, pause, waitFor } from "../wait.ts";
 import { BatchSize } from "./batch_size.ts";
 
 /** Options of a purge. */
@@ -68,7 +68,7 @@ export function readPurgeOptions(options: PurgeOptions): PurgeSettings {
   const grace = reader.duration("grace", 0);
   const maxStatements = reader.count("maxStatements", Infinity);
   const signal = reader.read("signal") as AbortSignal | undefined;
-  if (signal !== undefined && typeof signal?.aborted !== "boolean") {
+  if (signal !== undefined && !isSignal(signal)) {
     reader.refuse("signal", "must be an AbortSignal");
   }
   reader.finish();

@@ -1,6 +1,7 @@
 /** A polluted `Object.prototype` must not choose the session of a request, nor what a row is written under. */
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, sessions } from "../../mod.ts";
+import { ShardedStore } from "../../stores/sharded.ts";
 import { assertEquals } from "../assert.ts";
 
 type Data = { who: string; card: string };
@@ -59,4 +60,30 @@ Deno.test("Object.prototype.subject gives a session of nobody to no user", async
     await loaded.commit();
   });
   assertEquals((await manager.sessionsOf("admin")).length, 0);
+});
+
+Deno.test("Object.prototype.token does not move the row of a renewal across shards", async () => {
+  const store = new ShardedStore([new MemoryStore(), new MemoryStore()]);
+  const manager = sessions<Data>({ store, onError() {} });
+  for (let login = 0; login < 10; login++) {
+    const session = await manager.load();
+    session.put("who", "zoe");
+    await session.commit();
+    session.renewToken();
+    await whilePolluted("token", "polluted", async () => void await session.commit());
+    assertEquals((await manager.load(session.token)).get("who"), "zoe");
+  }
+});
+
+Deno.test("Object.prototype.token does not move the row of a touch", async () => {
+  const store = new MemoryStore();
+  const clock = { time: Date.UTC(2026, 2, 4) };
+  const now = () => clock.time;
+  const session = await sessions<Data>({ store, now, lifetime: "30d", idleTimeout: "7d" }).load();
+  session.put("who", "zoe");
+  const { token } = await session.commit();
+  const shorter = sessions<Data>({ store, now, lifetime: "30d", idleTimeout: "20m" });
+  const loaded = await shorter.load(token);
+  await whilePolluted("token", "polluted", async () => void await loaded.commit());
+  assertEquals((await shorter.load(token)).get("who"), "zoe");
 });

@@ -1,25 +1,9 @@
 /** A session is merged into another one while a replica lags. */
-import type { FindOptions, StoredSession } from "../../core/store.ts";
-import { MemoryStore, sessions } from "../../mod.ts";
+import { sessions } from "../../mod.ts";
 import { assertEquals } from "../assert.ts";
+import { StoppedReplicaStore } from "./_stopped_replica.ts";
 
 type Data = { cart: string[]; note: string; user: string };
-
-/** A store whose replica stopped at some time. */
-class StoppedReplicaStore extends MemoryStore {
-  #replica: Map<string, StoredSession> | undefined;
-
-  async stopReplica() {
-    const rows = new Map<string, StoredSession>();
-    for await (const row of this.all({ now: Date.now() })) rows.set(row.token, row);
-    this.#replica = rows;
-  }
-
-  override async find(token: string, options: FindOptions) {
-    if (this.#replica === undefined || options.primary) return await super.find(token, options);
-    return this.#replica.get(token);
-  }
-}
 
 /** Merges the guest's session into a new one, and gives its values. */
 async function merge(store: StoppedReplicaStore, guest: string) {

@@ -131,3 +131,11 @@ onEachStore(
     assertEquals(seen.length, 1);
   },
 );
+
+onEachStore("A signal that is none is refused, and no call to the store is made", async (bed) => {
+  const token = await savedSession(bed);
+  const signal = new AbortController() as unknown as AbortSignal;
+  await assertRejects(() => bed.manager().load(token, { signal }), TypeError, "must be an AbortSignal");
+  await assertRejects(() => bed.manager().sessionsOf("zoe", { signal }), TypeError, "must be an AbortSignal");
+  assertEquals(bed.calls(), {});
+});

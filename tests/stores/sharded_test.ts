@@ -12,7 +12,9 @@ import {
   sessions,
   SessionStoreError,
 } from "../../mod.ts";
+import { createClient } from "@libsql/client";
 import { hashToken } from "../../core/bytes/token.ts";
+import { LibSQLStore } from "../../stores/libsql.ts";
 import { ShardedStore } from "../../stores/sharded.ts";
 import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../assert.ts";
@@ -518,6 +520,10 @@ Deno.test("new ShardedStore() reports every wrong store and option in one error"
   assertEquals(problems([memory()], { also: 2 }), ['"also" must be a list of stores']);
   const one = memory();
   assertEquals(problems([one, one]), ['"stores" must not have a store twice']);
+  const client = createClient({ url: ":memory:" });
+  const sameTable = () => new LibSQLStore(client, { cleanup: "off" });
+  assertEquals(problems([sameTable(), sameTable()]), ['"stores" must not have a store twice']);
+  client.close();
   const basic = { find() {}, commit() {}, delete() {} };
   const [lacks, unknown] = problems([one, basic], { previous: [one] });
   assert(lacks!.startsWith('"stores" 1 must be a store with the methods find, commit, create'), lacks);
@@ -525,4 +531,22 @@ Deno.test("new ShardedStore() reports every wrong store and option in one error"
   assertEquals(problems([new ShardedStore([memory()])]), ['"stores" 0 is sharded itself']);
   const planetScale = new ShardedPlanetScaleStore({ execute: () => Promise.reject() });
   assertEquals(problems([one], { also: [one, planetScale] }), ['"also" 1 is sharded itself']);
+});
+
+Deno.test('A table that another object of "also" stands for is asked once', async () => {
+  const clients = [createClient({ url: ":memory:" }), createClient({ url: ":memory:" })];
+  const storeOf = (index: number) => new LibSQLStore(clients[index]!, { cleanup: "off" });
+  for (const index of [0, 1]) await storeOf(index).createTable();
+  const store = new ShardedStore([storeOf(0), storeOf(1)], { also: [storeOf(0)] });
+  assertEquals(store.parts.length, 2);
+  const manager = sessions({ store });
+  const session = await manager.load();
+  session.subject = "zoe";
+  await session.commit();
+  session.renewToken();
+  await session.commit();
+  assertEquals((await manager.sessionsOf("zoe")).length, 1);
+  assertEquals((await Array.fromAsync(manager.iterate())).length, 1);
+  assertEquals(await manager.destroyAll("zoe"), 1);
+  for (const client of clients) client.close();
 });
