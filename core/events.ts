@@ -75,7 +75,11 @@ export class Hooks {
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
       const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
-      return response instanceof Response ? response : undefined;
+      if (!(response instanceof Response)) return undefined;
+      // A network error, or one constant for each error: the error's own response takes its place.
+      const isSendable = response.type !== "error" && !response.bodyUsed;
+      if (!isSendable) console.error("onError gave a response that cannot be sent; make one for each error");
+      return isSendable ? response : undefined;
     } catch {
       return undefined;
     }

@@ -27,7 +27,7 @@ import type { Context, Env, MiddlewareHandler } from "hono";
 import { errorResponse, SessionError } from "../core/errors.ts";
 import { OptionNames } from "../core/options/reader.ts";
 import { markPersonal } from "../core/http/response.ts";
-import { responseOf } from "../core/http/thrown.ts";
+import { isResponse, responseOf } from "../core/http/thrown.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
@@ -170,6 +170,8 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
       if (response === undefined) return;
       // If there was a response before, Hono has stored a copy.
       const own = get!.call(this) as Response;
+      // finish() refuses what is no response.
+      if (!isResponse(own)) return;
       const marked = markPersonal(own, true);
       if (marked === own) return;
       if (this.req.raw.method === "HEAD") keepBodyHeaders(own, marked);

@@ -29,6 +29,7 @@
 
 import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
+import { ignoreRejection } from "../core/wait.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
 import { refused } from "./_sql_errors.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";
@@ -112,9 +113,16 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   function run({ sql, args }: SQLiteStatement): SQLiteResult {
     let statement = prepared.get(sql);
     if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
-    if (sql.startsWith("SELECT")) return { rows: statement.all(...args) as object[] };
-    return { rows: [], rowsAffected: Number(statement.run(...args).changes) };
+    if (sql.startsWith("SELECT")) return { rows: synchronous(statement.all(...args)) as object[] };
+    return { rows: [], rowsAffected: Number(synchronous(statement.run(...args)).changes) };
   }
+}
+
+/** The result of a statement. A promise has no rows: every session would seem to be unknown. */
+function synchronous<T>(result: T): T {
+  if (!(result instanceof Promise)) return result;
+  ignoreRejection(result);
+  throw { code: ASYNCHRONOUS };
 }
 
 /** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. */
@@ -131,6 +139,7 @@ const NAMES: Record<number, string> = {
   23: "AUTH",
 };
 const MOVED = 1032;
+const ASYNCHRONOUS = "ASYNCHRONOUS";
 
 /** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
 function withName<T>(work: () => T): T {
@@ -146,6 +155,14 @@ function withName<T>(work: () => T): T {
 }
 
 function classify(error: unknown): StoreErrorDetails | undefined {
-  if ((error as { code?: unknown } | null)?.code !== "FILE_MOVED") return undefined;
-  return refused("unreachable", "the database's file was moved or replaced; open it again");
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (code === "FILE_MOVED") {
+    return refused("unreachable", "the database's file was moved or replaced; open it again");
+  }
+  if (code === ASYNCHRONOUS) {
+    return refused(
+      "unsupported",
+      "the database is asynchronous; pass node:sqlite, bun:sqlite or better-sqlite3",
+    );
+  }
 }

@@ -19,6 +19,7 @@ import { before, failUnsent, interleave } from "../scenarios/_interleaving.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { until } from "../services/demo.ts";
 import { startLibSQL } from "../services/libsql.ts";
+import { quietly } from "./_quietly.ts";
 import { libSQLStoreAt, storeWithoutServer } from "./_stores.ts";
 import { visitorOf } from "./_visitor.ts";
 
@@ -440,6 +441,40 @@ Deno.test("A Response of the manager's onError replaces any other, and each erro
     assertEquals(setCookies(await visitor.visit("/", { method: "PUT" })).length, 0);
     assertEquals(shared.headers.get("Set-Cookie"), null);
   });
+});
+
+Deno.test("A Response of onError that cannot be sent gives way to that of the error", async (t) => {
+  const used = new Response("sorry", { status: 599 });
+  await used.text();
+  const answers: Record<string, () => Response> = {
+    "one that was sent": () => used,
+    "an error": Response.error,
+  };
+  for (const [name, answer] of Object.entries(answers)) {
+    await t.step(name, async () => {
+      const manager = sessions<Data>({ onError: answer, maxBytes: 1_000 });
+      const app = application(manager).put("/", async (c) => {
+        const session = await c.var.session();
+        session.put("userId", 1);
+        await session.commit();
+        session.put("note", "x".repeat(2_000));
+        return c.text("never");
+      });
+      const response = await quietly(async () => await app.request(URL, { method: "PUT" }));
+      assertEquals([response.status, await response.text()], [500, "Internal Server Error\n"]);
+      assertEquals(setCookies(response).length, 1);
+    });
+  }
+});
+
+Deno.test("A handler that returns no Response but a text fails, and nothing is saved", async () => {
+  const store = new MemoryStore();
+  const app = application(sessions<Data>({ store })).put("/", async (c) => {
+    (await c.var.session()).put("userId", 1);
+    return "text" as unknown as Response;
+  });
+  const response = await quietly(async () => await app.request(URL, { method: "PUT" }));
+  assertEquals([response.status, store.size, setCookies(response)], [500, 0, []]);
 });
 
 Deno.test("A failed explicit commit or destroy() is reported although the handler catches it", async () => {

@@ -135,8 +135,11 @@ const FAILURES: Record<string, Answer> = {
 
 const DONE: Answer = { status: 200, body: "done", notes: [] };
 const UNAVAILABLE: Answer = { status: 503, body: "Service Unavailable\n", notes: [] };
-const USED: Answer = { ...ERROR, notes: [USED_BODY] };
-const NETWORK_ERROR: Answer = { ...ERROR, notes: ["logged: Cannot send the status 0"] };
+/** That of the error itself, since `onError` gave one that cannot be sent. */
+const OWN: Answer = {
+  ...UNAVAILABLE,
+  notes: ["logged: string"],
+};
 
 /** By what `onError` answers and the handler, to two visits. */
 const STORE_FAILURES: Record<string, Answer[]> = {
@@ -148,10 +151,10 @@ const STORE_FAILURES: Record<string, Answer[]> = {
   "down/save-with-callbacks": [{ ...UNAVAILABLE, notes: ["written", "ended"] }],
   "down/save-much": [{ ...UNAVAILABLE, notes: ["ERR_HTTP_HEADERS_SENT", "ended"] }],
   // One Response serves one request.
-  "reused/awaited": [{ status: 503, body: "Busy.", notes: [] }, USED],
-  "reused/save": [USED],
-  "network-error/awaited": [NETWORK_ERROR],
-  "network-error/save": [NETWORK_ERROR],
+  "reused/awaited": [{ status: 503, body: "Busy.", notes: [] }, OWN],
+  "reused/save": [OWN],
+  "network-error/awaited": [OWN],
+  "network-error/save": [OWN],
   "fetched-error/awaited": [{ ...UPSTREAM, saved: false }],
   "fetched-error/save": [{ ...UPSTREAM, saved: false }],
 };

