@@ -427,7 +427,8 @@ Deno.test("PlanetScaleStore.deleteBySubject() under READ COMMITTED finds a sessi
     deleting = store.deleteBySubject("zoe");
     // It has deleted the first row, and waits for the second one. InnoDB refreshes this table only if nobody has read it
     // for 100 ms.
-    const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    const waiting = "SELECT 1 FROM information_schema.innodb_trx JOIN information_schema.processlist " +
+      "ON id = trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()";
     while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 150));
     const next = { token: tokenOf("a0"), data: DATA };
     assertEquals(await store.update(tokens[2]!, DATA, next, now), true);
