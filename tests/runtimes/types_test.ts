@@ -101,12 +101,17 @@ async function complaints(
   );
 }
 
+/** The oldest compiler takes four times as long as the newest. Two of the four ways have each part of a way. */
+const WAYS_OF_OLDEST = ["nodenext, @types/node", "bundler, no @types/node"];
+
 Deno.test("The packed package compiles under strict options", async (t) => {
   await using app = await install();
   for (const compiler of Object.keys(COMPILERS)) {
     for (const [resolution, modules] of Object.entries(MODULES)) {
       for (const [globals, types] of Object.entries(GLOBALS)) {
-        await t.step(`${compiler}, ${resolution}, ${globals}`, async () => {
+        const way = `${resolution}, ${globals}`;
+        if (compiler === "typescript-5.4" && !WAYS_OF_OLDEST.includes(way)) continue;
+        await t.step(`${compiler}, ${way}`, async () => {
           const found = await complaints(app, compiler, { ...modules, ...types });
           const [wrong, right] = [true, false].map((is) =>
             found.filter((one) => one.startsWith("wrong.ts") === is)
