@@ -36,8 +36,8 @@ function directoryOfRun(): string {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     return directory;
   }
-  // It does nothing but end with this process, and then the directory is removed.
-  spawnGuarded("sleep", ["infinity"], { scratch: directory });
+  // It does nothing but end with this process, and not before, and then the directory is removed.
+  spawnGuarded("sh", ["-c", "trap '' TERM HUP INT; exec sleep infinity"], { scratch: directory });
   return directory;
 }
 
