@@ -16,10 +16,12 @@ import { MemoryStore } from "../stores/memory.ts";
 import { PlanetScaleStore } from "../stores/planetscale.ts";
 import { ShardedStore } from "../stores/sharded.ts";
 import { SQLiteStore } from "../stores/sqlite.ts";
-import { type D1Server, startD1 } from "./services/d1.ts";
-import { type MySQLServer, startMySQL } from "./services/mysql.ts";
+import { sharedD1 } from "./services/d1.ts";
+import { sharedMySQL } from "./services/mysql.ts";
 import { startGateway } from "./services/planetscale_gateway.ts";
 import { countingFetch, type LibSQLServer, startLibSQL } from "./services/libsql.ts";
+
+export { sharedD1, sharedMySQL };
 
 /** A store with every ability. */
 export type FullStore = AtomicStore & IterableStore & PurgingStore & SubjectStore & { stopCleanup(): void };
@@ -53,24 +55,14 @@ const PATIENCE = 10_000;
 
 let libSQL: Promise<LibSQLServer> | undefined;
 
-/** One libsql-server for all tests of a process. It ends with the process. */
+/**
+ * One libsql-server for all tests of a file. It starts fast, and has one writer at a time: the files would wait for each
+ * other.
+ */
 export function sharedLibSQL(): Promise<LibSQLServer> {
   return libSQL ??= startLibSQL();
 }
-
-let d1: Promise<D1Server> | undefined;
-
-/** One D1 database for all tests of a process. It ends with the process. */
-export function sharedD1(): Promise<D1Server> {
-  return d1 ??= startD1();
-}
-
-let mySQL: Promise<MySQLServer> | undefined;
-
-/** One MySQL server for all tests of a process. It ends with the process. */
-export function sharedMySQL(): Promise<MySQLServer> {
-  return mySQL ??= startMySQL();
-}
+Deno.test.afterAll(async () => await (await libSQL)?.stop());
 
 /** A table name that no other test has. */
 export function freshTable(): string {

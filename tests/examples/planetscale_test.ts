@@ -6,7 +6,7 @@
 import { Client } from "@planetscale/database";
 import { PlanetScaleStore } from "../../stores/planetscale.ts";
 import { assertEquals, assertStringIncludes } from "../assert.ts";
-import { startMySQL } from "../services/mysql.ts";
+import { sharedMySQL } from "../services/mysql.ts";
 import { startNode } from "../services/node.ts";
 import { installExample } from "../services/packed.ts";
 import { startGateway } from "../services/planetscale_gateway.ts";
@@ -15,8 +15,7 @@ import { typeReadme, visitExample } from "./_visit.ts";
 const EXAMPLE = new URL("../../examples/planetscale/", import.meta.url);
 
 Deno.test("examples/planetscale serves sessions in the table of its schema", async () => {
-  await using mysql = await startMySQL();
-  await using gateway = await startGateway(mysql);
+  await using gateway = await startGateway(await sharedMySQL());
   const client = new Client(gateway.config());
   const schema = await Deno.readTextFile(new URL("schema.sql", EXAMPLE));
   const statements = schema.split(";").map((statement) => statement.trim()).filter((text) => text !== "");

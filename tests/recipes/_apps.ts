@@ -4,11 +4,12 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
-import { pack } from "../../tools/pack.ts";
 import { bunBinary } from "../services/bun.ts";
 import { nodeBinary } from "../services/node.ts";
+import { copyPackage } from "../services/packed.ts";
 import { freePort } from "../services/_port.ts";
 import { type GuardedProcess, spawnGuarded } from "../services/_process.ts";
+import { oncePerRun } from "../services/_run.ts";
 import { MANAGER } from "./_page.ts";
 import packages from "./packages.json" with { type: "json" };
 
@@ -41,11 +42,15 @@ export async function openWorkshop(set: PackageSet): Promise<Workshop> {
   });
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(manifest)));
   const temporary = Deno.env.get("TMPDIR") ?? "/tmp";
-  const installed = `${temporary}/x-sessions-recipes-${hash.toHex().slice(0, 16)}`;
-  await install(installed, manifest);
-  await removeLeftovers(installed);
+  // Two files with the same list would both install it.
+  const installed = await oncePerRun(`recipes-${set}`, async () => {
+    const directory = `${temporary}/x-sessions-recipes-${hash.toHex().slice(0, 16)}`;
+    await install(directory, manifest);
+    await removeLeftovers(directory);
+    return directory;
+  });
   const dir = await Deno.makeTempDir({ dir: installed, prefix: "run-" });
-  await pack(`${dir}/sessions.tgz`);
+  await copyPackage(`${dir}/sessions.tgz`);
   const home = `${dir}/node_modules/${config.name}`;
   await Deno.mkdir(home, { recursive: true });
   await run("tar", dir, "tar", ["xzf", "sessions.tgz", "--strip-components=1", "-C", home]);

@@ -6,6 +6,7 @@
 import { BUN_INSTALLER, startBun } from "../services/bun.ts";
 import { type NodeVersion, startNode } from "../services/node.ts";
 import { bundleFor, installPacked, type PackedApp } from "../services/packed.ts";
+import { oncePerRun } from "../services/_run.ts";
 import { type ScriptServer, startScript } from "../services/_script.ts";
 import { startWorker } from "../services/workerd.ts";
 import type { RunningServer, Runtime } from "./_matrix.ts";
@@ -14,10 +15,13 @@ import { SECOND_COPY } from "./_second_copy.ts";
 const here = (name: string) => new URL(name, import.meta.url);
 const ROOT = decodeURIComponent(here("../../").pathname);
 
-/** The packed package with the imports of the servers on Node, installed by npm. */
-export function installForNode(): Promise<PackedApp> {
+/** The packed package with the imports of the servers on Node, installed by npm once for all files of a test run. */
+export async function installForNode(): Promise<PackedApp> {
   const dependencies = ["hono", "@hono/node-server", "@hono/node-server-1", "ws"];
-  return installPacked({ dependencies, secondCopy: SECOND_COPY });
+  const dir = await oncePerRun("node-app", async (within) => {
+    return (await installPacked({ dependencies, secondCopy: SECOND_COPY, within })).dir;
+  });
+  return { dir, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 /** The same on Bun, installed by Bun. */
@@ -109,9 +113,14 @@ export function once<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
+const bundles = new Map<string, Promise<string>>();
+
+/** Bundles a script once, for whichever version of a runtime. */
 async function built(app: () => Promise<PackedApp>, script: string): Promise<{ dir: string; entry: string }> {
   const installed = await app();
-  return { dir: installed.dir, entry: await bundleFor(installed, here(script)) };
+  const bundle = bundles.get(script) ?? bundleFor(installed, here(script));
+  bundles.set(script, bundle);
+  return { dir: installed.dir, entry: await bundle };
 }
 
 function environment(upstream: string, file: string): Record<string, string> {

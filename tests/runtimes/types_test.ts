@@ -1,6 +1,7 @@
 /**
  * The packed package under TypeScript. A strict application and every declaration of the package compile with the oldest
- * supported compiler and the newest, in both modes of module resolution, with Node's types and with only the web's.
+ * supported compiler and the newest, in both modes of module resolution, with Node's types and with only the web's. A
+ * wrong application does not.
  */
 
 import config from "../../deno.json" with { type: "json" };
@@ -29,6 +30,12 @@ import type Database from "better-sqlite3";
 export const storeOf = (database: Database.Database): SQLiteStore => new SQLiteStore(database);
 `;
 
+/** Its error shows that a compiler looks at all. */
+const WRONG = `import { sessions } from "@x/sessions";
+
+export const wrong: string = sessions();
+`;
+
 async function install(): Promise<PackedApp> {
   const others = Object.entries(COMPILERS);
   const app = await installPacked({
@@ -44,6 +51,7 @@ async function install(): Promise<PackedApp> {
   });
   await Deno.copyFile(new URL("./_typed_app.ts", import.meta.url), `${app.dir}/app.ts`);
   await Deno.writeTextFile(`${app.dir}/better_sqlite3.ts`, BETTER_SQLITE3);
+  await Deno.writeTextFile(`${app.dir}/wrong.ts`, WRONG);
   return app;
 }
 
@@ -75,7 +83,7 @@ async function complaints(
     verbatimModuleSyntax: true,
     skipLibCheck: false,
   };
-  const own = options.types.length > 0 ? ["app.ts", "better_sqlite3.ts"] : ["app.ts"];
+  const own = ["app.ts", "wrong.ts", ...(options.types.length > 0 ? ["better_sqlite3.ts"] : [])];
   const files = [...own, ...declarationsIn(`${app.dir}/node_modules/${config.name}`)];
   await Deno.writeTextFile(project, JSON.stringify({ compilerOptions, files }));
   const { stdout, stderr } = await new Deno.Command(nodeBinary(26), {
@@ -93,22 +101,25 @@ async function complaints(
   );
 }
 
+/** The oldest compiler takes four times as long as the newest. Two of the four ways have each part of a way. */
+const WAYS_OF_OLDEST = ["nodenext, @types/node", "bundler, no @types/node"];
+
 Deno.test("The packed package compiles under strict options", async (t) => {
   await using app = await install();
   for (const compiler of Object.keys(COMPILERS)) {
     for (const [resolution, modules] of Object.entries(MODULES)) {
       for (const [globals, types] of Object.entries(GLOBALS)) {
-        await t.step(`${compiler}, ${resolution}, ${globals}`, async () => {
-          assertEquals(await complaints(app, compiler, { ...modules, ...types }), []);
+        const way = `${resolution}, ${globals}`;
+        if (compiler === "typescript-5.4" && !WAYS_OF_OLDEST.includes(way)) continue;
+        await t.step(`${compiler}, ${way}`, async () => {
+          const found = await complaints(app, compiler, { ...modules, ...types });
+          const [wrong, right] = [true, false].map((is) =>
+            found.filter((one) => one.startsWith("wrong.ts") === is)
+          );
+          assertEquals(right, []);
+          assertStringIncludes(wrong!.join("\n"), "is not assignable to type 'string'");
         });
       }
     }
-    await t.step(`${compiler} reports an error in a wrong application`, async () => {
-      const text = await Deno.readTextFile(`${app.dir}/app.ts`);
-      await Deno.writeTextFile(`${app.dir}/app.ts`, `${text}\nexport const wrong: string = manager;\n`);
-      const found = await complaints(app, compiler, { ...MODULES.bundler, ...GLOBALS["no @types/node"] });
-      await Deno.writeTextFile(`${app.dir}/app.ts`, text);
-      assertStringIncludes(found.join("\n"), "is not assignable to type 'string'");
-    });
   }
 });

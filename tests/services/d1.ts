@@ -7,13 +7,20 @@
 import type { D1Database, D1Result, D1Statement, D1Value } from "../../stores/d1.ts";
 import type { D1Query, D1Reply } from "./_d1_worker.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
+import { oncePerRun } from "./_run.ts";
 
-/** A running D1 database. */
-export interface D1Server extends AsyncDisposable {
+/** A D1 database that other files of the tests use too. */
+export interface D1Access {
   /** A database over HTTP that counts its calls. All have the same tables. */
   database(): CountingD1;
   /** The cases of the contract. Each runs inside the Worker. */
   contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
+}
+
+/** A running D1 database. */
+export interface D1Server extends D1Access, AsyncDisposable {
+  /** Its address. */
+  readonly origin: string;
 }
 
 /** A database that counts the calls and the rows written. SQLite reports these rows, and D1 bills them. */
@@ -30,6 +37,24 @@ export async function startD1(): Promise<D1Server> {
   const code = `${directory}/worker.js`;
   await bundleWorker({ entry: pathOf("_d1_worker.ts"), output: code, args: ["--config", CONFIG] });
   const { origin, server } = await startMiniflare([code], directory);
+  return {
+    origin,
+    ...accessD1(origin),
+    async [Symbol.asyncDispose]() {
+      await server.kill();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+let shared: Promise<D1Access> | undefined;
+
+/** One database for all files of a test run, which ends with it. Each test has a table of its own. */
+export function sharedD1(): Promise<D1Access> {
+  return shared ??= oncePerRun("d1", async () => (await startD1()).origin).then(accessD1);
+}
+
+function accessD1(origin: string): D1Access {
   const ask = async (path: string, init?: RequestInit) => await (await fetch(origin + path, init)).text();
   return {
     database: () =>
@@ -45,10 +70,6 @@ export async function startD1(): Promise<D1Server> {
           if (failure !== "") throw new Error(failure);
         },
       }));
-    },
-    async [Symbol.asyncDispose]() {
-      await server.kill();
-      await Deno.remove(directory, { recursive: true });
     },
   };
 }

@@ -13,8 +13,8 @@
  *   await server.query("CREATE TABLE sessions (...)", database);
  * });
  * ```
- * A start takes about half a second, and a new database a few milliseconds. So use one server per file and one database
- * per test. The leak sanitizers do not see the server (see `_process.ts`), and `query()` leaves no connection open.
+ * A start takes about half a second, and a new database a few milliseconds. So a test that needs no server of its own
+ * takes a database of `sharedMySQL()`. The leak sanitizers do not see the server (see `_process.ts`), and `query()` leaves no connection open.
  *
  * The server is `mariadbd` or `mysqld` if installed, else MariaDB unpacked from Debian's packages. With `MYSQL_URL`
  * (`mysql://user:password@host:port`) the tests use a running server instead, in databases of their own.
@@ -25,6 +25,7 @@ import { connect, type MySQLAddress, type MySQLError } from "./_mysql_connection
 import { zoneStatements } from "./_mysql_zones.ts";
 import { freePort } from "./_port.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
+import { oncePerRun } from "./_run.ts";
 
 /** Options of {@linkcode startMySQL}. With any of them the server is a private one, whatever `MYSQL_URL` says. */
 export interface MySQLOptions {
@@ -42,8 +43,8 @@ export interface MySQLOptions {
   sqlMode?: string;
 }
 
-/** A running server. */
-export interface MySQLServer extends AsyncDisposable {
+/** What a test needs of a server that others use too. */
+export interface MySQLAccess {
   readonly host: string;
   readonly port: number;
   /** An account with all privileges. */
@@ -57,6 +58,10 @@ export interface MySQLServer extends AsyncDisposable {
    * @returns Rows as objects, with dates as text and binary values as `Uint8Array`; empty for other statements.
    */
   query(sql: string, database?: string): Promise<Record<string, unknown>[]>;
+}
+
+/** A running server. */
+export interface MySQLServer extends MySQLAccess, AsyncDisposable {
   /** The server's output so far, at most the last 64 KiB. */
   output(): string;
   /** Kills it at once, like a crash. The data stays. */
@@ -107,7 +112,7 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
     "--character-set-server=utf8mb4",
     `--default-time-zone=${options.timeZone ?? "+00:00"}`,
     `--sql-mode=${options.sqlMode ?? MYSQL8_SQL_MODE}`,
-    "--max-connections=500",
+    "--max-connections=1000",
     "--max-allowed-packet=64M",
     ...SMALL,
     // A commit survives the death of the process, which tests cause, but not that of the machine.
@@ -143,9 +148,7 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
   let running = current;
   let stopped = false;
   return {
-    ...address,
-    database: () => makeDatabase(address),
-    query: (sql, database) => runOnce({ ...address, database }, sql),
+    ...accessMySQL(address),
     output: () => running.output(),
     kill: () => running.kill(),
     async start() {
@@ -165,6 +168,24 @@ export async function startMySQL(options: MySQLOptions = {}): Promise<MySQLServe
   }
 }
 
+let shared: Promise<MySQLAccess> | undefined;
+
+/** One server for all files of a test run, which ends with it. Each test has a database of its own. */
+export function sharedMySQL(): Promise<MySQLAccess> {
+  return shared ??= oncePerRun("mysql", async () => {
+    const { host, port, user, password } = await startMySQL();
+    return { host, port, user, password };
+  }).then(accessMySQL);
+}
+
+function accessMySQL(address: MySQLAddress): MySQLAccess {
+  return {
+    ...address,
+    database: () => makeDatabase(address),
+    query: (sql, database) => runOnce({ ...address, database }, sql),
+  };
+}
+
 /** Settings of a small server that starts fast. Not every version knows the `loose` ones. */
 const SMALL = [
   "--innodb-buffer-pool-size=32M",
@@ -175,6 +196,8 @@ const SMALL = [
   "--loose-aria-pagecache-buffer-size=8M",
   "--loose-performance-schema=OFF",
   "--table-open-cache=200",
+  // What is written survives the death of the process without it, and each new table waits for the disk several times.
+  "--innodb-flush-method=nosync",
   // Several servers at once would exceed an ordinary user's io_uring limit.
   "--innodb-use-native-aio=OFF",
 ];

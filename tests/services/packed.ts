@@ -11,6 +11,7 @@
 import config from "../../deno.json" with { type: "json" };
 import { pack } from "../../tools/pack.ts";
 import { run } from "../../tools/run.ts";
+import { oncePerRun } from "./_run.ts";
 
 /** An application in a temporary directory. */
 export interface PackedApp extends AsyncDisposable {
@@ -26,6 +27,8 @@ export interface PackedAppOptions {
   secondCopy?: string;
   /** The installer; npm by default. */
   installer?: { name: string; command: string; args: string[] };
+  /** The directory that gets the application's directory; that of temporary files by default. */
+  within?: string;
 }
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
@@ -34,18 +37,27 @@ const IMPORTS: Record<string, string> = { ...config.imports, ...config.scopes[".
 const NPM = { name: "npm", command: "npm", args: ["install", "--no-audit", "--no-fund", "--ignore-scripts"] };
 
 /**
+ * Packs the working tree as `deno task pack` does, once for all files of a test run.
+ *
+ * @param file Where the package is wanted.
+ */
+export async function copyPackage(file: string): Promise<void> {
+  await Deno.copyFile(await oncePerRun("package", (directory) => pack(`${directory}/sessions.tgz`)), file);
+}
+
+/**
  * Packs the working tree as `deno task pack` does, and installs it into a new directory.
  *
  * @throws {Error} It cannot be packed or installed. The message ends with the tool's output.
  */
 export async function installPacked(options: PackedAppOptions = {}): Promise<PackedApp> {
-  const dir = await Deno.makeTempDir({ prefix: "x-sessions-app-" });
+  const dir = await Deno.makeTempDir({ prefix: "x-sessions-app-", dir: options.within });
   const app: PackedApp = {
     dir,
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
   try {
-    await pack(`${dir}/sessions.tgz`);
+    await copyPackage(`${dir}/sessions.tgz`);
     const own = { [config.name]: "file:./sessions.tgz" };
     const copy = options.secondCopy ? { [options.secondCopy]: "file:./sessions.tgz" } : {};
     const others = (options.dependencies ?? []).map((entry) =>
@@ -79,7 +91,7 @@ export async function installExample(example: URL, installer = NPM): Promise<Pac
   try {
     await copyInto(dir, decodeURIComponent(example.pathname));
     const tarball = `${dir}/sessions.tgz`;
-    await pack(tarball);
+    await copyPackage(tarball);
     const { name, command, args } = installer;
     await run(name, dir, command, [...args, "--omit=dev", tarball]);
     return app;

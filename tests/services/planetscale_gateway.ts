@@ -40,7 +40,7 @@ import {
   transactionError,
 } from "./_planetscale_protocol.ts";
 import { type Plan, plan } from "./_vitess_plan.ts";
-import { MYSQL8_SQL_MODE, type MySQLServer, randomName } from "./mysql.ts";
+import { MYSQL8_SQL_MODE, type MySQLAccess, randomName } from "./mysql.ts";
 
 /** Options of {@linkcode startGateway}. */
 export interface GatewayOptions {
@@ -204,7 +204,7 @@ interface Transaction {
  *
  * @throws {Error} The server does not support the options, such as an unknown time zone.
  */
-export async function startGateway(mysql: MySQLServer, options: GatewayOptions = {}): Promise<Gateway> {
+export async function startGateway(mysql: MySQLAccess, options: GatewayOptions = {}): Promise<Gateway> {
   const database = options.database ?? await mysql.database();
   // Without characters to escape, because the driver would not unescape them from a URL.
   const user = options.user ?? randomName("user");
@@ -544,11 +544,11 @@ function failure(status: number, code: string, message: string): Response {
   return Response.json({ error: { code, message } }, { status });
 }
 
-function addressOf({ host, port, user, password }: MySQLServer): MySQLAddress {
+function addressOf({ host, port, user, password }: MySQLAccess): MySQLAddress {
   return { host, port, user, password };
 }
 
-async function createAccount(mysql: MySQLServer, account: MySQLAddress, grants: string[]): Promise<void> {
+async function createAccount(mysql: MySQLAccess, account: MySQLAddress, grants: string[]): Promise<void> {
   const grantee = `'${account.user}'@'%'`;
   await mysql.query(`CREATE USER ${grantee} IDENTIFIED BY '${account.password}'`);
   for (const grant of grants) {

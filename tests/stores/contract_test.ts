@@ -1,58 +1,22 @@
 /** Every store passes the published contract, on every kind of table. */
 import { createClient } from "@libsql/client";
-import { Client } from "@planetscale/database";
 import { BasicStoreAdapter } from "../../core/store/basic_store.ts";
-import type { SessionStore } from "../../mod.ts";
-import { fetchWithTimeout, LibSQLStore } from "../../stores/libsql.ts";
+import { LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";
-import { PlanetScaleStore } from "../../stores/planetscale.ts";
-import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { ShardedStore } from "../../stores/sharded.ts";
-import { storeContract, type StoreContractOptions } from "../../testing/mod.ts";
-import { backends, sharedMySQL } from "../backends.ts";
-import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
-import { SCS_MYSQL_TABLE, SCS_SQLITE_TABLE } from "./_scs_tables.ts";
+import { backends } from "../backends.ts";
+import { contractOf, PATIENCE } from "./_contract.ts";
+import { SCS_SQLITE_TABLE } from "./_scs_tables.ts";
 
-/** A store, and how to release what it uses. */
-interface Opened {
-  store: SessionStore;
-  close?: () => unknown;
+function passes(...given: Parameters<typeof contractOf>): void {
+  for (const test of contractOf(...given)) Deno.test(test);
 }
 
-/** How long a store waits, in milliseconds. With twenty calls at once a busy machine exceeds the default. */
-const PATIENCE = 30_000;
+// On a file writes wait for the disk. d1_test.ts runs the contract inside a Worker, and planetscale_contract_test.ts on
+// MySQL.
+const ELSEWHERE = ["LibSQLStore on a file", "D1Store", "PlanetScaleStore"];
 
-type Limits = Pick<StoreContractOptions, "maxBytes" | "maxExpiry" | "without">;
-
-/**
- * One test for each case of the contract.
- *
- * @param only Which cases to run; all of them unless given.
- */
-function passes(
-  name: string,
-  open: () => Opened | Promise<Opened>,
-  limits: Limits = {},
-  only: (name: string) => boolean = () => true,
-): void {
-  const closers = new WeakMap<SessionStore, Opened["close"]>();
-  const cases = storeContract({
-    name,
-    async open() {
-      const { store, close } = await open();
-      closers.set(store, close);
-      return store;
-    },
-    close: async (store) => void await closers.get(store)?.(),
-    ...limits,
-  });
-  for (const { name, skipped, run } of cases) {
-    if (only(name)) Deno.test({ name, ignore: skipped !== undefined, fn: run });
-  }
-}
-
-// Without the one on a file, whose writes wait for the disk.
-for (const { name, open } of backends.filter(({ name }) => name !== "LibSQLStore on a file")) {
+for (const { name, open } of backends.filter(({ name }) => !ELSEWHERE.includes(name))) {
   passes(name, async () => {
     const opened = await open({ timeout: PATIENCE });
     return { store: opened.store, close: () => opened[Symbol.asyncDispose]() };
@@ -94,31 +58,6 @@ passes("LibSQLStore on a table of SCS's", async () => {
   };
 }, { without: NO_SUBJECTS });
 
-passes("PlanetScaleStore on a table of SCS's", () => onGateway(SCS_MYSQL_TABLE), {
-  maxBytes: 65_535,
-  maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999),
-  without: { ...NO_SUBJECTS, similarTokens: "SCS's collation takes them for one key" },
-});
-
-passes(
-  "PlanetScaleStore on a table of SCS's with a column for subjects",
-  () => onGateway([...SCS_MYSQL_TABLE, "ALTER TABLE sessions ADD COLUMN subject VARBINARY(255)"]),
-  { maxBytes: 65_535, maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999) },
-  (name) => /subject/i.test(name.replace(/^.*?: /, "")),
-);
-
-passes(
-  "PlanetScaleStore on a table of SCS's outside strict mode",
-  () => onGateway(SCS_MYSQL_TABLE, PlanetScaleStore, { sqlMode: "" }),
-  { maxBytes: 65_535, maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999), without: NO_SUBJECTS },
-  (name) => /data|bytes|far in the future/i.test(name.replace(/^.*?: /, "")),
-);
-
-passes(
-  "ShardedPlanetScaleStore",
-  () => onGateway(undefined, ShardedPlanetScaleStore, { sharded: true }),
-);
-
 const memory = () => new MemoryStore({ cleanup: "off" });
 passes(
   "ShardedStore on five MemoryStores",
@@ -149,15 +88,3 @@ passes("A store with three methods", () => {
     cleanup: "it has three methods",
   },
 });
-
-async function onGateway(
-  table: string[] | undefined,
-  Store: typeof PlanetScaleStore = PlanetScaleStore,
-  behaviour: GatewayOptions = {},
-): Promise<Opened> {
-  const gateway: Gateway = await startGateway(await sharedMySQL(), behaviour);
-  const client = new Client({ ...gateway.config(), fetch: fetchWithTimeout(PATIENCE) });
-  const store = new Store(client, { cleanup: "off", timeout: PATIENCE });
-  for (const statement of table ?? store.schema()) await client.execute(statement);
-  return { store, close: () => gateway.stop() };
-}

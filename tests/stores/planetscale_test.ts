@@ -195,7 +195,10 @@ for (const lookalike of LOOKALIKES) {
   });
 }
 
-/** Runs the contract, with a new gateway for each case. */
+/** The cases that fill a table. What is varied here has nothing to do with the number of rows. */
+const MANY_ROWS = /\b(?:450|1010) sessions\b/;
+
+/** Runs the contract, with a new gateway for each case. planetscale_contract_test.ts has the cases of many rows. */
 function contract(name: string, open: () => Promise<PlanetScaleBench>, ignore = false): void {
   const benches = new WeakMap<PlanetScaleStore, PlanetScaleBench>();
   const cases = storeContract({
@@ -207,7 +210,9 @@ function contract(name: string, open: () => Promise<PlanetScaleBench>, ignore = 
     },
     close: (store) => benches.get(store)![Symbol.asyncDispose](),
   });
-  for (const { name, run } of cases) Deno.test({ name, ignore, fn: run });
+  const few = cases.filter(({ name }) => !MANY_ROWS.test(name));
+  assertEquals(cases.length - few.length, 3);
+  for (const { name, run } of few) Deno.test({ name, ignore, fn: run });
 }
 
 contract(
@@ -427,7 +432,8 @@ Deno.test("PlanetScaleStore.deleteBySubject() under READ COMMITTED finds a sessi
     deleting = store.deleteBySubject("zoe");
     // It has deleted the first row, and waits for the second one. InnoDB refreshes this table only if nobody has read it
     // for 100 ms.
-    const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    const waiting = "SELECT 1 FROM information_schema.innodb_trx JOIN information_schema.processlist " +
+      "ON id = trx_mysql_thread_id WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()";
     while ((await query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 150));
     const next = { token: tokenOf("a0"), data: DATA };
     assertEquals(await store.update(tokens[2]!, DATA, next, now), true);

@@ -1,0 +1,64 @@
+import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { oncePerRun } from "./_run.ts";
+
+Deno.test("oncePerRun() makes one for all who ask, even at once", async () => {
+  let made = 0;
+  const make = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return { number: ++made };
+  };
+  const both = await Promise.all([oncePerRun("run-test-once", make), oncePerRun("run-test-once", make)]);
+  assertEquals([...both, await oncePerRun("run-test-once", make)], Array(3).fill({ number: 1 }));
+});
+
+Deno.test("oncePerRun() gives another isolate of the process what this one has made", async () => {
+  assertEquals(await oncePerRun("run-test-isolates", () => Promise.resolve("here")), "here");
+  const module = JSON.stringify(new URL("./_run.ts", import.meta.url).href);
+  const script = `import { oncePerRun } from ${module};
+    postMessage(await oncePerRun("run-test-isolates", () => Promise.resolve("there")));`;
+  const worker = new Worker(`data:application/typescript,${encodeURIComponent(script)}`, { type: "module" });
+  const { data } = await new Promise<MessageEvent>((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = reject;
+  });
+  worker.terminate();
+  assertEquals(data, "here");
+});
+
+Deno.test("oncePerRun() tries again after a failure", async () => {
+  const fail = () => Promise.reject(new Error("not this time"));
+  await assertRejects(() => oncePerRun("run-test-failure", fail), Error, "not this time");
+  assertEquals(await oncePerRun("run-test-failure", () => Promise.resolve(1)), 1);
+});
+
+Deno.test("The directory of a run is removed when its process ends, and another process has its own", async () => {
+  const script = `import { oncePerRun } from ${JSON.stringify(new URL("./_run.ts", import.meta.url).href)};
+    console.log(await oncePerRun("run-test-directory", (directory) => Promise.resolve(directory)));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-check",
+      "--allow-all",
+      `data:application/typescript,${encodeURIComponent(script)}`,
+    ],
+    stderr: "inherit",
+  }).output();
+  const directory = new TextDecoder().decode(stdout).trim();
+  const own = await oncePerRun("run-test-directory", (directory) => Promise.resolve(directory));
+  assert(directory !== "" && directory !== own);
+  const deadline = performance.now() + 10_000;
+  while (exists(directory)) {
+    assert(performance.now() < deadline, `${directory} is still there after 10 s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
