@@ -104,7 +104,8 @@ export class Commit {
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
       const { base, data, expiry, record: { subject }, storedToken } = write;
-      write.isSent = true;
+      // An aborted signal keeps it from being sent.
+      if (!this.#operation.context.signal?.aborted) write.isSent = true;
       return await (base === undefined
         ? this.#operation.create({ token: storedToken, data, expiry }, subject)
         : this.#operation.update(base, nextRow(this.#settings, write, base)));

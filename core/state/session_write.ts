@@ -30,7 +30,7 @@ export interface SessionWrite {
   readonly token: string | undefined;
   /** The row's token after the write. */
   readonly storedToken: string;
-  /** Whether sending it was ever tried. */
+  /** Whether it was ever sent to the store. */
   isSent: boolean;
   /** Why the last attempt failed; `undefined` where the store has answered. */
   failure: SessionStoreError | undefined;

@@ -226,7 +226,7 @@ export class ActorRun {
         return;
       case "pop":
         if (session.pop(step.key) !== view.values.get(step.key)) world.fail("pop returns another value");
-        view.remove(step.key);
+        view.pop(step.key);
         return;
       case "update":
         session.update(step.key, increment);
@@ -333,7 +333,7 @@ export class ActorRun {
     const state = stateOf(session);
     const { adopted, sent } = attempt;
     // If the reply came too late for the request, the session is as new as before.
-    if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.rebase(adopted);
+    if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.adopt(adopted);
     const { pending } = view;
     const isNew = sent !== undefined && sent.from === undefined;
     // A session in doubt is created again with what it had, and without later changes.
@@ -394,7 +394,7 @@ export class ActorRun {
     const world = this.#world;
     const attempt = this.#attempt;
     const { adopted, view } = attempt;
-    if (adopted !== undefined && view?.token === undefined) view?.rebase(adopted);
+    if (adopted !== undefined && view?.token === undefined) view?.adopt(adopted);
     const known = this.#sent.get(nonce);
     if (known !== undefined || view === undefined) return known;
     const earlier = attempt.sent;
@@ -425,6 +425,7 @@ export class ActorRun {
     const isOpen = from === undefined && !isSettled && pending !== undefined;
     // A session in doubt is created again with what it had. A renewal that came second takes later changes with it.
     const isAgain = isOpen && pending.from === undefined;
+    if (!isAgain) view.addUnseen();
     const later = isAgain ? [] : view.changes;
     const changes = isOpen ? [...pending.changes, ...later] : [...later];
     const renew = isAgain ? pending.renew : view.renew || (isOpen && pending.renew);

@@ -58,6 +58,8 @@ export class View implements Contents {
   changes: Change[] = [];
   renew = false;
   readonly merged = new Set<string>();
+  /** Removals that found nothing to remove, while there are no changes. They are no reason to write. */
+  unseen: Change[] = [];
   /** The cookie of the request, if it had no session. */
   offered: string | undefined;
   /** Whether the primary had neither a session nor a mark under it when this request asked. */
@@ -85,6 +87,12 @@ export class View implements Contents {
     this.token = row.token;
     this.owner = row.subject;
     this.merged.delete(row.token);
+  }
+
+  /** The primary has the session that the replica did not know. */
+  adopt(row: Row): void {
+    this.addUnseen();
+    this.rebase(row);
   }
 
   /** An earlier write is known to have happened. Later changes are applied on top of it. */
@@ -117,7 +125,11 @@ export class View implements Contents {
   }
 
   remove(key: string): void {
-    if (this.values.has(key)) this.#change(({ values }) => values.delete(key));
+    this.#take(this.values.has(key), ({ values }) => values.delete(key));
+  }
+
+  pop(key: string): void {
+    if (this.values.has(key)) this.remove(key);
   }
 
   update(key: string): void {
@@ -125,7 +137,7 @@ export class View implements Contents {
   }
 
   clear(): void {
-    if (this.values.size > 0) this.#change(({ values }) => values.clear());
+    this.#take(this.values.size > 0, ({ values }) => values.clear());
   }
 
   setDeadline(deadline: number): void {
@@ -133,7 +145,7 @@ export class View implements Contents {
   }
 
   setSubject(subject: string | undefined): void {
-    if (subject !== this.subject) this.#change((contents) => contents.subject = subject);
+    this.#take(subject !== this.subject, (contents) => contents.subject = subject);
   }
 
   renewToken(now: number): void {
@@ -146,10 +158,22 @@ export class View implements Contents {
     for (const [key, value] of other.values) this.put(key, value);
     if (other.deadline > this.deadline) this.setDeadline(other.deadline);
     this.merged.add(other.token);
+    this.addUnseen();
+  }
+
+  /** From now on the removals that found nothing are changes like any other. */
+  addUnseen(): void {
+    this.changes.push(...this.unseen.splice(0));
+  }
+
+  #take(isSeen: boolean, removal: Change): void {
+    if (isSeen || this.changed) this.#change(removal);
+    else this.unseen.push(removal);
   }
 
   #change(change: Change): void {
     change(this);
+    this.addUnseen();
     this.changes.push(change);
   }
 }
