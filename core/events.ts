@@ -46,8 +46,8 @@ export interface SessionErrorInfo {
 
 /**
  * Hears of every error of a request, and of a touch or a clean-up in the background. Errors of `manager.load()` and the like
- * go to their caller alone. A `Response` that it returns is sent in place of the default one. What it throws is ignored, and a
- * response waits for it for a second at most.
+ * go to their caller alone. A `Response` that it returns is sent in place of the default one: make a new one each time, since
+ * one that was sent is ignored. What it throws is ignored, and a response waits for it for a second at most.
  */
 export type SessionErrorHook = (
   error: AnySessionError,

@@ -15,9 +15,15 @@ function isForwarded(headers: Headers, trustProxy: SessionSettings["trustProxy"]
   return trustProxy !== undefined && headers.get(trustProxy.header)?.toLowerCase() === trustProxy.value;
 }
 
+/** The header that most proxies set, and that of RFC 7239. */
+function saysHttps(headers: Headers): boolean {
+  return /^https\b/i.test(headers.get("X-Forwarded-Proto") ?? "") ||
+    /\bproto="?https\b/i.test(headers.get("Forwarded") ?? "");
+}
+
 /** Warns once that a proxy ends TLS. Logins work without `Secure` too, so nobody would notice. */
 function noticeProxy(request: Request, settings: SessionSettings): void {
-  if (warned.has(settings) || !/^https\b/i.test(request.headers.get("X-Forwarded-Proto") ?? "")) return;
+  if (warned.has(settings) || !saysHttps(request.headers)) return;
   warned.add(settings);
   settings.hooks.event?.({ kind: "forwarded-proto" });
   if (settings.hooks.event === undefined) {

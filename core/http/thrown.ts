@@ -1,3 +1,6 @@
+import { isObject } from "../bytes/values.ts";
+import { ignoreRejection } from "../wait.ts";
+
 /**
  * The response that a thrown value stands for; `undefined` for any other value, as an `Error`.
  *
@@ -18,7 +21,11 @@ function responseIn(thrown: unknown): Response | undefined {
   if (typeof thrown !== "object" || thrown === null) return undefined;
   if (isResponse(thrown)) return thrown;
   const { getResponse, status, location, body, digest } = thrown as Thrown;
-  if (typeof getResponse === "function") return getResponse.call(thrown);
+  if (typeof getResponse === "function") {
+    const made: unknown = getResponse.call(thrown);
+    ignoreRejection(made);
+    return isObject(made) && isResponse(made) ? made : undefined;
+  }
   if (typeof digest === "string") return nextResponse(digest);
   if (typeof status !== "number" || thrown instanceof Error) return undefined;
   if (typeof location === "string" && status >= 300 && status < 400) return redirect(status, location);
@@ -29,7 +36,7 @@ function responseIn(thrown: unknown): Response | undefined {
 
 /** The properties by which frameworks mark such a value. */
 interface Thrown {
-  getResponse?: () => Response;
+  getResponse?: () => unknown;
   /** SvelteKit's `redirect()` and `error()` throw these. */
   status?: unknown;
   location?: unknown;

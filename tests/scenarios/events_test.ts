@@ -143,16 +143,27 @@ onEachStore("A purge emits one event with the number of rows, and none without r
   assertEquals(newEvents(bed), [{ kind: "purged", deleted: 3 }]);
 });
 
-onEachStore("A proxy that ends TLS emits one event for each manager", async (bed) => {
-  const manager = bed.manager<Data>();
-  const request = new Request("http://example.com/", { headers: { "X-Forwarded-Proto": "https" } });
-  for (let i = 0; i < 2; i++) {
-    const current = manager.begin(request);
-    await current.session();
-    await current.finish(new Response("ok"));
-  }
-  assertEquals(newEvents(bed), [{ kind: "forwarded-proto" }]);
-});
+/** What a proxy may say of the browser's request, and whether that is `https:`. */
+const FORWARDED: [name: string, value: string, https: boolean][] = [
+  ["X-Forwarded-Proto", "https", true],
+  ["Forwarded", "for=192.0.2.60;proto=https;by=203.0.113.43", true],
+  ["Forwarded", 'Proto="https"', true],
+  ["X-Forwarded-Proto", "http", false],
+  ["Forwarded", "for=192.0.2.60;proto=http", false],
+];
+for (const [name, value, https] of FORWARDED) {
+  Deno.test(`A proxy with ${name}: ${value} emits ${https ? "one event for each manager" : "none"}`, async () => {
+    const events: SessionEvent[] = [];
+    const manager = sessions<Data>({ onEvent: (event) => void events.push(event) });
+    const request = new Request("http://example.com/", { headers: { [name]: value } });
+    for (let visit = 0; visit < 2; visit++) {
+      const current = manager.begin(request);
+      await current.session();
+      await current.finish(new Response("ok"));
+    }
+    assertEquals(events, https ? [{ kind: "forwarded-proto" }] : []);
+  });
+}
 
 Deno.test("A session that a full MemoryStore drops emits one event, with the id of sessionsOf()", async () => {
   const events: SessionEvent[] = [];

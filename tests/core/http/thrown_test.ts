@@ -50,7 +50,9 @@ Deno.test("responseOf() returns undefined for values that stand for no response"
     Object.assign(new Error(), { status: 303 }),
   ];
   const others = [undefined, null, "text", 404, {}, [], { status: 404 }, { status: "303", location: "/" }];
-  for (const thrown of [...errors, ...others]) assertEquals(responseOf(thrown), undefined);
+  const made = ["text", null, {}, Promise.resolve(new Response()), Promise.reject(new Error("late"))];
+  const makers = made.map((value) => ({ getResponse: () => value }));
+  for (const thrown of [...errors, ...others, ...makers]) assertEquals(responseOf(thrown), undefined);
   assertEquals(responseOf(new Redirect(200, "/")), undefined);
   assertEquals(responseOf(new HttpError(200, { message: "fine" })), undefined);
 });
