@@ -3,13 +3,20 @@ import { type SessionError, SessionStoreError, type StoreOperation } from "./err
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { destroy } from "./state/ending.ts";
-import { emptyRecord, isMark, keysOf, type SessionRecord, tryDecodeRecord } from "./state/record.ts";
+import {
+  emptyRecord,
+  findRecordOnPrimary,
+  isMark,
+  keysOf,
+  type SessionRecord,
+  tryDecodeRecord,
+} from "./state/record.ts";
 import { SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
 import { claimTables } from "./store/claims.ts";
-import { Operation, rowOf, type SessionContext } from "./store/operation.ts";
+import { Operation, type SessionContext } from "./store/operation.ts";
 
 /** What a session is used within: a request, or a call to the manager. */
 export interface ReportingContext extends SessionContext {
@@ -134,7 +141,10 @@ export class Engine {
     const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
     if (row === undefined) others.push(...offered.map(this.settings.storedToken));
     for (const token of others) {
-      if (await this.operation(context).findOnPrimary(token) !== undefined) return token;
+      const found = await findRecordOnPrimary(this.operation(context), token);
+      const isLive = found?.record !== undefined && this.settings.now() < found.record.deadline;
+      // A mark is no session.
+      if (isLive && !isMark(found.record!)) return token;
     }
     return row?.token;
   }
@@ -167,7 +177,7 @@ export class Engine {
     context: SessionContext,
     how: "find" | "findOnPrimary" = "find",
   ): Promise<FoundSession> {
-    const row = rowOf(token, await this.operation(context)[how](token));
+    const row = await this.operation(context)[how](token);
     if (row === undefined) return this.#unknown(token);
     const record = this.#read(row);
     if (record === "renewed") this.#unknown(token);

@@ -60,8 +60,8 @@ const LONGEST_HOOK = 1_000;
 /** Calls the user's hooks. Whatever they throw or return, the library goes on. */
 export class Hooks {
   /**
-   * `undefined` where nobody listens. Call it with `?.`: an event is then made only if someone listens, and its identifiers cost
-   * a hash each. A store need not find out what it would report.
+   * `undefined` if nobody listens. Call it with `?.`: then an event, whose ids cost a hash each, is made only for a listener. A
+   * store may skip looking for what it would report.
    */
   readonly event: SessionEventHook | undefined;
   readonly #onError: SessionErrorHook;
@@ -75,11 +75,7 @@ export class Hooks {
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
       const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
-      if (!(response instanceof Response)) return undefined;
-      // A network error, or one constant for each error: the error's own response takes its place.
-      const isSendable = response.type !== "error" && !response.bodyUsed;
-      if (!isSendable) console.error("onError gave a response that cannot be sent; make one for each error");
-      return isSendable ? response : undefined;
+      return response instanceof Response ? response : undefined;
     } catch {
       return undefined;
     }

@@ -16,7 +16,7 @@ import type {
   TimedOptions,
 } from "./store.ts";
 import type { SessionContext } from "./store/operation.ts";
-import { eventLoopTurn, tryCall } from "./wait.ts";
+import { assertSignal, eventLoopTurn, tryCall } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */
@@ -57,8 +57,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * unknown, expired or not well formed, it is a new session. Call {@linkcode Session.commit} to save changes.
    *
    * @throws {SessionStoreError} The store failed.
+   * @throws {TypeError} The signal is no `AbortSignal`.
    */
   async load(token?: string, context: SessionContext = {}): Promise<Session<Data>> {
+    assertSignal(context.signal);
     const state = await this.#engine.load(token === undefined ? [] : [token], context);
     return new Session<Data>(state, this.#engine, context);
   }
@@ -69,6 +71,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param request Its cookie is read when `session()` is first called.
    * @param context With a `token` (from a header, say) no cookie is read or written.
+   * @throws {TypeError} The request is no `Request`, or the signal no `AbortSignal`.
    */
   begin(
     request: Request,
@@ -80,6 +83,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         : "";
       throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}${hint}`);
     }
+    assertSignal(context.signal);
     return new RequestLifecycle<Data>(this.#engine, request, context);
   }
 
@@ -206,6 +210,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     context: SessionContext,
   ): AsyncGenerator<StoredRow, void, undefined> {
     const { signal } = context;
+    // A cast: TypeScript does not see that step() sets it.
     let rows = undefined as AsyncIterator<StoredRow> | undefined;
     const step = () => {
       rows ??= list({ now: this.#engine.settings.now(), signal })[Symbol.asyncIterator]();

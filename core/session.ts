@@ -145,12 +145,18 @@ export class Session<Data extends object = Record<string, unknown>> {
     this.#state.put(key, value);
   }
 
-  /** Removes a value. Where there is none the removal alone makes no write. */
+  /**
+   * Removes a value. If there is none, that alone causes no write. The next write also removes a value that another request
+   * has saved meanwhile.
+   */
   remove(key: SessionKey<Data>): void {
     this.#state.remove(key);
   }
 
-  /** Removes every value; the token, the deadline and the subject stay. Where there is none nothing is written. */
+  /**
+   * Removes every value; the token, the deadline and the subject stay. On an empty session that alone causes no write. The next
+   * write also removes what other requests have saved meanwhile.
+   */
   clear(): void {
     this.#state.clear();
   }
@@ -213,9 +219,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {RangeError} The deadline is not a time.
    */
   setDeadline(deadline: number | Date): void {
-    const given = deadline instanceof Date ? deadline.getTime() : deadline;
-    // Not `Number(deadline)`: `null`, of an empty column, would end the session.
-    const time = typeof given === "number" ? new Date(given).getTime() : NaN;
+    // Not `Number()` of any value: `null`, of an empty column, would end the session. A Date may be of another realm.
+    const isTime = typeof deadline === "number" ||
+      Object.prototype.toString.call(deadline) === "[object Date]";
+    const time = new Date(isTime ? Number(deadline) : NaN).getTime();
     if (Number.isNaN(time)) {
       throw new RangeError("Cannot set deadline: it must be a time in milliseconds");
     }
@@ -313,7 +320,7 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   #pop(key: string): unknown {
     const value = this.#state.get(key);
-    // What is not given is not removed: a replica that lags may not show it yet.
+    // What is not given is not removed. A replica that lags may hide a value, which would be lost unread.
     if (this.#state.exists(key)) this.#state.remove(key);
     else this.#state.assertOpen();
     return value;

@@ -89,7 +89,7 @@ export interface NextRow {
   mark?: StoredSession | undefined;
 }
 
-/** Names every column that may be absent: one that is absent could come from a polluted `Object.prototype`. */
+/** Every optional field of a {@linkcode NextRow}. One that is missing could come from a polluted `Object.prototype`. */
 export const UNCHANGED = {
   token: undefined,
   expiry: undefined,

@@ -88,7 +88,7 @@ export function tryCall(call: () => unknown): boolean {
   }
 }
 
-/** Where a value may be a promise that nobody awaits: its rejection would end the process. */
+/** Keeps a promise that nobody awaits from ending the process if it rejects. Leaves any other value alone. */
 export function ignoreRejection(value: unknown): void {
   if (value instanceof Promise) value.catch(() => {});
 }
@@ -96,6 +96,13 @@ export function ignoreRejection(value: unknown): void {
 /** Whether a value is an `AbortSignal`, of this realm or another. */
 export function isSignal(value: unknown): value is AbortSignal {
   return typeof (value as Partial<AbortSignal> | null)?.aborted === "boolean";
+}
+
+/** Throws for a signal such as an `AbortController`, which would only fail once it is waited for. */
+export function assertSignal(signal: unknown): void {
+  if (signal && !isSignal(signal)) {
+    throw new TypeError("Cannot use this signal: it must be an AbortSignal, as controller.signal is");
+  }
 }
 
 /** A pause without a timer, of `count` turns of the microtask queue. */

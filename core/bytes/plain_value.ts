@@ -132,7 +132,7 @@ function unusualArray(array: readonly unknown[]): Refusal {
 }
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it never writes. */
-export function fromPlain(value: unknown): unknown {
+function fromPlain(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(fromPlain);
   const entries = Object.entries(value);

@@ -46,6 +46,11 @@ export function lightBodyOf(response: Response): ResponseBody | undefined {
   return body instanceof ReadableStream ? undefined : body;
 }
 
+/** Whether a response can no longer be sent, or never could. A light one is not asked, since a look changes how it is sent. */
+export function isUnsendable(response: Response): boolean {
+  return cacheSymbolOf(response) === undefined && (response.bodyUsed || response.type === "error");
+}
+
 function cacheSymbolOf(response: Response): symbol | undefined {
   return Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
 }

@@ -6,6 +6,7 @@ import { optionOf } from "../options/reader.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import { type SessionContext, waitUntilOf } from "../store/operation.ts";
+import { isUnsendable } from "./body.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
@@ -113,7 +114,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
         // After fail() the handler's changes are forgotten already. Later ones are saved.
         if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
         response = await this.#answerTo(error, response);
-        if (response === undefined) throw error;
+        // The first error is the one to report, also where the response that was made of it is none.
+        if (response === undefined || !isResponse(response)) throw error;
       }
     }
     if (response === undefined || response === null) {
@@ -128,7 +130,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
-    const isDue = this.#isDue(shared, state);
+    const isDue = this.#mustSave(shared, state);
     const unfrozen = state.close();
     if (isDue || state.hasWork || state.changesCookie) response = await this.#save(shared, state, response);
     if (unfrozen !== undefined) refuseChanges(unfrozen);
@@ -151,7 +153,13 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       known.set(error, report);
       lastReporters.set(error, this.#visit);
     }
-    return report.by === this ? await report.answer : undefined;
+    if (report.by !== this) return undefined;
+    const answer = await report.answer;
+    if (answer === undefined || !isUnsendable(answer)) return answer;
+    console.error(
+      "onError gave a response that was sent before, or a network error; the default one is sent",
+    );
+    return undefined;
   }
 
   /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
@@ -218,7 +226,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   }
 
   /** Whether there is something to save, or a touch is due. */
-  #isDue({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
+  #mustSave({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
     if (!hasFailed && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     const hasChanges = state.hasChanges() && state.changes !== undefined;
@@ -241,7 +249,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     }
   }
 
-  /** Has nothing saved of a handler that has failed. An explicit commit() or destroy() stands. */
+  /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
   async #discard(shared: SharedSession, error: unknown): Promise<void> {
     const state = await shared.loaded();
     if (shared.isOpenAround(this.#began)) shared.forget(error);

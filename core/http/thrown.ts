@@ -2,7 +2,7 @@ import { isObject } from "../bytes/values.ts";
 import { ignoreRejection } from "../wait.ts";
 
 /**
- * The response that a thrown value stands for; `undefined` for any other value, as an `Error`.
+ * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`.
  *
  * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
  * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). The changes of such a handler are
@@ -18,7 +18,7 @@ export function responseOf(thrown: unknown): Response | undefined {
 }
 
 function responseIn(thrown: unknown): Response | undefined {
-  if (typeof thrown !== "object" || thrown === null) return undefined;
+  if (!isObject(thrown)) return undefined;
   if (isResponse(thrown)) return thrown;
   const { getResponse, status, location, body, digest } = thrown as Thrown;
   if (typeof getResponse === "function") {

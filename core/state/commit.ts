@@ -10,7 +10,7 @@ import type { ChangeLog } from "./changes.ts";
 import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
-import { decodeRecord, emptyRecord, findRecord, isMark, type SessionRecord } from "./record.ts";
+import { decodeRecord, emptyRecord, findRecordOnPrimary, isMark, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -30,12 +30,12 @@ const IN_TURNS: Growth = { base: 64, growth: 4, cap: 16_384 };
  */
 const TURNS_ATTEMPTS = 3;
 
-/** Saves the changes of a request: writes, and where that fails looks what became of it, replays and writes again. */
+/** Saves the changes of a request. If a write fails, it reads the row, replays the changes where needed and writes again. */
 export class Commit {
   readonly #settings: SessionSettings;
   readonly #operation: Operation;
   readonly #state: SessionState;
-  /** What a session had when it was read that was renewed elsewhere. A new one in its place keeps it. */
+  /** What was read of a session that another request has renewed. The new session in its place keeps it. */
   #kept: SessionRecord | undefined;
 
   constructor(operation: Operation, state: SessionState) {
@@ -104,7 +104,7 @@ export class Commit {
     if (this.#settings.now() >= write.baseDeadline) return false;
     try {
       const { base, data, expiry, record: { subject }, storedToken } = write;
-      // An aborted signal keeps it from being sent.
+      // The operation sends no write once the signal has aborted.
       if (!this.#operation.context.signal?.aborted) write.isSent = true;
       return await (base === undefined
         ? this.#operation.create({ token: storedToken, data, expiry }, subject)
@@ -196,7 +196,7 @@ export class Commit {
     const state = this.#state;
     let isRenewed = false;
     for (const token of state.offered) {
-      const found = await findRecord(this.#operation, this.#settings.storedToken(token));
+      const found = await findRecordOnPrimary(this.#operation, this.#settings.storedToken(token));
       if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
       if (isMark(found.record)) isRenewed = true;
       else {

@@ -2,7 +2,7 @@ import { equalBytes } from "../bytes/equal.ts";
 import type { StoredRow } from "../store.ts";
 import type { Operation } from "../store/operation.ts";
 import type { SessionWrite } from "./session_write.ts";
-import { findRecord, type FoundRecord, isMark, type SessionRecord } from "./record.ts";
+import { findRecordOnPrimary, type FoundRecord, isMark, type SessionRecord } from "./record.ts";
 
 /**
  * What the primary tells of a write that was refused, or that had no reply.
@@ -25,16 +25,18 @@ export async function fateOf(operation: Operation, write: SessionWrite): Promise
   const { now } = operation.settings;
   if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
   if (base === undefined) {
-    return { kind: hasNonce(await findRecord(operation, storedToken), nonce) ? "done" : "unchanged" };
+    return {
+      kind: hasNonce(await findRecordOnPrimary(operation, storedToken), nonce) ? "done" : "unchanged",
+    };
   }
   // The clock is read before the row: another request may prolong the session in between.
   const isOver = now() >= baseDeadline;
   // The old token comes before the new one: a renewal that arrives late moves the row from the first to the second.
-  const found = await findRecord(operation, base.token);
+  const found = await findRecordOnPrimary(operation, base.token);
   const isMine = hasNonce(found, nonce);
   // The mark of this renewal does not prove that the session still lives. A missing one does not prove that it ended.
   if (changes.renew && (isMine || found === undefined)) {
-    return { kind: hasNonce(await findRecord(operation, storedToken), nonce) ? "done" : "ended" };
+    return { kind: hasNonce(await findRecordOnPrimary(operation, storedToken), nonce) ? "done" : "ended" };
   }
   if (found === undefined) return { kind: "ended" };
   const { row, record } = found;

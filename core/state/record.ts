@@ -4,7 +4,7 @@ import { readValue, removeValue, type Values, writeValue } from "../bytes/values
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
 import { ignoreRejection } from "../wait.ts";
-import { type Operation, rowOf, type SendMode } from "../store/operation.ts";
+import type { Operation, SendMode } from "../store/operation.ts";
 
 /** A decoded session: the user's values, and those that the manager keeps. */
 export interface SessionRecord {
@@ -86,13 +86,13 @@ export interface FoundRecord {
   record: SessionRecord | undefined;
 }
 
-/** Reads a session on the primary. */
-export async function findRecord(
+/** Reads a row on the primary, and decodes it. */
+export async function findRecordOnPrimary(
   operation: Operation,
   token: string,
   mode?: SendMode,
 ): Promise<FoundRecord | undefined> {
-  const row = rowOf(token, await operation.findOnPrimary(token, mode));
+  const row = await operation.findOnPrimary(token, mode);
   return row && { row, record: tryDecodeRecord(operation.settings.codec, row.data) };
 }
 

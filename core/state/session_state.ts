@@ -35,8 +35,8 @@ export class SessionState {
   status: SessionStatus = "unmodified";
   /** The changes that are not saved yet; `undefined` where there are none. */
   changes: ChangeLog | undefined;
-  /** Removals that found nothing to remove, while there are no changes. */
-  #unseen: ChangeLog | undefined;
+  /** Changes that change nothing here, while there are no others: removals that find no value, the subject that is there. */
+  #idle: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
@@ -53,6 +53,8 @@ export class SessionState {
   endedHere = false;
   /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
+  /** What closing could not freeze. */
+  #unfrozen: readonly object[] | undefined;
   readonly #codec: Codec;
   readonly #exposed: ExposedValues;
   /** How often the handler has failed. */
@@ -95,10 +97,10 @@ export class SessionState {
     this.#exposed.replace(key, value);
   }
 
-  /** Where there is no such key nothing is written for it. */
+  /** Where there is no such key the removal is kept for the next write, but is no reason for one. */
   remove(key: string): void {
     this.assertOpen();
-    if (!this.exists(key)) return this.#unseenRemovals().remove(key);
+    if (!this.exists(key)) return this.#idleLog().remove(key);
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
@@ -107,7 +109,7 @@ export class SessionState {
 
   clear(): void {
     this.assertOpen();
-    if (keysOf(this.record).length === 0) return this.#unseenRemovals().clear();
+    if (keysOf(this.record).length === 0) return this.#idleLog().clear();
     const log = this.#modify();
     if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
@@ -147,7 +149,7 @@ export class SessionState {
 
   setSubject(subject: string | undefined): void {
     this.assertOpen();
-    const log = subject === this.record.subject ? this.#unseenRemovals() : this.#modify();
+    const log = subject === this.record.subject ? this.#idleLog() : this.#modify();
     this.record.subject = subject;
     log.subject = subject ?? null;
   }
@@ -172,17 +174,17 @@ export class SessionState {
   }
 
   #logged(): ChangeLog {
-    this.changes ??= this.#unseen ?? new ChangeLog();
-    this.#unseen = undefined;
+    this.changes ??= this.#idle ?? new ChangeLog();
+    this.#idle = undefined;
     return this.changes;
   }
 
   /**
-   * The log to note a removal in that finds nothing to remove. It is no reason to write. But a replica that lags may not
-   * have shown the value, and a write finds the row of the primary.
+   * The log for a change that changes nothing here. It is no reason to write. The next write makes it all the same, since a
+   * replica that lags may have hidden the value.
    */
-  #unseenRemovals(): ChangeLog {
-    return this.changes ?? (this.#unseen ??= new ChangeLog());
+  #idleLog(): ChangeLog {
+    return this.changes ?? (this.#idle ??= new ChangeLog());
   }
 
   assertOpen(): void {
@@ -195,8 +197,10 @@ export class SessionState {
    * @returns The objects that cannot be frozen. Once the session is saved, pass them to {@linkcode refuseChanges}.
    */
   close(): readonly object[] | undefined {
+    // A second walk would stop at frozen objects, and miss what they hold.
+    if (!this.closed) this.#unfrozen = this.#exposed.freeze();
     this.closed = true;
-    return this.#exposed.freeze();
+    return this.#unfrozen;
   }
 
   /** Makes the session writable again, for another middleware of the request. Frozen objects are replaced by fresh ones. */
@@ -262,7 +266,7 @@ export class SessionState {
 
   /** Moves the changes that were made meanwhile to the end of the log that was taken. */
   appendTo(taken: ChangeLog): void {
-    const later = this.changes ?? this.#unseen;
+    const later = this.changes ?? this.#idle;
     if (later === undefined) return;
     taken.append(later, this.record.values);
     this.#forgetChanges();
@@ -313,8 +317,8 @@ export class SessionState {
       // No conflict has replaced the values, and they hold the later changes already.
       this.record = { ...this.record, createdAt, nonces };
     } else {
-      // A removal that found nothing may find something in these values.
-      if (this.#unseen !== undefined) this.#logged();
+      // It may change something in these values.
+      if (this.#idle !== undefined) this.#logged();
       this.changes?.replay(record);
       this.record = record;
     }
@@ -344,7 +348,7 @@ export class SessionState {
     this.cookieToSet = undefined;
   }
 
-  /** Has the response set the cookie of a session. */
+  /** Makes the response set the cookie of a session. */
   sendCookie(token: string, { deadline, values }: SessionRecord): void {
     this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
   }
@@ -356,7 +360,7 @@ export class SessionState {
 
   #forgetChanges(): void {
     this.changes = undefined;
-    this.#unseen = undefined;
+    this.#idle = undefined;
   }
 
   #valueOf(key: string): unknown {

@@ -5,7 +5,7 @@ import type { SessionSettings } from "../options/session_options.ts";
 import { type NextRow, type StoredRow, type StoredSession, UNCHANGED } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
-import { encodeMark, encodeRecord, type SessionRecord, withNonce } from "./record.ts";
+import { encodeMark, encodeRecord, type SessionRecord, tryDecodeRecord, withNonce } from "./record.ts";
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with that token takes to arrive. */
 const MARK_LIFETIME = 60_000;
@@ -44,7 +44,12 @@ export function newSession(
   earlier: readonly string[] = [],
 ): SessionWrite {
   const record = { ...from, createdAt: settings.now(), nonces: "" };
-  return writeOf(settings, changes, undefined, record, undefined, Infinity, earlier);
+  return writeOf(settings, changes, record, {
+    base: undefined,
+    baseDeadline: Infinity,
+    earlier,
+    token: undefined,
+  });
 }
 
 /**
@@ -61,33 +66,29 @@ export function changedSession(
   base: StoredRow,
   baseDeadline: number,
 ): SessionWrite {
-  return writeOf(settings, changes, token, from, base, baseDeadline, []);
+  return writeOf(settings, changes, from, { base, baseDeadline, earlier: [], token });
 }
 
 function writeOf(
   settings: SessionSettings,
   changes: ChangeLog,
-  token: string | undefined,
   from: SessionRecord,
-  base: StoredRow | undefined,
-  baseDeadline: number,
-  earlier: readonly string[],
+  target: Pick<SessionWrite, "base" | "baseDeadline" | "earlier" | "token">,
 ): SessionWrite {
+  const { base, baseDeadline } = target;
   const nonce = newNonce();
   const record = { ...from, nonces: withNonce(from.nonces, nonce) };
   const given = base === undefined || changes.renew ? newToken() : undefined;
   const keepsExpiry = given === undefined && record.deadline === baseDeadline &&
     !mustMoveExpiry(settings, record, base!.expiry);
   return {
+    ...target,
     changes,
     nonce,
-    base,
-    earlier,
-    baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
-    token: given ?? token,
+    token: given ?? target.token,
     storedToken: given === undefined ? base!.token : settings.storedToken(given),
     isSent: false,
     failure: undefined,
@@ -97,8 +98,11 @@ function writeOf(
 /** What an update tells the store: only the columns that change, since a database does more work for each one. */
 export function nextRow(settings: SessionSettings, write: SessionWrite, base: StoredRow): NextRow {
   const { changes, data, expiry, record, storedToken } = write;
+  // A table that SCS made has no column for subjects. Without one the column is named only to empty it.
+  const isEmptied = changes.subject === null &&
+    tryDecodeRecord(settings.codec, base.data)?.subject !== undefined;
   // An unchanged subject is written too: an SCS service that saves a session empties the column.
-  const subject = record.subject ?? (changes.subject === null ? null : undefined);
+  const subject = record.subject ?? (isEmptied ? null : undefined);
   const next: NextRow = { ...UNCHANGED, data, subject };
   if (expiry !== base.expiry) next.expiry = expiry;
   if (changes.renew) {

@@ -1,5 +1,5 @@
 import type { SessionSettings } from "../options/session_options.ts";
-import type { Operation } from "../store/operation.ts";
+import { type Operation, waitUntilOf } from "../store/operation.ts";
 import { tryCall } from "../wait.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
@@ -25,7 +25,8 @@ export async function touch(operation: Operation, state: SessionState): Promise<
     })
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
     .finally(() => state.touching = undefined);
-  // waitUntil may have been taken off its object, or the request is over.
-  const isHandedOver = context.waitUntil !== undefined && tryCall(() => context.waitUntil?.(touched));
+  const waitUntil = waitUntilOf(context);
+  // It may have been taken off its object, or the request is over.
+  const isHandedOver = waitUntil !== undefined && tryCall(() => waitUntil(touched));
   if (!isHandedOver) await touched;
 }

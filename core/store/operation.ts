@@ -11,7 +11,7 @@ import {
   type WriteOptions,
 } from "../store.ts";
 import { asAmbiguous, isBusyFailure, toSessionError } from "./failure.ts";
-import { backoff, type Growth, isSignal, pause, waitFor } from "../wait.ts";
+import { assertSignal, backoff, type Growth, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
@@ -68,28 +68,22 @@ export class Operation {
     this.#store = store;
     this.settings = settings;
     this.context = context;
-    const { signal } = context;
-    if (signal && !isSignal(signal)) {
-      throw new TypeError("Cannot use this signal: it must be an AbortSignal, as controller.signal is");
-    }
+    assertSignal(context.signal);
     const { timeout = DEFAULT_TIMEOUT } = store;
     this.mayHang = timeout !== Infinity;
     this.inProcess = store.inProcess ?? !this.mayHang;
     if (this.mayHang) this.#until = performance.now() + timeout;
   }
 
-  /** Reads a row. A replica that lags may answer. {@linkcode rowOf} makes a row of the answer. */
-  find(token: string): Promise<StoredSession | undefined> {
-    return this.run("find", "read", (options) => this.#store.find(token, options));
+  /** Reads a row. A replica that lags may answer. */
+  async find(token: string): Promise<StoredRow | undefined> {
+    return rowOf(token, await this.run("find", "read", (options) => this.#store.find(token, options)));
   }
 
   /** Reads a row on the primary. */
-  findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredSession | undefined> {
-    return this.run(
-      "find",
-      mode,
-      (options) => this.#store.find(token, Object.assign(options, { primary: true })),
-    );
+  async findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredRow | undefined> {
+    const call = (options: CallOptions) => this.#store.find(token, Object.assign(options, { primary: true }));
+    return rowOf(token, await this.run("find", mode, call));
   }
 
   /** Inserts a row; `false` where the token exists. */
@@ -196,7 +190,7 @@ export class Operation {
 }
 
 /** What a store has found under a token, as a row. */
-export function rowOf(token: string, found: StoredSession | undefined): StoredRow | undefined {
+function rowOf(token: string, found: StoredSession | undefined): StoredRow | undefined {
   // A store in JavaScript may give null.
   return found ? { token, data: found.data, expiry: found.expiry } : undefined;
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import {
   MemoryStore,
   type Session,
@@ -269,6 +270,9 @@ Deno.test("Session.setDeadline() takes a Date, and drops fractions of a millisec
   const session = await newSession();
   session.setDeadline(new Date(NOW + 1_000));
   assertEquals(session.deadline, NOW + 1_000);
+  const OtherDate: DateConstructor = runInNewContext("Date");
+  session.setDeadline(new OtherDate(NOW + 2_000));
+  assertEquals(session.deadline, NOW + 2_000);
   session.setDeadline(NOW + 1_000.9);
   assertEquals(session.deadline, NOW + 1_000);
   session.setDeadline(8.64e15);

@@ -1,7 +1,7 @@
 /** `manager.begin()` as the author of another middleware uses it. */
 
 import { Hono } from "hono";
-import { MemoryStore, type SessionManager, sessions } from "../../mod.ts";
+import { MemoryStore, SessionClosedError, type SessionManager, sessions } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -178,6 +178,64 @@ Deno.test("finish() refuses what is no response, and saves nothing", async () =>
     );
     assertEquals(counting.calls(), {});
   }
+});
+
+Deno.test("finish() throws what the handler threw, also where the response made of it is none", async () => {
+  for (const isFailed of [false, true]) {
+    const current = counted().manager.begin(new Request(URL));
+    await current.session();
+    const thrown = new Error("the handler failed");
+    if (isFailed) current.fail(thrown);
+    const error = await assertRejects(() => current.finish("page" as unknown as Response, thrown));
+    assertStrictEquals(error, thrown);
+  }
+});
+
+Deno.test("After a failed handler a nested Map refuses changes", async () => {
+  const manager = sessions<{ seats: { taken: Map<string, string> } }>();
+  const created = await manager.load();
+  created.put("seats", { taken: new Map([["1A", "zoe"]]) });
+  const { token } = await created.commit();
+  const current = manager.begin(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+  const { taken } = (await current.session()).get("seats")!;
+  await current.finish(new Response("failed", { status: 500 }), new Error("the handler failed"));
+  assertThrows(() => taken.set("1A", "max"), SessionClosedError);
+});
+
+Deno.test("SessionManager.begin() refuses a signal that is none", () => {
+  const signal = new AbortController() as unknown as AbortSignal;
+  assertThrows(
+    () => counted().manager.begin(new Request(URL), { signal }),
+    TypeError,
+    "must be an AbortSignal",
+  );
+});
+
+Deno.test("A response of onError to a touch in the background is not looked at", async () => {
+  const store = Object.assign(new MemoryStore({ cleanup: "off" }), {
+    touch: () => Promise.reject(new Error("the network is down")),
+  });
+  let [asked, looks] = [0, 0];
+  class Watched extends Response {
+    override get bodyUsed(): boolean {
+      looks++;
+      return super.bodyUsed;
+    }
+  }
+  const onError = () => {
+    asked++;
+    return new Watched();
+  };
+  const clock = { time: Date.UTC(2026, 2, 4) };
+  const manager = sessions<Data>({ store, idleTimeout: "20m", now: () => clock.time, onError });
+  const created = await manager.load();
+  created.put("userId", 1);
+  const { token } = await created.commit();
+  clock.time += 600_000;
+  const current = manager.begin(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+  await current.session();
+  assertEquals((await current.finish(new Response("page"))).status, 200);
+  assertEquals([asked, looks], [1, 0]);
 });
 
 Deno.test("SessionManager.begin() says what to pass in place of another object", async () => {

@@ -69,6 +69,18 @@ for (const known of [true, false]) {
   });
 }
 
+Deno.test("clear() of an empty session before another change removes what another request has saved meanwhile", async () => {
+  const manager = sessions<Data>();
+  const { token } = await (await manager.load()).commit();
+  const [clearing, other] = [await manager.load(token), await manager.load(token)];
+  other.put("actingAs", "zoe");
+  await other.commit();
+  clearing.clear();
+  clearing.put("flash", "cleared");
+  await clearing.commit();
+  assertEquals((await manager.load(token)).keys(), ["flash"]);
+});
+
 Deno.test("pop() of a value that it does not give removes nothing", async () => {
   const { manager, store, token } = await impersonating(true);
   const session = await manager.load(token);

@@ -584,6 +584,19 @@ Deno.test("LibSQLStore lists every session even if one of them expires in a mill
   assertEquals((await bench.store.find(A, now))?.expiry, NOW + HOUR);
 });
 
+Deno.test("LibSQLStore on a table of SCS saves a session whose absent subject is set to undefined", async () => {
+  using bench = inMemory(SCS_SQLITE_TABLE);
+  await bench.make();
+  const manager = sessions<{ n: number }>({ store: bench.store });
+  const session = await manager.load();
+  session.put("n", 1);
+  const { token } = await session.commit();
+  session.subject = undefined;
+  session.put("n", 2);
+  await session.commit();
+  assertEquals((await manager.load(token)).get("n"), 2);
+});
+
 Deno.test("LibSQLStore.createTable() changes neither its own table nor one of SCS's", async () => {
   using bench = inMemory(SCS_SQLITE_TABLE);
   await bench.make();
