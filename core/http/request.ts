@@ -149,17 +149,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     let report = known.get(error);
     if (report === undefined) {
       const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
-      report = { by: this, answer };
+      report = { by: this, answer: answer.then(sendable) };
       known.set(error, report);
       lastReporters.set(error, this.#visit);
     }
-    if (report.by !== this) return undefined;
-    const answer = await report.answer;
-    if (answer === undefined || !isUnsendable(answer)) return answer;
-    console.error(
-      "onError gave a response that was sent before, or a network error; the default one is sent",
-    );
-    return undefined;
+    return report.by === this ? await report.answer : undefined;
   }
 
   /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
@@ -326,4 +320,10 @@ function withCookieOrError(response: Response, setCookie: string): Response {
     console.error("Session error (commit): the response cannot carry the cookie:", error);
     return withCookie(replaceResponse(response, errorResponse(500)), setCookie);
   }
+}
+
+/** The answer of `onError`, unless it cannot be sent. */
+function sendable(answer: Response | undefined): Response | undefined {
+  if (answer === undefined || !isUnsendable(answer)) return answer;
+  console.error("onError gave a response that was sent before, or a network error; the default one is sent");
 }
