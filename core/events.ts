@@ -1,5 +1,6 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
-import { tryCall, waitFor } from "./wait.ts";
+import { tryCall } from "./foreign.ts";
+import { waitFor } from "./wait.ts";
 
 /**
  * Something worth an audit log. `id` names a session without being of use as its token: the same one that

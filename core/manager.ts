@@ -16,7 +16,8 @@ import type {
   TimedOptions,
 } from "./store.ts";
 import type { SessionContext } from "./store/operation.ts";
-import { assertSignal, eventLoopTurn, tryCall } from "./wait.ts";
+import { tryCall } from "./foreign.ts";
+import { assertSignal, eventLoopTurn } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 
 /** One session of a subject, as `sessionsOf` gives it: what a "your devices" page shows. */

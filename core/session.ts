@@ -2,7 +2,7 @@ import type { Engine, ReportingContext } from "./engine.ts";
 import { SessionClosedError, SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
-import { ignoreRejection } from "./wait.ts";
+import { ignoreRejection } from "./foreign.ts";
 
 const FORGOTTEN = "Cannot commit session: the handler has failed, and its changes are forgotten";
 

@@ -73,26 +73,6 @@ function unref(timer: unknown): void {
 
 type GlobalWithDeno = { Deno?: { unrefTimer?(id: number): void } };
 
-/**
- * Calls a function of the application or of the platform, which cannot make the library fail: whatever it throws, or rejects
- * with later, is ignored.
- *
- * @returns Whether it returned.
- */
-export function tryCall(call: () => unknown): boolean {
-  try {
-    ignoreRejection(call());
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Keeps a promise that nobody awaits from ending the process if it rejects. Leaves any other value alone. */
-export function ignoreRejection(value: unknown): void {
-  if (value instanceof Promise) value.catch(() => {});
-}
-
 /** Whether a value is an `AbortSignal`, of this realm or another. */
 export function isSignal(value: unknown): value is AbortSignal {
   return typeof (value as Partial<AbortSignal> | null)?.aborted === "boolean";

@@ -1,6 +1,6 @@
 import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
-import { ignoreRejection } from "../core/wait.ts";
+import { ignoreRejection } from "../core/foreign.ts";
 
 /**
  * Makes one manager per `env` object of Workers, on its first request. `env` stays the same for the life of an instance,

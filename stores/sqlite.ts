@@ -29,7 +29,7 @@
 
 import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
-import { ignoreRejection } from "../core/wait.ts";
+import { ignoreRejection } from "../core/foreign.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
 import { refused } from "./_sql_errors.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";

@@ -10,7 +10,7 @@ const ROOT = new URL("../", import.meta.url);
 
 /** From the lowest layer up. The folders of one layer do not import each other. */
 const LAYERS: readonly (readonly string[])[] = [
-  ["core/errors.ts", "core/wait.ts"],
+  ["core/errors.ts", "core/foreign.ts", "core/wait.ts"],
   ["core/bytes/", "core/events.ts"],
   ["core/store.ts"],
   ["core/options/"],

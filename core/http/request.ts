@@ -130,9 +130,11 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
-    const isDue = this.#mustSave(shared, state);
+    const mustSave = this.#mustSave(shared, state);
     const unfrozen = state.close();
-    if (isDue || state.hasWork || state.changesCookie) response = await this.#save(shared, state, response);
+    if (mustSave || state.hasWork || state.changesCookie) {
+      response = await this.#save(shared, state, response);
+    }
     if (unfrozen !== undefined) refuseChanges(unfrozen);
     return this.#tellBrowser(shared, state, response);
   };

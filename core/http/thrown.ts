@@ -1,5 +1,5 @@
 import { isObject } from "../bytes/values.ts";
-import { ignoreRejection } from "../wait.ts";
+import { ignoreRejection } from "../foreign.ts";
 
 /**
  * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`.

@@ -1,4 +1,4 @@
-import { tryCall } from "../wait.ts";
+import { tryCall } from "../foreign.ts";
 
 /** The response of an upgrade on Workers: it carries the client's end of the socket. */
 interface UpgradeResponse extends Response {

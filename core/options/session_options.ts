@@ -6,7 +6,7 @@ import { hasMethods, type SessionStore } from "../store.ts";
 import { type CookieOptions, type CookieSettings, readCookieOptions } from "./cookie_options.ts";
 import type { Duration } from "./duration.ts";
 import { OptionsReader, show } from "./reader.ts";
-import { ignoreRejection } from "../wait.ts";
+import { ignoreRejection } from "../foreign.ts";
 
 /** Options of `sessions()`. */
 export interface SessionOptions {

@@ -3,7 +3,7 @@ import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
-import { ignoreRejection } from "../wait.ts";
+import { ignoreRejection } from "../foreign.ts";
 import type { Operation, SendMode } from "../store/operation.ts";
 
 /** A decoded session: the user's values, and those that the manager keeps. */

@@ -1,6 +1,6 @@
 import type { SessionSettings } from "../options/session_options.ts";
 import { type Operation, waitUntilOf } from "../store/operation.ts";
-import { tryCall } from "../wait.ts";
+import { tryCall } from "../foreign.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 

@@ -4,7 +4,8 @@ import type { OptionsReader } from "../options/reader.ts";
 import { purge, type PurgeEnvironment, type PurgeOptions } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
 import { toSessionError } from "./failure.ts";
-import { pauseInBackground, tryCall } from "../wait.ts";
+import { tryCall } from "../foreign.ts";
+import { pauseInBackground } from "../wait.ts";
 
 /**
  * When a store deletes expired sessions by itself.

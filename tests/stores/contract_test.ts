@@ -5,12 +5,8 @@ import { LibSQLStore } from "../../stores/libsql.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { ShardedStore } from "../../stores/sharded.ts";
 import { backends } from "../backends.ts";
-import { contractOf, PATIENCE } from "./_contract.ts";
+import { NO_SUBJECTS, passes, PATIENCE } from "./_contract.ts";
 import { SCS_SQLITE_TABLE } from "./_scs_tables.ts";
-
-function passes(...given: Parameters<typeof contractOf>): void {
-  for (const test of contractOf(...given)) Deno.test(test);
-}
 
 // On a file writes wait for the disk. d1_test.ts runs the contract inside a Worker, and planetscale_contract_test.ts on
 // MySQL.
@@ -46,8 +42,6 @@ passes("LibSQLStore in memory", async () => {
   await store.createTable();
   return { store, close: () => client.close() };
 });
-
-const NO_SUBJECTS = { subjects: "SCS's table has no such column" };
 
 passes("LibSQLStore on a table of SCS's", async () => {
   const client = createClient({ url: ":memory:" });

@@ -5,20 +5,14 @@ import { PlanetScaleStore } from "../../stores/planetscale.ts";
 import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { backends, sharedMySQL } from "../backends.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../services/planetscale_gateway.ts";
-import { contractOf, type Opened, PATIENCE } from "./_contract.ts";
+import { NO_SUBJECTS, type Opened, passes, PATIENCE } from "./_contract.ts";
 import { SCS_MYSQL_TABLE } from "./_scs_tables.ts";
-
-function passes(...given: Parameters<typeof contractOf>): void {
-  for (const test of contractOf(...given)) Deno.test(test);
-}
 
 passes("PlanetScaleStore", async () => {
   const { open } = backends.find(({ name }) => name === "PlanetScaleStore")!;
   const opened = await open({ timeout: PATIENCE });
   return { store: opened.store, close: () => opened[Symbol.asyncDispose]() };
 });
-
-const NO_SUBJECTS = { subjects: "SCS's table has no such column" };
 
 // How many rows a statement may return is up to the interface, which is the same as above.
 passes("PlanetScaleStore on a table of SCS's", () => onGateway(SCS_MYSQL_TABLE), {

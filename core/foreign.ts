@@ -1,0 +1,19 @@
+/**
+ * Calls a function of the application or of the platform, which cannot make the library fail: whatever it throws, or rejects
+ * with later, is ignored.
+ *
+ * @returns Whether it returned.
+ */
+export function tryCall(call: () => unknown): boolean {
+  try {
+    ignoreRejection(call());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Keeps a promise that nobody awaits from ending the process if it rejects. Leaves any other value alone. */
+export function ignoreRejection(value: unknown): void {
+  if (value instanceof Promise) value.catch(() => {});
+}
