@@ -315,7 +315,8 @@ export class SessionState {
     const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
       // No conflict has replaced the values, and they hold the later changes already.
-      this.record = { ...this.record, createdAt, nonces };
+      this.record.createdAt = createdAt;
+      this.record.nonces = nonces;
     } else {
       // It may change something in these values.
       if (this.#idle !== undefined) this.#logged();

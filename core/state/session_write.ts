@@ -75,20 +75,24 @@ function writeOf(
   from: SessionRecord,
   target: Pick<SessionWrite, "base" | "baseDeadline" | "earlier" | "token">,
 ): SessionWrite {
-  const { base, baseDeadline } = target;
+  const { base, baseDeadline, earlier, token } = target;
+  const { deadline, values, subject, createdAt, nonces } = from;
   const nonce = newNonce();
-  const record = { ...from, nonces: withNonce(from.nonces, nonce) };
+  // Field by field: copies by `...` are a tenth of what a write costs on Node.
+  const record = { deadline, values, subject, createdAt, nonces: withNonce(nonces, nonce) };
   const given = base === undefined || changes.renew ? newToken() : undefined;
   const keepsExpiry = given === undefined && record.deadline === baseDeadline &&
     !mustMoveExpiry(settings, record, base!.expiry);
   return {
-    ...target,
     changes,
     nonce,
+    base,
+    earlier,
+    baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
-    token: given ?? target.token,
+    token: given ?? token,
     storedToken: given === undefined ? base!.token : settings.storedToken(given),
     isSent: false,
     failure: undefined,
@@ -103,13 +107,13 @@ export function nextRow(settings: SessionSettings, write: SessionWrite, base: St
     tryDecodeRecord(settings.codec, base.data)?.subject !== undefined;
   // An unchanged subject is written too: an SCS service that saves a session empties the column.
   const subject = record.subject ?? (isEmptied ? null : undefined);
-  const next: NextRow = { ...UNCHANGED, data, subject };
-  if (expiry !== base.expiry) next.expiry = expiry;
-  if (changes.renew) {
-    next.token = storedToken;
-    next.mark = mark(settings, record);
-  }
-  return next;
+  return {
+    data,
+    token: changes.renew ? storedToken : undefined,
+    expiry: expiry === base.expiry ? undefined : expiry,
+    subject,
+    mark: changes.renew ? mark(settings, record) : undefined,
+  };
 }
 
 /** The mark: the row that a renewal leaves under the old token. */
