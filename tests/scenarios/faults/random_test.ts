@@ -2,7 +2,8 @@
  * Long programs of the model, in which 1, 10 and 30 % of all store calls fail at random. The model's rules still
  * hold, reads are retried, and after a write in doubt the row is read before another write.
  *
- * `FAULT_OPERATIONS` is how many operations each program has, `FAULT_STORE` a part of a store's name.
+ * `FAULT_OPERATIONS` is how many operations each test makes in memory, `FAULT_DATABASE_OPERATIONS` on a database, and
+ * `FAULT_STORE` a part of a store's name.
  * @module
  */
 
@@ -20,7 +21,8 @@ const CALLS = 300;
 const PATIENCE = 60_000;
 
 const chosen = Deno.env.get("FAULT_STORE")?.toLowerCase();
-const operations = Deno.env.get("FAULT_OPERATIONS");
+const inMemory = Number(Deno.env.get("FAULT_OPERATIONS") ?? 4_000);
+const onDatabase = Number(Deno.env.get("FAULT_DATABASE_OPERATIONS") ?? 200);
 
 for (const { name, open } of backends) {
   for (const percent of [1, 10, 30]) {
@@ -39,7 +41,7 @@ for (const { name, open } of backends) {
           await store.deleteExpired({ now: start });
           await runProgram(program, turns, store, start);
         });
-        const count = Number(operations ?? (name === "MemoryStore" ? 4_000 : 200));
+        const count = name.includes("MemoryStore") ? inMemory : onDatabase;
         // A program of this length is reported as it is, with its turns.
         await fc.assert(property, { numRuns: Math.ceil(count / (ACTORS * ACTIONS)), endOnFailure: true });
       },
