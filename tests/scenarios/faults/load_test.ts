@@ -119,8 +119,10 @@ onEach(
     await allWrite(store, requests);
     // The gateway of the tests keeps its connections and their buffers in this process.
     if (backend.name === "PlanetScaleStore") return;
+    // Over HTTP the test runner keeps some hundred bytes of each call.
+    const limit = (backend.name === "MemoryStore" ? 4 : 8) * 2 ** 20;
     const grown = await heapUsed() - heap;
-    assert(grown < 4 * 2 ** 20, `${Math.round(grown / 2 ** 20)} MB were not freed`);
+    assert(grown < limit, `${Math.round(grown / 2 ** 20)} MB were not freed`);
   },
 );
 
