@@ -44,7 +44,7 @@ const REASON_PHRASES: Record<number, string> = { 409: "Conflict", 503: "Service 
 export class SessionConfigError extends SessionError {
   override readonly name = "SessionConfigError";
   override readonly code = "ERR_SESSION_CONFIG";
-  /** One sentence for each mistake, in the order of the options. */
+  /** One sentence for each mistake, in the order of the options. Names that are no option come last. */
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[], options?: ErrorOptions) {

@@ -65,62 +65,50 @@ export interface CookieSettings {
   readonly attributes: { readonly secure: string; readonly plain: string };
 }
 
-/** A cookie-name is a token: RFC 6265, 4.1.1 and RFC 9110, 5.6.2. */
-const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
-/** Browsers enforce these: RFC 6265bis, 4.1.3. */
+/**
+ * A cookie-name is a token: RFC 6265, 4.1.1 and RFC 9110, 5.6.2. Browsers ignore a cookie whose name and value have more than
+ * 4,096 bytes (RFC 6265bis, 5.7), and a session's token has 43.
+ */
+const NAME = /^[\w!#$%&'*+\-.^`|~]{1,4053}$/;
+/** Browsers enforce these, without regard to case: RFC 6265bis, 4.1.3 and 5.4. */
 const PREFIX = /^__(host-http|http|host|secure)-/i;
-const DOMAIN = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i;
+/** Browsers ignore an attribute whose value has more than 1,024 bytes (RFC 6265bis, 5.6). This also holds for the path. */
+const DOMAIN = /^(?!.{1025})\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i;
 /** A path-value holds no control character and no semicolon: RFC 6265, 4.1.1. */
-const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
-/** Browsers ignore a cookie whose name and value have more than 4,096 bytes (RFC 6265bis, 5.7); a token has 43. */
-const LONGEST_NAME = 4_053;
-/** Browsers ignore an attribute whose value has more bytes than this: RFC 6265bis, 5.6. */
-const LONGEST_ATTRIBUTE = 1_024;
+const PATH = /^\/[\x20-\x3a\x3c-\x7e]{0,1023}$/;
 
 /** Reads the options of a cookie and reports what is wrong with them. */
 export function readCookieOptions(reader: OptionsReader): CookieSettings {
-  const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~", LONGEST_NAME);
-  // Browsers compare the prefixes without regard to case: RFC 6265bis, 5.4.
-  const prefix = typeof name === "string" ? PREFIX.exec(name)?.[1]?.toLowerCase() : undefined;
-  const isHostOnly = prefix?.startsWith("host") ?? false;
+  const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~, at most 4053");
+  const prefix = PREFIX.exec(name ?? "")?.[1]!.toLowerCase() ?? "";
+  const isHostOnly = prefix.startsWith("host");
 
-  const domain = reader.text("domain", DOMAIN, "must be a host name", LONGEST_ATTRIBUTE);
-  if (domain !== undefined && isHostOnly) {
-    reader.refuse("domain", 'must be absent with a "__Host-" name');
-  }
-  const pathRule = 'must start with "/" and hold no ";" or control character';
-  const path = reader.text("path", PATH, pathRule, LONGEST_ATTRIBUTE) ?? "/";
+  const domain = reader.text("domain", DOMAIN, "must be a host name");
+  if (domain !== undefined && isHostOnly) reader.refuse("domain", 'must be absent with a "__Host-" name');
+  const path = reader.text("path", PATH, 'must start with "/" and hold no ";" or control character') ?? "/";
   if (path !== "/" && isHostOnly) reader.refuse("path", 'must be "/" with a "__Host-" name');
-
   const httpOnly = reader.flag("httpOnly", true);
-  if (!httpOnly && prefix?.endsWith("http")) reader.refuse("httpOnly", 'must be true with a "__Http-" name');
-  let secure = reader.oneOf<boolean | "auto">("secure", "auto", [true, false, "auto"]);
-  const afterSecure = reader.problems.length;
+  if (!httpOnly && prefix.endsWith("http")) reader.refuse("httpOnly", 'must be true with a "__Http-" name');
+  const given = reader.oneOf<boolean | "auto">("secure", "auto", [true, false, "auto"]);
   const sameSite = reader.oneOf("sameSite", "Lax", ["Strict", "Lax", "None"]);
   const partitioned = reader.flag("partitioned", false);
-  const needsSecure = [
-    sameSite === "None" && `"cookie.sameSite" "None"`,
-    partitioned && `"cookie.partitioned"`,
-    prefix && `the prefix of "cookie.name"`,
-  ].filter(Boolean);
-  if (needsSecure.length > 0 && secure === false) {
-    const problem = `"cookie.secure" must not be false with ${needsSecure.join(" and ")}`;
-    reader.problems.splice(afterSecure, 0, problem);
+  const needsSecure = sameSite === "None" || partitioned || prefix !== "";
+  if (needsSecure && given === false) {
+    reader.refuse(
+      "secure",
+      'must not be false with sameSite "None", partitioned or a "__" prefix of the name',
+    );
   }
-  if (needsSecure.length > 0 && secure === "auto") secure = true;
   const persist = reader.flag("persist", true);
   reader.reportUnknown();
 
-  const common = `; Path=${path}` + (domain === undefined ? "" : `; Domain=${domain}`) +
+  const plain = `; Path=${path}` + (domain === undefined ? "" : `; Domain=${domain}`) +
     (httpOnly ? "; HttpOnly" : "") + `; SameSite=${sameSite}`;
   const hostOnly = domain === undefined && path === "/";
   return Object.freeze({
     names: { secure: name ?? (hostOnly ? "__Host-session" : "__Secure-session"), plain: name ?? "session" },
-    secure,
+    secure: needsSecure || given,
     persist,
-    attributes: {
-      secure: `${common}; Secure${partitioned ? "; Partitioned" : ""}`,
-      plain: common,
-    },
+    attributes: { secure: `${plain}; Secure${partitioned ? "; Partitioned" : ""}`, plain },
   });
 }

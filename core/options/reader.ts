@@ -7,37 +7,38 @@ import { parseDuration } from "./duration.ts";
  * {@linkcode OptionNames.finish} reports it, since a misspelt option would be ignored in silence.
  */
 export class OptionNames {
-  /** One sentence for each mistake: unknown names first, then in the order of reading. */
+  /** One sentence for each mistake, in the order of reading, with unknown names last. */
   readonly problems: string[];
   protected readonly options: Record<string, unknown>;
   protected readonly prefix: string;
-  readonly #names: string[] = [];
-  /** The index in `problems` of the first problem with these options. */
-  readonly #start: number;
+  readonly #names = new Set<string>();
 
   constructor(options: unknown, prefix = "", problems: string[] = []) {
     this.prefix = prefix;
     this.problems = problems;
-    this.#start = problems.length;
     if (!isObject(options)) problems.push(`the options must be an object: got ${show(options)}`);
     this.options = isObject(options) ? options as Record<string, unknown> : {};
   }
 
   /** The option as it was given. */
   read(name: string): unknown {
-    if (!this.#names.includes(name)) this.#names.push(name);
+    this.#names.add(name);
     return optionOf(this.options, name);
   }
 
   /** Adds a problem with an option. */
-  refuse(name: string, rule: string, got: string = show(optionOf(this.options, name))): void {
-    this.problems.push(`"${this.prefix}${name}" ${rule}: got ${got}`);
+  refuse(name: string, rule: string): void {
+    this.problems.push(`"${this.prefix}${name}" ${rule}: got ${show(optionOf(this.options, name))}`);
   }
 
   /** Adds a problem for each name that is no option. */
   reportUnknown(): void {
-    const unknown = Object.keys(this.options).filter((name) => !this.#names.includes(name));
-    this.problems.splice(this.#start, 0, ...unknown.map((name) => this.#unknown(name)));
+    for (const name of Object.keys(this.options)) {
+      if (this.#names.has(name)) continue;
+      this.problems.push(
+        `"${this.prefix}${name}" is no option; the options are ${[...this.#names].join(", ")}`,
+      );
+    }
   }
 
   /** Throws one `SessionConfigError` for all problems. */
@@ -45,33 +46,28 @@ export class OptionNames {
     this.reportUnknown();
     if (this.problems.length > 0) throw new SessionConfigError(this.problems);
   }
-
-  #unknown(name: string): string {
-    const meant = this.#names.find((known) => looksLike(name, known));
-    const advice = meant === undefined
-      ? `the options are ${this.#names.join(", ")}`
-      : `did you mean "${this.prefix}${meant}"?`;
-    return `"${this.prefix}${name}" is no option; ${advice}`;
-  }
 }
 
 /** Reads options of several types. A class of its own, since the middleware reads one name and nothing else. */
 export class OptionsReader extends OptionNames {
   /** A length of time in milliseconds; `NaN` after a problem. */
   duration(name: string, byDefault: number): number {
-    const isDuration = (given: unknown) => parseDuration(given) !== undefined;
-    const rule = 'must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"';
-    return parseDuration(this.#typed<unknown>(name, byDefault, isDuration, rule)) ?? NaN;
+    const given = this.read(name);
+    if (given === undefined) return byDefault;
+    const ms = parseDuration(given);
+    if (ms === undefined) {
+      this.refuse(name, 'must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d"');
+    }
+    return ms ?? NaN;
   }
 
   flag(name: string, byDefault: boolean): boolean {
-    return this.#typed(name, byDefault, (given) => typeof given === "boolean", "must be true or false");
+    return this.oneOf(name, byDefault, [true, false]);
   }
 
   /** A whole number above 0, or the default itself. */
   count(name: string, byDefault: number): number {
-    const isCount = (given: unknown) =>
-      given === byDefault || (Number.isSafeInteger(given) && (given as number) > 0);
+    const isCount = (given: unknown) => Number.isSafeInteger(given) && (given as number) > 0;
     return this.#typed(name, byDefault, isCount, "must be a whole number above 0");
   }
 
@@ -81,21 +77,23 @@ export class OptionsReader extends OptionNames {
     return this.#typed<T | undefined>(name, undefined, isFunction, "must be a function");
   }
 
+  withMethods<T>(name: string, byDefault: T, ...methods: string[]): T {
+    const hasAll = (given: unknown) =>
+      methods.every((method) => typeof (given as Record<string, unknown> | null)?.[method] === "function");
+    return this.#typed(name, byDefault, hasAll, `must have the methods ${methods.join(", ")}`);
+  }
+
   oneOf<T>(name: string, byDefault: T, choices: readonly T[]): T {
-    const names = choices.map(show);
-    const rule = `must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+    const rule = `must be one of ${choices.map(show).join(", ")}`;
     return this.#typed(name, byDefault, (given) => choices.includes(given as T), rule);
   }
 
-  /** Text that a pattern matches, of at most `longest` characters; `undefined` where there is none. */
-  text(name: string, pattern: RegExp, rule: string, longest = Infinity): string | undefined {
+  /** Text that a pattern matches; `undefined` where there is none. */
+  text(name: string, pattern: RegExp, rule: string, isRequired = false): string | undefined {
     // A pattern alone would match `null`.
     const matches = (given: unknown) => typeof given === "string" && pattern.test(given);
-    const text = this.#typed<string | undefined>(name, undefined, matches, rule);
-    if (typeof text === "string" && text.length > longest) {
-      this.refuse(name, `must have at most ${longest} characters`, `${text.length}`);
-    }
-    return text;
+    if (isRequired && this.read(name) === undefined) this.refuse(name, rule);
+    return this.#typed<string | undefined>(name, undefined, matches, rule);
   }
 
   /** The options within an option. */
@@ -105,11 +103,13 @@ export class OptionsReader extends OptionNames {
     return new OptionsReader(isObject(given) ? given : {}, `${this.prefix}${name}.`, this.problems);
   }
 
+  /** The option if it is right; the default if it is absent, and after a problem. */
   #typed<T>(name: string, byDefault: T, isRight: (given: unknown) => boolean, rule: string): T {
     const given = this.read(name);
-    if (given === undefined) return byDefault;
-    if (!isRight(given)) this.refuse(name, rule);
-    return given as T;
+    if (given === undefined || given === byDefault) return byDefault;
+    if (isRight(given)) return given as T;
+    this.refuse(name, rule);
+    return byDefault;
   }
 }
 
@@ -119,18 +119,8 @@ export function optionOf(options: object, name: string): unknown {
   return (options as Record<string, unknown>)[name];
 }
 
-/** Whether one name is the beginning of the other, without regard to case, `_` and `-`. */
-function looksLike(name: string, known: string): boolean {
-  const [one, other] = [name, known].map((text) => text.toLowerCase().replaceAll(/[-_]/g, "")) as [
-    string,
-    string,
-  ];
-  return one.length > 2 && (one.startsWith(other) || other.startsWith(one));
-}
-
 /** A value as an error message shows it. Objects are not shown: they may hold secrets, or be large. */
 export function show(value: unknown): string {
-  if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
   if (isObject(value)) return "an object";
   return typeof value === "string" ? JSON.stringify(value) : String(value);

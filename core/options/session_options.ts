@@ -114,7 +114,7 @@ export interface SessionSettings {
 /** A day. */
 const LIFETIME = 86_400_000;
 /** Browsers cut longer cookies: RFC 6265bis, 5.5. */
-const LONGEST_LIFETIME = 400 * 86_400_000;
+const LONGEST_LIFETIME = 400 * LIFETIME;
 /** 32 KiB. */
 const MAX_BYTES = 32_768;
 
@@ -125,21 +125,16 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
   }
   const reader = new OptionsReader(options);
   const store = readStore(reader, defaultStore);
-  const lifetime = readLifetime(reader);
+  const lifetime = reader.duration("lifetime", LIFETIME);
+  if (lifetime === 0 || lifetime > LONGEST_LIFETIME) {
+    reader.refuse("lifetime", "must be above 0 and at most 400 days");
+  }
   const idle = reader.duration("idleTimeout", 0);
-  if (idle > lifetime) {
-    const given = `${show(options.idleTimeout)} and ${show(options.lifetime ?? "24h")}`;
-    reader.refuse("idleTimeout", 'must be at most "lifetime"', given);
-  }
+  if (idle > lifetime) reader.refuse("idleTimeout", 'must be at most "lifetime"');
   const touchInterval = reader.duration("touchInterval", idle / 10);
-  if (idle === 0 && touchInterval > 0) {
-    reader.problems.push(`"touchInterval" is of no use without "idleTimeout"`);
-  } else if (touchInterval > idle) {
-    const given = `${show(options.touchInterval)} and ${show(options.idleTimeout)}`;
-    reader.refuse("touchInterval", 'must be at most "idleTimeout"', given);
-  }
+  if (touchInterval > idle) reader.refuse("touchInterval", 'needs an "idleTimeout" of at least as much');
   const cookie = readCookieOptions(reader.nested("cookie"));
-  const codec = readCodec(reader);
+  const codec = reader.withMethods<Codec>("codec", jsonCodec, "encode", "decode");
   const hashTokenInStore = reader.flag("hashTokenInStore", true);
   const settings: SessionSettings = {
     store,
@@ -161,45 +156,21 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
 }
 
 function readStore(reader: OptionsReader, defaultStore: () => SessionStore): SessionStore {
-  const given = reader.read("store");
-  if (given === undefined) return defaultStore();
-  const store = (given ?? {}) as SessionStore;
-  if (!hasMethods<SessionStore>(store, "find", "commit", "delete")) {
-    reader.problems.push(`"store" must have the methods find, commit and delete`);
-  }
-  const { timeout } = store;
+  if (reader.read("store") === undefined) return defaultStore();
+  const store = reader.withMethods<SessionStore | undefined>("store", undefined, "find", "commit", "delete");
+  const timeout = store?.timeout;
   if (timeout !== undefined && !(typeof timeout === "number" && timeout > 0)) {
     reader.problems.push(`"store.timeout" must be milliseconds above 0: got ${show(timeout)}`);
   }
-  return store;
-}
-
-function readLifetime(reader: OptionsReader): number {
-  const lifetime = reader.duration("lifetime", LIFETIME);
-  if (lifetime === 0 || lifetime > LONGEST_LIFETIME) {
-    reader.refuse("lifetime", "must be above 0 and at most 400 days");
-  }
-  return lifetime;
-}
-
-function readCodec(reader: OptionsReader): Codec {
-  const given = reader.read("codec");
-  const codec = (given === undefined ? jsonCodec : given) as Codec | null;
-  if (typeof codec?.encode !== "function" || typeof codec.decode !== "function") {
-    reader.problems.push(`"codec" must have the methods encode and decode`);
-  }
-  return codec!;
+  return store!;
 }
 
 function readTrustProxy(reader: OptionsReader): SessionSettings["trustProxy"] {
   const proxy = reader.nested("trustProxy");
-  const [isHeader, isValue] = ["must be the name of a header", "must be the value that means https"];
-  const header = proxy.text("header", /^[\w-]+$/, isHeader);
-  const value = proxy.text("value", /^[^\s]+$/, isValue);
-  proxy.reportUnknown();
   if (reader.read("trustProxy") === undefined) return undefined;
-  if (header === undefined) proxy.refuse("header", isHeader);
-  if (value === undefined) proxy.refuse("value", isValue);
+  const header = proxy.text("header", /^[\w-]+$/, "must be the name of a header", true);
+  const value = proxy.text("value", /^[^\s]+$/, "must be the value that means https", true);
+  proxy.reportUnknown();
   return { header: `${header}`, value: `${value}`.toLowerCase() };
 }
 

@@ -154,34 +154,36 @@ for (const value of NO_DURATIONS) {
 }
 
 const MISTAKES: [options: object, problems: string[]][] = [
-  [{ store: null }, [`"store" must have the methods find, commit and delete`]],
-  [{ store: "memory" }, [`"store" must have the methods find, commit and delete`]],
-  [{ store: MemoryStore }, [`"store" must have the methods find, commit and delete`]],
-  [{ store: { find() {}, commit() {} } }, [`"store" must have the methods find, commit and delete`]],
+  [{ store: null }, [`"store" must have the methods find, commit, delete: got null`]],
+  [{ store: "memory" }, [`"store" must have the methods find, commit, delete: got "memory"`]],
+  [{ store: MemoryStore }, [`"store" must have the methods find, commit, delete: got a function`]],
+  [{ store: { find() {}, commit() {} } }, [
+    `"store" must have the methods find, commit, delete: got an object`,
+  ]],
   [{ lifetime: 0 }, [`"lifetime" must be above 0 and at most 400 days: got 0`]],
   [{ lifetime: "0h" }, [`"lifetime" must be above 0 and at most 400 days: got "0h"`]],
   [{ lifetime: "401d" }, [`"lifetime" must be above 0 and at most 400 days: got "401d"`]],
   [{ lifetime: 400 * DAY + 1 }, [`"lifetime" must be above 0 and at most 400 days: got 34560000001`]],
   [{ lifetime: null }, [`"lifetime" ${DURATION}: got null`]],
   [{ lifetime: "a day", idleTimeout: "1h" }, [`"lifetime" ${DURATION}: got "a day"`]],
-  [{ idleTimeout: "25h" }, [`"idleTimeout" must be at most "lifetime": got "25h" and "24h"`]],
+  [{ idleTimeout: "25h" }, [`"idleTimeout" must be at most "lifetime": got "25h"`]],
   [{ idleTimeout: "soon" }, [`"idleTimeout" ${DURATION}: got "soon"`]],
   [{ idleTimeout: null }, [`"idleTimeout" ${DURATION}: got null`]],
-  [{ touchInterval: 1 }, [`"touchInterval" is of no use without "idleTimeout"`]],
+  [{ touchInterval: 1 }, [`"touchInterval" needs an "idleTimeout" of at least as much: got 1`]],
   [
     { idleTimeout: "1m", touchInterval: "61s" },
-    [`"touchInterval" must be at most "idleTimeout": got "61s" and "1m"`],
+    [`"touchInterval" needs an "idleTimeout" of at least as much: got "61s"`],
   ],
   [{ cookie: null }, [`"cookie" must be an object: got null`]],
   [{ cookie: true }, [`"cookie" must be an object: got true`]],
   [{ cookie: "session" }, [`"cookie" must be an object: got "session"`]],
   [{ cookie: () => ({}) }, [`"cookie" must be an object: got a function`]],
-  [{ codec: null }, [`"codec" must have the methods encode and decode`]],
-  [{ codec: "json" }, [`"codec" must have the methods encode and decode`]],
-  [{ codec: { encode() {} } }, [`"codec" must have the methods encode and decode`]],
-  [{ hashTokenInStore: null }, [`"hashTokenInStore" must be true or false: got null`]],
-  [{ hashTokenInStore: "false" }, [`"hashTokenInStore" must be true or false: got "false"`]],
-  [{ hashTokenInStore: 0 }, [`"hashTokenInStore" must be true or false: got 0`]],
+  [{ codec: null }, [`"codec" must have the methods encode, decode: got null`]],
+  [{ codec: "json" }, [`"codec" must have the methods encode, decode: got "json"`]],
+  [{ codec: { encode() {} } }, [`"codec" must have the methods encode, decode: got an object`]],
+  [{ hashTokenInStore: null }, [`"hashTokenInStore" must be one of true, false: got null`]],
+  [{ hashTokenInStore: "false" }, [`"hashTokenInStore" must be one of true, false: got "false"`]],
+  [{ hashTokenInStore: 0 }, [`"hashTokenInStore" must be one of true, false: got 0`]],
   [{ maxBytes: 0 }, [`"maxBytes" must be a whole number above 0: got 0`]],
   [{ maxBytes: -1 }, [`"maxBytes" must be a whole number above 0: got -1`]],
   [{ maxBytes: 1.5 }, [`"maxBytes" must be a whole number above 0: got 1.5`]],
@@ -205,20 +207,9 @@ for (const [options, problems] of MISTAKES) {
 const OPTION_LIST =
   "store, lifetime, idleTimeout, touchInterval, cookie, codec, hashTokenInStore, maxBytes, saveOnServerError, trustProxy, onError, onEvent, now";
 
-for (const name of ["ttl", "secret", "__proto__x", "toString", "constructor"]) {
+for (const name of ["ttl", "secret", "lifeTime", "__proto__x", "toString", "constructor"]) {
   Deno.test(`sessions() refuses the unknown option "${name}" and lists the known ones`, () => {
     assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; the options are ${OPTION_LIST}`]);
-  });
-}
-
-for (
-  const [name, meant] of [["lifeTime", "lifetime"], ["idle_timeout", "idleTimeout"], ["cookies", "cookie"], [
-    "touch",
-    "touchInterval",
-  ]] as const
-) {
-  Deno.test(`sessions() refuses the misspelt option "${name}" and names the right one`, () => {
-    assertEquals(problemsIn({ [name]: 1 }), [`"${name}" is no option; did you mean "${meant}"?`]);
   });
 }
 
@@ -265,13 +256,10 @@ Deno.test("sessions() names every mistake in one error, in the order of the opti
   };
   const subjects = problemsIn(wrong).map((problem) => /^"([\w.]+)"/.exec(problem)?.[1]);
   assertEquals(subjects, [
-    "ttl",
-    "name",
     "store",
     "lifetime",
     "idleTimeout",
     "touchInterval",
-    "cookie.max",
     "cookie.name",
     "cookie.domain",
     "cookie.path",
@@ -280,12 +268,15 @@ Deno.test("sessions() names every mistake in one error, in the order of the opti
     "cookie.sameSite",
     "cookie.partitioned",
     "cookie.persist",
+    "cookie.max",
     "codec",
     "hashTokenInStore",
     "maxBytes",
     "onError",
     "onEvent",
     "now",
+    "ttl",
+    "name",
   ]);
 });
 

@@ -36,7 +36,7 @@ for (const [name, make] of STORES) {
   Deno.test(`new ${name}() refuses an unknown clean-up`, () => {
     for (const cleanup of ["always", "Lazy", "", true, false, 0, null, ["lazy"], {}]) {
       const [problem, ...others] = problemsOf(() => make({ cleanup } as unknown as CleanupOptions));
-      assertEquals(problem!.replace(/: got.*/, ""), `"cleanup" must be "lazy", "timer" or "off"`);
+      assertEquals(problem!.replace(/: got.*/, ""), `"cleanup" must be one of "lazy", "timer", "off"`);
       assertEquals(others, []);
     }
   });
@@ -50,9 +50,7 @@ for (const [name, make] of STORES) {
     }
   });
 
-  Deno.test(`new ${name}() refuses an unknown option, and names the right one or the known ones`, () => {
-    const [misspelt] = problemsOf(() => make({ cleanUp: "off" } as CleanupOptions));
-    assertEquals(misspelt, '"cleanUp" is no option; did you mean "cleanup"?');
+  Deno.test(`new ${name}() refuses an unknown option and lists the known ones`, () => {
     const [unknown] = problemsOf(() => make({ purge: "off" } as CleanupOptions));
     assertEquals(unknown!.startsWith(`"purge" is no option; the options are `), true);
     assertEquals(/\bcleanup, cleanupInterval\b/.test(unknown!), true);
@@ -129,7 +127,7 @@ for (const [name, make] of SQL_STORES) {
     const wrong = { cleanupInterval: -1, cleanup: "x", timeout: 0, table: "a b", tables: 1 };
     const subjects = problemsOf(() => make(wrong as unknown as SqlStoreOptions))
       .map((problem) => /^"(\w+)"/.exec(problem)?.[1]);
-    assertEquals(subjects, ["tables", "table", "timeout", "cleanup", "cleanupInterval"]);
+    assertEquals(subjects, ["table", "timeout", "cleanup", "cleanupInterval", "tables"]);
   });
 }
 
@@ -187,7 +185,7 @@ Deno.test("new MemoryStore() accepts a maxSessions above 0 and refuses any other
 Deno.test("new MemoryStore() names every mistake in one error, in the order of the options", () => {
   const wrong = { maxSessions: 0, cleanupInterval: -1, cleanup: "x" as "off", table: "sessions" };
   const subjects = problemsOf(() => new MemoryStore(wrong)).map((problem) => /^"(\w+)"/.exec(problem)?.[1]);
-  assertEquals(subjects, ["table", "cleanup", "cleanupInterval", "maxSessions"]);
+  assertEquals(subjects, ["cleanup", "cleanupInterval", "maxSessions", "table"]);
 });
 
 for (const timeout of ["5s", NaN, null, 0, -1]) {

@@ -300,11 +300,11 @@ const WRONG = {
   batch: 5,
 } as unknown as PurgeOptions;
 const PROBLEMS = [
-  `"batch" is no option; the options are budget, grace, maxStatements, signal`,
   `"budget" must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d": got -1`,
   `"grace" must be milliseconds from 0, or text such as "90s", "20m", "24h", "30d": got "a week"`,
   `"maxStatements" must be a whole number above 0: got "50"`,
   `"signal" must be an AbortSignal: got true`,
+  `"batch" is no option; the options are budget, grace, maxStatements, signal`,
 ];
 
 Deno.test("manager.purge() lists every wrong option before it deletes anything", async () => {
