@@ -30,105 +30,64 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
   const prototype = Object.getPrototypeOf(value) as object | null;
-  // By name, since another realm or a test runner has a Date, a Map or an Array of its own. A subclass has another name.
+  // By name, since a test runner has a Date, a Map or an Array of its own. A subclass has another name.
   const name = prototype === null ? "Object" : className(prototype);
-  if (Array.isArray(value) && name === "Array") return arrayToPlain(value, ancestors);
-  if (value instanceof Uint8Array && name === "Uint8Array") {
-    if (value.length <= LONGEST_SEARCHED) assertPlainProperties(value, value.length, "Uint8Array");
-    return { $bytes: bytesToBase64(value) };
-  }
-  if (value instanceof Date && name === "Date") {
-    assertPlainProperties(value, 0, name);
-    // JSON writes the time of an invalid date, NaN, as null.
-    return { $date: value.getTime() };
-  }
-  if (value instanceof Map && name === "Map") {
-    assertPlainProperties(value, 0, name);
-    return { $map: Array.from(value, ([k, v]) => [toPlain(k, ancestors), toPlain(v, ancestors)]) };
-  }
-  if (value instanceof Set && name === "Set") {
-    assertPlainProperties(value, 0, name);
-    return { $set: Array.from(value, (item) => toPlain(item, ancestors)) };
-  }
-  if (Array.isArray(value) || (prototype !== null && Object.getPrototypeOf(prototype) !== null)) {
+  // The prototype of another realm's object is not `Object.prototype`, but has none of its own either.
+  const isPlain = Array.isArray(value)
+    ? name === "Array"
+    : prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (isPlain) return propertiesToPlain(value, prototype, ancestors);
+  if (value instanceof Uint8Array && name === "Uint8Array") return { $bytes: bytesToBase64(value) };
+  const isTagged = (value instanceof Date && name === "Date") || (value instanceof Map && name === "Map") ||
+    (value instanceof Set && name === "Set");
+  if (!isTagged) {
     const instead = name === "Buffer"
       ? "store new Uint8Array(buffer)"
       : "store a plain object, or what the instance is made from";
     throw new Refusal(`it holds an instance of ${name}; ${instead}`);
   }
-  return propertiesToPlain(value, prototype, ancestors);
+  // The Date of a fake clock may have a `constructor` of its own.
+  if (Reflect.ownKeys(value).some((key) => key !== "constructor")) {
+    throw new Refusal(`it holds a ${name} with properties of its own`);
+  }
+  // JSON writes the time of an invalid date, NaN, as null.
+  if (value instanceof Date) return { $date: value.getTime() };
+  return { [value instanceof Map ? "$map" : "$set"]: toPlain([...value], ancestors) };
 }
 
-/**
- * Longer bytes are not searched for properties, and longer arrays not for properties that are not enumerable: that would take
- * longer than encoding them.
- */
-const LONGEST_SEARCHED = 4096;
-
+/** A plain object or an array; the same one if each of its properties is given back as it is. */
 function propertiesToPlain(value: object, prototype: object | null, ancestors: object[]): unknown {
   const keys = Object.keys(value);
-  if (Reflect.ownKeys(value).length !== keys.length) throw hiddenProperty(value);
-  const escape = keys.length === 1 && keys[0]!.startsWith("$") ? "$" : "";
-  // With another prototype JSON might find a toJSON() there.
-  let same = escape === "" && (prototype === Object.prototype || prototype === null);
-  const entries: [string, unknown][] = [];
-  for (const key of keys) {
-    const property = Object.getOwnPropertyDescriptor(value, key)!;
-    const plain = propertyToPlain(property, ancestors);
-    same &&= plain === property.value;
-    entries.push([escape + key, plain]);
+  const isArray = Array.isArray(value);
+  if (isArray) {
+    // Of an array not `Reflect.ownKeys()`: for a long one that takes longer than encoding it.
+    const isUnusual = keys.length !== value.length || hasNamedProperties(value, keys) ||
+      Object.getOwnPropertySymbols(value).length > 0;
+    if (isUnusual) throw new Refusal("it holds an array with holes, or with properties of its own");
+  } else if (Reflect.ownKeys(value).length !== keys.length) {
+    throw new Refusal("it holds a symbol as a key, or a property that is not enumerable");
   }
-  return same ? value : Object.fromEntries(entries);
-}
-
-/** JSON would call a getter again, and may get another value. */
-function propertyToPlain({ get, set, value }: PropertyDescriptor, ancestors: object[]): unknown {
-  if (get !== undefined || set !== undefined) throw new Refusal("it holds a getter or a setter");
-  return toPlain(value, ancestors);
-}
-
-function hiddenProperty(value: object): Refusal {
-  const hasSymbols = Object.getOwnPropertySymbols(value).length > 0;
-  return new Refusal(`it holds ${hasSymbols ? "a symbol as a key" : "a property that is not enumerable"}`);
-}
-
-/** Throws for own properties beside `count` indices: the encoding has no place for them. */
-function assertPlainProperties(value: object, count: number, kind: string): void {
-  const keys = Reflect.ownKeys(value);
-  // The Date of a fake clock may have a `constructor` of its own.
-  if (keys.length === count || (keys.length === count + 1 && keys[count] === "constructor")) return;
-  throw new Refusal(`it holds a ${kind} with properties of its own`);
+  const escape = !isArray && keys.length === 1 && keys[0]!.startsWith("$") ? "$" : "";
+  // With another prototype JSON might find a toJSON() there.
+  let same = escape === "" &&
+    (prototype === null || prototype === Object.prototype || prototype === Array.prototype);
+  const parts: unknown[] = [];
+  for (const key of keys) {
+    const { get, set, value: part } = Object.getOwnPropertyDescriptor(value, key)!;
+    // JSON would call a getter again, and may get another value.
+    if (get !== undefined || set !== undefined) throw new Refusal("it holds a getter or a setter");
+    const plain = toPlain(part, ancestors);
+    same &&= plain === part;
+    parts.push(plain);
+  }
+  if (same) return value;
+  return isArray ? parts : Object.fromEntries(keys.map((key, index) => [escape + key, parts[index]]));
 }
 
 /** Whether an array has keys beside its indices, as the match of a pattern has. Indices come first. */
-export function hasNamedProperties(array: readonly unknown[]): boolean {
-  const last = Object.keys(array).at(-1);
+export function hasNamedProperties(array: readonly unknown[], keys: string[] = Object.keys(array)): boolean {
+  const last = keys.at(-1);
   return last !== undefined && !(Number(last) < array.length);
-}
-
-function arrayToPlain(value: unknown[], ancestors: object[]): unknown[] {
-  // Both list only what is there, and not the holes of a sparse array. The first one has "length" too.
-  const count = value.length <= LONGEST_SEARCHED
-    ? Reflect.ownKeys(value).length - 1
-    : Object.keys(value).length + Object.getOwnPropertySymbols(value).length;
-  if (count !== value.length || hasNamedProperties(value)) throw unusualArray(value);
-  let same = Object.getPrototypeOf(value) === Array.prototype;
-  const plain: unknown[] = [];
-  for (let index = 0; index < count; index++) {
-    const property = Object.getOwnPropertyDescriptor(value, index);
-    if (!property?.enumerable) throw unusualArray(value);
-    const item = propertyToPlain(property, ancestors);
-    same &&= item === property.value;
-    plain.push(item);
-  }
-  return same ? value : plain;
-}
-
-function unusualArray(array: readonly unknown[]): Refusal {
-  if (hasNamedProperties(array)) return new Refusal("it holds an array with named properties");
-  if (Object.getOwnPropertySymbols(array).length > 0) return new Refusal("it holds a symbol as a key");
-  const isSparse = Object.getOwnPropertyNames(array).length <= array.length;
-  return new Refusal(`it holds an array with ${isSparse ? "holes" : "a property that is not enumerable"}`);
 }
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it never writes. */
@@ -147,35 +106,21 @@ export function fromPlainProperties(values: object): Record<string, unknown> {
 
 function fromTagged(key: string, content: unknown): unknown {
   if (key.startsWith("$$")) return { [key.slice(1)]: fromPlain(content) };
-  switch (key) {
-    case "$date":
-      if (content === null || typeof content === "number") return new Date(content ?? NaN);
-      break;
-    case "$bytes":
-      if (typeof content === "string") return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
-      break;
-    case "$bigint":
-      if (typeof content === "string" && /^-?\d+$/.test(content)) return BigInt(content);
-      break;
-    case "$map":
-      if (Array.isArray(content) && content.every(isPair)) {
-        return new Map(content.map(([k, v]) => [fromPlain(k), fromPlain(v)]));
-      }
-      break;
-    case "$set":
-      if (Array.isArray(content)) return new Set(content.map(fromPlain));
-      break;
-    case "$undefined":
-      if (content === true) return undefined;
-      break;
-    case "$number":
-      if (typeof content === "string" && NUMBERS.has(content)) return Number(content);
-      break;
+  if (key === "$undefined" && content === true) return undefined;
+  if (key === "$date" && (content === null || typeof content === "number")) return new Date(content ?? NaN);
+  if (typeof content === "string") {
+    if (key === "$bytes") return Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+    if (key === "$bigint" && /^-?\d+$/.test(content)) return BigInt(content);
+    if (key === "$number" && /^(?:NaN|-?Infinity|-0)$/.test(content)) return Number(content);
+  }
+  if (Array.isArray(content)) {
+    if (key === "$set") return new Set(content.map(fromPlain));
+    if (key === "$map" && content.every(isPair)) {
+      return new Map(content.map(([k, v]) => [fromPlain(k), fromPlain(v)]));
+    }
   }
   throw new TypeError("Cannot decode session: unknown kind of value");
 }
-
-const NUMBERS: ReadonlySet<string> = new Set(["NaN", "Infinity", "-Infinity", "-0"]);
 
 function isPair(value: unknown): value is [unknown, unknown] {
   return Array.isArray(value) && value.length === 2;

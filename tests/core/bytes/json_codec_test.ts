@@ -159,8 +159,16 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a symbol", Symbol(SECRET), "it holds a symbol"],
   ["a symbol in a list", [SECRET, Symbol(SECRET)], "it holds a symbol"],
   ["a symbol as a key", { [Symbol(SECRET)]: SECRET }, "it holds a symbol as a key"],
-  ["a list with a key", Object.assign([1], { [SECRET]: SECRET }), "it holds an array with named properties"],
-  ["the result of a match", SECRET.match(/h(u)/), "it holds an array with named properties"],
+  [
+    "a list with a key",
+    Object.assign([1], { [SECRET]: SECRET }),
+    "it holds an array with holes, or with properties of its own",
+  ],
+  [
+    "the result of a match",
+    SECRET.match(/h(u)/),
+    "it holds an array with holes, or with properties of its own",
+  ],
   ["a list that repeats its parts many times", repeated, "it holds more than a million values"],
   ["a list that holds itself", cycle, "it contains itself"],
   ["a map that holds itself", loop, "it contains itself"],
@@ -176,7 +184,7 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   [
     "a list with a hole and a key",
     Object.assign([, 1], { [SECRET]: 1 }),
-    "it holds an array with named properties",
+    "it holds an array with holes, or with properties of its own",
   ],
   ["a subclass of Set", new (class Named extends Set<string> {})([SECRET]), "it holds an instance of Named"],
   ["an instance of a nameless class", new (class {})(), "it holds an instance of a class"],
@@ -191,13 +199,12 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a Map with a property", Object.assign(new Map(), { [SECRET]: 1 }), "it holds a Map with properties"],
   ["a Set with a property", Object.assign(new Set(), { [SECRET]: 1 }), "it holds a Set with properties"],
   ["a Date with a property", Object.assign(new Date(0), { [SECRET]: 1 }), "it holds a Date with properties"],
-  [
-    "bytes with a property",
-    Object.assign(new Uint8Array(2), { [SECRET]: 1 }),
-    "it holds a Uint8Array with properties",
-  ],
   ["a Map with a symbol", Object.assign(new Map(), { [Symbol()]: SECRET }), "it holds a Map with properties"],
-  ["a list with a symbol", Object.assign([1], { [Symbol()]: SECRET }), "it holds a symbol as a key"],
+  [
+    "a list with a symbol",
+    Object.assign([1], { [Symbol()]: SECRET }),
+    "it holds an array with holes, or with",
+  ],
   ["a getter", {
     get secret() {
       return SECRET;
@@ -212,21 +219,20 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   [
     "a property that is not enumerable",
     Object.defineProperty({}, SECRET, { value: SECRET }),
-    "it holds a property that is not enumerable",
-  ],
-  [
-    "a list with a property that is not enumerable",
-    Object.defineProperty([1], SECRET, { value: SECRET }),
-    "it holds an array with a property that is not enumerable",
+    "it holds a symbol as a key, or a property that is not enumerable",
   ],
   [
     "a list with an element that is not enumerable",
     Object.defineProperty([1, 2], 1, { enumerable: false }),
-    "it holds an array with a property that is not enumerable",
+    "it holds an array with holes, or with properties of its own",
   ],
-  ["a list with a hole", [SECRET, , 1], "it holds an array with holes"],
-  ["a list with a hole, and a property in its place", hidden([SECRET, , 1]), "it holds an array with a"],
-  ["a list of holes", new Array(3), "it holds an array with holes"],
+  ["a list with a hole", [SECRET, , 1], "it holds an array with holes, or with properties of its own"],
+  [
+    "a list with a hole, and a property in its place",
+    hidden([SECRET, , 1]),
+    "it holds an array with holes, or with",
+  ],
+  ["a list of holes", new Array(3), "it holds an array with holes, or with properties of its own"],
   ["another typed array", Uint16Array.of(1), "it holds an instance of Uint16Array"],
   ["an ArrayBuffer", new ArrayBuffer(1), "it holds an instance of ArrayBuffer"],
   ["a boxed string", new String(SECRET), "it holds an instance of String"],
@@ -253,7 +259,11 @@ Deno.test("jsonCodec refuses a sparse list at once, however long it is", () => {
   const list: unknown[] = [];
   list[4_000_000_000] = 1;
   const started = performance.now();
-  assertThrows(() => jsonCodec.encode(DEADLINE, { list }), TypeError, "it holds an array with holes");
+  assertThrows(
+    () => jsonCodec.encode(DEADLINE, { list }),
+    TypeError,
+    "it holds an array with holes, or with properties of its own",
+  );
   assert(performance.now() - started < 1_000);
 });
 
