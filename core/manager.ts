@@ -85,7 +85,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}${hint}`);
     }
     assertSignal(context.signal);
-    return new RequestLifecycle<Data>(this.#engine, request, context);
+    return new RequestLifecycle(this.#engine, request, context) as unknown as RequestSession<Data>;
   }
 
   /**

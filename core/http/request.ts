@@ -3,6 +3,7 @@ import { refuseChanges } from "../bytes/read_only.ts";
 import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { optionOf } from "../options/reader.ts";
+import { ignoreRejection } from "../foreign.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import { type SessionContext, waitUntilOf } from "../store/operation.ts";
@@ -11,9 +12,9 @@ import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 import { isHttps } from "./scheme.ts";
+import { markVisit, visitOf } from "./visit.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { isResponse, responseOf } from "./thrown.ts";
-import { Visit } from "./visit.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {
@@ -49,6 +50,8 @@ const ASKED_LATE =
   "Cannot load session: the response has started, and a shared cache may keep it for others; " +
   "ask for the session before, or answer with Cache-Control: private";
 
+const NO_COOKIES: readonly string[] = [];
+
 /**
  * What `onError` returned for the errors of a request. Where middlewares are nested, only the first to see an error reports
  * it. By the request, since a store may throw one error object for every call, as a circuit breaker does.
@@ -58,18 +61,19 @@ const reports = new WeakMap<
   Map<SessionError, { by: object; answer: Promise<Response | undefined> }>
 >();
 
-/** The visit that was the last one to report an error. */
-const lastReporters = new WeakMap<SessionError, Visit>();
+/** The lifecycle that was the last one to report an error. */
+const lastReporters = new WeakMap<SessionError, RequestLifecycle>();
 
-let visits = 0;
+let lifecycles = 0;
 
 /** One request: load at first use, commit before the head is sent, tell the browser and the caches. */
-export class RequestLifecycle<Data extends object> implements RequestSession<Data>, ReportingContext {
+export class RequestLifecycle implements RequestSession<Record<string, unknown>>, ReportingContext {
   readonly #engine: Engine;
   readonly #request: Request;
   readonly #context: SessionContext;
   /** The token that was given in place of a cookie. */
   readonly #token: string | undefined;
+  /** Counts lifecycles in the order in which they began. */
   readonly #began: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
@@ -77,6 +81,8 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
   #failure: unknown;
   /** What `finish()` returned, if nobody had asked for the session by then. */
   #answer: Response | undefined;
+  /** The cookies of sessions on the response: its own and those of lifecycles within this one. */
+  #setCookies: readonly string[] = NO_COOKIES;
 
   constructor(engine: Engine, request: Request, context: SessionContext & { token?: string | undefined }) {
     this.#engine = engine;
@@ -84,7 +90,7 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     this.#context = context;
     // A token of a polluted `Object.prototype` would give its session to every visitor.
     this.#token = optionOf(context, "token") as string | undefined;
-    this.#began = ++visits;
+    this.#began = ++lifecycles;
   }
 
   get signal(): AbortSignal | undefined {
@@ -95,12 +101,12 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return waitUntilOf(this.#context);
   }
 
-  readonly session = (response?: Response): Promise<Session<Data>> => {
+  readonly session = (response?: Response): Promise<Session> => {
     if (this.#shared === undefined) {
       if (this.#answer !== undefined && this.#isLate(this.#answer)) return this.#refuse();
       this.#shared = this.#ask(response);
     }
-    return this.#shared.session as Promise<Session<Data>>;
+    return this.#shared.session as Promise<Session>;
   };
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
@@ -113,20 +119,17 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       else {
         // After fail() the handler's changes are forgotten already. Later ones are saved.
         if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
-        response = await this.#answerTo(error, response);
+        if (error instanceof SessionError) response = await this.#answerTo(error, response);
         // The first error is the one to report, also where the response that was made of it is none.
         if (response === undefined || !isResponse(response)) throw error;
       }
     }
-    if (response === undefined || response === null) {
-      throw new TypeError("Cannot finish the request: the handler gave neither a response nor an error");
-    }
-    if (shared === undefined) return this.#answer = response;
-    if (!isResponse(response)) {
+    if (response === undefined || response === null || (shared !== undefined && !isResponse(response))) {
       throw new TypeError(
         `Cannot finish the request: the handler gave no Response but a value of type ${typeof response}`,
       );
     }
+    if (shared === undefined) return this.#answer = response;
     const state = shared.state ?? await shared.loaded();
     if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
@@ -153,17 +156,9 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       const answer = this.#engine.settings.hooks.error(error, { request: this.#request, phase });
       report = { by: this, answer: answer.then(sendable) };
       known.set(error, report);
-      lastReporters.set(error, this.#visit);
+      lastReporters.set(error, this);
     }
     return report.by === this ? await report.answer : undefined;
-  }
-
-  /** The same for an error that a handler threw: a middleware further in, on a copy of the request, may have reported it. */
-  async #reportThrown(error: SessionError): Promise<Response | undefined> {
-    const isOwn = reports.get(this.#request)?.has(error);
-    const reporter = lastReporters.get(error);
-    if (!isOwn && reporter !== undefined && this.#visit.contains(reporter)) return undefined;
-    return await this.report(error);
   }
 
   /** The session that this request has loaded before, else a new load. */
@@ -180,7 +175,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   #load(response: Response | undefined): SharedSession {
     const token = this.#token;
-    const cookie = token === undefined ? this.#newCookie() : undefined;
+    const { settings } = this.#engine;
+    const cookie = token === undefined
+      ? new SessionCookie(settings.cookie, isHttps(this.#request, settings))
+      : undefined;
     const shared = new SharedSession(this.#engine, this.#request, token, cookie);
     const given = token ?? (response && this.#innerToken(response, cookie));
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
@@ -188,24 +186,19 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     return shared;
   }
 
-  async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session<Data>> {
+  async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session> {
     // The session is first asked for after the head was sent, in a stream say.
     const isReadOnly = this.#isFinished;
     try {
       shared.state = await this.#engine.load(tokens, this);
     } catch (error) {
       // A handler that does not await the session must not end the process.
-      shared.session?.catch(() => {});
+      ignoreRejection(shared.session);
       if (error instanceof SessionError) await this.report(error, "load");
       throw error;
     }
     if (isReadOnly) shared.state.close();
-    return new Session<Data>(shared.state, this.#engine, this);
-  }
-
-  #newCookie(): SessionCookie {
-    const { settings } = this.#engine;
-    return new SessionCookie(settings.cookie, isHttps(this.#request, settings));
+    return new Session(shared.state, this.#engine, this);
   }
 
   /** Whether the response was sent unmarked, and a shared cache may keep it. */
@@ -214,10 +207,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
   }
 
-  #refuse(): Promise<Session<Data>> {
+  #refuse(): Promise<Session> {
     const error = new SessionClosedError(ASKED_LATE);
-    const refused = this.report(error, "load").then(() => Promise.reject<Session<Data>>(error));
-    refused.catch(() => {});
+    const refused = this.report(error, "load").then(() => Promise.reject<Session>(error));
+    ignoreRejection(refused);
     return refused;
   }
 
@@ -260,10 +253,13 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
     await state?.exclusively(async () => {});
   }
 
-  /** The answer of `onError` to an error, else the response that there is. */
-  async #answerTo(error: unknown, response: Response | undefined): Promise<Response | undefined> {
-    if (!(error instanceof SessionError)) return response;
-    const answer = await this.#reportThrown(error);
+  /** The answer of `onError` to an error that the handler threw, else the response that there is. */
+  async #answerTo(error: SessionError, response: Response | undefined): Promise<Response | undefined> {
+    // A middleware further in, on a copy of the request, may have reported it.
+    const isOwn = reports.get(this.#request)?.has(error);
+    const reporter = lastReporters.get(error);
+    const isReported = !isOwn && reporter !== undefined && this.#contains(reporter);
+    const answer = isReported ? undefined : await this.report(error);
     // A framework has made a response of the error, perhaps the application's own error page.
     if (response !== undefined && answer === undefined) return response;
     return this.#replace(response, answer ?? error.getResponse());
@@ -280,11 +276,10 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
       setCookie = cookie.write(token, deadline, now, cookie.persists || remember);
     }
     shared.setCookie = setCookie;
-    const visit = this.#visit;
-    const within = visit.cookiesWithin(response);
-    const answer = withCookieOrError(response, setCookie);
-    visit.noteCookies(answer, [...within, setCookie]);
-    return answer;
+    return this.#noteCookies(withCookieOrError(response, setCookie), [
+      ...this.#cookiesWithin(response),
+      setCookie,
+    ]);
   }
 
   #mark(response: Response): Response {
@@ -293,24 +288,47 @@ export class RequestLifecycle<Data extends object> implements RequestSession<Dat
 
   /** The error response in place of the handler's, with the cookies that the request, or a copy of it, has set. */
   #replace(replaced: Response | undefined, error: Response): Response {
-    const visit = this.#visit;
-    const setCookies = replaced === undefined ? [] : [...visit.cookiesWithin(replaced)];
+    const setCookies = replaced === undefined ? [] : [...this.#cookiesWithin(replaced)];
     for (const { setCookie } of sharedSessions(this.#request)) {
       if (setCookie !== undefined) setCookies.push(setCookie);
     }
-    let answer = replaceResponse(replaced, error);
-    for (const setCookie of setCookies) answer = withCookieOrError(answer, setCookie);
-    if (setCookies.length > 0) visit.noteCookies(answer, setCookies);
-    return answer;
+    const answer = setCookies.reduce(withCookieOrError, replaceResponse(replaced, error));
+    return setCookies.length > 0 ? this.#noteCookies(answer, setCookies) : answer;
   }
 
   /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
   #innerToken(response: Response, cookie: SessionCookie | undefined): string | undefined {
-    return this.#visit.isAround(response) ? cookie?.valueIn(response.headers) : undefined;
+    return this.#innerOf(response) && cookie?.valueIn(response.headers);
   }
 
-  get #visit(): Visit {
-    return new Visit(this.#request, this.#began);
+  /** Notes that a response got cookies in this lifecycle or within it. */
+  #noteCookies(response: Response, setCookies: readonly string[]): Response {
+    this.#setCookies = setCookies;
+    markVisit(response, this);
+    return response;
+  }
+
+  /** The cookies of sessions that a response got within this lifecycle. */
+  #cookiesWithin(response: Response): readonly string[] {
+    const inner = this.#innerOf(response);
+    return inner === undefined ? NO_COOKIES : inner.#setCookies;
+  }
+
+  /**
+   * The lifecycle within this one in which a response got its cookie: from the same manager mounted further in, on a copy of
+   * the request. The response cannot belong to another request: one that is returned to many requests gets its cookie in a
+   * copy.
+   */
+  #innerOf(response: Response): RequestLifecycle | undefined {
+    const inner = visitOf(response) as RequestLifecycle | undefined;
+    return inner !== undefined && this.#contains(inner) ? inner : undefined;
+  }
+
+  /** Whether the other one is of the same request, or of a copy: that one began later and has the same `Cookie` header. */
+  #contains(inner: RequestLifecycle): boolean {
+    const [own, other] = [this.#request, inner.#request];
+    return own === other ||
+      (inner.#began > this.#began && own.headers.get("Cookie") === other.headers.get("Cookie"));
   }
 }
 

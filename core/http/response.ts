@@ -2,7 +2,7 @@ import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody
 import { preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
-import { keepVisit } from "./visit.ts";
+import { markVisit, visitOf } from "./visit.ts";
 
 /**
  * Marks a response that depends on the session, so that no shared cache gives it to someone else: `Vary: Cookie`, and
@@ -99,5 +99,8 @@ function copyOf(
   const { status } = response;
   const headers = new Headers(response.headers);
   change(headers);
-  return keepVisit(response, new Response(body, { status, statusText, headers }));
+  const copy = new Response(body, { status, statusText, headers });
+  const visit = visitOf(response);
+  if (visit !== undefined) markVisit(copy, visit);
+  return copy;
 }

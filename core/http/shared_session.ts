@@ -89,14 +89,12 @@ export function findShared(
   engine: Engine,
   token: string | undefined,
 ): SharedSession | undefined {
-  return sharedSessions(request).findLast((one) => one.engine === engine && one.token === token);
+  return sharedSessions(request).find((one) => one.engine === engine && one.token === token);
 }
 
-/** All sessions of a request, the first one first. */
+/** All sessions of a request, the latest one first. */
 export function sharedSessions(request: Request): SharedSession[] {
   const sessions: SharedSession[] = [];
-  for (let one = latestOf(request); one !== undefined; one = one.earlier) {
-    sessions.unshift(one);
-  }
+  for (let one = latestOf(request); one !== undefined; one = one.earlier) sessions.push(one);
   return sessions;
 }

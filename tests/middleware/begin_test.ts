@@ -139,7 +139,7 @@ Deno.test("finish() waits for a session() that was not awaited, and saves its ch
 
 Deno.test("finish() throws without a response and without an error", async () => {
   const { manager } = counted();
-  const message = "Cannot finish the request: the handler gave neither a response nor an error";
+  const message = "Cannot finish the request: the handler gave no Response but a value of type undefined";
   for (const ask of [true, false]) {
     const current = manager.begin(new Request(URL));
     if (ask) await current.session();

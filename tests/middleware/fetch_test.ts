@@ -301,6 +301,6 @@ Deno.test("withSessions() throws if the handler returns no response, and saves n
     (await getSession()).put("userId", 1);
     return undefined as unknown as Response;
   });
-  await assertRejects(() => handler(new Request(URL)), TypeError, "neither a response nor an error");
+  await assertRejects(() => handler(new Request(URL)), TypeError, "the handler gave no Response but");
   assertEquals(counting.calls(), {});
 });

@@ -370,7 +370,7 @@ Deno.test("honoSessions() throws if the handler returns no response, and saves n
     });
   const response = await app.request(URL);
   assertEquals([response.status, await response.text()], [500, "error page"]);
-  assertEquals(message.includes("the handler gave neither a response nor an error"), true);
+  assertEquals(message.includes("the handler gave no Response but"), true);
   assertEquals(setCookies(response), []);
   assertEquals(counting.calls(), {});
 });
