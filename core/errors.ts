@@ -114,23 +114,15 @@ export class SessionStoreError extends SessionError {
 
   constructor(operation: StoreOperation, details: StoreErrorDetails) {
     const advice = details.advice === undefined ? "" : `: ${details.advice}`;
-    const what = PHRASES[operation] ?? `${operation} a session`;
-    super(`Session store failed to ${what} (${details.reason})${advice}`, 503, { cause: details.cause });
+    super(`Session store failed in ${operation}() (${details.reason})${advice}`, 503, {
+      cause: details.cause,
+    });
     this.operation = operation;
     this.reason = details.reason;
     this.retryable = details.retryable;
     this.ambiguous = details.ambiguous ?? false;
   }
 }
-
-/** The operations that are not about one session. */
-const PHRASES: Partial<Record<StoreOperation, string>> = {
-  all: "list sessions",
-  deleteExpired: "delete expired sessions",
-  findBySubject: "find the sessions of a subject",
-  deleteBySubject: "delete the sessions of a subject",
-  createTable: "create the table",
-};
 
 /** Other requests kept changing this session until the time was up. Nothing was saved; the request may be repeated. */
 export class SessionConflictError extends SessionError {
@@ -215,20 +207,18 @@ export type AnySessionError =
  */
 export class ReducedError extends Error {
   override readonly name: string;
-  /** The foreign error's `code`, where it had a short one. */
+  /** The foreign error's `code`, where it is a number or a constant such as `ECONNREFUSED`. */
   readonly code?: string | number;
   /** The foreign error's HTTP status, where it had one. */
   readonly status?: number;
 
   constructor(error: unknown) {
-    const isObject = typeof error === "object" && error !== null;
-    const { name, code, status, cause } = (isObject ? error : {}) as Record<string, unknown>;
+    const { name, code, status, cause } = (error ?? {}) as Record<string, unknown>;
     // Node's `fetch` says in the cause alone whether a connection was refused or a name is unknown.
     const nested = (cause ?? {}) as Record<string, unknown>;
-    const anonymous = isObject ? "Error" : typeof error;
     const parts = {
-      name: isWord(name) ? name : anonymous,
-      code: [code].find(isCode) ?? [nested.code].find(isConstant),
+      name: isName(name) ? name : "Error",
+      code: [code, nested.code].find(isCode),
       status: [status, nested.status].find((value) => typeof value === "number"),
     };
     super(Object.values(parts).filter((part) => part !== undefined).join(" "));
@@ -239,15 +229,11 @@ export class ReducedError extends Error {
 }
 
 // A token has 43 characters and would pass for a word: nothing that long is a name or a code.
-function isWord(value: unknown): value is string {
+function isName(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z][A-Za-z0-9_.]{0,39}$/.test(value);
 }
 
+/** A number, or a constant such as `ECONNREFUSED`. */
 function isCode(value: unknown): value is string | number {
-  return typeof value === "number" || isWord(value);
-}
-
-/** Such as `ECONNREFUSED`. */
-function isConstant(value: unknown): value is string {
-  return isWord(value) && /^[A-Z0-9_]{3,}$/.test(value);
+  return typeof value === "number" || (typeof value === "string" && /^[A-Z0-9_]{3,40}$/.test(value));
 }

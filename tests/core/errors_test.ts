@@ -46,7 +46,7 @@ const ROWS: Row[] = [
     name: "SessionStoreError",
     code: "ERR_SESSION_STORE",
     status: 503,
-    message: "Session store failed to update a session (timeout)",
+    message: "Session store failed in update() (timeout)",
   },
   {
     error: new SessionConflictError(7, { cause }),
@@ -147,17 +147,17 @@ Deno.test("SessionStoreError names each operation of the store", () => {
     return error.message;
   });
   assertEquals(messages, [
-    "Session store failed to find a session (busy)",
-    "Session store failed to commit a session (busy)",
-    "Session store failed to create a session (busy)",
-    "Session store failed to update a session (busy)",
-    "Session store failed to touch a session (busy)",
-    "Session store failed to delete a session (busy)",
-    "Session store failed to list sessions (busy)",
-    "Session store failed to delete expired sessions (busy)",
-    "Session store failed to find the sessions of a subject (busy)",
-    "Session store failed to delete the sessions of a subject (busy)",
-    "Session store failed to create the table (busy)",
+    "Session store failed in find() (busy)",
+    "Session store failed in commit() (busy)",
+    "Session store failed in create() (busy)",
+    "Session store failed in update() (busy)",
+    "Session store failed in touch() (busy)",
+    "Session store failed in delete() (busy)",
+    "Session store failed in all() (busy)",
+    "Session store failed in deleteExpired() (busy)",
+    "Session store failed in findBySubject() (busy)",
+    "Session store failed in deleteBySubject() (busy)",
+    "Session store failed in createTable() (busy)",
   ]);
 });
 
@@ -165,7 +165,7 @@ Deno.test("SessionStoreError keeps the reason, the advice and whether the write 
   for (const reason of unionOf("StoreFailure") as StoreFailure[]) {
     const advice = "run createTable() once";
     const error = new SessionStoreError("find", { reason, retryable: false, advice });
-    assertEquals(error.message, `Session store failed to find a session (${reason}): ${advice}`);
+    assertEquals(error.message, `Session store failed in find() (${reason}): ${advice}`);
     assertEquals([error.reason, error.retryable, error.ambiguous], [reason, false, false]);
   }
 });
@@ -227,9 +227,9 @@ for (
     ["a name with a space", Object.assign(new Error("x"), { name: "a b" }), "Error"],
     ["a code with a space", Object.assign(new Error("x"), { code: "a b" }), "Error"],
     ["an empty code", Object.assign(new Error("x"), { code: "" }), "Error"],
-    ["text", "x", "string"],
-    ["undefined", undefined, "undefined"],
-    ["null", null, "object"],
+    ["text", "x", "Error"],
+    ["undefined", undefined, "Error"],
+    ["null", null, "Error"],
     ["an object", {}, "Error"],
   ] as const
 ) {

@@ -238,7 +238,7 @@ Deno.test("A purge that fails is a failure for the platform, and the next one su
   await server.kill();
   const { ok, error = "" } = await worker.scheduled();
   assert(!ok);
-  assertMatch(error, /Session store failed to delete expired sessions \(unreachable\)/);
+  assertMatch(error, /Session store failed in deleteExpired\(\) \(unreachable\)/);
   await server.start();
   await (await client()).execute(
     `INSERT INTO sessions (token, data, expiry) VALUES ('late', x'00', ${NOW} - 1)`,

@@ -354,6 +354,6 @@ onEachStore("Touch: a failure does not fail the request, and onError gets it", a
   const response = await browser.visit((session) => assertEquals(session.get("a"), 1));
   assertEquals(response.status, 200);
   assertEquals(bed.errors.map(({ message }) => message), [
-    "Session store failed to touch a session (unknown)",
+    "Session store failed in touch() (unknown)",
   ]);
 });

@@ -84,7 +84,7 @@ Deno.test("D1Store without its table says how to make it", async () => {
   const store = new D1Store((await sharedD1()).database(), { cleanup: "off", table: "nowhere" });
   assertEquals(
     await failure(() => store.find(A, now)),
-    "schema | false | false | Session store failed to find a session (schema): " +
+    "schema | false | false | Session store failed in find() (schema): " +
       "there is no table nowhere; run createTable() of the store once",
   );
 });

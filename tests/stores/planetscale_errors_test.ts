@@ -54,9 +54,9 @@ Deno.test("PlanetScaleStore refuses another program's table, in createTable() to
     await using bench = await openPlanetScale({ table: [`CREATE TABLE sessions (${columns})`] });
     const advice = `the table sessions has no column ${missing}, so it is another program's; ${USE_OTHER}`;
     const found = await assertRejects(() => bench.store.find("a", { now: 1 }), SessionStoreError);
-    assertEquals(found.message, `Session store failed to find a session (schema): ${advice}`);
+    assertEquals(found.message, `Session store failed in find() (schema): ${advice}`);
     const made = await assertRejects(() => bench.store.createTable(), SessionStoreError);
-    assertEquals(made.message, `Session store failed to create the table (schema): ${advice}`);
+    assertEquals(made.message, `Session store failed in createTable() (schema): ${advice}`);
   }
 });
 

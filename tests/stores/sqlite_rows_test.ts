@@ -145,9 +145,9 @@ for (const [driver, open] of DRIVERS) {
         `the table ${table} has no column ${column}, so it is another program's; ` +
         'name another table in the option "table" and run createTable()';
       const read = await assertRejects(() => store.find("a", { now: 1 }), SessionStoreError);
-      assertEquals(read.message, `Session store failed to find a session (schema): ${advice(missing)}`);
+      assertEquals(read.message, `Session store failed in find() (schema): ${advice(missing)}`);
       const made = await assertRejects(() => store.createTable(), SessionStoreError);
-      assertEquals(made.message, `Session store failed to create the table (schema): ${advice(created)}`);
+      assertEquals(made.message, `Session store failed in createTable() (schema): ${advice(created)}`);
       close?.();
     }
   });
@@ -159,10 +159,10 @@ for (const [driver, open] of DRIVERS) {
     const advice = `the column token of the table ${table} is not unique; run ${index}, ` +
       'or name another table in the option "table" and run createTable()';
     const made = await assertRejects(() => store.createTable(), SessionStoreError);
-    assertEquals(made.message, `Session store failed to create the table (schema): ${advice}`);
+    assertEquals(made.message, `Session store failed in createTable() (schema): ${advice}`);
     const create = () => store.create("a", Uint8Array.of(1), 2, { now: 1 });
     const created = await assertRejects(create, SessionStoreError);
-    assertEquals(created.message, `Session store failed to create a session (schema): ${advice}`);
+    assertEquals(created.message, `Session store failed in create() (schema): ${advice}`);
     await execute(index);
     assertEquals(await create(), true);
     await store.createTable();

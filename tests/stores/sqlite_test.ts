@@ -106,13 +106,13 @@ Deno.test("SQLiteStore gives up a lock that lasts, reports that nothing was writ
   other.exec("BEGIN IMMEDIATE");
   assertEquals(
     await failure(() => store.create(A, DATA, NOW + HOUR, now)),
-    "busy | true | false | Session store failed to create a session (busy)",
+    "busy | true | false | Session store failed in create() (busy)",
   );
   const mark = { data: OTHER, expiry: NOW + HOUR };
   const renewal = () => store.update(A, DATA, { data: OTHER, token: B, mark }, now);
   assertEquals(
     await failure(renewal),
-    "busy | true | false | Session store failed to update a session (busy)",
+    "busy | true | false | Session store failed in update() (busy)",
   );
   other.exec("ROLLBACK");
   assertEquals(await store.create(A, DATA, NOW + HOUR, now), true);
@@ -141,7 +141,7 @@ Deno.test("SQLiteStore undoes a renewal whose second statement fails, and leaves
   const mark = { data: OTHER, expiry: NOW + HOUR };
   assertEquals(
     await failure(() => store.update(A, DATA, { data: OTHER, token: B, mark }, now)),
-    "rejected | false | false | Session store failed to update a session (rejected)",
+    "rejected | false | false | Session store failed in update() (rejected)",
   );
   assertEquals(database.isTransaction, false);
   assertEquals((await store.find(A, now))?.data, DATA);
@@ -173,7 +173,7 @@ Deno.test("SQLiteStore on a closed database reports that it is closed", async ()
   bench.database.close();
   assertEquals(
     await failure(() => bench.store.find(A, now)),
-    "rejected | false | false | Session store failed to find a session (rejected): the client is closed",
+    "rejected | false | false | Session store failed in find() (rejected): the client is closed",
   );
 });
 
@@ -183,7 +183,7 @@ Deno.test("SQLiteStore on a file that was replaced reports that it must be opene
   await Deno.rename(`${bench.path}.backup`, bench.path);
   assertEquals(
     await failure(() => bench.store.create(A, DATA, NOW + HOUR, now)),
-    "unreachable | false | false | Session store failed to create a session (unreachable): " +
+    "unreachable | false | false | Session store failed in create() (unreachable): " +
       "the database's file was moved or replaced; open it again",
   );
 });
@@ -195,7 +195,7 @@ Deno.test("SQLiteStore on a read-only database reads, and fails for good where i
   assertEquals((await store.find(A, now))?.data, DATA);
   assertEquals(
     await failure(() => store.delete(A)),
-    "unauthorized | false | false | Session store failed to delete a session (unauthorized)",
+    "unauthorized | false | false | Session store failed in delete() (unauthorized)",
   );
 });
 
