@@ -1,26 +1,21 @@
 import { SessionClosedError } from "../errors.ts";
 import { isObject } from "./values.ts";
 
-/**
- * Freezes plain objects and arrays at any depth. Gives back each `Map`, `Set` and `Date`, which freezing does not protect: see
- * {@linkcode refuseChanges}. Nothing can protect bytes.
- */
-export function freezeDeeply(value: unknown, found: object[] = []): object[] {
-  if (!isObject(value) || Object.isFrozen(value)) return found;
-  found.push(...freezeAlone(value));
-  for (const part of partsOf(value)) freezeDeeply(part, found);
-  return found;
+/** Makes plain objects, arrays, `Map`, `Set` and `Date` refuse changes, at any depth. Nothing can protect bytes. */
+export function freezeDeeply(value: unknown): void {
+  if (!isObject(value) || Object.isFrozen(value)) return;
+  freezeAlone(value);
+  for (const part of partsOf(value)) freezeDeeply(part);
 }
 
-/** Freezes an object, but none that it holds. */
-export function freezeAlone(value: object): object[] {
-  if (unfreezable().some((kind) => value instanceof kind)) return [value];
-  if (Array.isArray(value) || isPlain(value)) Object.freeze(value);
-  return [];
+/** Freezes an object, but none that it holds. Instances of other classes are left alone: freezing may break them. */
+export function freezeAlone(value: object): void {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // Looked up each time: test frameworks replace `Date`.
+  const hasMethods = [Map, Set, Date].some((kind) => prototype === kind.prototype);
+  if (hasMethods) Object.setPrototypeOf(value, readOnly(prototype!));
+  if (hasMethods || Array.isArray(value) || isPlain(value)) Object.freeze(value);
 }
-
-/** Looked up each time: test frameworks replace `Date`. */
-const unfreezable = () => [Map, Set, Date];
 
 function partsOf(value: object): Iterable<unknown> {
   if (value instanceof Map) return [...value].flat();
@@ -28,15 +23,6 @@ function partsOf(value: object): Iterable<unknown> {
   return isPlain(value) ? Object.values(value) : [];
 }
 
-/** Makes the methods that change a `Map`, a `Set` or a `Date` throw. They cannot be encoded afterwards. */
-export function refuseChanges(values: readonly object[]): void {
-  for (const value of values) {
-    const Kind = unfreezable().find((kind) => Object.getPrototypeOf(value) === kind.prototype);
-    if (Kind !== undefined) Object.setPrototypeOf(value, readOnly(Kind));
-  }
-}
-
-/** Instances of classes are left alone: freezing may break them. */
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
   return prototype === null || prototype === Object.prototype;
@@ -44,8 +30,8 @@ function isPlain(value: object): boolean {
 
 const prototypes = new Map<object, object>();
 
-/** A prototype whose changing methods throw. */
-function readOnly({ prototype }: { prototype: object }): object {
+/** A prototype whose changing methods throw. Freezing does not stop those of a `Map`, a `Set` and a `Date`. */
+function readOnly(prototype: object): object {
   let made = prototypes.get(prototype);
   if (made === undefined) {
     made = Object.create(prototype) as object;

@@ -1,5 +1,4 @@
 import type { Engine, ReportingContext } from "../engine.ts";
-import { refuseChanges } from "../bytes/read_only.ts";
 import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { optionOf } from "../options/reader.ts";
@@ -134,11 +133,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
     const mustSave = this.#mustSave(shared, state);
-    const unfrozen = state.close();
+    state.close();
     if (mustSave || state.hasWork || state.changesCookie) {
       response = await this.#save(shared, state, response);
     }
-    if (unfrozen !== undefined) refuseChanges(unfrozen);
     return this.#tellBrowser(shared, state, response);
   };
 

@@ -1,6 +1,6 @@
 import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
-import { freezeAlone, freezeDeeply, refuseChanges } from "../bytes/read_only.ts";
+import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
 import { cloneOf, isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
@@ -103,16 +103,11 @@ export class ExposedValues {
     return a === undefined || b === undefined || !equalBytes(a, b);
   }
 
-  /**
-   * Freezes the objects that came out of the store, so that a later change throws. Returns each `Map`, `Set` and `Date`, which
-   * cannot be frozen. Pass them to {@linkcode refuseChanges} once they are encoded.
-   */
-  freeze(): object[] | undefined {
-    if (this.#objects === undefined) return undefined;
-    const found: object[] = [];
-    for (const [key, { value }] of this.#objects) if (!this.#own?.has(key)) freezeDeeply(value, found);
-    for (const value of this.#changed ?? []) found.push(...freezeAlone(value));
-    return found;
+  /** Freezes the objects that came out of the store, so that a later change throws. */
+  freeze(): undefined {
+    if (this.#objects === undefined) return;
+    for (const [key, { value }] of this.#objects) if (!this.#own?.has(key)) freezeDeeply(value);
+    for (const value of this.#changed ?? []) freezeAlone(value);
   }
 
   /** The value as a closed session gives it: an object that refuses every change. */
@@ -124,7 +119,7 @@ export class ExposedValues {
     const copy = this.#copyOf(key, value);
     // A value that cannot be copied cannot be saved either.
     if (copy === undefined) return value;
-    refuseChanges(freezeDeeply(copy));
+    freezeDeeply(copy);
     (this.#copies ??= new Map()).set(key, copy);
     return copy;
   }
