@@ -1,7 +1,7 @@
 import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
-import { cloneOf, isObject, readValue, type Values } from "../bytes/values.ts";
+import { isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
 import { encodeValue } from "./record.ts";
@@ -116,12 +116,15 @@ export class ExposedValues {
     const isFrozen = this.#objects?.get(key)?.value === value && !this.#own?.has(key);
     if (isFrozen) return value;
     if (this.#copies?.has(key)) return this.#copies.get(key);
-    const copy = this.#copyOf(key, value);
-    // A value that cannot be copied cannot be saved either.
-    if (copy === undefined) return value;
-    freezeDeeply(copy);
-    (this.#copies ??= new Map()).set(key, copy);
-    return copy;
+    try {
+      const copy = readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
+      freezeDeeply(copy);
+      (this.#copies ??= new Map()).set(key, copy);
+      return copy;
+    } catch {
+      // A value that cannot be copied cannot be saved either.
+      return value;
+    }
   }
 
   /** Forgets the frozen objects, since the session is open again. Returns whether there were any. */
@@ -167,14 +170,6 @@ export class ExposedValues {
       } catch {
         // The next codec may know how.
       }
-    }
-  }
-
-  #copyOf(key: string, value: object): unknown {
-    try {
-      return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
-    } catch {
-      return cloneOf(value);
     }
   }
 }
