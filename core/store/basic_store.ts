@@ -39,8 +39,7 @@ export class BasicStoreAdapter implements AtomicStore {
   ): Promise<boolean> {
     const { expected } = options;
     if (expected !== undefined) {
-      const { now = 0 } = options as Partial<TimedOptions>;
-      const found = await this.#store.find(token, Object.assign(options, { now }));
+      const found = await this.#store.find(token, { now: 0, ...options });
       if (!found || !equalBytes(found.data, expected)) return false;
     }
     return await this.#store.delete(token, options);
@@ -73,7 +72,6 @@ export class BasicStoreAdapter implements AtomicStore {
 
   async touch(token: string, expiry: number, options: TimedOptions): Promise<void> {
     const found = await this.#store.find(token, options);
-    if (!found || found.expiry >= expiry) return;
-    await this.#store.commit(token, found.data, expiry, options);
+    if (found && found.expiry < expiry) await this.#store.commit(token, found.data, expiry, options);
   }
 }
