@@ -28,11 +28,9 @@ export const LAZY_BATCH = 200;
 interface PurgeOccasion {
   /** What the store is asked to do. */
   operation: "insert" | "read";
-  /** Milliseconds since this instance last purged; `Infinity` if never. */
+  /** Milliseconds since a purge of this instance that found few rows; `Infinity` if there was none. */
   sinceLast: number;
-  /** Whether that purge deleted as many rows as it may, so that more are likely. */
-  moreLikely: boolean;
-  /** The least time between two purges of one instance, unless more rows are likely, in milliseconds. */
+  /** The least time between two purges of one instance, unless the first one found many rows, in milliseconds. */
   interval: number;
   /** From 0 up to 1. */
   random: number;
@@ -45,10 +43,9 @@ interface PurgeOccasion {
  * Instances do not know of each other, so chance decides for each operation, and never the age of an instance. Ten thousand
  * instances of five requests purge as often as one instance of fifty thousand, even if all start at once.
  */
-export function isPurgeDue({ operation, sinceLast, moreLikely, interval, random }: PurgeOccasion): boolean {
+export function isPurgeDue({ operation, sinceLast, interval, random }: PurgeOccasion): boolean {
   // A clock that was set back does not tell how long ago it was.
-  const recent = sinceLast >= 0 && sinceLast < interval;
-  if (recent && !moreLikely) return false;
+  if (sinceLast >= 0 && sinceLast < interval) return false;
   return random < 1 / (operation === "insert" ? INSERTS_PER_PURGE : READS_PER_PURGE);
 }
 
@@ -98,8 +95,8 @@ export class Cleanup {
   #stopped = false;
   /** When the lazy purge that is under way began. */
   #since: number | undefined;
+  /** When the last lazy purge began, if it found few rows. */
   #last = -Infinity;
-  #moreLikely = false;
 
   constructor(
     mode: CleanupMode,
@@ -120,7 +117,6 @@ export class Cleanup {
     const due = isPurgeDue({
       operation,
       sinceLast: now - this.#last,
-      moreLikely: this.#moreLikely,
       interval: this.#interval,
       random: Math.random(),
     });
@@ -140,10 +136,10 @@ export class Cleanup {
   async #purgeOnce({ now, onEvent, onError }: TimedOptions): Promise<void> {
     this.#since = now;
     this.#last = now;
-    this.#moreLikely = false;
     const environment = { now: () => now, onEvent, firstBatch: LAZY_BATCH };
     const deleted = await this.#purge({ maxStatements: 1 }, environment, onError);
-    this.#moreLikely = deleted !== undefined && deleted >= LAZY_BATCH;
+    // More rows are likely: the next purge need not wait.
+    if (deleted === LAZY_BATCH) this.#last = -Infinity;
     if (this.#since === now) this.#since = undefined;
   }
 

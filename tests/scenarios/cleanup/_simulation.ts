@@ -52,8 +52,8 @@ export interface Outcome {
 }
 
 interface Instance {
+  /** When its last purge began that found few rows. */
   last: number;
-  moreLikely: boolean;
 }
 
 /** Runs the simulation. The same scenario gives the same result. */
@@ -84,15 +84,13 @@ export function simulate(scenario: Scenario): Outcome {
     if (expired > gone) outcome.oldest = Math.max(outcome.oldest, time - expiries[gone]!);
 
     const operation = random() < INSERTS ? "insert" : "read";
-    const instance = instances.get(id) ?? { last: -Infinity, moreLikely: false };
+    const instance = instances.get(id) ?? { last: -Infinity };
     instances.set(id, instance);
     const sinceLast = time - instance.last;
-    const { moreLikely } = instance;
-    if (isPurgeDue({ operation, sinceLast, moreLikely, interval: INTERVAL, random: random() })) {
+    if (isPurgeDue({ operation, sinceLast, interval: INTERVAL, random: random() })) {
       const deleted = Math.min(LAZY_BATCH, expired - gone);
       gone += deleted;
-      instance.last = time;
-      instance.moreLikely = deleted === LAZY_BATCH;
+      instance.last = deleted === LAZY_BATCH ? -Infinity : time;
       outcome.purges++;
       outcome.deleted += deleted;
       const second = Math.floor(time / SECOND);
