@@ -37,7 +37,10 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
     ? name === "Array"
     : prototype === null || Object.getPrototypeOf(prototype) === null;
   if (isPlain) return propertiesToPlain(value, prototype, ancestors);
-  if (value instanceof Uint8Array && name === "Uint8Array") return { $bytes: bytesToBase64(value) };
+  if (value instanceof Uint8Array && name === "Uint8Array") {
+    if (value.length <= LONGEST_SEARCHED) assertPlainProperties(value, value.length, name);
+    return { $bytes: bytesToBase64(value) };
+  }
   const isTagged = (value instanceof Date && name === "Date") || (value instanceof Map && name === "Map") ||
     (value instanceof Set && name === "Set");
   if (!isTagged) {
@@ -46,13 +49,21 @@ function objectToPlain(value: object, ancestors: object[]): unknown {
       : "store a plain object, or what the instance is made from";
     throw new Refusal(`it holds an instance of ${name}; ${instead}`);
   }
-  // The Date of a fake clock may have a `constructor` of its own.
-  if (Reflect.ownKeys(value).some((key) => key !== "constructor")) {
-    throw new Refusal(`it holds a ${name} with properties of its own`);
-  }
+  assertPlainProperties(value, 0, name);
   // JSON writes the time of an invalid date, NaN, as null.
   if (value instanceof Date) return { $date: value.getTime() };
   return { [value instanceof Map ? "$map" : "$set"]: toPlain([...value], ancestors) };
+}
+
+/** Longer bytes are not searched for properties: that would take longer than encoding them. */
+const LONGEST_SEARCHED = 4096;
+
+/** Throws for own properties beside `count` indices: the encoding has no place for them. */
+function assertPlainProperties(value: object, count: number, kind: string): void {
+  const keys = Reflect.ownKeys(value);
+  // The Date of a fake clock may have a `constructor` of its own.
+  if (keys.length === count || (keys.length === count + 1 && keys[count] === "constructor")) return;
+  throw new Refusal(`it holds a ${kind} with properties of its own`);
 }
 
 /** A plain object or an array; the same one if each of its properties is given back as it is. */

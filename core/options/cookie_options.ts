@@ -80,7 +80,7 @@ const PATH = /^\/[\x20-\x3a\x3c-\x7e]{0,1023}$/;
 /** Reads the options of a cookie and reports what is wrong with them. */
 export function readCookieOptions(reader: OptionsReader): CookieSettings {
   const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~, at most 4053");
-  const prefix = PREFIX.exec(name ?? "")?.[1]!.toLowerCase() ?? "";
+  const prefix = PREFIX.exec(name ?? "")?.[1]?.toLowerCase() ?? "";
   const isHostOnly = prefix.startsWith("host");
 
   const domain = reader.text("domain", DOMAIN, "must be a host name");

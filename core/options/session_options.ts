@@ -2,7 +2,7 @@ import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { hashToken } from "../bytes/token.ts";
 import { SessionConfigError } from "../errors.ts";
 import { Hooks, type SessionErrorHook, type SessionEventHook } from "../events.ts";
-import { hasMethods, type SessionStore } from "../store.ts";
+import type { SessionStore } from "../store.ts";
 import { type CookieOptions, type CookieSettings, readCookieOptions } from "./cookie_options.ts";
 import type { Duration } from "./duration.ts";
 import { OptionsReader, show } from "./reader.ts";

@@ -104,7 +104,7 @@ export class ExposedValues {
   }
 
   /** Freezes the objects that came out of the store, so that a later change throws. */
-  freeze(): undefined {
+  freeze(): void {
     if (this.#objects === undefined) return;
     for (const [key, { value }] of this.#objects) if (!this.#own?.has(key)) freezeDeeply(value);
     for (const value of this.#changed ?? []) freezeAlone(value);

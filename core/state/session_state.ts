@@ -53,8 +53,6 @@ export class SessionState {
   endedHere = false;
   /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
-  /** What closing could not freeze. */
-  #unfrozen: readonly object[] | undefined;
   readonly #codec: Codec;
   readonly #exposed: ExposedValues;
   /** How often the handler has failed. */
@@ -191,16 +189,11 @@ export class SessionState {
     if (this.closed) throw new SessionClosedError();
   }
 
-  /**
-   * Makes the session read-only. Objects that came out of the store are frozen, so that a change of them throws.
-   *
-   * @returns The objects that cannot be frozen. Once the session is saved, pass them to {@linkcode refuseChanges}.
-   */
-  close(): readonly object[] | undefined {
+  /** Makes the session read-only. Objects that came out of the store refuse changes from now on. */
+  close(): void {
     // A second walk would stop at frozen objects, and miss what they hold.
-    if (!this.closed) this.#unfrozen = this.#exposed.freeze();
+    if (!this.closed) this.#exposed.freeze();
     this.closed = true;
-    return this.#unfrozen;
   }
 
   /** Makes the session writable again, for another middleware of the request. Frozen objects are replaced by fresh ones. */

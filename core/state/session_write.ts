@@ -2,7 +2,7 @@ import { newNonce } from "../bytes/random.ts";
 import { newToken } from "../bytes/token.ts";
 import type { SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
-import { type NextRow, type StoredRow, type StoredSession, UNCHANGED } from "../store.ts";
+import type { NextRow, StoredRow, StoredSession } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import { encodeMark, encodeRecord, type SessionRecord, tryDecodeRecord, withNonce } from "./record.ts";

@@ -39,7 +39,9 @@ export class BasicStoreAdapter implements AtomicStore {
   ): Promise<boolean> {
     const { expected } = options;
     if (expected !== undefined) {
-      const found = await this.#store.find(token, { now: 0, ...options });
+      // Not a copy, which would lack the getter `waitUntil`.
+      const { now = 0 } = options as Partial<TimedOptions>;
+      const found = await this.#store.find(token, Object.assign(options, { now }));
       if (!found || !equalBytes(found.data, expected)) return false;
     }
     return await this.#store.delete(token, options);

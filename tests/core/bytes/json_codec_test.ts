@@ -199,6 +199,11 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a Map with a property", Object.assign(new Map(), { [SECRET]: 1 }), "it holds a Map with properties"],
   ["a Set with a property", Object.assign(new Set(), { [SECRET]: 1 }), "it holds a Set with properties"],
   ["a Date with a property", Object.assign(new Date(0), { [SECRET]: 1 }), "it holds a Date with properties"],
+  [
+    "bytes with a property",
+    Object.assign(new Uint8Array(2), { [SECRET]: 1 }),
+    "it holds a Uint8Array with properties",
+  ],
   ["a Map with a symbol", Object.assign(new Map(), { [Symbol()]: SECRET }), "it holds a Map with properties"],
   [
     "a list with a symbol",
