@@ -1,6 +1,7 @@
 import { SessionStoreError, type StoreErrorDetails } from "../core/errors.ts";
 import {
   BUSY,
+  classifyFetchError,
   classifyStatus,
   noColumn,
   noTable,
@@ -22,6 +23,7 @@ export function hasAdvice(error: unknown, advice: string): boolean {
 
 /** Makes the column hold any time, in any time zone. */
 export const TO_DATETIME = "MODIFY expiry DATETIME(6) NOT NULL";
+
 /** Makes the column hold any token as it is. */
 export const TO_TOKENS = "MODIFY token CHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL";
 
@@ -30,12 +32,26 @@ export function indexName(table: string, column: string): string {
   return `\`${table.slice(0, 50)}_${column}_idx\``;
 }
 
+/** What an error means by MySQL's number, or by the name that Vitess has for the kind. The first row that fits counts. */
+const MEANINGS: [RegExp, StoreErrorDetails][] = [
+  [/^1062/, refused("rejected", DUPLICATE)],
+  // 1690 is what `assignments` makes of a value that was cut, where the server is not in strict mode.
+  [/^(1406|1690)/, refused("rejected", TOO_LONG)],
+  [
+    /^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i,
+    refused("unauthorized", "the user may not do this"),
+  ],
+  [/^(1040|1203|1205|1213|3572)|resource/i, BUSY],
+  // From 2000 on: errors of a client. Here that is Vitess, and they are about its connection to MySQL.
+  [/^(1053|1927|3024|20\d\d)|unavailable|deadline_?exceeded/i, unsure("unreachable")],
+  [/^ .*(invalid|unimplemented|precondition|found|exists)/i, refused("rejected")],
+];
+
 /**
- * What an error of the PlanetScale driver means, by MySQL's error number or else by Vitess's code. Its text holds
- * the statement with all values, so nothing of it is kept.
+ * What an error of the PlanetScale driver means. Its text holds the statement with all values, so nothing of it is kept.
  */
 export function classifyMySQLError(error: unknown, table: string): StoreErrorDetails | undefined {
-  if (!(error instanceof Error) || !("body" in error || "status" in error)) return undefined;
+  if (!(error instanceof Error) || !("body" in error || "status" in error)) return classifyFetchError(error);
   const { name, status = 500, body, message } = error as Error & {
     status?: number;
     body?: { code?: unknown };
@@ -49,29 +65,13 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
   if (/direct DDL is disabled/i.test(message)) {
     return refused("rejected", "the branch takes no DDL; run schema() on a development branch and deploy it");
   }
-  const kind = /code = (\w+)/.exec(message)?.[1] ?? String(body?.code ?? "");
-  const number = /\(errno (\d{4})\)/.exec(message)?.[1];
-  // MySQL has no number of its own for what gets 1105. When a tablet is down the kind says so.
-  if (number && !(number === "1105" && /unavailable|deadline_?exceeded/i.test(kind))) {
-    return classifyNumber(number, message, table);
-  }
-  // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
-  if (name === "UnknownError" || status !== 400) return classifyStatus(status);
-  return classifyKind(kind) ?? unsure("unreachable");
-}
-
-function classifyNumber(number: string, message: string, table: string): StoreErrorDetails {
+  const kind = /code = (\w+)/.exec(message)?.[1] ?? body?.code;
+  const number = /\(errno (\d{4})\)/.exec(message)?.[1] ?? "";
   switch (number) {
-    case "1062":
-      return refused("rejected", DUPLICATE);
     case "1146":
       return noTable(table);
     case "1054":
-      // An error shows only the names of columns that the store's own statements have.
-      return lacks(
-        table,
-        /'(?:[^']{0,64}\.)?`?(token|data|expiry|subject)/i.exec(message)?.[1] ?? "of that name",
-      );
+      return lacks(table, nameOfColumn(message));
     // A value was cut, or is out of range, where a column has another type.
     case "1264":
     case "1265":
@@ -79,28 +79,22 @@ function classifyNumber(number: string, message: string, table: string): StoreEr
         "schema",
         `a column of the table ${table} has another type than createTable() gives it; ${USE_OTHER}`,
       );
-    case "1406":
-    // What `assignments` makes of a value that was cut, where the server is not in strict mode.
-    case "1690":
-      return refused("rejected", TOO_LONG);
     case "1292":
       return refused(
         "schema",
         `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
       );
+    case "":
+      // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
+      if (name === "UnknownError" || status !== 400) return classifyStatus(status);
   }
-  return classifyKind(number) ?? refused("rejected", `MySQL error ${number}`);
+  return MEANINGS.find(([pattern]) => pattern.test(`${number} ${kind}`))?.[1] ??
+    (number === "" ? unsure("unreachable") : refused("rejected", `MySQL error ${number}`));
 }
 
-/** By the number of MySQL's error, or by the name that Vitess has for the kind. */
-function classifyKind(kind: string): StoreErrorDetails | undefined {
-  if (/104[45]|114[23]|1290|1792|unauthenticated|permission/i.test(kind)) {
-    return refused("unauthorized", "the user may not do this");
-  }
-  if (/1040|1203|1205|1213|3572|resource/i.test(kind)) return BUSY;
-  // From 2000 on: errors of a client. Here that is Vitess, and they are about its connection to MySQL.
-  if (/1053|1927|3024|20\d\d/.test(kind)) return unsure("unreachable");
-  if (/invalid|unimplemented|precondition|found|exists/i.test(kind)) return refused("rejected");
+/** The column that an error is about. Only names that the store's own statements have are shown. */
+function nameOfColumn(message: string): string {
+  return /'(?:[^']{0,64}\.)?`?(token|data|expiry|subject)/i.exec(message)?.[1] ?? "of that name";
 }
 
 /** The table lacks a column. */

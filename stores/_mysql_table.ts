@@ -5,7 +5,7 @@ import {
   type StoreOperation,
 } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
-import { asAmbiguous } from "../core/store/failure.ts";
+import { asAmbiguous, toSessionError } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
 import { waitFor } from "../core/wait.ts";
 import {
@@ -20,7 +20,7 @@ import {
   TOO_LONG,
 } from "./_mysql_errors.ts";
 import { readSqlOptions, type SqlSettings, type SqlStoreOptions } from "./_sql.ts";
-import { BUSY, refused, toStoreError, unsure } from "./_sql_errors.ts";
+import { BUSY, ifNoSubjects, refused, unsure } from "./_sql_errors.ts";
 
 /** What goes into a statement. The driver changes values of other types on their way. */
 export type PlanetScaleValue = string | Uint8Array;
@@ -90,7 +90,7 @@ export class MySQLTable {
   readonly #client: PlanetScaleClient;
   #indexChecked = false;
   /** Whether times are known to be UTC: the session's time zone is UTC, or the column does not follow it. */
-  #zoneChecked = false;
+  #isUtc = false;
 
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
@@ -111,7 +111,7 @@ export class MySQLTable {
 
   /** A condition that holds only in UTC, until the time zone is known. {@linkcode select} finds it out. */
   get zoneGuard(): string {
-    return this.#zoneChecked ? "" : ` AND ${IS_UTC}`;
+    return this.#isUtc ? "" : ` AND ${IS_UTC}`;
   }
 
   /** Inserts a row; `false` where the token exists. */
@@ -119,7 +119,7 @@ export class MySQLTable {
     const { sql, args } = assignments(row);
     // Not INSERT IGNORE, which cuts a value that is too long for its column.
     const insert = `INSERT INTO ${this.name} SET ${sql}`;
-    const written = await this.writeUnlessTaken(operation, insert, args, row.data);
+    const written = await this.write(operation, insert, args, row.data);
     if (written === 0) throw noAnswer(operation, true);
     return written > 0;
   }
@@ -132,8 +132,7 @@ export class MySQLTable {
     signal?: AbortSignal,
     data = "data",
   ): Promise<StoredRow[]> {
-    const isUtc = this.#zoneChecked ? "1" : IS_UTC;
-    const sql = `SELECT token, ${data}, expiry, ${isUtc} FROM ${this.name} WHERE ${condition}`;
+    const sql = `SELECT token, ${data}, expiry, ${IS_UTC} FROM ${this.name} WHERE ${condition}`;
     const { rows, fields } = await this.read(operation, sql, args, signal);
     const { type, columnLength, charset } = fields[0]!;
     // MySQL fills such a column up with zeros, so a shorter token is not found again. A CHAR that compares bytes comes
@@ -142,18 +141,16 @@ export class MySQLTable {
       const problem = `is BINARY(${columnLength})`;
       throw new SessionStoreError(operation, misfits(this.settings.table, "token", problem, TO_TOKENS));
     }
-    if (fields[2]?.type === "TIMESTAMP" && !this.#zoneChecked) {
+    if (fields[2]?.type === "TIMESTAMP" && !this.#isUtc) {
       // Without a row the answer does not show the zone. In a wrong one a live session looks expired.
-      const [row] = rows.length > 0 ? rows : (await this.read(operation, `SELECT 0, 0, 0, ${isUtc}`)).rows;
+      const [row] = rows.length > 0 ? rows : (await this.read(operation, `SELECT 0, 0, 0, ${IS_UTC}`)).rows;
       if (row?.[3] !== "1") {
-        const remedy = `set it to '+00:00', or run ALTER TABLE ${this.name} ${TO_DATETIME} in UTC`;
-        throw new SessionStoreError(
-          operation,
-          refused("schema", `the session's time_zone is not UTC; ${remedy}`),
-        );
+        const advice = "the session's time_zone is not UTC; " +
+          `set it to '+00:00', or run ALTER TABLE ${this.name} ${TO_DATETIME} in UTC`;
+        throw new SessionStoreError(operation, refused("schema", advice));
       }
     }
-    this.#zoneChecked = true;
+    this.#isUtc = true;
     return rows.map(([token, data, expiry]) => (
       { token: token!, data: fromBinary(data!), expiry: fromDateTime(expiry!) }
     ));
@@ -165,11 +162,7 @@ export class MySQLTable {
     token: string,
   ): Promise<{ expiry: number; subject: string | undefined } | undefined> {
     const read = (subject: string) => this.select(operation, TOKEN_IS, [token, token], undefined, subject);
-    const [row] = await read("COALESCE(subject, '')").catch((error) => {
-      // A table made by SCS has no such column.
-      if (error instanceof SessionStoreError && error.reason === "schema") return read("''");
-      throw error;
-    });
+    const [row] = await read("COALESCE(subject, '')").catch(ifNoSubjects) ?? await read("''");
     return row && { expiry: row.expiry, subject: new TextDecoder().decode(row.data) || undefined };
   }
 
@@ -186,16 +179,21 @@ export class MySQLTable {
     return result;
   }
 
-  /** Sends a statement that writes. `data` are the bytes that it writes, if they may be too large. */
+  /**
+   * Sends a statement that writes. Gives the number of rows, or -1 where another row has the token.
+   *
+   * @param data The bytes that it writes, if they may be too large.
+   */
   async write(
     operation: StoreOperation,
     sql: string,
     args: PlanetScaleValue[],
     data: Uint8Array = new Uint8Array(),
-  ): Promise<PlanetScaleResult> {
+  ): Promise<number> {
     try {
-      return await this.#send(operation, true, sql, args);
+      return (await this.#send(operation, true, sql, args)).rowsAffected;
     } catch (error) {
+      if (hasAdvice(error, DUPLICATE)) return -1;
       if (data.length > BLOB_BYTES && hasAdvice(error, TOO_LONG)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
@@ -221,17 +219,7 @@ export class MySQLTable {
     try {
       return await waitFor(this.#client.execute(sql, args, RAW), timeout, signal);
     } catch (error) {
-      throw toStoreError(operation, error, writes, () => classifyMySQLError(error, table));
-    }
-  }
-
-  /** As {@linkcode write}; gives the number of rows, or -1 where another row has the token. */
-  async writeUnlessTaken(...args: Parameters<MySQLTable["write"]>): Promise<number> {
-    try {
-      return (await this.write(...args)).rowsAffected;
-    } catch (error) {
-      if (hasAdvice(error, DUPLICATE)) return -1;
-      throw error;
+      throw toSessionError(operation, error, writes, () => classifyMySQLError(error, table));
     }
   }
 
@@ -243,10 +231,10 @@ export class MySQLTable {
     order = "",
   ): Promise<number> {
     const sql = `DELETE FROM ${this.name} WHERE ${condition}${order}`;
-    const { rowsAffected, time = 0 } = await this.write(operation, sql, args);
+    const { rowsAffected, time } = await this.#send(operation, true, sql, args);
     // The driver makes a result without rows of an empty answer, but without the time that it took. A logout is not
     // done until the table has been looked at.
-    if (rowsAffected === 0 && time === 0 && await this.hasAny(operation, condition, args)) {
+    if (rowsAffected === 0 && !time && await this.hasAny(operation, condition, args)) {
       throw noAnswer(operation, true);
     }
     return rowsAffected;

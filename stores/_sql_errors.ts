@@ -1,12 +1,4 @@
-import {
-  ReducedError,
-  SessionError,
-  SessionStoreError,
-  type StoreErrorDetails,
-  type StoreFailure,
-  type StoreOperation,
-} from "../core/errors.ts";
-import { isOutOfRequests, toSessionError } from "../core/store/failure.ts";
+import { SessionStoreError, type StoreErrorDetails, type StoreFailure } from "../core/errors.ts";
 
 /** A lock is held, or the database has too much to do. Nothing was done, and the same call may succeed later. */
 export const BUSY: StoreErrorDetails = { reason: "busy", retryable: true };
@@ -53,6 +45,11 @@ export function wrongColumn(
   );
 }
 
+/** For `catch`, after asking for a subject. A table made by SCS has no subjects. */
+export function ifNoSubjects(error: unknown): undefined {
+  if (!(error instanceof SessionStoreError && error.reason === "schema")) throw error;
+}
+
 /** What the status of an HTTP answer means. */
 export function classifyStatus(status: number): StoreErrorDetails {
   const advice = `the server answered ${status}`;
@@ -61,29 +58,8 @@ export function classifyStatus(status: number): StoreErrorDetails {
   return status >= 500 ? unsure("unreachable", advice) : refused("rejected", advice);
 }
 
-/**
- * Makes a `SessionStoreError` of what a driver threw. It holds neither SQL nor values.
- *
- * @param classify What the error means; `undefined` where it is not the database's.
- */
-export function toStoreError(
-  operation: StoreOperation,
-  error: unknown,
-  writes: boolean,
-  classify: (error: unknown) => StoreErrorDetails | undefined,
-): SessionError {
-  const isForeign = !(error instanceof SessionError || isOutOfRequests(error));
-  const details = isForeign && (classify(error) ?? classifyFetchError(error));
-  if (!details) return toSessionError(operation, error, writes);
-  return new SessionStoreError(operation, {
-    cause: new ReducedError(error),
-    ...details,
-    ambiguous: writes && details.ambiguous,
-  });
-}
-
 /** What an error of the platform's `fetch` means, or one about a body that is cut off or no JSON. */
-function classifyFetchError(error: unknown): StoreErrorDetails | undefined {
+export function classifyFetchError(error: unknown): StoreErrorDetails | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error.name === "TimeoutError") return unsure("timeout");
   if (error.name === "AbortError") return unsure("aborted");

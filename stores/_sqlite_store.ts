@@ -21,9 +21,9 @@ import type {
   WriteOptions,
 } from "../core/store.ts";
 import { Cleanup } from "../core/store/cleanup.ts";
+import { toSessionError } from "../core/store/failure.ts";
 import { backoff, GaveUp, pause, waitFor } from "../core/wait.ts";
 import { batchSize, PAGE_SIZE, readSqlOptions } from "./_sql.ts";
-import { toStoreError } from "./_sql_errors.ts";
 import { classifySQLiteError, isBusy } from "./_sqlite_errors.ts";
 
 /** What goes into a statement. */
@@ -491,7 +491,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
 
   /** What a user may see of what a driver has thrown. */
   #reduce(operation: StoreOperation, kind: SQLiteKind, thrown: unknown): SessionError {
-    return toStoreError(
+    return toSessionError(
       operation,
       thrown,
       kind !== "read" && operation !== "find",

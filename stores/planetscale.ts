@@ -132,9 +132,9 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       return `${column} = IF(CAST(token AS BINARY) = CAST(? AS BINARY), VALUES(${column}), ${column})`;
     });
     const upsert = `INSERT INTO ${this.#table.name} SET ${sql} ON DUPLICATE KEY UPDATE ${onDuplicate.join()}`;
-    const { rowsAffected } = await this.#table.write("commit", upsert, args, data);
+    const written = await this.#table.write("commit", upsert, args, data);
     // MySQL reports 0 for an upsert that changes nothing. An empty answer looks the same.
-    if (rowsAffected === 0) {
+    if (written <= 0) {
       const isThere = await this.#table.hasAny("commit", `${TOKEN_IS} AND data = ?`, [token, token, data]);
       if (!isThere) throw noAnswer("commit", true);
     }
@@ -156,7 +156,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     const { sql, args } = assignments({ ...next, token: newToken });
     const update = `UPDATE ${this.#table.name} SET ${sql} WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
     args.push(token, token, expected, toDateTime(options.now));
-    if (await this.#table.writeUnlessTaken("update", update, args, data) <= 0) return false;
+    if (await this.#table.write("update", update, args, data) <= 0) return false;
     // The renewal is done, even if leaving its mark fails.
     if (newToken !== undefined && mark !== undefined) {
       await this.#table.insert("update", { token, ...mark }).catch(() => {});
@@ -213,13 +213,10 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Deletes every row of the subject but one. */
   async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
-    const [table, { except }] = [this.#table, options];
-    let condition = "subject = ?";
-    const args: PlanetScaleValue[] = [toBytes(subject)];
-    if (except !== undefined) {
-      condition += " AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
-      args.push(except);
-    }
+    const table = this.#table;
+    const condition = "subject = ? AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
+    // No token is empty.
+    const args = [toBytes(subject), options.except ?? ""];
     return await deleteInPasses(async () => {
       const deleted = await table.delete("deleteBySubject", condition, args);
       // Under READ COMMITTED a renewal may move a row to where the deletion has already been. A SELECT sees the table as

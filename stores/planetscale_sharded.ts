@@ -144,10 +144,8 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     subject: string,
     options: StoreOptions & { except?: string } = {},
   ): Promise<number> {
-    const { except } = options;
-    const condition = `subject = ? AND NOT ${HAS_MOVED}` +
-      (except === undefined ? "" : " AND CAST(token AS BINARY) <> CAST(? AS BINARY)");
-    const args = [toBytes(subject), MOVED_TAG, ...(except === undefined ? [] : [except])];
+    const condition = `subject = ? AND NOT ${HAS_MOVED} AND CAST(token AS BINARY) <> CAST(? AS BINARY)`;
+    const args = [toBytes(subject), MOVED_TAG, options.except ?? ""];
     let before: string[] = [];
     return await deleteInPasses(async () => {
       const deleted = await this.#table.delete("deleteBySubject", condition, args);

@@ -1,4 +1,10 @@
-import { ReducedError, SessionError, SessionStoreError, type StoreOperation } from "../errors.ts";
+import {
+  ReducedError,
+  SessionError,
+  SessionStoreError,
+  type StoreErrorDetails,
+  type StoreOperation,
+} from "../errors.ts";
 import { GaveUp } from "../wait.ts";
 
 /** Whether a lock was in the way. Nothing was written then. */
@@ -7,28 +13,37 @@ export function isBusyFailure(error: unknown): boolean {
 }
 
 /**
- * Whether the platform refused the request because this invocation has made too many: Workers allow 50 or 1,000. The
- * request was not sent.
+ * The error as a `SessionError`. A foreign one is reduced to what holds no secrets.
+ *
+ * @param classify What an error of the store's driver means; `undefined` where it is none.
  */
-export function isOutOfRequests(error: unknown): boolean {
-  const { message, cause } = (error ?? {}) as { message?: unknown; cause?: { message?: unknown } };
-  return /too many (?:sub|api )requests/i.test(`${message} ${cause?.message}`);
+export function toSessionError(
+  operation: StoreOperation,
+  error: unknown,
+  writes: boolean,
+  classify: (error: unknown) => StoreErrorDetails | undefined = () => undefined,
+): SessionError {
+  if (error instanceof SessionError) return error;
+  const details = classifyWaiting(error) ?? classify(error) ??
+    { reason: "unknown", retryable: true, ambiguous: true };
+  return new SessionStoreError(operation, {
+    cause: new ReducedError(error),
+    ...details,
+    ambiguous: writes && details.ambiguous,
+  });
 }
 
-/** The error as a `SessionError`. A foreign one is reduced to what holds no secrets. */
-export function toSessionError(operation: StoreOperation, error: unknown, writes: boolean): SessionError {
-  if (error instanceof SessionError) return error;
+/** What an error means that any store may meet. */
+function classifyWaiting(error: unknown): StoreErrorDetails | undefined {
   if (error instanceof GaveUp) {
-    return new SessionStoreError(operation, { reason: error.reason, retryable: true, ambiguous: writes });
+    return { reason: error.reason, retryable: true, ambiguous: true, cause: undefined };
   }
-  const isRefused = isOutOfRequests(error);
-  return new SessionStoreError(operation, {
-    reason: isRefused ? "busy" : "unknown",
-    retryable: true,
-    ambiguous: writes && !isRefused,
-    cause: new ReducedError(error),
-    advice: isRefused ? "the platform allows this invocation no further request" : undefined,
-  });
+  const { message, cause } = (error ?? {}) as { message?: unknown; cause?: { message?: unknown } };
+  // Workers allow an invocation 50 or 1,000 requests. This one was not sent.
+  if (/too many (?:sub|api )requests/i.test(`${message} ${cause?.message}`)) {
+    const advice = "the platform allows this invocation no further request";
+    return { reason: "busy", retryable: true, advice };
+  }
 }
 
 /** The error, marked as ambiguous: the write may have happened all the same. */
