@@ -10,16 +10,6 @@ import {
   wrongColumn,
 } from "./_sql_errors.ts";
 
-/** What other errors mean. The first row that fits counts. */
-const MEANINGS: [RegExp, StoreErrorDetails][] = [
-  [/CLIENT_CLOSED|not open|closed database|must be connected/, refused("rejected", "the client is closed")],
-  [/BLOCKED/, refused("unauthorized", "the host has blocked the database")],
-  [/SQLITE_(AUTH|PERM|READONLY)/, refused("unauthorized")],
-  [/HRANA_PROTO_ERROR/, unsure("malformed")],
-  [/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT/, unsure("unreachable")],
-  [/SQLITE_|\bSQL_[A-Z]+_/, refused("rejected")],
-];
-
 /** A driver's code and message, as one line. */
 function describe(error: unknown): string {
   const { code, extendedCode, message } = (error ?? {}) as Record<string, unknown>;
@@ -28,7 +18,7 @@ function describe(error: unknown): string {
 
 /** Whether another connection holds the lock. Nothing was done then. */
 export function isLocked(error: unknown): boolean {
-  return /(SQLITE|TRANSACTION)_(BUSY|LOCKED)|is locked/.test(describe(error));
+  return /SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database (table )?is locked/.test(describe(error));
 }
 
 /** Whether the database's file was replaced while a connection was open. Nothing was done then. */
@@ -60,9 +50,6 @@ export function classifySQLiteError(
 ): StoreErrorDetails | undefined {
   if (isBusy(error)) return BUSY;
   const text = describe(error);
-  const status = (error as { cause?: { status?: unknown } } | null)?.cause?.status ??
-    /HTTP error! status: (\d+)/.exec(text)?.[1];
-  if (status) return classifyStatus(Number(status));
   if (/no such table/i.test(text)) return noTable(table);
   // An error shows only the names of columns that the store's own statements have.
   const column = /no (?:such column|column named):? "?(token|data|expiry|subject)/i.exec(text)?.[1];
@@ -73,5 +60,18 @@ export function classifySQLiteError(
     const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
     return wrongColumn(table, "token", "is not unique", statement);
   }
-  return MEANINGS.find(([pattern]) => pattern.test(text))?.[1] ?? classifyFetchError(error);
+  if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
+    return refused("rejected", "the client is closed");
+  }
+  if (/BLOCKED/.test(text)) return refused("unauthorized", "the host has blocked the database");
+  if (/SQLITE_(AUTH|PERM|READONLY)/.test(text)) return refused("unauthorized");
+  const status = (error as { cause?: { status?: unknown } } | null)?.cause?.status ??
+    /HTTP error! status: (\d+)/.exec(text)?.[1];
+  if (status) return classifyStatus(Number(status));
+  if (/HRANA_PROTO_ERROR/.test(text)) return unsure("malformed");
+  if (/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT/.test(text)) {
+    return unsure("unreachable");
+  }
+  if (/SQLITE_|\bSQL_[A-Z]+_/.test(text)) return refused("rejected");
+  return classifyFetchError(error);
 }

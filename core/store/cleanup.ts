@@ -139,7 +139,7 @@ export class Cleanup {
     const environment = { now: () => now, onEvent, firstBatch: LAZY_BATCH };
     const deleted = await this.#purge({ maxStatements: 1 }, environment, onError);
     // More rows are likely: the next purge need not wait.
-    if (deleted === LAZY_BATCH) this.#last = -Infinity;
+    if (deleted !== undefined && deleted >= LAZY_BATCH) this.#last = -Infinity;
     if (this.#since === now) this.#since = undefined;
   }
 
