@@ -235,5 +235,5 @@ function isName(value: unknown): value is string {
 
 /** A number, or a constant such as `ECONNREFUSED`. */
 function isCode(value: unknown): value is string | number {
-  return typeof value === "number" || (typeof value === "string" && /^[A-Z0-9_]{3,40}$/.test(value));
+  return typeof value === "number" || (typeof value === "string" && /^[A-Z][A-Z0-9_]{2,39}$/.test(value));
 }

@@ -132,7 +132,8 @@ export class MySQLTable {
     signal?: AbortSignal,
     data = "data",
   ): Promise<StoredRow[]> {
-    const sql = `SELECT token, ${data}, expiry, ${IS_UTC} FROM ${this.name} WHERE ${condition}`;
+    const isUtc = this.#isUtc ? "1" : IS_UTC;
+    const sql = `SELECT token, ${data}, expiry, ${isUtc} FROM ${this.name} WHERE ${condition}`;
     const { rows, fields } = await this.read(operation, sql, args, signal);
     const { type, columnLength, charset } = fields[0]!;
     // MySQL fills such a column up with zeros, so a shorter token is not found again. A CHAR that compares bytes comes

@@ -1,9 +1,4 @@
-import {
-  type SessionError,
-  SessionStoreError,
-  type StoreErrorDetails,
-  type StoreOperation,
-} from "../core/errors.ts";
+import type { SessionError, StoreErrorDetails, StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
@@ -24,6 +19,7 @@ import { Cleanup } from "../core/store/cleanup.ts";
 import { toSessionError } from "../core/store/failure.ts";
 import { backoff, GaveUp, pause, waitFor } from "../core/wait.ts";
 import { batchSize, PAGE_SIZE, readSqlOptions } from "./_sql.ts";
+import { ifNoSubjects } from "./_sql_errors.ts";
 import { classifySQLiteError, isBusy } from "./_sqlite_errors.ts";
 
 /** What goes into a statement. */
@@ -351,15 +347,9 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Gives the subject of a row, for a `ShardedStore` on this store. */
   async subjectOf(token: string): Promise<string | undefined> {
     const sql = `SELECT CAST(subject AS TEXT) FROM ${this.#table} WHERE token ${IS_TEXT}`;
-    try {
-      // It is part of a renewal, so a replica that lags must not answer.
-      const [row] = await this.#read("find", sql, [token, token], undefined, true);
-      return row && (Object.values(row)[0] as string | null ?? undefined);
-    } catch (error) {
-      // A table made by SCS has no such column.
-      if (error instanceof SessionStoreError && error.reason === "schema") return undefined;
-      throw error;
-    }
+    // It is part of a renewal, so a replica that lags must not answer.
+    const [row] = await this.#read("find", sql, [token, token], undefined, true).catch(ifNoSubjects) ?? [];
+    return row && (Object.values(row)[0] as string | null ?? undefined);
   }
 
   /** Ends the clean-up for good. May be called at any time and more than once. */

@@ -79,13 +79,14 @@ const PATH = /^\/[\x20-\x3a\x3c-\x7e]{0,1023}$/;
 
 /** Reads the options of a cookie and reports what is wrong with them. */
 export function readCookieOptions(reader: OptionsReader): CookieSettings {
-  const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~, at most 4053");
+  const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~, at most 4053 of them");
   const prefix = PREFIX.exec(name ?? "")?.[1]?.toLowerCase() ?? "";
   const isHostOnly = prefix.startsWith("host");
 
-  const domain = reader.text("domain", DOMAIN, "must be a host name");
+  const domain = reader.text("domain", DOMAIN, "must be a host name of at most 1024 characters");
   if (domain !== undefined && isHostOnly) reader.refuse("domain", 'must be absent with a "__Host-" name');
-  const path = reader.text("path", PATH, 'must start with "/" and hold no ";" or control character') ?? "/";
+  const pathRule = 'must start with "/", with no ";" or control character, and at most 1024 characters';
+  const path = reader.text("path", PATH, pathRule) ?? "/";
   if (path !== "/" && isHostOnly) reader.refuse("path", 'must be "/" with a "__Host-" name');
   const httpOnly = reader.flag("httpOnly", true);
   if (!httpOnly && prefix.endsWith("http")) reader.refuse("httpOnly", 'must be true with a "__Http-" name');

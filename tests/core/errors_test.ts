@@ -208,6 +208,7 @@ for (
   const [what, error, message] of [
     ["an error", new Error("x"), "Error"],
     ["a TypeError", new TypeError("x"), "TypeError"],
+    ["a text of digits for a code", Object.assign(new Error("x"), { code: "4111111111111111" }), "Error"],
     [
       "a name and a code",
       Object.assign(new Error("x"), { name: "LibsqlError", code: "SQLITE_BUSY" }),
