@@ -36,7 +36,7 @@ function readOnly(prototype: object): object {
   if (made === undefined) {
     made = Object.create(prototype) as object;
     for (const name of Object.getOwnPropertyNames(prototype)) {
-      if (!/^(?:set|add|delete|clear)(?:$|[A-Z])/.test(name)) continue;
+      if (!/^(?:set|add|delete|clear|getOrInsert)(?:$|[A-Z])/.test(name)) continue;
       Object.defineProperty(made, name, {
         value: () => {
           throw new SessionClosedError();

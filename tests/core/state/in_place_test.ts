@@ -443,6 +443,23 @@ for (const kind of KINDS.filter(({ name }) => name !== "bytes")) {
   });
 }
 
+for (const make of [() => new Map([["a", 1]]), () => new Set(["a"]), () => new Date(0)]) {
+  const expected = make();
+  const { constructor } = expected;
+  Deno.test(`No method changes a ${constructor.name} once the response has started`, async () => {
+    const { session } = await closed(make());
+    const value = session.get("value") as Record<string, (...given: unknown[]) => unknown>;
+    for (const name of Object.getOwnPropertyNames(constructor.prototype)) {
+      try {
+        value[name]!("b", () => 2);
+      } catch {
+        // It refuses the change, or what it was given.
+      }
+      assertSame(value, expected);
+    }
+  });
+}
+
 Deno.test("An outer middleware gets objects that can be changed, after an inner one has finished", async () => {
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }) });
   const first = await manager.load();
