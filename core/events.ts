@@ -1,5 +1,6 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
 import { tryCall } from "./foreign.ts";
+import { isResponse } from "./http/thrown.ts";
 import { waitFor } from "./wait.ts";
 
 /**
@@ -76,7 +77,7 @@ export class Hooks {
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
       const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
-      return response instanceof Response ? response : undefined;
+      return response && isResponse(response) ? response : undefined;
     } catch {
       return undefined;
     }

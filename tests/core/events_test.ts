@@ -64,6 +64,19 @@ for (const [what, hook] of BAD_HOOKS) {
   });
 }
 
+Deno.test("Hooks.error() gives a Response that is no instance of the global one", async () => {
+  const Native = Response;
+  // As @hono/node-server 1 does. Response.json() and fetch() still give native ones.
+  globalThis.Response = class extends Native {};
+  try {
+    const response = Native.json({ error: "gone" }, { status: 410 });
+    const hooks = new Hooks(undefined, () => response);
+    assertStrictEquals(await hooks.error(new SessionGoneError(), INFO), response);
+  } finally {
+    globalThis.Response = Native;
+  }
+});
+
 Deno.test("Hooks.event?.() creates no event if nobody listens", () => {
   let made = 0;
   new Hooks(undefined, undefined).event?.((made++, EVENT));
