@@ -424,6 +424,11 @@ export const dataCases: Case[] = [
       await fixture.expectIntact("after a change of what was given", A);
       (await store.find(A, { now }))?.data.fill(0);
       await fixture.expectIntact("after a change of what was found", A);
+      // A store may read every row into one buffer.
+      await fixture.put(B, { data: OTHER });
+      const first = await store.find(A, { now });
+      await store.find(B, { now });
+      expect("what was found before another session was read", first?.data, DATA);
     },
   },
   {

@@ -196,7 +196,7 @@ for (const lookalike of LOOKALIKES) {
 }
 
 /** The cases that fill a table. What is varied here has nothing to do with the number of rows. */
-const MANY_ROWS = /\b(?:450|1010) sessions\b/;
+const MANY_ROWS = /\b(?:450|1010|1200) sessions\b/;
 
 /** Runs the contract, with a new gateway for each case. planetscale_contract_test.ts has the cases of many rows. */
 function contract(name: string, open: () => Promise<PlanetScaleBench>, ignore = false): void {

@@ -172,6 +172,21 @@ export const BROKEN_ROWS: Broken[] = [
     found: ["the store keeps its own copy of the bytes, and returns copies"],
   },
   {
+    name: "find() reads every row into one buffer",
+    breakage: (right) => {
+      const buffer = new Uint8Array(1_000_000);
+      return {
+        async find(token, options) {
+          const found = await right.find(token, options);
+          if (found === undefined) return undefined;
+          buffer.set(found.data);
+          return { data: buffer.subarray(0, found.data.length), expiry: found.expiry };
+        },
+      };
+    },
+    found: ["the store keeps its own copy of the bytes, and returns copies"],
+  },
+  {
     name: "find() returns an empty session if there is none",
     breakage: (right) => ({
       find: async (token, options) =>
