@@ -53,6 +53,17 @@ Deno.test("begin() calls no store before session(), and finish() without a sessi
   assertEquals(counting.calls(), {});
 });
 
+Deno.test("begin() with a token of null, as a missing header gives it, reads no cookie", async () => {
+  const manager = sessions<{ n: number }>();
+  const session = await manager.load();
+  session.put("n", 1);
+  const { token } = await session.commit();
+  const request = new Request(URL, { headers: { Cookie: `__Host-session=${token}` } });
+  const current = manager.begin(request, { token: request.headers.get("X-Session") as string });
+  assertEquals((await current.session()).get("n"), undefined);
+  assertEquals((await current.finish(new Response())).headers.get("Vary"), null);
+});
+
 Deno.test("begin() with a token reads no cookie, and finish() writes none", async (t) => {
   const { manager, counting } = counted();
   const login = withHeaderSessions(manager, async (getSession) => {
