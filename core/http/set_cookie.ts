@@ -8,11 +8,15 @@ export function addCookie(headers: Headers, setCookie: string): void {
   forbidSharedCaching(headers);
 }
 
-/** Removes an earlier cookie of the same name, which the same manager has set where it is mounted twice. */
+/**
+ * Removes an earlier cookie that the same manager has set where it is mounted twice: of the same name and attributes. With
+ * another path or domain it is another cookie, such as one that the application deletes.
+ */
 function removeCookie(headers: Headers, setCookie: string): void {
   const start = setCookie.slice(0, setCookie.indexOf("=") + 1);
+  const attributes = setCookie.slice(setCookie.indexOf("; Path="));
   const cookies = headers.getSetCookie();
-  const others = cookies.filter((cookie) => !cookie.startsWith(start));
+  const others = cookies.filter((cookie) => !cookie.startsWith(start) || !cookie.endsWith(attributes));
   if (others.length === cookies.length) return;
   headers.delete("Set-Cookie");
   for (const text of others) headers.append("Set-Cookie", text);

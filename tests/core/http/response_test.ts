@@ -118,6 +118,18 @@ Deno.test("withCookie() keeps status, text, body and headers, and adds to the ha
   assertEquals([response.headers.get("X-Own"), await response.text()], ["1", "body"]);
 });
 
+Deno.test("withCookie() replaces its own earlier cookie, and none with another path or domain", () => {
+  const attributes = "; Path=/app; HttpOnly; SameSite=Lax";
+  const others = ["sid=; Path=/; Max-Age=0", `sid=; Max-Age=0; Path=/app; Domain=example.com`];
+  const response = new Response("text", {
+    headers: [`sid=1; Max-Age=9${attributes}`, ...others].map((
+      text,
+    ): [string, string] => ["Set-Cookie", text]),
+  });
+  const cookie = `sid=2${attributes}`;
+  assertEquals(withCookie(response, cookie).headers.getSetCookie(), [...others, cookie]);
+});
+
 Deno.test("withCookie() does not add the cookie to the response it was given", () => {
   const shared = new Response(null, { status: 204 });
   const responses = [withCookie(shared, "a=1"), withCookie(shared, "a=2")];
