@@ -92,11 +92,11 @@ export interface StoreErrorDetails {
   /** Whether the same call may succeed later. */
   retryable: boolean;
   /** Whether a write may have happened all the same. */
-  ambiguous?: boolean;
+  ambiguous?: boolean | undefined;
   /** Already reduced: it holds neither values nor SQL. */
   cause?: unknown;
   /** What to do about it, as the end of the message. */
-  advice?: string;
+  advice?: string | undefined;
 }
 
 /** The store failed. The session was neither read nor, unless `ambiguous`, written. */

@@ -11,9 +11,9 @@ export interface CookieForOptions {
    *
    * @default {"https://localhost/"}
    */
-  url?: string | URL;
+  url?: string | URL | undefined;
   /** The subject of the session, as `session.subject` sets it. */
-  subject?: string;
+  subject?: string | undefined;
 }
 
 /**

@@ -37,22 +37,22 @@ export interface StoreContractOptions<Store extends SessionStore = SessionStore>
    */
   open: () => Store | PromiseLike<Store>;
   /** Releases what `open` acquired. Called after each case, even if it failed. */
-  close?: (store: Store) => void | PromiseLike<void>;
+  close?: ((store: Store) => void | PromiseLike<void>) | undefined;
   /**
    * How many bytes a session may have. The store must hold that many. It may hold or refuse larger ones, but never cut
    * them.
    *
    * @default {32768} 32 KiB, the manager's own `maxBytes`
    */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /**
    * The latest expiry that the store can hold, in milliseconds since the epoch. It must refuse a later one.
    *
    * @default {Infinity} every time up to the year 2100 is tested
    */
-  maxExpiry?: number;
+  maxExpiry?: number | undefined;
   /** What the store cannot do, each with a reason. Those cases are listed as skipped. */
-  without?: Partial<Record<StoreAbility, string>>;
+  without?: Partial<Record<StoreAbility, string>> | undefined;
 }
 
 /** One case of {@linkcode storeContract}. */

@@ -17,6 +17,7 @@ import {
   type SessionOptions,
   sessions,
   type SessionStore,
+  SessionStoreError,
 } from "@x/sessions";
 import { gobCodec } from "@x/sessions/codecs/gob";
 import { withSessions } from "@x/sessions/middleware/fetch";
@@ -76,6 +77,11 @@ takes<Last<SessionManager<Data>["destroyAll"]>>(undefinedIn<Last<SessionManager<
 takes<Last<SessionManager<Data>["purge"]>>(undefinedIn<Last<SessionManager<Data>["purge"]>>());
 takes<Last<typeof honoSessions>>(undefinedIn<Last<typeof honoSessions>>());
 takes<Last<typeof scheduledPurge>>(undefinedIn<Last<typeof scheduledPurge>>());
+takes<Last<typeof cookieFor>>(undefinedIn<Last<typeof cookieFor>>());
+type ContractOptions = Omit<Last<typeof storeContract>, "name" | "open">;
+takes<ContractOptions>(undefinedIn<ContractOptions>());
+type Details = Omit<ConstructorParameters<typeof SessionStoreError>[1], "reason" | "retryable">;
+takes<Details>(undefinedIn<Details>());
 
 // Data is inferred through the chain.
 export const app = new Hono()
