@@ -59,7 +59,7 @@ export interface NodeSessions<Data extends object> {
    *
    * @throws {SessionStoreError} The store failed.
    * @throws {SessionClosedError} It was first asked for after the head was sent, and a shared cache may store the response.
-   * @throws {TypeError} The request did not pass through this middleware.
+   * @throws {TypeError} The request did not pass through this middleware, or only through another one.
    */
   readonly of: (request: NodeRequest) => Promise<Session<Data>>;
   /**
@@ -104,7 +104,8 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
       const exchange = request[EXCHANGE];
       if (exchange !== undefined) return exchange.session();
       throw new TypeError(
-        "Cannot load session: the request did not pass through nodeSessions(); mount it before",
+        "Cannot load session: the request did not pass through this nodeSessions(); " +
+          "mount what it returns, and use that in every file",
       );
     },
     handleError(

@@ -95,7 +95,8 @@ export class MySQLTable {
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
-    if (typeof client?.execute !== "function") {
+    // A pool or a connection of mysql2 has an execute() too, and a query() beside it.
+    if (typeof client?.execute !== "function" || "query" in client) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);

@@ -2,7 +2,9 @@
  * `nodeSessions()` around handlers that work without it, on every runtime and under every framework that takes
  * `(request, response)`. `tests/recipes/node_test.ts` has the plain responses.
  */
-import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
+import { sessions } from "../../mod.ts";
+import { nodeSessions } from "../../middleware/node.ts";
+import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "../assert.ts";
 import { compare, COOKIE, type Expected, tokenIn } from "../runtimes/_compare.ts";
 import { type Exchange, latin1, RawClient } from "../runtimes/_raw_client.ts";
 import { startBun } from "../services/bun.ts";
@@ -340,3 +342,9 @@ for (const version of [20, 26] as NodeVersion[]) {
     });
   });
 }
+
+Deno.test("of() says that the request must pass through the same nodeSessions()", () => {
+  const request = {} as Parameters<ReturnType<typeof nodeSessions>>[0];
+  const { message } = assertThrows(() => nodeSessions(sessions()).of(request), TypeError);
+  assertMatch(message, /did not pass through this nodeSessions\(\); mount what it returns, and use that/);
+});

@@ -160,7 +160,8 @@ Deno.test("new LibSQLStore() refuses a value that is no client", () => {
 });
 
 Deno.test("new PlanetScaleStore() refuses a value that is no client", () => {
-  for (const client of NO_CLIENTS) {
+  const ofMySQL2 = { execute: () => {}, query: () => {} };
+  for (const client of [...NO_CLIENTS, ofMySQL2]) {
     const problems = problemsOf(() => new PlanetScaleStore(client as unknown as Client));
     assertEquals(problems, [`"client" must be a Client or a Connection of @planetscale/database`]);
   }
