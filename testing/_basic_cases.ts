@@ -159,6 +159,8 @@ export const timeCases: Case[] = [
       await fixture.expectFound("in 2001, before its expiry", A, { data: DATA, expiry: past }, past - 1);
       await fixture.expectFound("in 2001, at its expiry", A, undefined, past);
       await fixture.expectFound("today", A, undefined);
+      expect("delete()", await fixture.store.delete(A), true);
+      await fixture.expectFound("in 2001, after delete()", A, undefined, past - 1);
       await fixture.put(B);
       await fixture.expectFound("a session of today, in a year", B, undefined, fixture.now + 8_766 * HOUR);
     },

@@ -170,6 +170,16 @@ export const subjectCases: Case[] = [
     },
   },
   {
+    name: "deleteBySubject() also ends a session that is over by the store's own clock",
+    needs: ["subjects", "clock"],
+    async check(fixture) {
+      const past = fixture.now - HOUR;
+      await fixture.put(A, { subject: ZOE, expiry: past, now: past - HOUR });
+      expect("deleteBySubject()", await fixture.store.deleteBySubject(ZOE), 1);
+      await fixture.expectFound("before its expiry", A, undefined, past - 1);
+    },
+  },
+  {
     name: "deleteBySubject() keeps the session of except, which may be nobody's or another subject's",
     needs: ["subjects"],
     async check(fixture) {

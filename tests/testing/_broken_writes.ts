@@ -182,6 +182,14 @@ export const BROKEN_WRITES: Broken[] = [
     ],
   },
   {
+    name: "delete() spares what is over by the store's own clock",
+    breakage: (right) => ({
+      delete: async (token, options) =>
+        await right.find(token, { now: Date.now() }) !== undefined && await right.delete(token, options),
+    }),
+    found: ["the caller's clock decides, never the store's"],
+  },
+  {
     name: "touch() moves an expiry back",
     breakage: (right) => ({
       async touch(token, expiry, options) {
