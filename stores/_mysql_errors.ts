@@ -43,7 +43,8 @@ const MEANINGS: [RegExp, StoreErrorDetails][] = [
   ],
   [/^(1040|1203|1205|1213|3572)|resource/i, BUSY],
   // From 2000 on: errors of a client. Here that is Vitess, and they are about its connection to MySQL.
-  [/^(1053|1927|3024|20\d\d)|unavailable|deadline_?exceeded/i, unsure("unreachable")],
+  // 1317 and 3024: Vitess has given up a statement, which may have been done by then.
+  [/^(1053|1317|1927|3024|20\d\d)|unavailable|deadline_?exceeded/i, unsure("unreachable")],
   [/^ .*(invalid|unimplemented|precondition|found|exists)/i, refused("rejected")],
 ];
 

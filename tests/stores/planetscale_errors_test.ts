@@ -252,6 +252,11 @@ const REPLIES: [name: string, reply: () => Response, failure: Failure][] = [
     retryable: false,
     advice: /MySQL error 1105$/,
   }],
+  ["a statement that was interrupted", () => mysql(1317, "Canceled"), {
+    reason: "unreachable",
+    retryable: true,
+    ambiguous: true,
+  }],
   ["a shutdown", () => mysql(1053, "Unavailable"), {
     reason: "unreachable",
     retryable: true,
