@@ -183,7 +183,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
 
   /**
    * Makes the table and its indexes where they are missing. A table made by SCS serves as it is and needs no
-   * call of this.
+   * call of this: it is refused until it has the column for subjects.
    */
   async createTable(): Promise<void> {
     const [createTable, ...indexes] = this.schema() as [string, string, string];
