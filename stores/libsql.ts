@@ -31,6 +31,7 @@
 import { OptionsReader } from "../core/options/reader.ts";
 import { fileSender } from "./_file_database.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
+import { unsure } from "./_sql_errors.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";
 import {
   type SQLiteDriver,
@@ -121,8 +122,16 @@ function isFile(client: LibSQLClient | TursoClient | undefined): client is LibSQ
 
 /** Reaches a database over HTTP, or by a client that works in the background. */
 function clientDriver(client: AnyClient): SQLiteDriver {
-  return { inProcess: false, send: (statements, kind) => send(client, statements, kind) };
+  return {
+    inProcess: false,
+    send: (statements, kind) => send(client, statements, kind),
+    // Whether the write stands is known when the transaction has ended.
+    classify: (error) => error === WITHIN_TRANSACTION ? unsure("busy") : undefined,
+  };
 }
+
+/** Thrown after a write that may be a part of a transaction of the application's. */
+const WITHIN_TRANSACTION = {};
 
 /** Reaches a database in this process. `_file_database.ts` says why it needs more care. */
 function fileDriver(client: LibSQLClient): SQLiteDriver {
@@ -142,6 +151,12 @@ async function send(
 ): Promise<readonly SQLiteResult[]> {
   // A client that shows its transactions has one connection, so the store's statements would be part of them.
   refuseTransaction(client.inTransaction);
-  if (kind === "transaction") return await client.batch(statements, "write");
-  return client.execute ? [await client.execute(statements[0]!)] : await client.batch(statements);
+  const results = kind === "transaction"
+    ? await client.batch(statements, "write")
+    : client.execute
+    ? [await client.execute(statements[0]!)]
+    : await client.batch(statements);
+  // The transaction may have begun while the statements waited for their turn.
+  if (kind !== "read" && client.inTransaction) throw WITHIN_TRANSACTION;
+  return results;
 }

@@ -2,7 +2,7 @@
 import { connect as openTurso } from "@tursodatabase/database";
 import { connect } from "@tursodatabase/serverless";
 import { createClient as compat } from "@tursodatabase/serverless/compat";
-import { SessionStoreError } from "../../mod.ts";
+import { sessions, SessionStoreError } from "../../mod.ts";
 import { LibSQLStore } from "../../stores/libsql.ts";
 import { storeContract } from "../../testing/mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
@@ -132,6 +132,34 @@ Deno.test("LibSQLStore on @tursodatabase/database writes after the application's
   assertEquals(await created, true);
   assertEquals((await Array.fromAsync(store.all(now))).length, 1);
 });
+
+for (const end of ["ROLLBACK", "COMMIT"]) {
+  Deno.test(`LibSQLStore on @tursodatabase/database loses no write by a transaction that begins before it and ends with ${end}`, async () => {
+    await using bench = await inMemory();
+    const { database, store } = bench;
+    const manager = sessions<{ n: number }>({ store });
+    const first = await manager.load();
+    first.put("n", 1);
+    const { token } = await first.commit();
+    const session = await manager.load(token);
+    session.update("n", (n = 0) => n + 1);
+    const begun = database.exec("BEGIN");
+    const committed = session.commit();
+    await begun;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await database.exec(end);
+    await committed;
+    assertEquals((await manager.load(token)).get("n"), 2);
+
+    const begunAgain = database.exec("BEGIN");
+    const destroyed = session.destroy();
+    await begunAgain;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await database.exec(end);
+    await destroyed;
+    assertEquals((await manager.load(token)).token, undefined);
+  });
+}
 
 Deno.test("LibSQLStore on @tursodatabase/database reports a missing table, a foreign table and a closed database", async () => {
   await using bench = await inMemory();
