@@ -119,9 +119,10 @@ export function optionOf(options: object, name: string): unknown {
   return (options as Record<string, unknown>)[name];
 }
 
-/** A value as an error message shows it. Objects are not shown: they may hold secrets, or be large. */
+/** A value as an error message shows it. Objects are not shown: they may hold secrets, or be large. So may a URL. */
 export function show(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (isObject(value)) return "an object";
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "string") return String(value);
+  return value.includes("://") ? "a URL" : JSON.stringify(value);
 }

@@ -267,7 +267,7 @@ Deno.test("SessionManager.begin() says that it takes a Request", () => {
   for (
     const [given, shown] of [[null, "null"], [undefined, "undefined"], [
       "https://a.example/",
-      '"https://a.example/"',
+      "a URL",
     ]]
   ) {
     const error = assertThrows(() => sessions().begin(given as unknown as Request), TypeError);

@@ -304,6 +304,14 @@ Deno.test("sessions() shows no object and no function that was given for an opti
   }
 });
 
+Deno.test("sessions() shows no URL that was given for an option, since it may hold a password", () => {
+  const url = "mysql://user:hunter2@host/database";
+  for (const options of [url, { store: url }, { cookie: url }, { cookie: { domain: url } }]) {
+    const problems = problemsOf(() => sessions(options as SessionOptions)).join();
+    assert(!problems.includes("hunter2") && problems.endsWith("got a URL"), problems);
+  }
+});
+
 Deno.test("sessions() refuses options that are no object", () => {
   for (const [options, shown] of [[null, "null"], ["24h", '"24h"'], [42, "42"]]) {
     const make = () => sessions(options as SessionOptions);
