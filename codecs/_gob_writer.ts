@@ -1,4 +1,4 @@
-import { hasNamedProperties } from "../core/bytes/plain_value.ts";
+import { toPlain } from "../core/bytes/plain_value.ts";
 import { Refusal } from "../core/bytes/refusal.ts";
 
 /** The definitions that open Go's stream, one message a line: the session (64), `time.Time` (65), the map (66). */
@@ -85,10 +85,12 @@ function toGo(key: string, value: unknown): GoValue | null {
 
 function objectToGo(key: string, value: object): GoValue {
   if (value instanceof Uint8Array) {
+    assertExact(key, value);
     return { name: "[]uint8", id: BYTES_ID, content: concat([uint(value.length), value]) };
   }
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw refusal(key, "it is an invalid Date");
+    assertExact(key, value);
     return { name: "time.Time", id: TIME_ID, content: time(value.getTime()) };
   }
   if (!Array.isArray(value)) {
@@ -97,12 +99,21 @@ function objectToGo(key: string, value: object): GoValue {
       `it is ${nameOf(value)}, which has no type in Go; store it as JSON text, or use jsonCodec`,
     );
   }
-  if (hasNamedProperties(value)) throw refusal(key, "it is an array with named properties");
   const items = Array.from(value, (item: unknown) => {
     if (typeof item === "string") return textOf(key, item);
     throw refusal(key, "it is an array of more than strings; store it as JSON text, or use jsonCodec");
   });
+  assertExact(key, value);
   return { name: "[]string", id: STRINGS_ID, content: concat([uint(items.length), ...items]) };
+}
+
+/** Throws where Go would lose a part: the class of a `Buffer` or of another subclass, or properties of its own. */
+function assertExact(key: string, value: object): void {
+  try {
+    toPlain(value);
+  } catch (error) {
+    throw error instanceof Refusal ? refusal(key, error.message) : error;
+  }
 }
 
 function textOf(key: string, value: string): Uint8Array {

@@ -96,7 +96,7 @@ function propertiesToPlain(value: object, prototype: object | null, ancestors: o
 }
 
 /** Whether an array has keys beside its indices, as the match of a pattern has. Indices come first. */
-export function hasNamedProperties(array: readonly unknown[], keys: string[] = Object.keys(array)): boolean {
+function hasNamedProperties(array: readonly unknown[], keys: string[]): boolean {
   const last = keys.at(-1);
   return last !== undefined && !(Number(last) < array.length);
 }

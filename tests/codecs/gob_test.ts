@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import fc from "../fast_check.ts";
 import { jsonCodec } from "../../core/bytes/json_codec.ts";
 import { gobCodec } from "../../codecs/gob.ts";
@@ -126,8 +127,13 @@ for (const deadline of [NaN, Infinity, -Infinity, 8.64e15 + 1]) {
 class Cart {
   secret = "s3cret";
 }
+class List extends Array<string> {}
+class ZonedDate extends Date {}
 const ADVICE = "store it as JSON text, or use jsonCodec";
 const NOT_ONLY_STRINGS = `it is an array of more than strings; ${ADVICE}`;
+const OF_ITS_OWN = "properties of its own";
+const OWN = `or with ${OF_ITS_OWN}`;
+const OTHER = "store a plain object, or what the instance is made from";
 const refused: [name: string, value: unknown, problem: string][] = [
   ["undefined", undefined, "it is undefined; store null, or remove the key"],
   ["a plain object", { secret: "s3cret" }, `it is an object, which has no type in Go; ${ADVICE}`],
@@ -138,6 +144,16 @@ const refused: [name: string, value: unknown, problem: string][] = [
   ["an array of numbers", [1, 2], NOT_ONLY_STRINGS],
   ["a mixed array", ["s3cret", 1], NOT_ONLY_STRINGS],
   ["an array with a hole", new Array(1), NOT_ONLY_STRINGS],
+  ["an array with properties", Object.assign(["s3cret"], { a: 1 }), `it holds an array with holes, ${OWN}`],
+  [
+    "bytes with properties",
+    Object.assign(new Uint8Array(1), { a: 1 }),
+    `it holds a Uint8Array with ${OF_ITS_OWN}`,
+  ],
+  ["a Date with properties", Object.assign(new Date(0), { a: 1 }), `it holds a Date with ${OF_ITS_OWN}`],
+  ["a Buffer", Buffer.from("s3cret"), "it holds an instance of Buffer; store new Uint8Array(buffer)"],
+  ["a subclass of Array", List.from(["s3cret"]), `it holds an instance of List; ${OTHER}`],
+  ["a subclass of Date", new ZonedDate(0), `it holds an instance of ZonedDate; ${OTHER}`],
   ["a function", () => "s3cret", "it is a function"],
   ["a symbol", Symbol("s3cret"), "it is a symbol"],
   ["an invalid Date", new Date(NaN), "it is an invalid Date"],
