@@ -30,16 +30,17 @@ import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
-/** A `fetch` handler that can ask for the session of its request. */
-export type SessionHandler<Data extends object, Rest extends unknown[]> = (
-  request: Request,
-  getSession: () => Promise<Session<Data>>,
-  ...rest: Rest
-) => Response | Promise<Response>;
+/** A `fetch` handler that can ask for the session of its request. The platform may have a `Request` of its own. */
+export type SessionHandler<Data extends object, Rest extends unknown[], Incoming extends Request = Request> =
+  (
+    request: Incoming,
+    getSession: () => Promise<Session<Data>>,
+    ...rest: Rest
+  ) => Response | Promise<Response>;
 
 /** The function that the platform calls. The platform may pass more arguments than the handler takes. */
-export type FetchHandler<Rest extends unknown[]> = (
-  request: Request,
+export type FetchHandler<Rest extends unknown[], Incoming extends Request = Request> = (
+  request: Incoming,
   ...rest: [...Rest, ...unknown[]]
 ) => Promise<Response>;
 
@@ -59,10 +60,14 @@ export type FetchHandler<Rest extends unknown[]> = (
  * @param handler Gets the request, a function that loads the session, and the other arguments of the platform.
  * @throws {SessionConfigError} The first argument is not a manager, or the second one is not a function.
  */
-export function withSessions<Data extends object, Rest extends unknown[]>(
+export function withSessions<
+  Data extends object,
+  Rest extends unknown[],
+  Incoming extends Request = Request,
+>(
   manager: SessionManager<Data>,
-  handler: SessionHandler<Data, Rest>,
-): FetchHandler<Rest>;
+  handler: SessionHandler<Data, Rest, Incoming>,
+): FetchHandler<Rest, Incoming>;
 /**
  * As above, for Workers, where credentials arrive with each request.
  *
@@ -70,10 +75,15 @@ export function withSessions<Data extends object, Rest extends unknown[]>(
  * Bun. Other platforms, such as `Deno.serve`, would call it on every request: pass a manager there.
  * @param handler Gets the request, a function that loads the session, `env`, and the other arguments of the platform.
  */
-export function withSessions<Data extends object, Environment, Rest extends unknown[]>(
+export function withSessions<
+  Data extends object,
+  Environment,
+  Rest extends unknown[],
+  Incoming extends Request = Request,
+>(
   manager: (env: Environment) => SessionManager<Data>,
-  handler: SessionHandler<Data, [env: Environment, ...rest: Rest]>,
-): FetchHandler<[env: Environment, ...rest: Rest]>;
+  handler: SessionHandler<Data, [env: Environment, ...rest: Rest], Incoming>,
+): FetchHandler<[env: Environment, ...rest: Rest], Incoming>;
 export function withSessions<Data extends object>(
   manager: SessionManager<Data> | ((env: unknown) => SessionManager<Data>),
   handler: SessionHandler<Data, unknown[]>,

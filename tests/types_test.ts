@@ -432,6 +432,29 @@ Deno.test("withSessions() types the session, and passes on what the platform pas
   });
 });
 
+Deno.test("withSessions() takes a handler of the platform's own Request", () => {
+  // As those of Bun, Next and Workers, which have params, nextUrl and cf.
+  type BunRequest = Request & { params: { id: string } };
+  compiled(() => {
+    const handler = withSessions(manager, async (request: BunRequest, session) => {
+      pin<Same<typeof session, () => Promise<Session<Data>>>>();
+      return new Response(`${request.params.id} ${(await session()).get("userId")}`);
+    });
+    const route: (request: BunRequest, server: object) => Promise<Response> = handler;
+    // @ts-expect-error: the request of another platform
+    handler(new Request("https://example.com/"));
+    // @ts-expect-error: no Request
+    withSessions(manager, (_request: { url: string; method: number }) => new Response());
+    return [
+      route,
+      withSessions(
+        (_env: object) => manager,
+        (request: BunRequest, _session, _env) => new Response(request.params.id),
+      ),
+    ];
+  });
+});
+
 Deno.test("withSessions() infers env from the function that makes the manager", async () => {
   interface Env {
     LIFETIME: Duration;
