@@ -214,7 +214,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     // A cast: TypeScript does not see that step() sets it.
     let rows = undefined as AsyncIterator<StoredRow> | undefined;
     const step = () => {
-      rows ??= list({ now: this.#engine.settings.now(), signal })[Symbol.asyncIterator]();
+      rows ??= iteratorOf(list({ now: this.#engine.settings.now(), signal }));
       return rows.next();
     };
     try {
@@ -232,6 +232,11 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
       tryCall(() => rows?.return?.());
     }
   }
+}
+
+/** A store in JavaScript may give an array, or another list that is not asynchronous. */
+function iteratorOf<T>(list: AsyncIterable<T> & Partial<Iterable<T>>): AsyncIterator<T> {
+  return (list[Symbol.asyncIterator] ?? list[Symbol.iterator]).call(list) as AsyncIterator<T>;
 }
 
 /** How long a listing of a store in this process holds up other requests, in milliseconds. */

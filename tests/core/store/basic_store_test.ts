@@ -136,6 +136,24 @@ onEachStore("A basic store may give null where there is no session", async (bed)
   await assertRejects(() => writing.commit(), SessionGoneError);
 });
 
+Deno.test("A store in JavaScript may list its rows without promises", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  const manager = sessions<{ n: number }>({ store });
+  const session = await manager.load();
+  session.put("n", 1);
+  session.subject = "zoe";
+  await session.commit();
+  const rows = await Array.fromAsync(store.all({ now: Date.now() }));
+  Object.assign(store, {
+    all: () => rows,
+    *findBySubject() {
+      yield* rows;
+    },
+  });
+  assertEquals((await Array.fromAsync(manager.iterate())).map((session) => session.get("n")), [1]);
+  assertEquals((await manager.sessionsOf("zoe")).map((entry) => entry.get("n")), [1]);
+});
+
 Deno.test("A store whose listing throws at once leaks nothing", async () => {
   const secret = "mysql://root:hunter2@db";
   const fail = () => {
