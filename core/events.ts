@@ -1,6 +1,5 @@
 import type { AnySessionError, SessionError } from "./errors.ts";
-import { tryCall } from "./foreign.ts";
-import { isResponse } from "./http/thrown.ts";
+import { isResponse, tryCall } from "./foreign.ts";
 import { waitFor } from "./wait.ts";
 
 /**

@@ -17,3 +17,11 @@ export function tryCall(call: () => unknown): boolean {
 export function ignoreRejection(value: unknown): void {
   if (value instanceof Promise) value.catch(() => {});
 }
+
+/** Whether a value is a response. By its properties, since an adapter may have replaced the global `Response`. */
+export function isResponse(value: object): value is Response {
+  if (value instanceof Response) return true;
+  const { headers, status, arrayBuffer } = value as Partial<Response>;
+  return typeof status === "number" && typeof headers?.append === "function" &&
+    typeof arrayBuffer === "function";
+}

@@ -2,7 +2,7 @@ import type { Engine, ReportingContext } from "../engine.ts";
 import { errorResponse, SessionClosedError, SessionError } from "../errors.ts";
 import type { SessionPhase } from "../events.ts";
 import { optionOf } from "../options/reader.ts";
-import { ignoreRejection } from "../foreign.ts";
+import { ignoreRejection, isResponse } from "../foreign.ts";
 import { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import { type SessionContext, waitUntilOf } from "../store/operation.ts";
@@ -13,7 +13,7 @@ import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 import { isHttps } from "./scheme.ts";
 import { markVisit, visitOf } from "./visit.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
-import { isResponse, responseOf } from "./thrown.ts";
+import { responseOf } from "./thrown.ts";
 
 /** What a middleware needs for one request; see `SessionManager.begin`. Its functions may be taken off it. */
 export interface RequestSession<Data extends object> {

@@ -1,5 +1,5 @@
 import { isObject } from "../bytes/values.ts";
-import { ignoreRejection } from "../foreign.ts";
+import { ignoreRejection, isResponse } from "../foreign.ts";
 
 /**
  * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`.
@@ -43,14 +43,6 @@ interface Thrown {
   body?: unknown;
   /** Next's `redirect()` and `notFound()` throw this. */
   digest?: unknown;
-}
-
-/** Whether a value is a response. By its properties, since an adapter may have replaced the global `Response`. */
-export function isResponse(value: object): value is Response {
-  if (value instanceof Response) return true;
-  const { headers, status, arrayBuffer } = value as Partial<Response>;
-  return typeof status === "number" && typeof headers?.append === "function" &&
-    typeof arrayBuffer === "function";
 }
 
 /** Such as `NEXT_REDIRECT;replace;/welcome;307;` and `NEXT_HTTP_ERROR_FALLBACK;404`. */

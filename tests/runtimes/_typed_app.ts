@@ -17,7 +17,7 @@ import {
   type SessionOptions,
   sessions,
   type SessionStore,
-  SessionStoreError,
+  type SessionStoreError,
 } from "@x/sessions";
 import { gobCodec } from "@x/sessions/codecs/gob";
 import { withSessions } from "@x/sessions/middleware/fetch";
