@@ -52,6 +52,9 @@ export function isUnsendable(response: Response): boolean {
 }
 
 function cacheSymbolOf(response: Response): symbol | undefined {
+  // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
+  const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
+  if (isNative) return undefined;
   return Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
 }
 
