@@ -192,7 +192,7 @@ export class Engine {
       return undefined;
     }
     const now = this.settings.now();
-    if (now >= record.deadline || now >= row.expiry) return this.#unknown(row.token);
+    if (now >= record.deadline || !(now < row.expiry)) return this.#unknown(row.token);
     return isMark(record) ? "renewed" : record;
   }
 

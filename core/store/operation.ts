@@ -191,8 +191,8 @@ export class Operation {
 
 /** What a store has found under a token, as a row. */
 function rowOf(token: string, found: StoredSession | undefined): StoredRow | undefined {
-  // A store in JavaScript may give null.
-  return found ? { token, data: found.data, expiry: found.expiry } : undefined;
+  // A store in JavaScript may give null. Where another program has left a text in place of a time, the row is dead.
+  return found && found.expiry > 0 ? { token, data: found.data, expiry: found.expiry } : undefined;
 }
 
 /** Whether a call is sent again after a failure. */

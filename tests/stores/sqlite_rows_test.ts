@@ -132,6 +132,26 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
+  for (const expiry of ["'2020-01-01 10:00:00+00:00'", "x'3230'"]) {
+    Deno.test(`A session whose expiry is ${expiry} is dead, and no write revives it [${driver}]`, async () => {
+      const { store, table, execute, close } = await open();
+      await store.createTable();
+      const manager = sessions<{ n: number }>({ store });
+      const first = await manager.load();
+      first.put("n", 1);
+      first.subject = "zoe";
+      const { token } = await first.commit();
+      await execute(`UPDATE ${table} SET expiry = ${expiry}`);
+      const session = await manager.load(token);
+      assertEquals([session.token, session.get("n")], [undefined, undefined]);
+      session.put("n", 2);
+      assert((await session.commit()).token !== token);
+      assertEquals((await manager.load(token)).token, undefined);
+      assertEquals(await manager.sessionsOf("zoe"), []);
+      close?.();
+    });
+  }
+
   Deno.test(`Another program's table is refused, in createTable() too, and the error names the missing column [${driver}]`, async () => {
     const tables: [columns: string, missing: string, created: string][] = [
       ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],
