@@ -1,5 +1,6 @@
 import { isToken, publicId } from "./bytes/token.ts";
 import { type SessionError, SessionStoreError, type StoreOperation } from "./errors.ts";
+import { hasMethods } from "./foreign.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { destroy } from "./state/ending.ts";
@@ -13,7 +14,7 @@ import {
 } from "./state/record.ts";
 import { SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
-import { type AtomicStore, hasMethods, type SessionStore, type StoredRow } from "./store.ts";
+import type { AtomicStore, SessionStore, StoredRow } from "./store.ts";
 import { BasicStoreAdapter } from "./store/basic_store.ts";
 import { claimTables } from "./store/claims.ts";
 import { Operation, type SessionContext } from "./store/operation.ts";

@@ -25,3 +25,8 @@ export function isResponse(value: object): value is Response {
   return typeof status === "number" && typeof headers?.append === "function" &&
     typeof arrayBuffer === "function";
 }
+
+/** Whether a value has every one of these methods. */
+export function hasMethods<T>(value: unknown, ...names: (keyof T & string)[]): value is T {
+  return names.every((name) => typeof (value as Partial<T> | null | undefined)?.[name] === "function");
+}

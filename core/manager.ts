@@ -1,5 +1,6 @@
 import { Engine } from "./engine.ts";
 import { publicId } from "./bytes/token.ts";
+import { isObject } from "./bytes/values.ts";
 import type { StoreOperation } from "./errors.ts";
 import { RequestLifecycle, type RequestSession } from "./http/request.ts";
 import { show } from "./options/reader.ts";
@@ -79,7 +80,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     context: SessionContext & { token?: string | undefined } = {},
   ): RequestSession<Data> {
     if (!isRequest(request)) {
-      const hint = typeof request === "object" && request !== null
+      const hint = isObject(request)
         ? "; pass the c.req.raw of Hono, and on Node a new Request(), or use nodeSessions()"
         : "";
       throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}${hint}`);

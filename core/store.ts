@@ -159,11 +159,3 @@ export interface SubjectStore extends SessionStore {
   /** Deletes every row of the subject but the one under `except`, and tells how many. */
   deleteBySubject(subject: string, options?: StoreOptions & { except?: string }): Promise<number>;
 }
-
-/** Whether a store has every one of these methods. */
-export function hasMethods<Store extends SessionStore>(
-  store: SessionStore,
-  ...names: (keyof Store & string)[]
-): store is Store {
-  return names.every((name) => typeof (store as unknown as Record<string, unknown>)[name] === "function");
-}

@@ -1,6 +1,7 @@
+import { isObject } from "../core/bytes/values.ts";
 import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
-import { ignoreRejection } from "../core/foreign.ts";
+import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 
 /**
  * Makes one manager per `env` object of Workers, on its first request. `env` stays the same for the life of an instance,
@@ -17,7 +18,7 @@ export function perEnvironment<Data extends object, Argument>(
   }
   const managers = new WeakMap<object, SessionManager<Data>>();
   return (environment, argument) => {
-    const key = typeof environment === "object" && environment !== null ? environment : manager;
+    const key = isObject(environment) ? environment : manager;
     let current = managers.get(key);
     if (current === undefined) {
       current = make(manager, argument);
@@ -29,7 +30,7 @@ export function perEnvironment<Data extends object, Argument>(
 
 /** Checks for the method, not the class: an application may have two copies of this package. */
 export function isManager<Data extends object>(value: unknown): value is SessionManager<Data> {
-  return typeof (value as Partial<SessionManager<Data>> | null | undefined)?.begin === "function";
+  return hasMethods<SessionManager<Data>>(value, "begin");
 }
 
 function make<Data extends object, Argument>(

@@ -4,6 +4,7 @@ import {
   type StoreErrorDetails,
   type StoreOperation,
 } from "../core/errors.ts";
+import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { asAmbiguous, toSessionError } from "../core/store/failure.ts";
 import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
@@ -96,7 +97,7 @@ export class MySQLTable {
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
     // A pool or a connection of mysql2 has an execute() too, and a query() beside it.
-    if (typeof client?.execute !== "function" || "query" in client) {
+    if (!hasMethods<PlanetScaleClient>(client, "execute") || "query" in client) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);

@@ -24,6 +24,7 @@
  */
 
 import type { StoreErrorDetails } from "../core/errors.ts";
+import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
 import { unsure } from "./_sql_errors.ts";
@@ -85,7 +86,7 @@ export class D1Store extends SQLiteTableStore {
    */
   constructor(database: D1Database, options: D1StoreOptions = {}) {
     const reader = new OptionsReader(options);
-    if (typeof database?.prepare !== "function" || typeof database.batch !== "function") {
+    if (!hasMethods<D1Database>(database, "prepare", "batch")) {
       reader.problems.push('"database" must be a D1 database: the binding of a Worker');
     }
     super(database, d1Driver(database), reader);

@@ -28,6 +28,7 @@
  * @module
  */
 
+import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { fileSender } from "./_file_database.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
@@ -109,7 +110,7 @@ export class LibSQLStore extends SQLiteTableStore {
    */
   constructor(client: LibSQLClient | TursoClient, options: LibSQLStoreOptions = {}) {
     const reader = new OptionsReader(options);
-    if (typeof client?.batch !== "function") {
+    if (!hasMethods<TursoClient>(client, "batch")) {
       reader.problems.push('"client" must be a client of @libsql/client or of Turso');
     }
     super(client, isFile(client) ? fileDriver(client) : clientDriver(client), reader);

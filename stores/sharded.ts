@@ -18,12 +18,12 @@
  */
 
 import { SessionConfigError } from "../core/errors.ts";
+import { hasMethods } from "../core/foreign.ts";
 import {
   type AtomicStore,
   type DeleteExpiredOptions,
   type DeleteOptions,
   type FindOptions,
-  hasMethods,
   type IterableStore,
   type NextRow,
   type PurgingStore,
@@ -341,7 +341,7 @@ function problemsWith(name: string, stores: unknown): string[] {
     return [`${name} must not have a store twice`];
   }
   return stores.flatMap((store, index) => {
-    if (!hasMethods<Shard>(store ?? {}, ...METHODS)) {
+    if (!hasMethods<Shard>(store, ...METHODS)) {
       return [`${name} ${index} must be a store with the methods ${METHODS.join(", ")}`];
     }
     return ShardedRenewal.isOf(store) ? [`${name} ${index} is sharded itself`] : [];

@@ -29,7 +29,7 @@
 
 import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
-import { ignoreRejection } from "../core/foreign.ts";
+import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
 import { refused } from "./_sql_errors.ts";
 import { refuseTransaction } from "./_sqlite_errors.ts";
@@ -80,7 +80,7 @@ export class SQLiteStore extends SQLiteTableStore {
    */
   constructor(database: SQLiteDatabase, options: SQLiteStoreOptions = {}) {
     const reader = new OptionsReader(options);
-    if (typeof database?.prepare !== "function" || typeof database.exec !== "function") {
+    if (!hasMethods<SQLiteDatabase>(database, "prepare", "exec")) {
       reader.problems.push('"database" must be a database of node:sqlite, bun:sqlite or better-sqlite3');
     }
     super(database, syncDriver(database), reader);

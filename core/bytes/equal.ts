@@ -1,3 +1,5 @@
+import { isObject } from "./values.ts";
+
 /** Whether two byte arrays hold the same. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
@@ -12,9 +14,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
  * @param isOrdered Whether the order of an object's keys counts.
  */
 export function equalPlain(one: unknown, other: unknown, isOrdered = true): boolean {
-  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
-    return Object.is(one, other);
-  }
+  if (!isObject(one) || !isObject(other)) return Object.is(one, other);
   const prototype: unknown = Object.getPrototypeOf(one);
   if (prototype !== Object.prototype && prototype !== Array.prototype) return false;
   if (prototype !== Object.getPrototypeOf(other)) return false;

@@ -1,5 +1,5 @@
 import { fromPlainProperties, toPlain } from "./plain_value.ts";
-import { writeValue } from "./values.ts";
+import { isObject, writeValue } from "./values.ts";
 
 /** What a session's bytes hold. */
 export interface DecodedSession {
@@ -49,9 +49,7 @@ export const jsonCodec: Codec = {
   decode(bytes: Uint8Array): DecodedSession {
     const text = decoder.decode(bytes);
     const { deadline, values } = JSON.parse(text) as DecodedSession;
-    if (
-      typeof deadline !== "number" || typeof values !== "object" || values === null || Array.isArray(values)
-    ) {
+    if (typeof deadline !== "number" || !isObject(values) || Array.isArray(values)) {
       throw new TypeError("Cannot decode session: it has no deadline or no values");
     }
     return { deadline, values: text.includes('"$') ? fromPlainProperties(values) : values };

@@ -1,4 +1,5 @@
 import { Refusal } from "./refusal.ts";
+import { isObject } from "./values.ts";
 
 /** The deepest nesting of a value. Deeper ones are a mistake, and walking them would exhaust the stack. */
 const MAX_DEPTH = 200;
@@ -103,7 +104,7 @@ function hasNamedProperties(array: readonly unknown[], keys: string[]): boolean 
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it never writes. */
 function fromPlain(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
+  if (!isObject(value)) return value;
   if (Array.isArray(value)) return value.map(fromPlain);
   const entries = Object.entries(value);
   if (entries.length === 1 && entries[0]![0].startsWith("$")) return fromTagged(...entries[0]!);

@@ -1,5 +1,6 @@
 import { isObject } from "../bytes/values.ts";
 import { SessionConfigError } from "../errors.ts";
+import { hasMethods } from "../foreign.ts";
 import { parseDuration } from "./duration.ts";
 
 /**
@@ -78,8 +79,7 @@ export class OptionsReader extends OptionNames {
   }
 
   withMethods<T>(name: string, byDefault: T, ...methods: string[]): T {
-    const hasAll = (given: unknown) =>
-      methods.every((method) => typeof (given as Record<string, unknown> | null)?.[method] === "function");
+    const hasAll = (given: unknown) => hasMethods<Record<string, unknown>>(given, ...methods);
     return this.#typed(name, byDefault, hasAll, `must have the methods ${methods.join(", ")}`);
   }
 

@@ -6,7 +6,7 @@ import type { SessionStore } from "../store.ts";
 import { type CookieOptions, type CookieSettings, readCookieOptions } from "./cookie_options.ts";
 import type { Duration } from "./duration.ts";
 import { OptionsReader, show } from "./reader.ts";
-import { ignoreRejection } from "../foreign.ts";
+import { hasMethods, ignoreRejection } from "../foreign.ts";
 
 /** Options of `sessions()`. */
 export interface SessionOptions {
@@ -120,7 +120,7 @@ const MAX_BYTES = 32_768;
 
 /** Checks every option. Throws one `SessionConfigError` that names every mistake. */
 export function readOptions(options: SessionOptions, defaultStore: () => SessionStore): SessionSettings {
-  if (typeof (options as Partial<SessionStore> | null)?.find === "function") {
+  if (hasMethods<SessionStore>(options, "find")) {
     throw new SessionConfigError(["a store is one of the options: pass { store }"]);
   }
   const reader = new OptionsReader(options);
