@@ -4,14 +4,7 @@ import { hasMethods } from "./foreign.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { destroy } from "./state/ending.ts";
-import {
-  emptyRecord,
-  findRecordOnPrimary,
-  isMark,
-  keysOf,
-  type SessionRecord,
-  tryDecodeRecord,
-} from "./state/record.ts";
+import { emptyRecord, type Holding, holdingOf, keysOf, type SessionRecord } from "./state/record.ts";
 import { SessionState } from "./state/session_state.ts";
 import { needsTouch, touch } from "./state/touch.ts";
 import type { AtomicStore, SessionStore, StoredRow } from "./store.ts";
@@ -25,8 +18,8 @@ export interface ReportingContext extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
-/** What is under a token: a live session, the mark of a renewed one, or nothing. */
-type FoundSession = { row: StoredRow; record: SessionRecord } | "renewed" | undefined;
+/** A live session and its row, or what is under the token instead. */
+type FoundSession = { row: StoredRow; record: SessionRecord } | Exclude<Holding, SessionRecord>;
 
 /** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
@@ -50,14 +43,14 @@ export class Engine {
     for (const [index, token] of tokens.entries()) {
       if (!isToken(token)) continue;
       const found = await this.#find(this.settings.storedToken(token), context);
-      if (found === undefined) offered.push(token);
-      else if (found === "renewed") gone = found;
-      else {
+      if (typeof found === "object") {
         const state = new SessionState(codec, found.record, token, found.row);
         state.offered = offered;
         state.untried = tokens.slice(index + 1);
         return state;
       }
+      if (found === "renewed") gone = found;
+      else offered.push(token);
     }
     const state = new SessionState(codec, this.newRecord());
     state.offered = offered;
@@ -67,10 +60,12 @@ export class Engine {
 
   /** The session in a row of a listing; `undefined` if the row holds no live session. */
   open(row: StoredRow): SessionState | undefined {
-    const record = this.#read(row);
-    if (typeof record !== "object") return undefined;
-    const token = this.settings.hashTokenInStore ? undefined : row.token;
-    return new SessionState(this.settings.codec, record, token, row);
+    const held = this.#holdingOf(row);
+    if (typeof held === "object") {
+      const token = this.settings.hashTokenInStore ? undefined : row.token;
+      return new SessionState(this.settings.codec, held, token, row);
+    }
+    if (held !== "renewed") this.#emit(held, row.token);
   }
 
   /** Whether a commit has anything to do: a change, a write in doubt, or a touch. */
@@ -142,10 +137,8 @@ export class Engine {
     const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
     if (row === undefined) others.push(...offered.map(this.settings.storedToken));
     for (const token of others) {
-      const found = await findRecordOnPrimary(this.operation(context), token);
-      const isLive = found?.record !== undefined && this.settings.now() < found.record.deadline;
-      // A mark is no session.
-      if (isLive && !isMark(found.record!)) return token;
+      const found = await this.operation(context).findOnPrimary(token);
+      if (found && typeof holdingOf(this.settings, found) === "object") return token;
     }
     return row?.token;
   }
@@ -179,25 +172,19 @@ export class Engine {
     how: "find" | "findOnPrimary" = "find",
   ): Promise<FoundSession> {
     const row = await this.operation(context)[how](token);
-    if (row === undefined) return this.#unknown(token);
-    const record = this.#read(row);
-    if (record === "renewed") this.#unknown(token);
-    return typeof record === "object" ? { row, record } : record;
+    const held = this.#holdingOf(row);
+    if (typeof held === "object") return { row: row!, record: held };
+    this.#emit(held === "renewed" ? "unknown" : held, token);
+    return held;
   }
 
-  /** The live session in a row; `"renewed"` for a mark. If the row holds neither, an event says why. */
-  #read(row: StoredRow): SessionRecord | "renewed" | undefined {
-    const record = tryDecodeRecord(this.settings.codec, row.data);
-    if (record === undefined) {
-      this.settings.hooks.event?.({ kind: "undecodable", id: publicId(row.token) });
-      return undefined;
-    }
-    const now = this.settings.now();
-    if (now >= record.deadline || !(now < row.expiry)) return this.#unknown(row.token);
-    return isMark(record) ? "renewed" : record;
+  /** As the function of that name. A custom store may give a row whose time is over. */
+  #holdingOf(row: StoredRow | undefined): Holding {
+    return row !== undefined && this.settings.now() < row.expiry ? holdingOf(this.settings, row) : "unknown";
   }
 
-  #unknown(storedToken: string): undefined {
-    this.settings.hooks.event?.({ kind: "unknown", id: publicId(storedToken) });
+  /** Tells `onEvent` why there is no session under a token. */
+  #emit(kind: "unknown" | "undecodable", storedToken: string): void {
+    this.settings.hooks.event?.({ kind, id: publicId(storedToken) });
   }
 }

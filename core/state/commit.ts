@@ -10,7 +10,7 @@ import type { ChangeLog } from "./changes.ts";
 import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
 import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
-import { decodeRecord, emptyRecord, findRecordOnPrimary, isMark, type SessionRecord } from "./record.ts";
+import { decodeRecord, emptyRecord, holdingOf, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /**
@@ -196,15 +196,14 @@ export class Commit {
     const state = this.#state;
     let isRenewed = false;
     for (const token of state.offered) {
-      const found = await findRecordOnPrimary(this.#operation, this.#settings.storedToken(token));
-      if (found?.record === undefined || this.#settings.now() >= found.record.deadline) continue;
-      if (isMark(found.record)) isRenewed = true;
-      else {
-        state.gone = undefined;
-        // A logout ends the others too.
-        state.offered = state.offered.filter((other) => other !== token);
-        return state.adopt(changes, found.row, token, found.record);
-      }
+      const row = await this.#operation.findOnPrimary(this.#settings.storedToken(token));
+      const held = row && holdingOf(this.#settings, row);
+      if (held === "renewed") isRenewed = true;
+      if (typeof held !== "object") continue;
+      state.gone = undefined;
+      // A logout ends the others too.
+      state.offered = state.offered.filter((other) => other !== token);
+      return state.adopt(changes, row!, token, held);
     }
     state.offered = [];
     if (isRenewed) state.gone = "renewed";

@@ -2,7 +2,7 @@ import { publicId } from "../bytes/token.ts";
 import type { StoredRow } from "../store.ts";
 import { asAmbiguous } from "../store/failure.ts";
 import type { Operation } from "../store/operation.ts";
-import { findRecordOnPrimary, isMark } from "./record.ts";
+import { holdingOf } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
 /** How many deletions a logout sends while other requests write the row. The last one deletes whatever is there. */
@@ -53,15 +53,12 @@ export async function endRow(
     const isLast = attempt === MOST_DELETIONS;
     if (await operation.delete(token, isLast ? undefined : expected)) return "ended";
     if (isLast) return "gone";
-    const found = await findRecordOnPrimary(operation, token, "repeatable").catch((error) => {
+    const row = await operation.findOnPrimary(token, "repeatable").catch((error) => {
       // The network may deliver the deletion twice: the first delivery deletes, and the reply is that to the second one.
       throw asAmbiguous(error);
     });
-    if (found === undefined) return "gone";
-    const { row, record } = found;
-    if (record !== undefined && isMark(record) && operation.settings.now() < record.deadline) {
-      return "renewed";
-    }
+    if (row === undefined) return "gone";
+    if (holdingOf(operation.settings, row) === "renewed") return "renewed";
     expected = row.data;
   }
 }

@@ -2,9 +2,9 @@ import type { Codec } from "../bytes/json_codec.ts";
 import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
+import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
 import { ignoreRejection } from "../foreign.ts";
-import type { Operation, SendMode } from "../store/operation.ts";
 
 /** A decoded session: the user's values, and those that the manager keeps. */
 export interface SessionRecord {
@@ -80,20 +80,15 @@ export function tryDecodeRecord(codec: Codec, data: Uint8Array): SessionRecord |
   }
 }
 
-/** A row, and the record in it; `undefined` for bytes that the codec cannot read. */
-export interface FoundRecord {
-  row: StoredRow;
-  record: SessionRecord | undefined;
-}
+/** A row's session, if it is live, or why there is none: a mark, bytes that the codec cannot read, or the end of its time. */
+export type Holding = SessionRecord | "renewed" | "undecodable" | "unknown";
 
-/** Reads a row on the primary, and decodes it. */
-export async function findRecordOnPrimary(
-  operation: Operation,
-  token: string,
-  mode?: SendMode,
-): Promise<FoundRecord | undefined> {
-  const row = await operation.findOnPrimary(token, mode);
-  return row && { row, record: tryDecodeRecord(operation.settings.codec, row.data) };
+/** What a row holds at this moment. The store has looked at the row's expiry already. */
+export function holdingOf({ codec, now }: SessionSettings, { data }: StoredRow): Holding {
+  const record = tryDecodeRecord(codec, data);
+  if (record === undefined) return "undecodable";
+  if (now() >= record.deadline) return "unknown";
+  return isMark(record) ? "renewed" : record;
 }
 
 /** Whether it is a mark, which a renewal left under the old token. A mark is no session and lets nobody in. */
