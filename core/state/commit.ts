@@ -9,7 +9,7 @@ import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
-import { changedSession, newSession, nextRow, type SessionWrite } from "./session_write.ts";
+import { nextRow, type SessionWrite, writeOf } from "./session_write.ts";
 import { decodeRecord, emptyRecord, holdingOf, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -35,8 +35,6 @@ export class Commit {
   readonly #settings: SessionSettings;
   readonly #operation: Operation;
   readonly #state: SessionState;
-  /** What was read of a session that another request has renewed. The new session in its place keeps it. */
-  #kept: SessionRecord | undefined;
 
   constructor(operation: Operation, state: SessionState) {
     this.#settings = operation.settings;
@@ -58,7 +56,6 @@ export class Commit {
     const state = this.#state;
     try {
       if (state.row === undefined && state.offered.length > 0) await this.#adoptOffered(changes);
-      if (state.gone !== undefined) this.#startAnew(changes);
       await this.#write(changes, inDoubt);
     } catch (error) {
       if (state.writeInDoubt !== undefined) throw asAmbiguous(error);
@@ -71,7 +68,8 @@ export class Commit {
   /** Writes, and if that fails looks at the row, replays the changes and writes again. */
   async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
     const state = this.#state;
-    let write = inDoubt ?? this.#firstWrite(changes);
+    const kept = state.gone && this.#startAnew(changes);
+    let write = inDoubt ?? this.#firstWrite(changes, kept);
     let looksFirst = inDoubt !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
@@ -83,7 +81,11 @@ export class Commit {
       looksFirst = false;
       const fate = await this.#fateOf(write);
       if (fate.kind === "done") return this.#saved(write);
-      if (fate.kind === "ended" || fate.kind === "renewed") return await this.#lost(write, fate.kind);
+      if (fate.kind === "ended" || fate.kind === "renewed") {
+        state.writeInDoubt = undefined;
+        state.gone = fate.kind;
+        return await this.#write(changes);
+      }
       // A write of unknown fate is never replayed: it might count twice.
       if (fate.kind === "changed" && state.writeInDoubt !== undefined) {
         throw write.failure ??
@@ -155,37 +157,31 @@ export class Commit {
     attempt: number,
   ): SessionWrite {
     this.#settings.hooks.event?.({ kind: "conflict", id: publicId(base!.token), attempt });
-    const { deadline } = record;
+    const start = { base: row, baseDeadline: record.deadline, token: this.#state.token };
     changes.replay(record);
-    return changedSession(this.#settings, changes, this.#state.token, record, row, deadline);
-  }
-
-  /** The session ended elsewhere, or got a new token there. */
-  async #lost(write: SessionWrite, how: "ended" | "renewed"): Promise<void> {
-    this.#state.writeInDoubt = undefined;
-    this.#state.gone = how;
-    this.#startAnew(write.changes);
-    await this.#write(write.changes);
+    return writeOf(this.#settings, changes, record, start);
   }
 
   /**
    * Prepares a new session for a request whose renewal came second: another request has renewed the same session. A login form
-   * that is sent twice does this. The values that were read are kept only if the session had no subject.
+   * that is sent twice does this.
    *
+   * @returns What was read of the old session, if it had no subject: the new session keeps it.
    * @throws {SessionGoneError} The session has ended, or this request does not renew it.
    */
-  #startAnew(changes: ChangeLog): void {
+  #startAnew(changes: ChangeLog): SessionRecord | undefined {
     const state = this.#state;
     if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
-    const read = state.row && decodeRecord(this.#settings.codec, state.row.data);
-    if (read?.subject === undefined) this.#kept = read;
-    else {
+    let read = state.row && decodeRecord(this.#settings.codec, state.row.data);
+    if (read?.subject !== undefined) {
+      read = undefined;
       state.record = emptyRecord(state.record.deadline);
       changes.replay(state.record);
       state.changes?.replay(state.record);
     }
     state.row = undefined;
     state.offered = [];
+    return read;
   }
 
   /**
@@ -210,18 +206,17 @@ export class Commit {
   }
 
   /** The record holds the changes that were made since the log was taken, so the log gets them too. */
-  #firstWrite(changes: ChangeLog): SessionWrite {
+  #firstWrite(changes: ChangeLog, kept: SessionRecord | undefined): SessionWrite {
     const state = this.#state;
     state.appendTo(changes);
-    const content = state.contentOf(changes, this.#kept);
-    if (state.row === undefined) return newSession(this.#settings, changes, content);
-    return changedSession(this.#settings, changes, state.token, content, state.row, state.storedDeadline);
+    const { row: base, storedDeadline: baseDeadline, token } = state;
+    return writeOf(this.#settings, changes, state.contentOf(changes, kept), { base, baseDeadline, token });
   }
 
   /** Sends the content of an attempt again. Later changes are not in it: they belong to the next write. */
-  #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
+  #createAgain({ changes, data, earlier, storedToken, ...start }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
-    const write = newSession(this.#settings, changes, content, [...earlier, storedToken]);
+    const write = writeOf(this.#settings, changes, content, { ...start, earlier: [...earlier, storedToken] });
     // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
     for (const key of changes.keysPut()) writeValue(write.record.values, key, changes.valuePut(key));
     return write;

@@ -36,64 +36,46 @@ export interface SessionWrite {
   failure: SessionStoreError | undefined;
 }
 
-/** The write that creates a session. Every attempt has a token of its own: an earlier one may still reach the store. */
-export function newSession(
-  settings: SessionSettings,
-  changes: ChangeLog,
-  from: SessionRecord,
-  earlier: readonly string[] = [],
-): SessionWrite {
-  const record = { ...from, createdAt: settings.now(), nonces: "" };
-  return writeOf(settings, changes, record, {
-    base: undefined,
-    baseDeadline: Infinity,
-    earlier,
-    token: undefined,
-  });
-}
+/** The row that a write starts from, as it was read. Without a `base` the write creates a session. */
+type Start = Pick<SessionWrite, "base" | "baseDeadline" | "token"> & Partial<Pick<SessionWrite, "earlier">>;
 
 /**
- * The write that updates a row. Later changes of the same request are not in it: they belong to the next commit.
+ * The write of a session. Later changes of the same request are not in it: they belong to the next commit. Each attempt to
+ * create a session has a token of its own, since an earlier one may still reach the store.
  *
- * @param token The browser's token, which a renewal replaces.
- * @param from The record that is in the row, with the changes.
+ * @param content What the row is to hold, with the changes.
  */
-export function changedSession(
+export function writeOf(
   settings: SessionSettings,
   changes: ChangeLog,
-  token: string | undefined,
-  from: SessionRecord,
-  base: StoredRow,
-  baseDeadline: number,
+  content: SessionRecord,
+  { base, baseDeadline, token, earlier = [] }: Start,
 ): SessionWrite {
-  return writeOf(settings, changes, from, { base, baseDeadline, earlier: [], token });
-}
-
-function writeOf(
-  settings: SessionSettings,
-  changes: ChangeLog,
-  from: SessionRecord,
-  target: Pick<SessionWrite, "base" | "baseDeadline" | "earlier" | "token">,
-): SessionWrite {
-  const { base, baseDeadline, earlier, token } = target;
-  const { deadline, values, subject, createdAt, nonces } = from;
+  const { deadline, values, subject } = content;
   const nonce = newNonce();
+  const isNew = base === undefined;
   // Field by field: copies by `...` are a tenth of what a write costs on Node.
-  const record = { deadline, values, subject, createdAt, nonces: withNonce(nonces, nonce) };
-  const given = base === undefined || changes.renew ? newToken() : undefined;
-  const keepsExpiry = given === undefined && record.deadline === baseDeadline &&
+  const record = {
+    deadline,
+    values,
+    subject,
+    createdAt: isNew ? settings.now() : content.createdAt,
+    nonces: isNew ? nonce : withNonce(content.nonces, nonce),
+  };
+  const fresh = isNew || changes.renew ? newToken() : undefined;
+  const keepsExpiry = fresh === undefined && deadline === baseDeadline &&
     !mustMoveExpiry(settings, record, base!.expiry);
   return {
     changes,
     nonce,
     base,
     earlier,
-    baseDeadline,
+    baseDeadline: isNew ? Infinity : baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
-    token: given ?? token,
-    storedToken: given === undefined ? base!.token : settings.storedToken(given),
+    token: fresh ?? token,
+    storedToken: fresh === undefined ? base!.token : settings.storedToken(fresh),
     isSent: false,
     failure: undefined,
   };
