@@ -113,7 +113,7 @@ export class Engine {
     state.adopt(changes, found.row, token, found.record);
     // Without changes there is nothing to commit.
     if (hasChanges) state.giveBack(changes);
-    // Also replaces what a commit() or destroy() of the outer part would tell the browser: that session is not continued.
+    // Replaces the cookie of an outer commit() or destroy(), too: the session that it belongs to is not continued.
     state.sendCookie(token, found.record);
   }
 

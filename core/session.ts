@@ -303,13 +303,13 @@ export class Session<Data extends object = Record<string, unknown>> {
   commit(): Promise<CommitResult> {
     const { changes, failures } = this.#state;
     return this.#perform(async (state) => {
-      // This commit had to wait for an earlier one. It must not say that it has saved what is forgotten.
+      // The handler failed while this commit waited for an earlier one: there is nothing left of what it had to save.
       if (changes !== undefined && failures !== state.failures) throw new SessionClosedError(FORGOTTEN);
       const writes = state.hasChanges() || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();
       if (writes || state.row !== undefined) await this.#engine.commit(state, this.#context);
-      const { row, record: { deadline }, token = "", touching } = state;
-      return { token, expiry: Math.min(touching ?? row?.expiry ?? deadline, deadline) };
+      const { row, record: { deadline }, token = "", touchTarget } = state;
+      return { token, expiry: Math.min(touchTarget ?? row?.expiry ?? deadline, deadline) };
     });
   }
 

@@ -89,7 +89,7 @@ export interface NextRow {
   mark?: StoredSession | undefined;
 }
 
-/** Every optional field of a {@linkcode NextRow}. One that is missing could come from a polluted `Object.prototype`. */
+/** A {@linkcode NextRow} that changes no column. Without own fields those of a polluted `Object.prototype` would count. */
 export const UNCHANGED = {
   token: undefined,
   expiry: undefined,

@@ -126,7 +126,11 @@ export class MySQLTable {
     return written > 0;
   }
 
-  /** Finds rows by a condition. `data` says what they have for their data. */
+  /**
+   * Finds rows by a condition.
+   *
+   * @param data The expression whose value the rows get as their data.
+   */
   async select(
     operation: StoreOperation,
     condition: string,

@@ -66,13 +66,13 @@ const MS_PER_DAY = 86_400_000;
 
 /** What differs between a database in this process and one that is remote. */
 interface Dialect {
-  /** The Julian day of a time, as a statement has it. It is the one that SQLite's own `julianday()` gives, to the bit. */
+  /** SQL with one `?` for the Julian day of a time. Its value is that of SQLite's own `julianday()`, to the bit. */
   readonly day: string;
-  /** The parameter for `day`. */
+  /** What goes into the `?` of `day`. */
   dayOf(ms: number): number;
-  /** An expiry, as a statement selects it. */
+  /** SQL that selects an expiry. */
   readonly expiry: string;
-  /** The time in milliseconds that the statement gave for `expiry`. */
+  /** Milliseconds of what the statement gave for `expiry`. */
   msOf(expiry: unknown): number;
   /** The end of a statement that writes. */
   readonly returning: string;

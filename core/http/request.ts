@@ -9,9 +9,9 @@ import { type SessionContext, waitUntilOf } from "../store/operation.ts";
 import { isUnsendable } from "./body.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
+import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
 import { markPersonal, replaceResponse, withCookie } from "./response.ts";
 import { isHttps } from "./scheme.ts";
-import { markVisit, visitOf } from "./visit.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
 
@@ -72,14 +72,14 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   readonly #context: SessionContext;
   /** The token that was given in place of a cookie. */
   readonly #token: string | undefined;
-  /** Counts lifecycles in the order in which they began. */
-  readonly #began: number;
+  /** A lifecycle that begins later has a higher number. */
+  readonly #number: number;
   #shared: SharedSession | undefined;
   #isFinished = false;
   /** What `fail()` was given before the session was asked for. */
   #failure: unknown;
-  /** What `finish()` returned, if nobody had asked for the session by then. */
-  #answer: Response | undefined;
+  /** What `finish()` returned unmarked, since nobody had asked for the session by then. */
+  #unmarked: Response | undefined;
   /** The cookies of sessions on the response: its own and those of lifecycles within this one. */
   #setCookies: readonly string[] = NO_COOKIES;
 
@@ -89,7 +89,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     this.#context = context;
     // A token of a polluted `Object.prototype` would give its session to every visitor.
     this.#token = optionOf(context, "token") as string | undefined;
-    this.#began = ++lifecycles;
+    this.#number = ++lifecycles;
   }
 
   get signal(): AbortSignal | undefined {
@@ -102,7 +102,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
 
   readonly session = (response?: Response): Promise<Session> => {
     if (this.#shared === undefined) {
-      if (this.#answer !== undefined && this.#isLate(this.#answer)) return this.#refuse();
+      if (this.#unmarked !== undefined && this.#isLate(this.#unmarked)) return this.#refuse();
       this.#shared = this.#ask(response);
     }
     return this.#shared.session as Promise<Session>;
@@ -110,7 +110,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
     const shared = this.#shared;
-    shared?.finished(this.#began);
+    shared?.finished(this.#number);
     this.#isFinished = true;
     if (error !== undefined && error !== null) {
       const carried = error instanceof SessionError ? undefined : responseOf(error);
@@ -128,10 +128,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
         `Cannot finish the request: the handler gave no Response but a value of type ${typeof response}`,
       );
     }
-    if (shared === undefined) return this.#answer = response;
+    if (shared === undefined) return this.#unmarked = response;
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.isOpenAround(this.#began)) return this.#mark(response);
-    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.hasFailed = true;
+    if (state === undefined || shared.isOpenAround(this.#number)) return this.#mark(response);
+    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.mustForget = true;
     const mustSave = this.#mustSave(shared, state);
     state.close();
     if (mustSave || state.hasWork || state.changesCookie) {
@@ -163,8 +163,8 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
     if (!this.#isFinished) {
-      shared.open.push(this.#began);
-      if (shared.hasFailed) shared.forget(shared.failure);
+      shared.open.push(this.#number);
+      if (shared.mustForget) shared.forget(shared.failure);
       shared.state?.reopen();
     }
     if (this.#failure !== undefined) shared.failure = this.#failure;
@@ -200,7 +200,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return new Session(shared.state, this.#engine, this);
   }
 
-  /** Whether the response was sent unmarked, and a shared cache may keep it. */
+  /** Whether a shared cache may keep a response that was sent unmarked. */
   #isLate(response: Response): boolean {
     return isShareable(this.#request, response) &&
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
@@ -214,11 +214,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   }
 
   /** Whether there is something to save, or a touch is due. */
-  #mustSave({ hasFailed, failure }: SharedSession, state: SessionState): boolean {
-    if (!hasFailed && failure === undefined) return this.#engine.isDue(state);
+  #mustSave({ mustForget, failure }: SharedSession, state: SessionState): boolean {
+    if (!mustForget && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     const hasChanges = state.hasChanges() && state.changes !== undefined;
-    return hasChanges && !hasFailed;
+    return hasChanges && !mustForget;
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
@@ -226,7 +226,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     try {
       await state.exclusively(async () => {
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
-        if (shared.hasFailed) return;
+        if (shared.mustForget) return;
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
         if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
       });
@@ -240,9 +240,9 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
   async #discard(shared: SharedSession, error: unknown): Promise<void> {
     const state = await shared.loaded();
-    if (shared.isOpenAround(this.#began)) shared.forget(error);
+    if (shared.isOpenAround(this.#number)) shared.forget(error);
     else {
-      shared.hasFailed = true;
+      shared.mustForget = true;
       shared.failure = error;
       // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
       state?.hasChanges();
@@ -303,7 +303,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** Notes that a response got cookies in this lifecycle or within it. */
   #noteCookies(response: Response, setCookies: readonly string[]): Response {
     this.#setCookies = setCookies;
-    markVisit(response, this);
+    markCookieSetter(response, this);
     return response;
   }
 
@@ -319,7 +319,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
    * copy.
    */
   #innerOf(response: Response): RequestLifecycle | undefined {
-    const inner = visitOf(response) as RequestLifecycle | undefined;
+    const inner = cookieSetterOf(response) as RequestLifecycle | undefined;
     return inner !== undefined && this.#contains(inner) ? inner : undefined;
   }
 
@@ -327,7 +327,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   #contains(inner: RequestLifecycle): boolean {
     const [own, other] = [this.#request, inner.#request];
     return own === other ||
-      (inner.#began > this.#began && own.headers.get("Cookie") === other.headers.get("Cookie"));
+      (inner.#number > this.#number && own.headers.get("Cookie") === other.headers.get("Cookie"));
   }
 }
 

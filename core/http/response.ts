@@ -2,7 +2,7 @@ import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody
 import { preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
-import { markVisit, visitOf } from "./visit.ts";
+import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
 
 /**
  * Marks a response that depends on the session, so that no shared cache gives it to someone else: `Vary: Cookie`, and
@@ -100,7 +100,7 @@ function copyOf(
   const headers = new Headers(response.headers);
   change(headers);
   const copy = new Response(body, { status, statusText, headers });
-  const visit = visitOf(response);
-  if (visit !== undefined) markVisit(copy, visit);
+  const setter = cookieSetterOf(response);
+  if (setter !== undefined) markCookieSetter(copy, setter);
   return copy;
 }

@@ -27,12 +27,12 @@ export class SharedSession {
   /** Set once the session is loaded. */
   state: SessionState | undefined;
   /**
-   * The lifecycles that have asked for it and are not finished yet, by when they began. The outermost one saves it. Those within
-   * it are still open only if it did not wait for them.
+   * The numbers of the lifecycles that have asked for it and are not finished. The outermost one has the lowest number, and
+   * saves it. Those within it are still open only if it did not wait for them.
    */
   open: number[] = [];
-  /** Whether a handler has failed and its changes are still here. Nothing is saved until they are forgotten. */
-  hasFailed = false;
+  /** Whether the changes of a handler that failed are still here. Nothing is saved until they are forgotten. */
+  mustForget = false;
   /** What that handler threw. */
   failure: unknown;
   /** The cookie that was set. The browser must hear of it also where another manager of the request fails. */
@@ -60,22 +60,22 @@ export class SharedSession {
   }
 
   /** Notes that a lifecycle has finished. */
-  finished(began: number): void {
-    const index = this.open.indexOf(began);
+  finished(lifecycle: number): void {
+    const index = this.open.indexOf(lifecycle);
     if (index >= 0) this.open.splice(index, 1);
   }
 
   /** Whether a lifecycle that began earlier is still open: it saves the session. */
-  isOpenAround(began: number): boolean {
-    return this.open.some((other) => other < began);
+  isOpenAround(lifecycle: number): boolean {
+    return this.open.some((other) => other < lifecycle);
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */
   forget(error: unknown): void {
-    if (error !== undefined && this.failure === error && !this.hasFailed) return;
+    if (error !== undefined && this.failure === error && !this.mustForget) return;
     this.state?.forget(this.engine.newRecord());
     this.failure = error;
-    this.hasFailed = false;
+    this.mustForget = false;
   }
 }
 

@@ -35,24 +35,24 @@ export class ExposedValues {
    * Watches an object. It is compared with its value in the row; without a row, with what it is now. Nothing changes for an
    * object that is watched already.
    */
-  add(key: string, value: object, row: StoredRow | undefined): void {
+  watch(key: string, value: object, row: StoredRow | undefined): void {
     this.#objects ??= new Map();
     if (this.#objects.get(key)?.value === value) return;
     const bytes = row === undefined ? this.#bytesOf(key, value) : undefined;
     this.#objects.set(key, { value, row, bytes });
   }
 
-  /** The handler has set another value. */
+  /** Notes that the handler has set a value of its own. */
   replace(key: string, value: unknown): void {
-    this.delete(key);
+    this.unwatch(key);
     if (isObject(value)) (this.#own ??= new Set()).add(key);
   }
 
-  delete(key: string): void {
+  unwatch(key: string): void {
     this.#objects?.delete(key);
   }
 
-  /** Nothing that was given out is watched any more. */
+  /** Stops watching everything that was given out. */
   clear(): void {
     this.#objects = undefined;
   }

@@ -35,7 +35,10 @@ export class SessionState {
   status: SessionStatus = "unmodified";
   /** The changes that are not saved yet; `undefined` where there are none. */
   changes: ChangeLog | undefined;
-  /** Changes that change nothing here, while there are no others: removals that find no value, the subject that is there. */
+  /**
+   * A log of changes that are no reason to write: removals that found no value, and the subject that is there already. The next
+   * write makes them too. There is none while `changes` is set.
+   */
   #idle: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
@@ -48,7 +51,7 @@ export class SessionState {
   /** The cookie of the last commit that changed the token or the cookie's lifetime; the response sets it. */
   cookieToSet: CookieToSet | undefined;
   /** The expiry that a touch under way moves the row to. */
-  touching: number | undefined;
+  touchTarget: number | undefined;
   /** Whether this request ended a session. The response deletes the cookie unless another session follows. */
   endedHere = false;
   /** Whether the head of the response was sent. The session is read-only then. */
@@ -76,7 +79,7 @@ export class SessionState {
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChanges([key]);
     const value = this.#valueOf(key);
     // A value that this request has put is saved as it is at the commit, and needs no watching.
-    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.add(key, value, this.row);
+    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.watch(key, value, this.row);
     return value;
   }
 
@@ -102,7 +105,7 @@ export class SessionState {
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
-    this.#exposed.delete(key);
+    this.#exposed.unwatch(key);
   }
 
   clear(): void {
@@ -130,7 +133,7 @@ export class SessionState {
     const log = this.#modifyValue(key);
     log.update(key, update, result);
     this.#exposed.replace(key, result);
-    if (isObject(result) && log.valuePut(key) !== result) this.#exposed.add(key, result, undefined);
+    if (isObject(result) && log.valuePut(key) !== result) this.#exposed.watch(key, result, undefined);
   }
 
   setDeadline(deadline: number): void {
@@ -177,10 +180,7 @@ export class SessionState {
     return this.changes;
   }
 
-  /**
-   * The log for a change that changes nothing here. It is no reason to write. The next write makes it all the same, since a
-   * replica that lags may have hidden the value.
-   */
+  /** The log for such a change. It is kept, since a replica that lags may have hidden the value. */
   #idleLog(): ChangeLog {
     return this.changes ?? (this.#idle ??= new ChangeLog());
   }
@@ -311,7 +311,7 @@ export class SessionState {
       this.record.createdAt = createdAt;
       this.record.nonces = nonces;
     } else {
-      // It may change something in these values.
+      // What changed nothing in the old values may change something in these.
       if (this.#idle !== undefined) this.#logged();
       this.changes?.replay(record);
       this.record = record;
@@ -322,7 +322,7 @@ export class SessionState {
     this.#exposed.rebase(record.values, row, this.changes);
     for (const key of changes.keysPut()) {
       const value = readValue(record.values, key);
-      if (isObject(value) && !this.changes?.has(key)) this.#exposed.add(key, value, row);
+      if (isObject(value) && !this.changes?.has(key)) this.#exposed.watch(key, value, row);
     }
   }
 
@@ -374,7 +374,7 @@ export class SessionState {
   /** Undoes what a function of update() did to its argument in place before it threw. */
   #restore(key: string, before: unknown, copy: object): void {
     writeValue(this.record.values, key, copy);
-    this.#exposed.delete(key);
+    this.#exposed.unwatch(key);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
   }
 }

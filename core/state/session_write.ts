@@ -84,7 +84,7 @@ export function writeOf(
 /** What an update tells the store: only the columns that change, since a database does more work for each one. */
 export function nextRow(settings: SessionSettings, write: SessionWrite, base: StoredRow): NextRow {
   const { changes, data, expiry, record, storedToken } = write;
-  // A table that SCS made has no column for subjects. Without one the column is named only to empty it.
+  // A table that SCS made has no column for subjects. So the column of a session without a subject is named only to empty it.
   const isEmptied = changes.subject === null &&
     tryDecodeRecord(settings.codec, base.data)?.subject !== undefined;
   // An unchanged subject is written too: an SCS service that saves a session empties the column.

@@ -5,8 +5,8 @@ import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
 import type { SessionState } from "./session_state.ts";
 
 /** Whether this request has to touch the row, to record that the session was used. */
-export function needsTouch(settings: SessionSettings, { record, row, touching }: SessionState): boolean {
-  return row !== undefined && touching === undefined && mustMoveExpiry(settings, record, row.expiry);
+export function needsTouch(settings: SessionSettings, { record, row, touchTarget }: SessionState): boolean {
+  return row !== undefined && touchTarget === undefined && mustMoveExpiry(settings, record, row.expiry);
 }
 
 /**
@@ -18,13 +18,13 @@ export async function touch(operation: Operation, state: SessionState): Promise<
   const row = state.row!;
   const expiry = nextExpiry(settings, state.record);
   // A save that runs beside the touch moves the expiry itself: the touch may fail.
-  state.touching = expiry;
+  state.touchTarget = expiry;
   const touched = operation.touch(row, expiry)
     .then((isMoved) => {
       if (isMoved && state.row === row) state.row = { ...row, expiry };
     })
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
-    .finally(() => state.touching = undefined);
+    .finally(() => state.touchTarget = undefined);
   const waitUntil = waitUntilOf(context);
   // It may have been taken off its object, or the request is over.
   const isHandedOver = waitUntil !== undefined && tryCall(() => waitUntil(touched));

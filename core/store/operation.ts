@@ -143,8 +143,8 @@ export class Operation {
   }
 
   /**
-   * Waits before the next attempt; `false` if there is no time left for one. That leaves time for one more wait for a lock:
-   * if the time ran out during it, a write that is known to have failed would become one in doubt.
+   * Waits before the next attempt; `false` if there is no time left for one. An attempt may wait for a lock as long as the
+   * last one did, and needs time for that: if the time ran out while it waits, its write would be in doubt.
    */
   async pause(
     attempt: number,
