@@ -76,7 +76,7 @@ export class Hooks {
   readonly error = async (error: SessionError, info: SessionErrorInfo): Promise<Response | undefined> => {
     try {
       const response = await waitFor(this.#onError(error as AnySessionError, info), LONGEST_HOOK);
-      return response && isResponse(response) ? response : undefined;
+      return isResponse(response) ? response : undefined;
     } catch {
       return undefined;
     }

@@ -19,9 +19,9 @@ export function ignoreRejection(value: unknown): void {
 }
 
 /** Whether a value is a response. By its properties, since an adapter may have replaced the global `Response`. */
-export function isResponse(value: object): value is Response {
+export function isResponse(value: unknown): value is Response {
   if (value instanceof Response) return true;
-  const { headers, status, arrayBuffer } = value as Partial<Response>;
+  const { headers, status, arrayBuffer } = (value ?? {}) as Partial<Response>;
   return typeof status === "number" && typeof headers?.append === "function" &&
     typeof arrayBuffer === "function";
 }

@@ -58,11 +58,6 @@ function cacheSymbolOf(response: Response): symbol | undefined {
   return Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
 }
 
-/** Whether the body was read. A light response is not asked, since a look changes how it is sent. */
-export function isUsed(response: Response): boolean {
-  return cacheSymbolOf(response) === undefined && response.bodyUsed;
-}
-
 interface GlobalWithBun {
   Bun?: { inspect(value: unknown): string };
 }

@@ -120,7 +120,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
         if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
         if (error instanceof SessionError) response = await this.#answerTo(error, response);
         // The first error is the one to report, also where the response that was made of it is none.
-        if (response === undefined || !isResponse(response)) throw error;
+        if (!isResponse(response)) throw error;
       }
     }
     if (response === undefined || response === null || (shared !== undefined && !isResponse(response))) {

@@ -1,4 +1,4 @@
-import { hasBody, isNullBody, isReusable, isUsed, lightBodyOf, type ResponseBody } from "./body.ts";
+import { hasBody, isNullBody, isReusable, isUnsendable, lightBodyOf, type ResponseBody } from "./body.ts";
 import { preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
@@ -30,7 +30,7 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
 export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => addCookie(headers, setCookie);
   if (isReusable(response)) return withNewHeaders(response, change);
-  if (isUsed(response)) throw new TypeError("its body was read");
+  if (isUnsendable(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
 }
 

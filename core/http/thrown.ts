@@ -24,7 +24,7 @@ function responseIn(thrown: unknown): Response | undefined {
   if (typeof getResponse === "function") {
     const made: unknown = getResponse.call(thrown);
     ignoreRejection(made);
-    return isObject(made) && isResponse(made) ? made : undefined;
+    return isResponse(made) ? made : undefined;
   }
   if (typeof digest === "string") return nextResponse(digest);
   if (typeof status !== "number" || thrown instanceof Error) return undefined;
