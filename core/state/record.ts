@@ -1,4 +1,4 @@
-import type { Codec } from "../bytes/json_codec.ts";
+import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { Refusal } from "../bytes/refusal.ts";
 import { readValue, removeValue, type Values, writeValue } from "../bytes/values.ts";
 import { SessionEncodeError, SessionTooLargeError } from "../errors.ts";
@@ -103,7 +103,7 @@ export function withNonce(nonces: string, nonce: string): string {
 
 /** The bytes of a mark. By its nonces a writer without a reply learns that its change is in the renewed session. */
 export function encodeMark(codec: Codec, deadline: number, nonces: string): Uint8Array {
-  return codec.encode(deadline, { [RENEWED]: true, [NONCES]: nonces });
+  return encodeValues(codec, { ...emptyRecord(deadline), values: { [RENEWED]: true } }, nonces);
 }
 
 /**
@@ -135,7 +135,8 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
   } catch (error) {
     throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
   }
-  if (data instanceof Uint8Array) return data;
+  // Another codec may give the same buffer each time. The mark of a renewal would overwrite the session in it.
+  if (data instanceof Uint8Array) return codec === jsonCodec ? data : new Uint8Array(data);
   ignoreRejection(data);
   throw new SessionEncodeError("", "encode() of the codec must give a Uint8Array");
 }

@@ -21,6 +21,17 @@ const HEX: Codec = {
   decode: (data) => jsonCodec.decode(Uint8Array.fromHex(new TextDecoder().decode(data))),
 };
 
+/** As one that saves memory. */
+const BUFFER = new Uint8Array(4_096);
+const REUSING: Codec = {
+  encode(deadline, values) {
+    const data = jsonCodec.encode(deadline, values);
+    BUFFER.set(data);
+    return BUFFER.subarray(0, data.length);
+  },
+  decode: jsonCodec.decode,
+};
+
 type Data = { o: Record<string, unknown>; v: string; x: number };
 
 Deno.test("A codec that sorts keys: an object that was saved and read is no change, and loses nobody's update", async () => {
@@ -59,4 +70,21 @@ Deno.test("A codec whose bytes are longer than the values: what was saved once c
   const again = await manager.load(token);
   again.put("v", "y".repeat(saved));
   await again.commit();
+});
+
+Deno.test("A codec that gives the same buffer each time: a login keeps its session, and no save is a conflict", async () => {
+  const events: string[] = [];
+  const onEvent = ({ kind }: { kind: string }) => void events.push(kind);
+  const manager = sessions<Data>({ store: new MemoryStore(), codec: REUSING, onEvent });
+  const session = await manager.load();
+  session.put("x", 1);
+  await session.commit();
+  session.renewToken();
+  const { token } = await session.commit();
+  assertEquals((await manager.load(token)).get("x"), 1);
+  await (await manager.load()).commit();
+  session.put("x", 2);
+  await session.commit();
+  assertEquals((await manager.load(token)).get("x"), 2);
+  assertEquals(events, ["created", "renewed", "created"]);
 });
