@@ -157,5 +157,5 @@ export interface SubjectStore extends SessionStore {
   /** Every live row of the subject. */
   findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow>;
   /** Deletes every row of the subject but the one under `except`, and tells how many. */
-  deleteBySubject(subject: string, options?: StoreOptions & { except?: string }): Promise<number>;
+  deleteBySubject(subject: string, options?: StoreOptions & { except?: string | undefined }): Promise<number>;
 }

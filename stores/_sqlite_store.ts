@@ -338,7 +338,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   /** Deletes every row of the subject but one. */
-  async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+  async deleteBySubject(
+    subject: string,
+    options: StoreOptions & { except?: string | undefined } = {},
+  ): Promise<number> {
     if (!subject.isWellFormed()) return 0;
     const sql = `DELETE FROM ${this.#table} WHERE subject ${IS_TEXT} AND CAST(token AS TEXT) IS NOT ?`;
     return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);

@@ -204,7 +204,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   /** Deletes every session of the subject but one. */
   // deno-lint-ignore require-await
-  async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+  async deleteBySubject(
+    subject: string,
+    options: StoreOptions & { except?: string | undefined } = {},
+  ): Promise<number> {
     let deleted = 0;
     for (const token of this.#tokensOf.get(subject) ?? []) {
       if (token === options.except) continue;

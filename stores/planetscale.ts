@@ -212,7 +212,10 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   /** Deletes every row of the subject but one. */
-  async deleteBySubject(subject: string, options: StoreOptions & { except?: string } = {}): Promise<number> {
+  async deleteBySubject(
+    subject: string,
+    options: StoreOptions & { except?: string | undefined } = {},
+  ): Promise<number> {
     const table = this.#table;
     const condition = "subject = ? AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
     // No token is empty.

@@ -142,7 +142,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   /** Deletes every row of the subject but one. Marks stay. */
   override async deleteBySubject(
     subject: string,
-    options: StoreOptions & { except?: string } = {},
+    options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
     const condition = `subject = ? AND NOT ${HAS_MOVED} AND CAST(token AS BINARY) <> CAST(? AS BINARY)`;
     const args = [toBytes(subject), MOVED_TAG, options.except ?? ""];

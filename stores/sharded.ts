@@ -204,7 +204,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   /** Deletes every row of the subject but one. Marks stay, unless a session is written all the time. */
   async deleteBySubject(
     subject: string,
-    options: StoreOptions & { except?: string } = {},
+    options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
     const now = nowOf(options);
     let isBegun = false;

@@ -78,10 +78,11 @@ takes<Last<SessionManager<Data>["purge"]>>(undefinedIn<Last<SessionManager<Data>
 takes<Last<typeof honoSessions>>(undefinedIn<Last<typeof honoSessions>>());
 takes<Last<typeof scheduledPurge>>(undefinedIn<Last<typeof scheduledPurge>>());
 takes<Last<typeof cookieFor>>(undefinedIn<Last<typeof cookieFor>>());
+takes<Last<MemoryStore["deleteBySubject"]>>(undefinedIn<Last<MemoryStore["deleteBySubject"]>>());
 type ContractOptions = Omit<Last<typeof storeContract>, "name" | "open">;
 takes<ContractOptions>(undefinedIn<ContractOptions>());
-type Details = Omit<ConstructorParameters<typeof SessionStoreError>[1], "reason" | "retryable">;
-takes<Details>(undefinedIn<Details>());
+type FailureDetails = Omit<ConstructorParameters<typeof SessionStoreError>[1], "reason" | "retryable">;
+takes<FailureDetails>(undefinedIn<FailureDetails>());
 
 // Data is inferred through the chain.
 export const app = new Hono()
