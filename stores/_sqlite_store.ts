@@ -130,8 +130,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly timeout: number;
   /** Whether the database is in this process. */
   readonly inProcess: boolean;
-  /** The client and the table. */
-  readonly place: { readonly of: object; readonly name: string };
+  readonly #client: object;
   readonly #driver: SQLiteDriver;
   readonly #dialect: Dialect;
   /** The condition for a live row. */
@@ -155,8 +154,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   constructor(client: object, driver: SQLiteDriver, reader: OptionsReader) {
     const { table, timeout, mode, interval } = readSqlOptions(reader);
     reader.finish();
-    // For SQLite "Sessions" and "sessions" are one table.
-    this.place = { of: client, name: table.toLowerCase() };
+    this.#client = client;
     this.#driver = driver;
     this.#dialect = driver.inProcess ? LOCAL : REMOTE;
     this.#isLive = `expiry > ${this.#dialect.day}`;
@@ -167,6 +165,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.timeout = timeout;
     this.inProcess = driver.inProcess;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
+  }
+
+  /** The client and the table. A getter, so that a store in a log does not show the client's password. */
+  get place(): { readonly of: object; readonly name: string } {
+    // For SQLite "Sessions" and "sessions" are one table.
+    return { of: this.#client, name: this.#name.toLowerCase() };
   }
 
   /** The statements that make the table and its indexes, for a migration. */

@@ -71,8 +71,7 @@ export type PlanetScaleStoreOptions = SqlStoreOptions;
 export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStore, SubjectStore {
   /** How long a call waits for the database, in milliseconds. */
   readonly timeout: number;
-  /** The client and the table. */
-  readonly place: { readonly of: object; readonly name: string };
+  readonly #client: PlanetScaleClient;
   readonly #table: MySQLTable;
   readonly #cleanup: Cleanup;
 
@@ -84,10 +83,15 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     this.#table = new MySQLTable(client, options);
-    const { table, timeout, mode, interval } = this.#table.settings;
+    const { timeout, mode, interval } = this.#table.settings;
     this.timeout = timeout;
-    this.place = { of: client, name: table };
+    this.#client = client;
     this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
+  }
+
+  /** The client and the table. A getter, so that a store in a log does not show the client's password. */
+  get place(): { readonly of: object; readonly name: string } {
+    return { of: this.#client, name: this.#table.settings.table };
   }
 
   /** The statements that make the table and its indexes, for a migration. */

@@ -1,7 +1,12 @@
 /** Logging an object by mistake shows no token, no hash and no value. */
+import { inspect } from "node:util";
 import { jsonCodec, SessionEncodeError, sessions } from "../../mod.ts";
+import { Client } from "@planetscale/database";
 import { gobCodec } from "../../codecs/gob.ts";
-import { assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
+import { LibSQLStore } from "../../stores/libsql.ts";
+import { PlanetScaleStore } from "../../stores/planetscale.ts";
+import { ShardedStore } from "../../stores/sharded.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../assert.ts";
 import { onEachStore } from "./_bed.ts";
 import { assertShowsNone } from "./_secrets.ts";
 
@@ -55,6 +60,20 @@ onEachStore("Printing an event shows no token", async (bed) => {
   await session.destroy();
   assertEquals(bed.eventKinds(), ["created", "renewed", "unknown", "destroyed"]);
   for (const event of bed.events) assertShowsNone(event, secrets);
+});
+
+Deno.test("Printing a store, or what holds one, shows no password of its client", () => {
+  const client = new Client({ url: `mysql://user:${VALUE}@aws.connect.psdb.cloud/shop` });
+  assertStringIncludes(Deno.inspect(client), VALUE);
+  const turso = { batch: () => Promise.resolve([]), execute: () => Promise.reject(), authToken: VALUE };
+  const stores = [new PlanetScaleStore(client), new LibSQLStore(turso)];
+  for (const value of [...stores, new ShardedStore(stores)]) {
+    for (
+      const text of [Deno.inspect(value, { depth: 10 }), inspect(value, { depth: 10 }), JSON.stringify(value)]
+    ) {
+      assert(!text.includes(VALUE), text);
+    }
+  }
 });
 
 Deno.test("A value whose getter throws is refused without the getter's message", async () => {
