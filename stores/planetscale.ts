@@ -44,7 +44,7 @@ import {
   toDateTime,
   TOKEN_IS,
 } from "./_mysql_table.ts";
-import { deleteInPasses } from "./_passes.ts";
+import { deleteInPasses } from "./_delete_in_passes.ts";
 import { batchSize, PAGE_SIZE, type SqlStoreOptions } from "./_sql.ts";
 
 export { fetchWithTimeout } from "./_fetch_with_timeout.ts";

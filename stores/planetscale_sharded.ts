@@ -29,7 +29,7 @@ import {
   UNCHANGED,
 } from "../core/store.ts";
 import { isAscii, MySQLTable, rowWith, toBytes, toDateTime } from "./_mysql_table.ts";
-import { deleteInPasses } from "./_passes.ts";
+import { deleteInPasses } from "./_delete_in_passes.ts";
 import { MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
 import { batchSize } from "./_sql.ts";
 import { type PlanetScaleClient, PlanetScaleStore, type PlanetScaleStoreOptions } from "./planetscale.ts";

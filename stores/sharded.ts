@@ -38,7 +38,7 @@ import {
 import { asAmbiguous } from "../core/store/failure.ts";
 import { DEFAULT_TIMEOUT } from "../core/store/operation.ts";
 import { OptionsReader } from "../core/options/reader.ts";
-import { deleteInPasses } from "./_passes.ts";
+import { deleteInPasses } from "./_delete_in_passes.ts";
 import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
 
 /** A store that can be part of a {@linkcode ShardedStore}: any store of this package that is not sharded itself. */
