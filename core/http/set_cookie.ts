@@ -14,10 +14,16 @@ export function addCookie(headers: Headers, setCookie: string): void {
  */
 function removeCookie(headers: Headers, setCookie: string): void {
   const start = setCookie.slice(0, setCookie.indexOf("=") + 1);
-  const attributes = setCookie.slice(setCookie.indexOf("; Path="));
   const cookies = headers.getSetCookie();
-  const others = cookies.filter((cookie) => !cookie.startsWith(start) || !cookie.endsWith(attributes));
+  const others = cookies.filter((cookie) =>
+    !cookie.startsWith(start) || attributesOf(cookie) !== attributesOf(setCookie)
+  );
   if (others.length === cookies.length) return;
   headers.delete("Set-Cookie");
   for (const text of others) headers.append("Set-Cookie", text);
+}
+
+/** A cookie without its value and its expiry. */
+function attributesOf(setCookie: string): string {
+  return setCookie.replace(/^[^;]*|; (?:Expires|Max-Age)=[^;]*/g, "");
 }

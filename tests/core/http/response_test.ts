@@ -120,7 +120,12 @@ Deno.test("withCookie() keeps status, text, body and headers, and adds to the ha
 
 Deno.test("withCookie() replaces its own earlier cookie, and none with another path or domain", () => {
   const attributes = "; Path=/app; HttpOnly; SameSite=Lax";
-  const others = ["sid=; Path=/; Max-Age=0", `sid=; Max-Age=0; Path=/app; Domain=example.com`];
+  const others = [
+    "sid=; Path=/; Max-Age=0",
+    "sid=; Max-Age=0; Path=/app; Domain=example.com",
+    // In the order of Hono and Express.
+    `sid=; Max-Age=0; Domain=example.com${attributes}`,
+  ];
   const response = new Response("text", {
     headers: [`sid=1; Max-Age=9${attributes}`, ...others].map((
       text,
