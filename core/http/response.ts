@@ -30,7 +30,7 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
 export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => addCookie(headers, setCookie);
   if (isReusable(response)) return withNewHeaders(response, change);
-  if (isUnsendable(response)) throw new TypeError("its body was read, or it is a network error");
+  if (isUnsendable(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
 }
 
