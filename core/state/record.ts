@@ -131,14 +131,19 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
   writeOrRemove(values, CREATED_AT, createdAt);
   let data: unknown;
   try {
-    data = codec.encode(deadline, values);
+    data = encodeAlone(codec, deadline, values);
   } catch (error) {
     throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
   }
-  // Another codec may give the same buffer each time. The mark of a renewal would overwrite the session in it.
-  if (data instanceof Uint8Array) return codec === jsonCodec ? data : new Uint8Array(data);
+  if (data instanceof Uint8Array) return data;
   ignoreRejection(data);
   throw new SessionEncodeError("", "encode() of the codec must give a Uint8Array");
+}
+
+/** Encodes into bytes of their own. Another codec than ours may give the same buffer each time. */
+function encodeAlone(codec: Codec, deadline: number, values: Values): Uint8Array {
+  const data = codec.encode(deadline, values);
+  return codec === jsonCodec || !(data instanceof Uint8Array) ? data : new Uint8Array(data);
 }
 
 function writeOrRemove(values: Values, key: string, value: unknown): void {
@@ -151,7 +156,7 @@ export function encodeValue(codec: Codec, key: string, value: unknown): Uint8Arr
   const values: Values = {};
   writeValue(values, key, value);
   try {
-    return codec.encode(0, values);
+    return encodeAlone(codec, 0, values);
   } catch (error) {
     throw new SessionEncodeError(key, reasonOf(error));
   }

@@ -88,3 +88,21 @@ Deno.test("A codec that gives the same buffer each time: a login keeps its sessi
   assertEquals((await manager.load(token)).get("x"), 2);
   assertEquals(events, ["created", "renewed", "created"]);
 });
+
+Deno.test("A codec that gives the same buffer each time: a change in place of a value that JSON lacks is saved", async () => {
+  const codec: Codec = {
+    encode: (deadline, { r }) => REUSING.encode(deadline, { r: { lastIndex: (r as RegExp).lastIndex } }),
+    decode(data) {
+      const { deadline, values } = REUSING.decode(data);
+      return { deadline, values: { r: Object.assign(/a/, values.r) } };
+    },
+  };
+  const manager = sessions<{ r: RegExp }>({ store: new MemoryStore(), codec });
+  const first = await manager.load();
+  first.put("r", /a/);
+  const { token } = await first.commit();
+  const session = await manager.load(token);
+  session.get("r")!.lastIndex = 1;
+  await session.commit();
+  assertEquals((await manager.load(token)).get("r")?.lastIndex, 1);
+});
