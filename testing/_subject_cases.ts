@@ -15,9 +15,9 @@ import { SIMILAR_SUBJECTS, TOKEN } from "./_tokens.ts";
 
 const [A, B, C, D] = [tokenOf("a"), tokenOf("b"), tokenOf("c"), tokenOf("d")];
 const [ZOE, MAX] = ["zoe", "max"];
-/** So many that one subject has more than a thousand: a common limit of one answer, or of one deletion. */
+/** Of these one subject has more than a thousand, which is a common limit of one answer or one deletion. */
 const MANY = 1_200;
-/** In so many sessions one is ended during a listing. More than a thousand are left. */
+/** One session in this many is ended during a listing. More than a thousand are left. */
 const ENDED = 25;
 
 /** `findBySubject()`, `deleteBySubject()`, and writes with a subject. */

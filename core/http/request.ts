@@ -178,7 +178,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
       ? new SessionCookie(settings.cookie, isHttps(this.#request, settings))
       : undefined;
     const shared = new SharedSession(this.#engine, this.#request, token, cookie);
-    // A token of `null` is one too, where a header is missing: it is not well formed, and no cookie takes its place.
+    // JavaScript may pass the `null` of a missing header as the token. No cookie takes its place.
     const given = token === undefined ? response && this.#innerToken(response, cookie) : token;
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
     shared.session = this.#open(shared, tokens);

@@ -119,7 +119,7 @@ export function optionOf(options: object, name: string): unknown {
   return (options as Record<string, unknown>)[name];
 }
 
-/** A value as an error message shows it. Objects are not shown: they may hold secrets, or be large. So may a URL. */
+/** A value as an error message shows it. Objects and URLs are not shown: they may hold secrets. */
 export function show(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (isObject(value)) return "an object";

@@ -180,7 +180,7 @@ export class SessionState {
     return this.changes;
   }
 
-  /** The log for such a change. It is kept, since a replica that lags may have hidden the value. */
+  /** The log for a change that is no reason to write. It is kept, since a replica that lags may have hidden the value. */
   #idleLog(): ChangeLog {
     return this.changes ?? (this.#idle ??= new ChangeLog());
   }

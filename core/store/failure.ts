@@ -7,7 +7,7 @@ import {
 } from "../errors.ts";
 import { GaveUp } from "../wait.ts";
 
-/** Whether a lock was in the way. Nothing was written then. */
+/** Whether a lock or a transaction was in the way. Nothing was written, unless the error is `ambiguous`. */
 export function isBusyFailure(error: unknown): boolean {
   return error instanceof SessionStoreError && error.reason === "busy";
 }
