@@ -60,7 +60,7 @@ export class Engine {
 
   /** The session in a row of a listing; `undefined` if the row holds no live session. */
   open(row: StoredRow): SessionState | undefined {
-    const held = this.#holdingOf(row);
+    const held = this.#heldIn(row);
     if (typeof held === "object") {
       const token = this.settings.hashTokenInStore ? undefined : row.token;
       return new SessionState(this.settings.codec, held, token, row);
@@ -172,14 +172,14 @@ export class Engine {
     how: "find" | "findOnPrimary" = "find",
   ): Promise<FoundSession> {
     const row = await this.operation(context)[how](token);
-    const held = this.#holdingOf(row);
+    const held = this.#heldIn(row);
     if (typeof held === "object") return { row: row!, record: held };
     this.#emit(held === "renewed" ? "unknown" : held, token);
     return held;
   }
 
-  /** As the function of that name. A custom store may give a row whose time is over. */
-  #holdingOf(row: StoredRow | undefined): Holding {
+  /** What a row holds, also by its expiry: time has passed since the store was asked, and a listing may hold dead rows. */
+  #heldIn(row: StoredRow | undefined): Holding {
     return row !== undefined && this.settings.now() < row.expiry ? holdingOf(this.settings, row) : "unknown";
   }
 

@@ -83,7 +83,7 @@ export function tryDecodeRecord(codec: Codec, data: Uint8Array): SessionRecord |
 /** A row's session, if it is live, or why there is none: a mark, bytes that the codec cannot read, or the end of its time. */
 export type Holding = SessionRecord | "renewed" | "undecodable" | "unknown";
 
-/** What a row holds at this moment. The store has looked at the row's expiry already. */
+/** What a row holds at this moment, by its data alone. */
 export function holdingOf({ codec, now }: SessionSettings, { data }: StoredRow): Holding {
   const record = tryDecodeRecord(codec, data);
   if (record === undefined) return "undecodable";

@@ -77,13 +77,15 @@ export class Operation {
 
   /** Reads a row. A replica that lags may answer. */
   async find(token: string): Promise<StoredRow | undefined> {
-    return rowOf(token, await this.run("find", "read", (options) => this.#store.find(token, options)));
+    const now = this.settings.now();
+    return rowOf(token, await this.run("find", "read", (options) => this.#store.find(token, options)), now);
   }
 
   /** Reads a row on the primary. */
   async findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredRow | undefined> {
+    const now = this.settings.now();
     const call = (options: CallOptions) => this.#store.find(token, Object.assign(options, { primary: true }));
-    return rowOf(token, await this.run("find", mode, call));
+    return rowOf(token, await this.run("find", mode, call), now);
   }
 
   /** Inserts a row; `false` where the token exists. */
@@ -189,10 +191,10 @@ export class Operation {
   }
 }
 
-/** What a store has found under a token, as a row. */
-function rowOf(token: string, found: StoredSession | undefined): StoredRow | undefined {
-  // A store in JavaScript may give null. Where another program has left a text in place of a time, the row is dead.
-  return found && found.expiry > 0 ? { token, data: found.data, expiry: found.expiry } : undefined;
+/** The row that a store has found under a token; `undefined` for one whose time was over when the store was asked. */
+function rowOf(token: string, found: StoredSession | undefined, now: number): StoredRow | undefined {
+  // A store in JavaScript may give null, or not look at the expiry, which another program may have made a text.
+  return found && now < found.expiry ? { token, data: found.data, expiry: found.expiry } : undefined;
 }
 
 /** Whether a call is sent again after a failure. */

@@ -136,6 +136,25 @@ onEachStore("A basic store may give null where there is no session", async (bed)
   await assertRejects(() => writing.commit(), SessionGoneError);
 });
 
+onEachStore(
+  "A write beside an expired session, which a basic store still gives, starts a new one",
+  async (bed) => {
+    const basic = new BasicStore(aroundCalls(bed.store, (_method, call) => call()));
+    const manager = bed.manager({
+      store: { ...basic, find: (token, options) => basic.find(token, { ...options, now: 0 }) },
+      idleTimeout: "20m",
+    });
+    const first = await manager.load();
+    first.put("a", 1);
+    const { token } = await first.commit();
+    bed.clock.advance(HOUR);
+    const session = await manager.load(token);
+    session.put("b", 2);
+    assertNotEquals((await session.commit()).token, token);
+    assertEquals(session.keys(), ["b"]);
+  },
+);
+
 Deno.test("A store in JavaScript may list its rows without promises", async () => {
   const store = new MemoryStore({ cleanup: "off" });
   const manager = sessions<{ n: number }>({ store });
