@@ -152,11 +152,10 @@ async function send(
 ): Promise<readonly SQLiteResult[]> {
   // A client that shows its transactions has one connection, so the store's statements would be part of them.
   refuseTransaction(client.inTransaction);
-  const results = kind === "transaction"
-    ? await client.batch(statements, "write")
-    : client.execute
+  const isAlone = kind !== "transaction";
+  const results = isAlone && client.execute
     ? [await client.execute(statements[0]!)]
-    : await client.batch(statements);
+    : await client.batch(statements, isAlone ? undefined : "write");
   // The transaction may have begun while the statements waited for their turn.
   if (kind !== "read" && client.inTransaction) throw WITHIN_TRANSACTION;
   return results;
