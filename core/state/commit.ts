@@ -175,9 +175,10 @@ export class Commit {
     let read = state.row && decodeRecord(this.#settings.codec, state.row.data);
     if (read?.subject !== undefined) {
       read = undefined;
+      // What changed nothing in the old session, such as its subject set again, may change something in the new one.
+      state.appendTo(changes);
       state.record = emptyRecord(state.record.deadline);
       changes.replay(state.record);
-      state.changes?.replay(state.record);
     }
     state.row = undefined;
     state.offered = [];

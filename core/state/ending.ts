@@ -18,25 +18,30 @@ export async function destroy(operation: Operation, state: SessionState): Promis
   let isRenewed = state.gone === "renewed";
   const seen = new Set<string>();
 
-  // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
-  for (const read of isRenewed ? [] : [writeInDoubt?.base, row]) {
-    if (read === undefined || seen.has(read.token)) continue;
-    seen.add(read.token);
-    if (await endRow(operation, read) === "renewed") isRenewed = true;
-    else {
-      isEnded = true;
-      emitDestroyed(operation, read.token, subject);
+  try {
+    // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
+    for (const read of isRenewed ? [] : [writeInDoubt?.base, row]) {
+      if (read === undefined || seen.has(read.token)) continue;
+      seen.add(read.token);
+      if (await endRow(operation, read) === "renewed") isRenewed = true;
+      else {
+        isEnded = true;
+        emitDestroyed(operation, read.token, subject);
+      }
     }
-  }
-  const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
-  const others = [...offered, ...untried].map(operation.settings.storedToken);
-  for (const token of new Set([...written, ...others])) {
-    if (seen.has(token) || !(await operation.delete(token))) continue;
-    isEnded = true;
-    const isOwn = written.includes(token);
-    emitDestroyed(operation, token, isOwn ? subject : undefined);
-    // This request itself had renewed the session.
-    if (isOwn) isRenewed = false;
+    const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
+    const others = [...offered, ...untried].map(operation.settings.storedToken);
+    for (const token of new Set([...written, ...others])) {
+      if (seen.has(token) || !(await operation.delete(token))) continue;
+      isEnded = true;
+      const isOwn = written.includes(token);
+      emitDestroyed(operation, token, isOwn ? subject : undefined);
+      // This request itself had renewed the session.
+      if (isOwn) isRenewed = false;
+    }
+  } catch (error) {
+    // One row is gone by then, so the logout has not failed for certain.
+    throw isEnded ? asAmbiguous(error) : error;
   }
 
   // After a renewal elsewhere the browser keeps the cookie that it got there.

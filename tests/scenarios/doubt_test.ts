@@ -18,8 +18,12 @@ interface Data {
 
 const URL = "https://example.com/";
 
-/** A store that makes the next write but loses its reply, and is then down until `restore()`. */
-function losing(store: FullStore): { store: FullStore; loseReply(): void; restore(): void } {
+/**
+ * A store that loses the reply to the next call, and is then down until `restore()`.
+ *
+ * @param isMade Whether the call reaches the store.
+ */
+function losing(store: FullStore, isMade = true): { store: FullStore; loseReply(): void; restore(): void } {
   let [loses, isDown] = [false, false];
   const unreachable = (ambiguous: boolean) => {
     return new SessionStoreError("update", { reason: "unreachable", retryable: true, ambiguous });
@@ -29,9 +33,9 @@ function losing(store: FullStore): { store: FullStore; loseReply(): void; restor
     restore: () => isDown = false,
     store: aroundCalls(store, async (_method, call) => {
       if (isDown) throw unreachable(false);
-      const result = await call();
-      if (!loses) return result;
+      if (!loses) return await call();
       [loses, isDown] = [false, true];
+      if (isMade) await call();
       throw unreachable(true);
     }) as FullStore,
   };
@@ -116,6 +120,47 @@ onEachStore("destroy() after a renewal in doubt leaves no session under either t
   assertEquals(await bed.rows(), []);
   assertEquals((await bed.manager().sessionsOf("zoe")).length, 0);
 });
+
+onEachStore(
+  "destroy() that fails after it has ended one of two rows has not failed for certain",
+  async (bed) => {
+    const token = await signedIn(bed);
+    let deletions = 0;
+    const refusing = aroundCalls(bed.store, (method, call) => {
+      if (method !== "delete" || ++deletions === 1) return call();
+      throw new SessionStoreError("delete", { reason: "rejected", retryable: false });
+    });
+    const { store, loseReply, restore } = losing(refusing as FullStore, false);
+    const session = await bed.manager<Data>({ store }).load(token);
+    session.renewToken();
+    loseReply();
+    await failsInDoubt(session);
+    restore();
+    const error = await assertRejects(() => session.destroy(), SessionStoreError);
+    assertEquals([deletions, error.reason, error.ambiguous], [2, "rejected", true]);
+    assertEquals((await bed.manager<Data>().load(token)).token, undefined);
+  },
+);
+
+onEachStore(
+  "A subject that was set again after a renewal in doubt is the new session's, too",
+  async (bed) => {
+    const token = await signedIn(bed);
+    const { store, loseReply, restore } = losing(bed.store, false);
+    const session = await bed.manager<Data>({ store }).load(token);
+    session.renewToken();
+    loseReply();
+    await failsInDoubt(session);
+    restore();
+    session.subject = "zoe";
+    const other = await bed.manager<Data>().load(token);
+    other.renewToken();
+    await other.commit();
+    const { token: own } = await session.commit();
+    assert(own !== other.token);
+    assertEquals((await bed.manager<Data>().load(own)).subject, "zoe");
+  },
+);
 
 onEachStore("destroy() after a new session in doubt leaves none", async (bed) => {
   const { store, loseReply, restore } = losing(bed.store);
