@@ -167,7 +167,10 @@ export class View implements Contents {
   }
 
   #take(isSeen: boolean, removal: Change): void {
-    if (isSeen || this.changed) this.#change(removal);
+    // A write in doubt that took over a session's values has that session in its own log.
+    const hasLog = this.changes.length > 0 || this.renew ||
+      (this.merged.size > 0 && this.pending === undefined);
+    if (isSeen || hasLog) this.#change(removal);
     else this.unseen.push(removal);
   }
 
