@@ -137,26 +137,23 @@ for (const end of ["ROLLBACK", "COMMIT"]) {
   Deno.test(`LibSQLStore on @tursodatabase/database loses no write by a transaction that begins before it and ends with ${end}`, async () => {
     await using bench = await inMemory();
     const { database, store } = bench;
+    const duringTransaction = async (save: () => Promise<unknown>) => {
+      const begun = database.exec("BEGIN");
+      const saved = save();
+      await begun;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      await database.exec(end);
+      await saved;
+    };
     const manager = sessions<{ n: number }>({ store });
     const first = await manager.load();
     first.put("n", 1);
     const { token } = await first.commit();
     const session = await manager.load(token);
     session.update("n", (n = 0) => n + 1);
-    const begun = database.exec("BEGIN");
-    const committed = session.commit();
-    await begun;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    await database.exec(end);
-    await committed;
+    await duringTransaction(() => session.commit());
     assertEquals((await manager.load(token)).get("n"), 2);
-
-    const begunAgain = database.exec("BEGIN");
-    const destroyed = session.destroy();
-    await begunAgain;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    await database.exec(end);
-    await destroyed;
+    await duringTransaction(() => session.destroy());
     assertEquals((await manager.load(token)).token, undefined);
   });
 }
