@@ -325,6 +325,29 @@ Deno.test("Session.update() that throws changes nothing, and changes in place ar
   assertEquals(await saved(), ["a", "b"]);
 });
 
+Deno.test("Session.update() that throws undoes what its function changed in place", async () => {
+  const { session, saved } = await bed(["a"]);
+  const addAndFail = () =>
+    assertThrows(() =>
+      session.update("value", (list) => {
+        (list as string[]).push("b");
+        throw new RangeError("full");
+      }), RangeError);
+  addAndFail();
+  assertEquals([session.status, session.get("value")], ["unmodified", ["a"]]);
+  await session.commit();
+  assertEquals(await saved(), ["a"]);
+  addAndFail();
+  session.put("other", 1);
+  await session.commit();
+  assertEquals([await saved(), await saved("other")], [["a"], 1]);
+  // The value that this request has put is undone to what it was before the function ran.
+  session.put("value", ["put"]);
+  addAndFail();
+  await session.commit();
+  assertEquals(await saved(), ["put"]);
+});
+
 Deno.test("Session.update() runs its function once, although the commit under way fails", async () => {
   let session = undefined as Session | undefined;
   const failWhileUpdated: Step = () => {
