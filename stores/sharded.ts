@@ -72,8 +72,9 @@ const PASSES_BY_ROW = 5;
  * a subject goes to all stores at once, and a listing of all sessions to one store after the other.
  *
  * A renewal gives a session a new token, which mostly belongs to another store. It is then four calls, or six where it
- * names no subject. One of them is the switch: whatever fails, exactly one of the two tokens works. A logout is two
- * calls. `deleteBySubject` lists the subject's sessions on every store, deletes them one by one, and lists again.
+ * names no new expiry or no subject. One of them is the switch: whatever fails, exactly one of the two tokens works. A
+ * logout is two calls. `deleteBySubject` lists the subject's sessions on every store, deletes them one by one, and lists
+ * again.
  *
  * The order of the stores decides where a session is. Add a store at the end, and name the old list in `also` until every
  * older session has expired.
