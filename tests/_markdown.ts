@@ -18,7 +18,9 @@ export interface Fence {
 
 /** Every fenced block, in order, without its indentation. */
 export function fencesIn(markdown: string): Fence[] {
-  return [...markdown.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map(([, indent, language, text]) => ({
+  return [...markdown.matchAll(/^( *)```(\w*)(?: ignore)?\n(.*?)^\1```$/gms)].map((
+    [, indent, language, text],
+  ) => ({
     language: language!,
     text: text!.replaceAll(new RegExp(`^${indent}`, "gm"), ""),
   }));
