@@ -213,7 +213,8 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /**
-   * Moves the end of the session and of its cookie. A time in the past ends the session with the commit.
+   * Moves the end of the session and of its cookie. A time in the past ends the session with the commit. At a login
+   * call it after `renewToken()`, which starts the deadline anew.
    *
    * @param deadline Milliseconds since the epoch, or a `Date`; not a duration.
    * @throws {RangeError} The deadline is not a time.
