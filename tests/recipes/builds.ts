@@ -155,6 +155,10 @@ const RECIPES: Recipe[] = [
         include: ["**/*.ts", "**/*.tsx"],
         exclude: ["node_modules"],
       }),
+      "lib/sessions.ts": recipe("Next")["lib/sessions.ts"]!.replace(
+        `cookie: { name: "session" }`,
+        `$&, idleTimeout: "20m"`,
+      ),
       "app/plain/route.ts": `export const GET = () => new Response("plain");`,
       "app/fail/route.ts": `
         import { withSessions } from "@x/sessions/middleware/fetch";
@@ -215,7 +219,11 @@ async function visitServerComponents(app: RunningApp): Promise<void> {
   const before = visitor.token;
   const renamed = await visitor.visit("/", { method: "POST", body: form });
   await renamed.body?.cancel();
-  assertEquals([renamed.status, renamed.headers.getSetCookie().length], [303, 1], app.process.output());
+  const cookies = renamed.headers.getSetCookie();
+  assertEquals([renamed.status, cookies.length], [303, 1], app.process.output());
+  // The idle timeout is not the cookie's end.
+  const expires = Date.parse(/Expires=([^;]+)/.exec(cookies[0]!)![1]!);
+  assert(expires > Date.now() + 23 * 3_600_000, cookies[0]);
   assertNotEquals(visitor.token, before);
   assertMatch(await visitor.text("/"), /Hello ann/);
 }
