@@ -56,7 +56,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 
   /**
    * The session of a token, for code without a request: a job, a WebSocket, a stream. Without a token, or with one that is
-   * unknown, expired or not well formed, it is a new session. Call {@linkcode Session.commit} to save changes.
+   * unknown, expired or not well formed, it is a new session, whose `token` is `undefined`. Call
+   * {@linkcode Session.commit} to save changes.
    *
    * @throws {SessionStoreError} The store failed.
    * @throws {TypeError} The signal is no `AbortSignal`.
