@@ -77,7 +77,9 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  * request: pass a manager there.
  * @throws {SessionConfigError} The first argument is neither a manager nor a function, or an option is wrong.
  */
-export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = Env>(
+// With `any`, as in Hono's own types, `c.env` of a context without a type can be passed on.
+// deno-lint-ignore no-explicit-any
+export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = any>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {

@@ -404,6 +404,9 @@ Deno.test("honoSessions() takes a function of the context, with Data inferred an
   const response = await app.request("https://example.com/", {}, { LIFETIME: "1h" });
   assertEquals(await response.text(), "undefined");
   compiled(() => {
+    const managerOf = ({ LIFETIME: lifetime }: Bindings) => sessions<Data>({ lifetime });
+    const short = honoSessions((c) => managerOf(c.env)); // as llms.txt has it
+    pin<Same<typeof short, typeof middleware>>();
     // @ts-expect-error: neither a manager nor a function
     honoSessions({ store: new MemoryStore() });
     // @ts-expect-error: a misspelt option
