@@ -2,7 +2,6 @@
  * `examples/deno` as its README starts it, copied into an empty directory.
  */
 
-import sessions from "../../deno.json" with { type: "json" };
 import { assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "../middleware/_visitor.ts";
@@ -32,7 +31,6 @@ Deno.test.beforeAll(async () => {
   await copyInto(directory, decodeURIComponent(EXAMPLE.pathname));
   const config = JSON.parse(await Deno.readTextFile(`${directory}/deno.json`));
   // Not published yet: as the README says.
-  config.imports[sessions.name] = `jsr:${sessions.name}@^${sessions.version}`;
   config.links = [decodeURIComponent(new URL("../../", import.meta.url).pathname)];
   await Deno.writeTextFile(`${directory}/deno.json`, JSON.stringify(config));
 });
