@@ -32,14 +32,13 @@ export class OptionNames {
     this.problems.push(`"${this.prefix}${name}" ${rule}: got ${show(optionOf(this.options, name))}`);
   }
 
-  /** Adds a problem for each name that is no option. */
+  /** Adds a problem for each name that is no option. The last one lists the options. */
   reportUnknown(): void {
-    for (const name of Object.keys(this.options)) {
-      if (this.#names.has(name)) continue;
-      this.problems.push(
-        `"${this.prefix}${name}" is no option; the options are ${[...this.#names].join(", ")}`,
-      );
-    }
+    const unknown = Object.keys(this.options).filter((name) => !this.#names.has(name));
+    unknown.forEach((name, index) => {
+      const list = index === unknown.length - 1 ? `; the options are ${[...this.#names].join(", ")}` : "";
+      this.problems.push(`"${this.prefix}${name}" is no option${list}`);
+    });
   }
 
   /** Throws one `SessionConfigError` for all problems. */

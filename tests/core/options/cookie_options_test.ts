@@ -161,8 +161,7 @@ const MISTAKES: [cookie: object, problems: string[]][] = [
   [
     { maxAge: 60, Secure: true },
     [
-      `"cookie.maxAge" is no option; the options are ` +
-      "name, domain, path, httpOnly, secure, sameSite, partitioned, persist",
+      `"cookie.maxAge" is no option`,
       `"cookie.Secure" is no option; the options are ` +
       "name, domain, path, httpOnly, secure, sameSite, partitioned, persist",
     ],
