@@ -70,10 +70,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
 
   /**
    * The session of a request, for a middleware. Nothing happens until its `session()` is called. `finish()` must be given
-   * every response.
+   * every response. With a `token`, even an empty one, no cookie is read or written.
    *
    * @param request Its cookie is read when `session()` is first called.
-   * @param context With a `token` (from a header, say) no cookie is read or written.
+   * @param context A `token` that did not come in a cookie but in a header, say.
    * @throws {TypeError} The request is no `Request`, or the signal no `AbortSignal`.
    */
   begin(
