@@ -33,6 +33,15 @@ Deno.test("docs/reference.md lists every event and every code of an error", () =
   assertEquals(sections.sort(), codes.sort());
 });
 
+Deno.test("docs/reference.md has what users call on a store, and on what nodeSessions() returns", () => {
+  for (const store of ["LibSQLStore", "D1Store", "SQLiteStore", "PlanetScaleStore"]) {
+    assertStringIncludes(sectionIn(PAGE, `\`${store}\``), "createTable()");
+  }
+  for (const name of ["of", "handleError"]) {
+    assertStringIncludes(sectionIn(PAGE, "`NodeSessions`"), `\`${name}: (`);
+  }
+});
+
 Deno.test("llms.txt links to every page of docs/, and names every entry", () => {
   for (const { name } of Deno.readDirSync(new URL("../docs/", import.meta.url))) {
     assertStringIncludes(LLMS, `](docs/${name})`);

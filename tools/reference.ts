@@ -15,6 +15,15 @@ const PAGE = new URL("docs/reference.md", ROOT);
 /** What drivers take, rather than users of this package. */
 const NOT_OURS = ["PlanetScaleExecuteOptions"];
 
+/** What users get from functions of other entries than the main one. */
+const FROM_FUNCTIONS = ["NodeSessions", "StoreContractCase"];
+
+/** What users call on a store. The manager makes all other calls. */
+const CALLED_BY_USERS = ["schema", "createTable", "stopCleanup", "size"];
+
+/** A module that no entry exports. Stores inherit from its class. */
+const BASES = "stores/_sqlite_store.ts";
+
 /** What is used here of `deno doc --json`. */
 interface Documented {
   name: string;
@@ -44,6 +53,7 @@ interface Declaration extends Documented {
     properties?: Property[];
     methods?: Method[];
     constructors?: { params: Parameter[] }[];
+    extends?: string;
     target?: Documented["location"];
   };
 }
@@ -51,6 +61,8 @@ interface Declaration extends Documented {
 /** A public symbol, with the entries that export it. */
 interface Symbol extends Declaration {
   entries: string[];
+  /** The class that it extends, if that is one of `BASES`. */
+  base?: Declaration | undefined;
 }
 
 /** The lines of each file that was looked into. */
@@ -111,13 +123,18 @@ async function publicSymbols(): Promise<Symbol[]> {
     Object.values(nodes).flatMap(({ symbols }) => symbols.flatMap(({ declarations }) => declarations))
       .map((declaration) => [keyOf(declaration.location), declaration]),
   );
+  const bases = new Map(
+    nodes[new URL(BASES, ROOT).href]!.symbols.map(({ name, declarations }) => [name, declarations[0]!]),
+  );
   const symbols = new Map<string, Symbol>();
   for (const [entry, path] of Object.entries(config.exports)) {
     for (const { name, declarations } of nodes[new URL(path, ROOT).href]!.symbols) {
       for (const declaration of declarations) {
         // What another module declares is there by its place alone.
         const key = keyOf(declaration.def.target ?? declaration.location);
-        const symbol = symbols.get(key) ?? { ...declared.get(key)!, name, entries: [] };
+        const found = declared.get(key)!;
+        const base = bases.get(found.def?.extends ?? "");
+        const symbol = symbols.get(key) ?? { ...found, name, entries: [], base };
         symbol.entries.push(entry.replace(".", config.name));
         symbols.set(key, symbol);
       }
@@ -138,7 +155,7 @@ function isError({ kind, name }: Symbol): boolean {
 
 /** What users of the package meet, rather than what is asked of a driver's client. */
 function isUsers({ entries, name }: Symbol): boolean {
-  return entries.includes(config.name) && !/(Details|Info)$/.test(name);
+  return entries.includes(config.name) && !/(Details|Info)$/.test(name) || FROM_FUNCTIONS.includes(name);
 }
 
 function headingOf({ name, entries }: Symbol): string {
@@ -207,21 +224,23 @@ function classOf(symbol: Symbol): string {
   const properties = (symbol.def.properties ?? []).map((property) =>
     `- **${code(`${property.name}${property.optional ? "?" : ""}: ${typeOf(property)}`)}** ${
       textOf(property)
-    }`
+    }${throwsOf(property)}`
   );
   const all = symbol.def.methods ?? [];
   const settable = new Set(all.filter(({ kind }) => kind === "setter").map(({ name }) => name));
   const methods = all
     .filter(({ kind, name, jsDoc }) => kind !== "setter" && !name.startsWith("[") && jsDoc !== undefined)
-    .map((method) => {
-      const signature = method.kind === "getter"
-        ? signatureOf(method).replace(/^/, settable.has(method.name) ? "" : "readonly ").replace("()", "")
-        : signatureOf(method);
-      return `- **${code(signature)}** ${textOf(method)}${throwsOf(method)}`;
-    })
+    .map((method) => methodOf(method, settable.has(method.name)))
     .filter((line) => !seen.has(line) && seen.add(line));
   const members = [...properties, ...methods].join("\n");
   return `${headingOf(symbol)}\n\n${paragraphsOf(symbol)}\n\n${members}`.trimEnd();
+}
+
+function methodOf(method: Method, isSettable = false): string {
+  const signature = method.kind === "getter"
+    ? signatureOf(method).replace(/^/, isSettable ? "" : "readonly ").replace("()", "")
+    : signatureOf(method);
+  return `- **${code(signature)}** ${textOf(method)}${throwsOf(method)}`;
 }
 
 function storeOf(symbol: Symbol): string {
@@ -229,9 +248,12 @@ function storeOf(symbol: Symbol): string {
   const names = params.map(({ name, left, optional }) => {
     return optional || left !== undefined ? `${left?.name ?? name}?` : name;
   });
+  const { methods = [] } = (symbol.base ?? symbol).def;
+  const members = methods.filter(({ name, jsDoc }) => CALLED_BY_USERS.includes(name) && jsDoc !== undefined)
+    .map((method) => methodOf(method));
   return `${headingOf(symbol)}\n\n${code(`new ${symbol.name}(${names.join(", ")})`)}\n\n${
     paragraphsOf(symbol)
-  }`;
+  }\n\n${members.join("\n")}`;
 }
 
 function tagsOf(symbol: Symbol): string {
@@ -259,7 +281,7 @@ function sourceFrom({ location: { filename, line, col } }: Documented): string {
 
 /** The type of a field, as it is written. */
 function typeOf(property: Property): string {
-  const written = flow(/^[^:]*:\s([^]*?);\n/.exec(sourceFrom(property))?.[1] ?? "");
+  const written = onOneLine(/^[^:]*:\s([^]*?);\n/.exec(sourceFrom(property))?.[1] ?? "");
   if (written === "") throw new Error(`Cannot read the type of ${property.name}`);
   return written.replace(/ \| undefined$/, "").replace(/^\((.*)\)$/, "$1");
 }
@@ -269,9 +291,12 @@ function signatureOf(declaration: Documented): string {
   const source = sourceFrom(declaration);
   const [signature] = /^[^]*?(?:\)(?:: [^\n]*)?(?= \{\n)|;\n)/.exec(source) ?? [];
   if (signature === undefined) throw new Error(`Cannot read how ${declaration.name} is called`);
-  // On one line, without what a call does not need.
-  return flow(signature).replace(/;$/, "").replace(/^((?:async|get|override) |\*)+/, "")
-    .replaceAll("( ", "(").replaceAll(/, \)/g, ")");
+  // Without what a call does not need.
+  return onOneLine(signature).replace(/;$/, "").replace(/^((?:async|get|override) |\*)+/, "");
+}
+
+function onOneLine(source: string): string {
+  return flow(source).replaceAll("( ", "(").replaceAll(/, \)/g, ")");
 }
 
 /** What a comment says, without its examples. */
@@ -299,7 +324,7 @@ function code(text: string): string {
 /** What `deno doc` tells of the entries. */
 async function documentation(): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--json", "--no-check", ...Object.values(config.exports)],
+    args: ["doc", "--json", "--no-check", ...Object.values(config.exports), BASES],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
   }).output();
