@@ -1,4 +1,4 @@
-import { toPlain } from "../core/bytes/plain_value.ts";
+import { assertPlainArray, kindOf } from "../core/bytes/kind.ts";
 import { Refusal } from "../core/bytes/refusal.ts";
 
 /** The definitions that open Go's stream, one message a line: the session (64), `time.Time` (65), the map (66). */
@@ -43,7 +43,7 @@ export function writeSession(deadline: number, values: Record<string, unknown>):
   let message = [int(SESSION_ID), uint(1), time(Math.floor(deadline)), uint(1), uint(entries.length)];
   let stringsAreDefined = false;
   for (const [key, value] of entries) {
-    const goValue = toGo(key, value);
+    const goValue = entryToGo(key, value);
     message.push(string(key), string(goValue?.name ?? ""));
     if (goValue === null) continue;
     if (goValue.id === STRINGS_ID && !stringsAreDefined) {
@@ -58,11 +58,22 @@ export function writeSession(deadline: number, values: Record<string, unknown>):
   return concat(stream);
 }
 
-function toGo(key: string, value: unknown): GoValue | null {
-  if (!key.isWellFormed()) throw refusal(key, "its key has a lone surrogate, which UTF-8 lacks");
+/** The value as gob writes it; `null` for `nil`. An error names the key. */
+function entryToGo(key: string, value: unknown): GoValue | null {
+  try {
+    if (!key.isWellFormed()) throw new Refusal("its key has a lone surrogate, which UTF-8 lacks");
+    return toGo(value);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const { problem } = error;
+    throw new Refusal(problem, `Cannot encode session value ${JSON.stringify(key)} as gob: ${problem}`);
+  }
+}
+
+function toGo(value: unknown): GoValue | null {
   switch (typeof value) {
     case "string":
-      return { name: "string", id: STRING_ID, content: textOf(key, value) };
+      return { name: "string", id: STRING_ID, content: text(value) };
     case "boolean":
       return { name: "bool", id: BOOL_ID, content: uint(value ? 1 : 0) };
     case "number":
@@ -72,63 +83,43 @@ function toGo(key: string, value: unknown): GoValue | null {
       return { name: "int", id: INT_ID, content: int(value) };
     case "bigint":
       if (BigInt.asIntN(64, value) !== value) {
-        throw refusal(key, "it needs more than 64 bits; store it as text");
+        throw new Refusal("it needs more than 64 bits; store it as text");
       }
       return { name: "int64", id: INT_ID, content: int(value) };
     case "object":
-      return value === null ? null : objectToGo(key, value);
+      return value === null ? null : objectToGo(value);
     case "undefined":
-      throw refusal(key, "it is undefined; store null, or remove the key");
+      throw new Refusal("it is undefined; store null, or remove the key");
   }
-  throw refusal(key, `it is a ${typeof value}`);
+  throw new Refusal(`it is a ${typeof value}`);
 }
 
-function objectToGo(key: string, value: object): GoValue {
-  if (value instanceof Uint8Array) {
-    assertExact(key, value);
-    return { name: "[]uint8", id: BYTES_ID, content: concat([uint(value.length), value]) };
+function objectToGo(value: object): GoValue {
+  const kind = kindOf(value);
+  if (kind === "Uint8Array") {
+    const bytes = value as Uint8Array;
+    return { name: "[]uint8", id: BYTES_ID, content: concat([uint(bytes.length), bytes]) };
   }
-  if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw refusal(key, "it is an invalid Date");
-    assertExact(key, value);
-    return { name: "time.Time", id: TIME_ID, content: time(value.getTime()) };
+  if (kind === "Date") {
+    const milliseconds = (value as Date).getTime();
+    if (Number.isNaN(milliseconds)) throw new Refusal("it is an invalid Date");
+    return { name: "time.Time", id: TIME_ID, content: time(milliseconds) };
   }
-  if (!Array.isArray(value)) {
-    throw refusal(
-      key,
-      `it is ${nameOf(value)}, which has no type in Go; store it as JSON text, or use jsonCodec`,
-    );
+  const instead = "store it as JSON text, or use jsonCodec";
+  if (kind !== "Array") {
+    throw new Refusal(`Go has no type for a ${kind === "Object" ? "plain object" : kind}; ${instead}`);
   }
-  const items = Array.from(value, (item: unknown) => {
-    if (typeof item === "string") return textOf(key, item);
-    throw refusal(key, "it is an array of more than strings; store it as JSON text, or use jsonCodec");
+  const items = Array.from(value as unknown[], (item) => {
+    if (typeof item === "string") return text(item);
+    throw new Refusal(`it is an array of more than strings; ${instead}`);
   });
-  assertExact(key, value);
+  assertPlainArray(value as unknown[], Object.keys(value));
   return { name: "[]string", id: STRINGS_ID, content: concat([uint(items.length), ...items]) };
 }
 
-/** Throws where Go would lose a part: the class of a `Buffer` or of another subclass, or properties of its own. */
-function assertExact(key: string, value: object): void {
-  try {
-    toPlain(value);
-  } catch (error) {
-    throw error instanceof Refusal ? refusal(key, error.message) : error;
-  }
-}
-
-function textOf(key: string, value: string): Uint8Array {
-  if (!value.isWellFormed()) throw refusal(key, "it has a lone surrogate, which UTF-8 lacks");
+function text(value: string): Uint8Array {
+  if (!value.isWellFormed()) throw new Refusal("it has a lone surrogate, which UTF-8 lacks");
   return string(value);
-}
-
-function refusal(key: string, problem: string): Refusal {
-  return new Refusal(`Cannot encode session value ${JSON.stringify(key)} as gob: ${problem}`);
-}
-
-function nameOf(value: object): string {
-  const name: unknown = value.constructor?.name;
-  if (name === "Object" || typeof name !== "string" || name === "") return "an object";
-  return `an instance of ${name}`;
 }
 
 /** A number up to 127 is one byte. A larger one is the negated count of its bytes, and then the bytes, highest first. */

@@ -1,3 +1,4 @@
+import { assertPlainArray, kindOf } from "./kind.ts";
 import { Refusal } from "./refusal.ts";
 import { isObject } from "./values.ts";
 
@@ -30,57 +31,25 @@ export function toPlain(value: unknown, ancestors: object[] = []): unknown {
 }
 
 function objectToPlain(value: object, ancestors: object[]): unknown {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  // By name, since a test runner has a Date, a Map or an Array of its own. A subclass has another name.
-  const name = prototype === null ? "Object" : className(prototype);
-  // The prototype of another realm's object is not `Object.prototype`, but has none of its own either.
-  const isPlain = Array.isArray(value)
-    ? name === "Array"
-    : prototype === null || Object.getPrototypeOf(prototype) === null;
-  if (isPlain) return propertiesToPlain(value, prototype, ancestors);
-  if (value instanceof Uint8Array && name === "Uint8Array") {
-    if (value.length <= LONGEST_SEARCHED) assertPlainProperties(value, value.length, name);
-    return { $bytes: bytesToBase64(value) };
-  }
-  const isTagged = (value instanceof Date && name === "Date") || (value instanceof Map && name === "Map") ||
-    (value instanceof Set && name === "Set");
-  if (!isTagged) {
-    const instead = name === "Buffer"
-      ? "store new Uint8Array(buffer)"
-      : "store a plain object, or what the instance is made from";
-    throw new Refusal(`it holds an instance of ${name}; ${instead}`);
-  }
-  assertPlainProperties(value, 0, name);
+  const kind = kindOf(value);
+  if (kind === "Object" || kind === "Array") return propertiesToPlain(value, ancestors);
+  if (value instanceof Uint8Array) return { $bytes: bytesToBase64(value) };
   // JSON writes the time of an invalid date, NaN, as null.
   if (value instanceof Date) return { $date: value.getTime() };
-  return { [value instanceof Map ? "$map" : "$set"]: toPlain([...value], ancestors) };
-}
-
-/** Longer bytes are not searched for properties: that would take longer than encoding them. */
-const LONGEST_SEARCHED = 4096;
-
-/** Throws for own properties beside `count` indices: the encoding has no place for them. */
-function assertPlainProperties(value: object, count: number, kind: string): void {
-  const keys = Reflect.ownKeys(value);
-  // The Date of a fake clock may have a `constructor` of its own.
-  if (keys.length === count || (keys.length === count + 1 && keys[count] === "constructor")) return;
-  throw new Refusal(`it holds a ${kind} with properties of its own`);
+  return { [kind === "Map" ? "$map" : "$set"]: toPlain([...value as Iterable<unknown>], ancestors) };
 }
 
 /** A plain object or an array; the same one if each of its properties is given back as it is. */
-function propertiesToPlain(value: object, prototype: object | null, ancestors: object[]): unknown {
+function propertiesToPlain(value: object, ancestors: object[]): unknown {
   const keys = Object.keys(value);
   const isArray = Array.isArray(value);
-  if (isArray) {
-    // Of an array not `Reflect.ownKeys()`: for a long one that takes longer than encoding it.
-    const isUnusual = keys.length !== value.length || hasNamedProperties(value, keys) ||
-      Object.getOwnPropertySymbols(value).length > 0;
-    if (isUnusual) throw new Refusal("it holds an array with holes, or with properties of its own");
-  } else if (Reflect.ownKeys(value).length !== keys.length) {
+  if (isArray) assertPlainArray(value, keys);
+  else if (Reflect.ownKeys(value).length !== keys.length) {
     throw new Refusal("it holds a symbol as a key, or a property that is not enumerable");
   }
   const escape = !isArray && keys.length === 1 && keys[0]!.startsWith("$") ? "$" : "";
   // With another prototype JSON might find a toJSON() there.
+  const prototype = Object.getPrototypeOf(value) as object | null;
   let same = escape === "" &&
     (prototype === null || prototype === Object.prototype || prototype === Array.prototype);
   const parts: unknown[] = [];
@@ -94,12 +63,6 @@ function propertiesToPlain(value: object, prototype: object | null, ancestors: o
   }
   if (same) return value;
   return isArray ? parts : Object.fromEntries(keys.map((key, index) => [escape + key, parts[index]]));
-}
-
-/** Whether an array has keys beside its indices, as the match of a pattern has. Indices come first. */
-function hasNamedProperties(array: readonly unknown[], keys: string[]): boolean {
-  const last = keys.at(-1);
-  return last !== undefined && !(Number(last) < array.length);
 }
 
 /** The value that {@linkcode toPlain} was given. Throws for a `$` key that it never writes. */
@@ -155,10 +118,4 @@ function bytesToBase64(bytes: Uint8Array): string {
     parts.push(btoa(String.fromCharCode.apply(null, some as unknown as number[])));
   }
   return parts.join("");
-}
-
-// Of the prototype: the value's own `constructor` would be data.
-function className(prototype: object): string {
-  const { constructor } = prototype;
-  return typeof constructor === "function" && constructor.name !== "" ? constructor.name : "a class";
 }

@@ -186,5 +186,5 @@ function largestKey(codec: Codec, record: SessionRecord): string | undefined {
 
 // The message of any other error may show a value: a getter or a custom codec may have thrown it.
 function reasonOf(error: unknown): string {
-  return error instanceof Refusal ? error.message : "the codec cannot encode it";
+  return error instanceof Refusal ? error.problem : "the codec cannot encode it";
 }

@@ -2,7 +2,15 @@ import { Buffer } from "node:buffer";
 import fc from "../fast_check.ts";
 import { jsonCodec } from "../../core/bytes/json_codec.ts";
 import { gobCodec } from "../../codecs/gob.ts";
-import { assert, assertEquals, assertNotMatch, assertStrictEquals, assertThrows } from "../assert.ts";
+import { SessionEncodeError, sessions } from "../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "../assert.ts";
 // Written by Go's encoding/gob, from the type that SCS's GobCodec has.
 import basic from "../fixtures/gob.json" with { type: "json" };
 // From another version of Go, whose ids start at 65.
@@ -133,14 +141,14 @@ const ADVICE = "store it as JSON text, or use jsonCodec";
 const NOT_ONLY_STRINGS = `it is an array of more than strings; ${ADVICE}`;
 const OF_ITS_OWN = "properties of its own";
 const OWN = `or with ${OF_ITS_OWN}`;
-const OTHER = "store a plain object, or what the instance is made from";
+const OTHER = "store what it is made from";
 const refused: [name: string, value: unknown, problem: string][] = [
   ["undefined", undefined, "it is undefined; store null, or remove the key"],
-  ["a plain object", { secret: "s3cret" }, `it is an object, which has no type in Go; ${ADVICE}`],
-  ["an object without prototype", Object.create(null), `it is an object, which has no type in Go; ${ADVICE}`],
-  ["a class instance", new Cart(), `it is an instance of Cart, which has no type in Go; ${ADVICE}`],
-  ["a Map", new Map([["s3cret", 1]]), `it is an instance of Map, which has no type in Go; ${ADVICE}`],
-  ["a Set", new Set(["s3cret"]), `it is an instance of Set, which has no type in Go; ${ADVICE}`],
+  ["a plain object", { secret: "s3cret" }, `Go has no type for a plain object; ${ADVICE}`],
+  ["an object without prototype", Object.create(null), `Go has no type for a plain object; ${ADVICE}`],
+  ["a class instance", new Cart(), `it holds an instance of Cart; ${OTHER}`],
+  ["a Map", new Map([["s3cret", 1]]), `Go has no type for a Map; ${ADVICE}`],
+  ["a Set", new Set(["s3cret"]), `Go has no type for a Set; ${ADVICE}`],
   ["an array of numbers", [1, 2], NOT_ONLY_STRINGS],
   ["a mixed array", ["s3cret", 1], NOT_ONLY_STRINGS],
   ["an array with a hole", new Array(1), NOT_ONLY_STRINGS],
@@ -168,6 +176,13 @@ for (const [name, value, problem] of refused) {
     assertEquals(message, `Cannot encode session value "cart" as gob: ${problem}`);
   });
 }
+
+Deno.test("commit() names the key of a value that gobCodec refuses, once", async () => {
+  const session = await sessions({ codec: gobCodec }).load();
+  session.put("cart", {});
+  const { message } = await assertRejects(() => session.commit(), SessionEncodeError);
+  assertEquals(message, `Cannot store session value "cart": Go has no type for a plain object; ${ADVICE}`);
+});
 
 Deno.test("gobCodec.encode() refuses a key with a lone surrogate", () => {
   const { message } = assertThrows(() => gobCodec.encode(DEADLINE, { "\ud800": null }), TypeError);

@@ -172,7 +172,7 @@ const REFUSED: [what: string, value: unknown, message: string][] = [
   ["a list that repeats its parts many times", repeated, "it holds more than a million values"],
   ["a list that holds itself", cycle, "it contains itself"],
   ["a map that holds itself", loop, "it contains itself"],
-  ["a class instance", new Basket(), "it holds an instance of Basket; store a plain object"],
+  ["a class instance", new Basket(), "it holds an instance of Basket; store what it is made from"],
   ["a class instance in a Map", new Map([[SECRET, new Basket()]]), "it holds an instance of Basket"],
   ["a class instance as a Map key", new Map([[new Basket(), 1]]), "it holds an instance of Basket"],
   [
