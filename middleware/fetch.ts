@@ -22,12 +22,11 @@
  * @module
  */
 
-import { errorResponse, SessionConfigError } from "../core/errors.ts";
-import type { RequestSession } from "../core/http/request.ts";
-import { responseOf } from "../core/http/thrown.ts";
+import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
+import { finishThrown } from "./_finish_thrown.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** A `fetch` handler that can ask for the session of its request. The platform may have a `Request` of its own. */
@@ -99,34 +98,24 @@ export function withSessions<Data extends object>(
     try {
       return await current.finish(await handler(request, current.session, ...rest));
     } catch (thrown) {
-      return await finishThrown(current, thrown ?? new Error("The handler threw nothing"), context);
+      return await finishThrown(current, thrown, (error) => report(error, context));
     }
   };
 }
 
-async function finishThrown(
-  current: Pick<RequestSession<object>, "finish">,
-  error: unknown,
-  { waitUntil }: SessionContext,
-): Promise<Response> {
-  if (responseOf(error) !== undefined) return await current.finish(undefined, error);
-  const answer = await current.finish(errorResponse(500), error);
-  if (!answer.headers.has("Set-Cookie")) throw error;
-  // The browser needs the cookie, and the operator still needs the error.
+/** The response with the cookie takes the place of the error, which the operator still needs. */
+function report(error: unknown, { waitUntil }: SessionContext): void {
+  if (waitUntil === undefined) return console.error(error);
   const failed = Promise.reject(error);
   failed.catch(() => {});
   try {
-    if (waitUntil === undefined) console.error(error);
-    else {
-      const given: unknown = waitUntil(failed);
-      // The rejection of an asynchronous waitUntil must not end the process.
-      if (given instanceof Promise) given.catch(() => console.error(error));
-    }
+    const given: unknown = waitUntil(failed);
+    // The rejection of an asynchronous waitUntil must not end the process.
+    if (given instanceof Promise) given.catch(() => console.error(error));
   } catch {
     // `waitUntil` was called without its object, or after the request had ended.
     console.error(error);
   }
-  return answer;
 }
 
 /** Workers pass `env` and an execution context after the request. Deno and Bun pass neither. */

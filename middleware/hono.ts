@@ -24,15 +24,16 @@
  */
 
 import type { Context, Env, MiddlewareHandler } from "hono";
-import { errorResponse, SessionError } from "../core/errors.ts";
+import { SessionError } from "../core/errors.ts";
 import { OptionNames } from "../core/options/reader.ts";
 import { markPersonal } from "../core/http/response.ts";
 import { isResponse } from "../core/foreign.ts";
-import { responseOf } from "../core/http/thrown.ts";
 import type { RequestSession } from "../core/http/request.ts";
+import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
 import type { Session } from "../core/session.ts";
 import type { SessionContext } from "../core/store/operation.ts";
+import { finishThrown } from "./_finish_thrown.ts";
 import { perEnvironment } from "./_per_environment.ts";
 
 /** Options of {@linkcode honoSessions}. */
@@ -107,7 +108,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
     } catch (error) {
       // Hono puts a handler's error into c.error. This one is from notFound(), or is not an Error.
       if (!isAsked) throw error;
-      return await finishThrown(c, request, error);
+      return await respondThrown(c, request, error);
     }
     // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
     if (!c.finalized && !isAsked) return;
@@ -115,25 +116,23 @@ export function honoSessions<Data extends object, const Key extends string = "se
       // Without a response finish() throws: what the handler changed would be lost in silence.
       respond(c, await request.finish(c.finalized ? c.res : undefined, c.error));
     } catch (error) {
-      await finishThrown(c, request, error);
+      await respondThrown(c, request, error);
     }
   };
 }
 
-async function finishThrown(
+async function respondThrown(
   c: Context,
   request: Pick<RequestSession<object>, "finish">,
   thrown: unknown,
 ): Promise<void> {
-  if (responseOf(thrown) !== undefined) return respond(c, await request.finish(undefined, thrown));
-  const error = thrown ?? new Error("The handler threw nothing");
-  const answer = await request.finish(errorResponse(500), error);
-  if (!answer.headers.has("Set-Cookie")) throw error;
-  if (!(error instanceof Error)) {
-    // Hono would pass it to the platform, whose response would not have the cookie.
-    console.error(error);
-    return respond(c, answer);
-  }
+  respond(c, await finishThrown(request, thrown, (error, answer) => passOn(c, error, answer)));
+}
+
+/** Throws the error for `app.onError`, whose response gets the cookie of the answer. */
+function passOn(c: Context, error: unknown, answer: Response): void {
+  // Hono would pass any other value to the platform, whose response would not have the cookie.
+  if (!(error instanceof Error)) return console.error(error);
   // Hono adds these headers to the response of app.onError.
   c.header("Vary", "Cookie", { append: true });
   c.header("Cache-Control", 'private, no-cache="Set-Cookie"');
