@@ -1,5 +1,6 @@
 import type { CookieSettings } from "../options/cookie_options.ts";
 import { isToken } from "../bytes/token.ts";
+import { isSameCookie } from "./set_cookie.ts";
 
 /** The session cookie of one request, in the variant for its scheme. */
 export class SessionCookie {
@@ -48,9 +49,8 @@ export class SessionCookie {
 
   /** The value that the headers of a response set already; `undefined` where they set none. */
   valueIn(headers: Headers): string | undefined {
-    const start = `${this.name}=`;
-    const last = headers.getSetCookie().findLast((text) => text.startsWith(start));
-    return last?.slice(start.length).split(";", 1)[0];
+    const last = headers.getSetCookie().findLast((text) => isSameCookie(text, this.delete()));
+    return last?.slice(`${this.name}=`.length).split(";", 1)[0];
   }
 
   /** Whether a session cookie outlives the browser even without `rememberMe`. */

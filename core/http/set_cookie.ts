@@ -8,22 +8,24 @@ export function addCookie(headers: Headers, setCookie: string): void {
   forbidSharedCaching(headers);
 }
 
-/**
- * Removes an earlier cookie that the same manager has set where it is mounted twice: of the same name and attributes. With
- * another path or domain it is another cookie, such as one that the application deletes.
- */
+/** Removes an earlier text of the cookie, such as that of the same manager mounted twice. */
 function removeCookie(headers: Headers, setCookie: string): void {
-  const start = setCookie.slice(0, setCookie.indexOf("=") + 1);
   const cookies = headers.getSetCookie();
-  const others = cookies.filter((cookie) =>
-    !cookie.startsWith(start) || attributesOf(cookie) !== attributesOf(setCookie)
-  );
+  const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
   if (others.length === cookies.length) return;
   headers.delete("Set-Cookie");
   for (const text of others) headers.append("Set-Cookie", text);
 }
 
-/** A cookie without its value and its expiry. */
-function attributesOf(setCookie: string): string {
-  return setCookie.replace(/^[^;]*|; (?:Expires|Max-Age)=[^;]*/g, "");
+/**
+ * Whether two `Set-Cookie` are about one cookie. With another path or domain it is another one, such as an old cookie that the
+ * application deletes.
+ */
+export function isSameCookie(one: string, other: string): boolean {
+  return identityOf(one) === identityOf(other);
+}
+
+/** What browsers tell cookies apart by: RFC 6265, 5.3, step 11, and for each embedding site CHIPS. */
+function identityOf(setCookie: string): string {
+  return setCookie.match(/^[^=]*|; (?:(?:Path|Domain)=[^;]*|Partitioned)/g)!.join("");
 }

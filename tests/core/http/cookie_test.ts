@@ -271,3 +271,16 @@ Deno.test("SessionCookie.persists reflects the option", () => {
   assertEquals(cookie().persists, true);
   assertEquals(cookie({ persist: false }).persists, false);
 });
+
+Deno.test("SessionCookie.valueIn() finds its own cookie, and none with another path or domain", () => {
+  const own = cookie({ name: "sid", path: "/app" });
+  const others = ["sid=1; Path=/", "sid=2", "sid=; Path=/app; Domain=example.com", "sid2=3; Path=/app"];
+  const valueIn = (...texts: string[]) => {
+    return own.valueIn(new Headers(texts.map((text): [string, string] => ["Set-Cookie", text])));
+  };
+  assertEquals(valueIn(...others), undefined);
+  assertEquals(valueIn(own.write(A, 0, 0, false), own.write(B, 0, 0, true), ...others), B);
+  assertEquals(valueIn(own.write(A, 0, 0, true), own.delete(), ...others), "");
+  // The copy of a request may have another scheme.
+  assertEquals(valueIn(cookie({ name: "sid", path: "/app" }, false).write(C, 0, 0, true)), C);
+});
