@@ -17,6 +17,8 @@ type Change =
 export class ChangeLog {
   readonly #changes = new Map<string, Change>();
   #cleared = false;
+  /** Whether any of the changes is a reason to write. */
+  isDue = false;
   /** The new deadline, where it was set. */
   deadline: number | undefined;
   /** The new subject, where it was set; `null` where it was taken away. */

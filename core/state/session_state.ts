@@ -33,13 +33,8 @@ export class SessionState {
   /** The deadline in the row, without this request's changes. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
-  /** The changes that are not saved yet; `undefined` where there are none. */
-  changes: ChangeLog | undefined;
-  /**
-   * A log of changes that are no reason to write: removals that found no value, and the subject that is there already. The next
-   * write makes them too. There is none while `changes` is set.
-   */
-  #idle: ChangeLog | undefined;
+  /** What this request has changed and not saved yet. */
+  #log: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
@@ -175,14 +170,22 @@ export class SessionState {
   }
 
   #logged(): ChangeLog {
-    this.changes ??= this.#idle ?? new ChangeLog();
-    this.#idle = undefined;
-    return this.changes;
+    const log = this.#idleLog();
+    log.isDue = true;
+    return log;
   }
 
-  /** The log for a change that is no reason to write. It is kept, since a replica that lags may have hidden the value. */
+  /**
+   * The log for a change that is no reason to write: a removal that finds no value, or the subject that is there already. The
+   * next write makes it too, since a replica that lags may have hidden the value.
+   */
   #idleLog(): ChangeLog {
-    return this.changes ?? (this.#idle ??= new ChangeLog());
+    return this.#log ??= new ChangeLog();
+  }
+
+  /** The changes that have to be saved; `undefined` where there are none. */
+  get changes(): ChangeLog | undefined {
+    return this.#log?.isDue ? this.#log : undefined;
   }
 
   assertOpen(): void {
@@ -208,7 +211,7 @@ export class SessionState {
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
     this.failures++;
-    this.#forgetChanges();
+    this.#log = undefined;
     this.#exposed.reset();
     this.record = this.#readAgain(fresh);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
@@ -246,7 +249,7 @@ export class SessionState {
   takeChanges(): ChangeLog {
     this.#isForgotten = false;
     const taken = this.#logged();
-    this.changes = undefined;
+    this.#log = undefined;
     return taken;
   }
 
@@ -254,15 +257,13 @@ export class SessionState {
   giveBack(taken: ChangeLog): void {
     if (this.#isForgotten) return;
     this.appendTo(taken);
-    this.changes = taken;
+    this.#log = taken;
   }
 
   /** Moves the changes that were made meanwhile to the end of the log that was taken. */
   appendTo(taken: ChangeLog): void {
-    const later = this.changes ?? this.#idle;
-    if (later === undefined) return;
-    taken.append(later, this.record.values);
-    this.#forgetChanges();
+    if (this.#log !== undefined) taken.append(this.#log, this.record.values);
+    this.#log = undefined;
   }
 
   /** Forgets the tokens that the browser offered: this session no longer depends on them. */
@@ -312,7 +313,7 @@ export class SessionState {
       this.record.nonces = nonces;
     } else {
       // What changed nothing in the old values may change something in these.
-      if (this.#idle !== undefined) this.#logged();
+      if (this.#log !== undefined) this.#log.isDue = true;
       this.changes?.replay(record);
       this.record = record;
     }
@@ -332,7 +333,7 @@ export class SessionState {
     this.row = undefined;
     this.record = fresh;
     this.storedDeadline = fresh.deadline;
-    this.#forgetChanges();
+    this.#log = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
     this.untried = NONE;
@@ -350,11 +351,6 @@ export class SessionState {
   /** What the row holds, without changes; `fresh` for a new session. */
   #readAgain(fresh: SessionRecord): SessionRecord {
     return this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
-  }
-
-  #forgetChanges(): void {
-    this.changes = undefined;
-    this.#idle = undefined;
   }
 
   #valueOf(key: string): unknown {
