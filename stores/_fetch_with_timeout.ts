@@ -20,12 +20,9 @@ import { LONGEST_TIMER } from "../core/wait.ts";
 export function fetchWithTimeout(
   ms: number,
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
-  if (typeof ms === "string") {
-    throw new RangeError(
-      "Cannot make fetchWithTimeout: the time must be a number of milliseconds, and is text",
-    );
+  if (typeof ms !== "number" || !(ms > 0)) {
+    throw new RangeError("Cannot make fetchWithTimeout: the time must be a number of milliseconds above 0");
   }
-  if (!(ms > 0)) throw new RangeError(`Cannot make fetchWithTimeout: the time must be above 0, got ${ms}`);
   return async (input, init) => {
     // Workers with a compatibility date before 2024-11-11 throw if `cache` is named at all.
     const { cache: _, ...rest } = init ?? {};

@@ -283,8 +283,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   }
 
   #evict({ now, onEvent }: TimedOptions): void {
-    const first = this.#soonest();
-    if (first === undefined) return;
+    // There is one: a store that is empty is not full.
+    const first = this.#soonest()!;
     this.#remove(first.token, first.entry);
     if (now < first.expiry && !first.entry.isMark) onEvent?.({ kind: "evicted", id: publicId(first.token) });
   }

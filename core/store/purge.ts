@@ -101,18 +101,19 @@ type PurgeTarget = Pick<PurgingStore, "deleteExpired" | "timeout" | "parts">;
 export async function purge(
   store: PurgeTarget,
   options: PurgeOptions,
-  environment: PurgeEnvironment,
+  { now, onEvent, rest = pause, firstBatch }: PurgeEnvironment,
 ): Promise<PurgeResult> {
-  const settings = readPurgeOptions(options);
+  const { budget, grace, maxStatements, signal } = readPurgeOptions(options);
   const started = performance.now();
+  const elapsed = () => performance.now() - started;
   const result = { deleted: 0, batches: 0, done: false, elapsedMs: 0 };
+  let statementsLeft = maxStatements;
+
   const stores = store.parts?.filter((part) => hasMethods<PurgingStore>(part, "deleteExpired")) ?? [store];
   // In random order: `maxStatements` may be used up before the last store.
   const order = stores.map((part) => ({ part, rank: Math.random() })).sort((a, b) => a.rank - b.rank);
-  const statements = { left: settings.maxStatements };
-  const work = order.map(({ part }) => purgeOne(part, settings, environment, statements, result));
   try {
-    const outcomes = await Promise.allSettled(work);
+    const outcomes = await Promise.allSettled(order.map(({ part }) => purgeOne(part)));
     for (const outcome of outcomes) {
       if (outcome.status === "fulfilled") continue;
       const failure = toSessionError("deleteExpired", outcome.reason, false);
@@ -121,43 +122,34 @@ export async function purge(
     }
     result.done = outcomes.every((outcome) => outcome.status === "fulfilled" && outcome.value);
   } finally {
-    const { deleted } = result;
-    if (deleted > 0) environment.onEvent?.({ kind: "purged", deleted });
+    if (result.deleted > 0) onEvent?.({ kind: "purged", deleted: result.deleted });
   }
-  result.elapsedMs = Math.round(performance.now() - started);
+  result.elapsedMs = Math.round(elapsed());
   return result;
-}
 
-/** Purges one store; `true` where nothing is left. */
-async function purgeOne(
-  store: PurgeTarget,
-  { budget, grace, signal }: PurgeSettings,
-  { now, onEvent, rest = pause, firstBatch }: PurgeEnvironment,
-  statements: { left: number },
-  result: PurgeResult,
-): Promise<boolean> {
-  const { timeout = DEFAULT_TIMEOUT } = store;
-  const started = performance.now();
-  const elapsed = () => performance.now() - started;
-  const size = new BatchSize(firstBatch);
-  for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
-    if (statements.left < 1) break;
-    statements.left--;
-    const before = elapsed();
-    const { limit } = size;
-    const deleted = await waitFor(store.deleteExpired({ now: now(), limit, grace, onEvent }), timeout);
-    if (!Number.isInteger(deleted)) {
-      throw new SessionStoreError("deleteExpired", {
-        reason: "malformed",
-        retryable: false,
-        advice: "the store's deleteExpired() must give the number of rows that it deleted",
-      });
+  /** Purges one store; `true` where nothing is left. */
+  async function purgeOne(store: PurgeTarget): Promise<boolean> {
+    const size = new BatchSize(firstBatch);
+    for (let isFirst = true; !signal?.aborted && (isFirst || elapsed() < budget); isFirst = false) {
+      if (statementsLeft < 1) break;
+      statementsLeft--;
+      const before = elapsed();
+      const { limit } = size;
+      const work = store.deleteExpired({ now: now(), limit, grace, onEvent });
+      const deleted = await waitFor(work, store.timeout ?? DEFAULT_TIMEOUT);
+      if (!Number.isInteger(deleted)) {
+        throw new SessionStoreError("deleteExpired", {
+          reason: "malformed",
+          retryable: false,
+          advice: "the store's deleteExpired() must give the number of rows that it deleted",
+        });
+      }
+      result.batches++;
+      result.deleted += deleted;
+      if (deleted < limit) return true;
+      size.note(elapsed() - before);
+      if (statementsLeft > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
     }
-    result.batches++;
-    result.deleted += deleted;
-    if (deleted < limit) return true;
-    size.note(elapsed() - before);
-    if (statements.left > 0) await rest(Math.min(size.restMs, Math.max(0, budget - elapsed())), signal);
+    return false;
   }
-  return false;
 }

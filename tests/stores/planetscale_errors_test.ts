@@ -430,7 +430,11 @@ onSilentServer("fetchWithTimeout() aborts when the given signal does", async (se
 
 Deno.test("fetchWithTimeout() refuses 0, negative numbers and NaN", () => {
   for (const ms of [0, -1, NaN]) {
-    assertThrows(() => fetchWithTimeout(ms), RangeError, `must be above 0, got ${ms}`);
+    assertThrows(
+      () => fetchWithTimeout(ms),
+      RangeError,
+      `must be a number of milliseconds above 0: got ${ms}`,
+    );
   }
 });
 
