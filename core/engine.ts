@@ -59,7 +59,7 @@ export class Engine {
   }
 
   /** The session in a row of a listing; `undefined` if the row holds no live session. */
-  open(row: StoredRow): SessionState | undefined {
+  sessionIn(row: StoredRow): SessionState | undefined {
     const held = this.#heldIn(row);
     if (typeof held === "object") {
       const token = this.settings.hashTokenInStore ? undefined : row.token;

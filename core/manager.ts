@@ -100,7 +100,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   async *iterate(context: SessionContext = {}): AsyncGenerator<Session<Data>, void, undefined> {
     const store = this.#engine.storeWith<IterableStore>("all");
     for await (const row of this.#rows("all", (options) => store.all(options), context)) {
-      const state = this.#engine.open(row);
+      const state = this.#engine.sessionIn(row);
       if (state !== undefined) yield new Session<Data>(state, this.#engine, context);
     }
   }
@@ -120,7 +120,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const current = options.current && await this.#engine.currentToken(stateOf(options.current), options);
     const entries: SubjectSession<Data>[] = [];
     for await (const row of this.#rowsOf(subject, options)) {
-      const state = this.#engine.open(row);
+      const state = this.#engine.sessionIn(row);
       if (state === undefined) continue;
       const { createdAt, deadline } = state.record;
       entries.push({

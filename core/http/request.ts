@@ -112,17 +112,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     const shared = this.#shared;
     shared?.finished(this.#number);
     this.#isFinished = true;
-    if (error !== undefined && error !== null) {
-      const carried = error instanceof SessionError ? undefined : responseOf(error);
-      if (carried !== undefined) response ??= carried;
-      else {
-        // After fail() the handler's changes are forgotten already. Later ones are saved.
-        if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
-        if (error instanceof SessionError) response = await this.#answerTo(error, response);
-        // The first error is the one to report, also where the response that was made of it is none.
-        if (!isResponse(response)) throw error;
-      }
-    }
+    if (error !== undefined && error !== null) response = await this.#responseTo(error, response);
     if (response === undefined || response === null || (shared !== undefined && !isResponse(response))) {
       throw new TypeError(
         `Cannot finish the request: the handler gave no Response but a value of type ${typeof response}`,
@@ -130,7 +120,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     }
     if (shared === undefined) return this.#unmarked = response;
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.isOpenAround(this.#number)) return this.#mark(response);
+    if (state === undefined || shared.isSavedAround(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.mustForget = true;
     const mustSave = this.#mustSave(shared, state);
     state.close();
@@ -159,11 +149,24 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return report.by === this ? await report.answer : undefined;
   }
 
+  /** The response to what the handler threw. Throws it again if there is none. */
+  async #responseTo(error: unknown, response: Response | undefined): Promise<Response> {
+    const carried = error instanceof SessionError ? undefined : responseOf(error);
+    if (carried) return response ?? carried;
+    const shared = this.#shared;
+    // After fail() the handler's changes are forgotten already. Later ones are saved.
+    if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
+    if (error instanceof SessionError) response = await this.#answerTo(error, response);
+    // The first error is the one to report, also where the response that was made of it is none.
+    if (!isResponse(response)) throw error;
+    return response;
+  }
+
   /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
-    const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#load(response);
+    const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#startLoad(response);
     if (!this.#isFinished) {
-      shared.open.push(this.#number);
+      shared.lifecycles.push(this.#number);
       if (shared.mustForget) shared.forget(shared.failure);
       shared.state?.reopen();
     }
@@ -171,7 +174,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return shared;
   }
 
-  #load(response: Response | undefined): SharedSession {
+  #startLoad(response: Response | undefined): SharedSession {
     const token = this.#token;
     const { settings } = this.#engine;
     const cookie = token === undefined
@@ -181,11 +184,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     // JavaScript may pass the `null` of a missing header as the token. No cookie takes its place.
     const given = token === undefined ? response && this.#innerToken(response, cookie) : token;
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
-    shared.session = this.#open(shared, tokens);
+    shared.session = this.#load(shared, tokens);
     return shared;
   }
 
-  async #open(shared: SharedSession, tokens: readonly string[]): Promise<Session> {
+  async #load(shared: SharedSession, tokens: readonly string[]): Promise<Session> {
     // The session is first asked for after the head was sent, in a stream say.
     const isReadOnly = this.#isFinished;
     try {
@@ -240,7 +243,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
   async #discard(shared: SharedSession, error: unknown): Promise<void> {
     const state = await shared.loaded();
-    if (shared.isOpenAround(this.#number)) shared.forget(error);
+    if (shared.isSavedAround(this.#number)) shared.forget(error);
     else {
       shared.mustForget = true;
       shared.failure = error;
@@ -267,7 +270,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   #tellBrowser(shared: SharedSession, state: SessionState, response: Response): Response {
     const { cookie } = shared;
     const { cookieToSet } = state;
-    if (cookie === undefined || !state.changesCookie) return this.#mark(response);
+    if (cookie === undefined || !state.changesCookie) return this.#markPersonal(response);
     let setCookie = cookie.delete();
     if (cookieToSet !== undefined) {
       const { token, deadline, remember } = cookieToSet;
@@ -281,7 +284,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     ]);
   }
 
-  #mark(response: Response): Response {
+  #markPersonal(response: Response): Response {
     return markPersonal(response, this.#token === undefined);
   }
 

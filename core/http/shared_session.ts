@@ -28,9 +28,9 @@ export class SharedSession {
   state: SessionState | undefined;
   /**
    * The numbers of the lifecycles that have asked for it and are not finished. The outermost one has the lowest number, and
-   * saves it. Those within it are still open only if it did not wait for them.
+   * saves it. Those within it are unfinished by then only if it did not wait for them.
    */
-  open: number[] = [];
+  lifecycles: number[] = [];
   /** Whether the changes of a handler that failed are still here. Nothing is saved until they are forgotten. */
   mustForget = false;
   /** What that handler threw. */
@@ -61,13 +61,13 @@ export class SharedSession {
 
   /** Notes that a lifecycle has finished. */
   finished(lifecycle: number): void {
-    const index = this.open.indexOf(lifecycle);
-    if (index >= 0) this.open.splice(index, 1);
+    const index = this.lifecycles.indexOf(lifecycle);
+    if (index >= 0) this.lifecycles.splice(index, 1);
   }
 
-  /** Whether a lifecycle that began earlier is still open: it saves the session. */
-  isOpenAround(lifecycle: number): boolean {
-    return this.open.some((other) => other < lifecycle);
+  /** Whether a lifecycle that began earlier is not finished: it saves the session. */
+  isSavedAround(lifecycle: number): boolean {
+    return this.lifecycles.some((other) => other < lifecycle);
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */
