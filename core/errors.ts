@@ -112,15 +112,16 @@ export class SessionStoreError extends SessionError {
   /** Whether the write may have happened although it was reported as failed. */
   readonly ambiguous: boolean;
 
-  constructor(operation: StoreOperation, details: StoreErrorDetails) {
-    const advice = details.advice === undefined ? "" : `: ${details.advice}`;
-    super(`Session store failed in ${operation}() (${details.reason})${advice}`, 503, {
-      cause: details.cause,
-    });
+  constructor(
+    operation: StoreOperation,
+    { reason, retryable, ambiguous = false, cause, advice }: StoreErrorDetails,
+  ) {
+    const hint = advice === undefined ? "" : `: ${advice}`;
+    super(`Session store failed in ${operation}() (${reason})${hint}`, 503, { cause });
     this.operation = operation;
-    this.reason = details.reason;
-    this.retryable = details.retryable;
-    this.ambiguous = details.ambiguous ?? false;
+    this.reason = reason;
+    this.retryable = retryable;
+    this.ambiguous = ambiguous;
   }
 }
 
@@ -208,9 +209,9 @@ export type AnySessionError =
 export class ReducedError extends Error {
   override readonly name: string;
   /** The foreign error's `code`, where it is a number or a constant such as `ECONNREFUSED`. */
-  readonly code?: string | number;
+  readonly code: string | number | undefined;
   /** The foreign error's HTTP status, where it had one. */
-  readonly status?: number;
+  readonly status: number | undefined;
 
   constructor(error: unknown) {
     const { name, code, status, cause } = (error ?? {}) as Record<string, unknown>;
@@ -223,8 +224,8 @@ export class ReducedError extends Error {
     };
     super(Object.values(parts).filter((part) => part !== undefined).join(" "));
     this.name = parts.name;
-    if (parts.code !== undefined) this.code = parts.code;
-    if (parts.status !== undefined) this.status = parts.status;
+    this.code = parts.code;
+    this.status = parts.status;
   }
 }
 

@@ -21,7 +21,9 @@ export function fetchWithTimeout(
   ms: number,
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
   if (typeof ms !== "number" || !(ms > 0)) {
-    throw new RangeError("Cannot make fetchWithTimeout: the time must be a number of milliseconds above 0");
+    throw new RangeError(
+      `Cannot make fetchWithTimeout: the time must be a number of milliseconds above 0: got ${ms}`,
+    );
   }
   return async (input, init) => {
     // Workers with a compatibility date before 2024-11-11 throw if `cache` is named at all.

@@ -42,8 +42,7 @@ const KEPT_NONCES = 8;
 
 /** Whether the key is the manager's own. */
 export function isReserved(key: string): boolean {
-  // In JavaScript a key may be of any type.
-  return `${key}`.startsWith("__") && RESERVED.includes(key);
+  return RESERVED.includes(key);
 }
 
 /** The keys of the user's values. */
@@ -175,13 +174,9 @@ function findCulprit(codec: Codec, record: SessionRecord): SessionEncodeError | 
 function largestKey(codec: Codec, record: SessionRecord): string | undefined {
   const keys = keysOf(record);
   if (keys.length === 1) return keys[0];
-  let largest: string | undefined;
-  let most = -1;
-  for (const key of keys) {
-    const { length } = encodeValue(codec, key, readValue(record.values, key));
-    if (length > most) [largest, most] = [key, length];
-  }
-  return largest;
+  const sizeOf = (key: string) => encodeValue(codec, key, readValue(record.values, key)).length;
+  const sizes = keys.map((key) => ({ key, size: sizeOf(key) }));
+  return sizes.sort((a, b) => b.size - a.size)[0]?.key;
 }
 
 // The message of any other error may show a value: a getter or a custom codec may have thrown it.
