@@ -68,17 +68,18 @@ export class Engine {
     if (held !== "renewed") this.#emit(held, row.token);
   }
 
-  /** Whether a commit has anything to do: a change, a write in doubt, or a touch. */
+  /** Whether a commit has anything to do: a change, a write in doubt, or a touch. Notices changes in place. */
   isDue(state: SessionState): boolean {
-    return state.hasChanges() || needsTouch(this.settings, state);
+    state.noticeChanges();
+    return state.mustWrite || needsTouch(this.settings, state);
   }
 
   /**
-   * Saves the changes, or touches a session without any. Creates a session that was never saved. The caller must have looked
-   * for changes in place, as {@linkcode Engine.isDue} does.
+   * Saves the changes, or touches a session without any. Creates a session that was never saved. Changes in place must have
+   * been noticed before, as by {@linkcode Engine.isDue}.
    */
   async commit(state: SessionState, context: SessionContext): Promise<void> {
-    if (state.changes !== undefined || state.writeInDoubt !== undefined || state.row === undefined) {
+    if (state.mustWrite || state.row === undefined) {
       await new Commit(this.operation(context), state).run();
     } else if (needsTouch(this.settings, state)) {
       await touch(this.operation(context), state);

@@ -306,7 +306,8 @@ export class Session<Data extends object = Record<string, unknown>> {
     return this.#perform(async (state) => {
       // The handler failed while this commit waited for an earlier one: there is nothing left of what it had to save.
       if (changes !== undefined && failures !== state.failures) throw new SessionClosedError(FORGOTTEN);
-      const writes = state.hasChanges() || (state.row === undefined && !state.endedHere);
+      state.noticeChanges();
+      const writes = state.mustWrite || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();
       if (writes || state.row !== undefined) await this.#engine.commit(state, this.#context);
       const { row, record: { deadline }, token = "", touchTarget } = state;

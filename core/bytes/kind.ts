@@ -1,7 +1,7 @@
 import { Refusal } from "./refusal.ts";
 
 /** The kinds of objects that a codec may keep as they are. */
-export type Kind = "Object" | "Array" | "Uint8Array" | "Date" | "Map" | "Set";
+type Kind = "Object" | "Array" | "Uint8Array" | "Date" | "Map" | "Set";
 
 /**
  * The kind of an object. Throws a {@linkcode Refusal} where an encoding would lose a part of it: its class, or properties of

@@ -53,7 +53,7 @@ const NO_COOKIES: readonly string[] = [];
 
 /**
  * What `onError` returned for the errors of a request. Where middlewares are nested, only the first to see an error reports
- * it. By the request, since a store may throw one error object for every call, as a circuit breaker does.
+ * it. Kept for each request, since a store such as a circuit breaker may throw one error object for every call.
  */
 const reports = new WeakMap<
   Request,
@@ -120,7 +120,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     }
     if (shared === undefined) return this.#unmarked = response;
     const state = shared.state ?? await shared.loaded();
-    if (state === undefined || shared.isSavedAround(this.#number)) return this.#markPersonal(response);
+    if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.mustForget = true;
     const mustSave = this.#mustSave(shared, state);
     state.close();
@@ -220,8 +220,8 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   #mustSave({ mustForget, failure }: SharedSession, state: SessionState): boolean {
     if (!mustForget && failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
-    const hasChanges = state.hasChanges() && state.changes !== undefined;
-    return hasChanges && !mustForget;
+    state.noticeChanges();
+    return state.changes !== undefined && !mustForget;
   }
 
   async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
@@ -243,12 +243,12 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
   async #discard(shared: SharedSession, error: unknown): Promise<void> {
     const state = await shared.loaded();
-    if (shared.isSavedAround(this.#number)) shared.forget(error);
+    if (shared.hasOuter(this.#number)) shared.forget(error);
     else {
       shared.mustForget = true;
       shared.failure = error;
       // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
-      state?.hasChanges();
+      state?.noticeChanges();
       state?.close();
     }
     // The browser has to hear of a commit() or destroy() that is still under way.

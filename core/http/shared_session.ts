@@ -65,14 +65,15 @@ export class SharedSession {
     if (index >= 0) this.lifecycles.splice(index, 1);
   }
 
-  /** Whether a lifecycle that began earlier is not finished: it saves the session. */
-  isSavedAround(lifecycle: number): boolean {
+  /** Whether a lifecycle that began earlier is not finished: that one saves the session. */
+  hasOuter(lifecycle: number): boolean {
     return this.lifecycles.some((other) => other < lifecycle);
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */
   forget(error: unknown): void {
-    if (error !== undefined && this.failure === error && !this.mustForget) return;
+    const isForgotten = error !== undefined && this.failure === error && !this.mustForget;
+    if (isForgotten) return;
     this.state?.forget(this.engine.newRecord());
     this.failure = error;
     this.mustForget = false;

@@ -18,7 +18,7 @@ export class ChangeLog {
   readonly #changes = new Map<string, Change>();
   #cleared = false;
   /** Whether any of the changes is a reason to write. */
-  isDue = false;
+  mustWrite = false;
   /** The new deadline, where it was set. */
   deadline: number | undefined;
   /** The new subject, where it was set; `null` where it was taken away. */

@@ -19,8 +19,9 @@ import type { SessionState } from "./session_state.ts";
  * some 9 calls (`bench/conflicts.ts`).
  */
 const MOST_ATTEMPTS = 15;
-/** How pauses after a conflict grow, in milliseconds. The first one is as long as some calls. */
+/** How pauses after a conflict grow, in milliseconds. `base` is the least. */
 const AFTER_CONFLICT: Growth = { base: 10, growth: 16, cap: 2_500 };
+/** The span of the first pause is as long as this many writes took. */
 const CALLS_PER_PAUSE = 8;
 /** The same for a store in this process, in turns of the microtask queue. A read and a write take some ten turns. */
 const IN_TURNS: Growth = { base: 64, growth: 4, cap: 16_384 };

@@ -22,7 +22,7 @@ export class ExposedValues {
   #objects: Map<string, Exposed> | undefined;
   /** The keys whose values hold objects of the handler's own. Those are never frozen. */
   #own: Set<string> | undefined;
-  /** Objects of the store that were changed in place. They may hold objects of the handler's own. */
+  /** Objects of the store that were changed in place. They may hold the handler's own objects, which are not frozen. */
   #changed: object[] | undefined;
   /** Copies that a closed session gives out. */
   #copies: Map<string, unknown> | undefined;

@@ -171,7 +171,7 @@ export class SessionState {
 
   #logged(): ChangeLog {
     const log = this.#idleLog();
-    log.isDue = true;
+    log.mustWrite = true;
     return log;
   }
 
@@ -185,7 +185,7 @@ export class SessionState {
 
   /** The changes that have to be saved; `undefined` where there are none. */
   get changes(): ChangeLog | undefined {
-    return this.#log?.isDue ? this.#log : undefined;
+    return this.#log?.mustWrite ? this.#log : undefined;
   }
 
   assertOpen(): void {
@@ -218,10 +218,14 @@ export class SessionState {
     this.#isForgotten = this.hasWork;
   }
 
-  /** Whether a commit has anything to write. Looks for objects that were changed in place. */
-  hasChanges(): boolean {
+  /** Notes the changes that were made in place. */
+  noticeChanges(): void {
     // A closed session was searched before it was closed, and has refused changes since then.
     if (!this.closed) this.#noticeInPlaceChanges();
+  }
+
+  /** Whether a commit has anything to write, as far as changes have been noticed. */
+  get mustWrite(): boolean {
     return this.changes !== undefined || this.writeInDoubt !== undefined;
   }
 
@@ -313,7 +317,7 @@ export class SessionState {
       this.record.nonces = nonces;
     } else {
       // What changed nothing in the old values may change something in these.
-      if (this.#log !== undefined) this.#log.isDue = true;
+      if (this.#log !== undefined) this.#log.mustWrite = true;
       this.changes?.replay(record);
       this.record = record;
     }

@@ -26,7 +26,7 @@ export async function touch(operation: Operation, state: SessionState): Promise<
     .catch((error) => settings.hooks.error(error, { phase: "commit" }))
     .finally(() => state.touchTarget = undefined);
   const waitUntil = waitUntilOf(context);
-  // It may have been taken off its object, or the request is over.
+  // A `waitUntil` throws if it was taken off its object, or if the request is over.
   const isHandedOver = waitUntil !== undefined && tryCall(() => waitUntil(touched));
   if (!isHandedOver) await touched;
 }

@@ -36,7 +36,7 @@ export function waitUntilOf(context: SessionContext): SessionContext["waitUntil"
  * - `"touch"`: a write whose loss costs little. Sent again only after a lock.
  * - `"repeatable"`: a write that may happen twice without harm. Sent again, even after the signal has aborted.
  */
-export type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
+type SendMode = "read" | "page" | "once" | "touch" | "repeatable";
 
 /** How long an operation may take on a store that sets no `timeout`, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000;
