@@ -31,6 +31,9 @@ const IN_TURNS: Growth = { base: 64, growth: 4, cap: 16_384 };
  */
 const TURNS_ATTEMPTS = 3;
 
+/** The fate of a write that has not happened, and may be tried again. */
+type NotDone = Extract<Fate, { kind: "unchanged" | "changed" }>;
+
 /** Saves the changes of a request. If a write fails, it reads the row, replays the changes where needed and writes again. */
 export class Commit {
   readonly #settings: SessionSettings;
@@ -71,6 +74,7 @@ export class Commit {
     const state = this.#state;
     const kept = state.gone && this.#startAnew(changes);
     let write = inDoubt ?? this.#firstWrite(changes, kept);
+    // An earlier commit has sent a write in doubt.
     let looksFirst = inDoubt !== undefined;
     for (let attempt = 1, failures = 0;; attempt++) {
       const started = performance.now();
@@ -93,11 +97,16 @@ export class Commit {
           new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
       }
       if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      if (fate.kind === "changed") write = this.#replay(write, fate.row, fate.record, attempt);
-      else if (write.base === undefined) write = this.#createAgain(write);
-      // A touch of this request that came too late has not moved the expiry.
-      else if (fate.row !== undefined) write = { ...write, base: fate.row };
+      write = this.#nextAttempt(write, fate, attempt);
     }
+  }
+
+  /** What to send after a write that has not happened. */
+  #nextAttempt(write: SessionWrite, fate: NotDone, attempt: number): SessionWrite {
+    if (fate.kind === "changed") return this.#replay(write, fate.row, fate.record, attempt);
+    if (write.base === undefined) return this.#createAgain(write);
+    // A touch of this request that came too late has not moved the expiry.
+    return fate.row === undefined ? write : { ...write, base: fate.row };
   }
 
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
