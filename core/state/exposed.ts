@@ -43,7 +43,7 @@ export class ExposedValues {
   }
 
   /** Notes that the handler has set a value of its own. */
-  replace(key: string, value: unknown): void {
+  noteOwn(key: string, value: unknown): void {
     this.unwatch(key);
     if (isObject(value)) (this.#own ??= new Set()).add(key);
   }
@@ -91,7 +91,7 @@ export class ExposedValues {
       if (exposed === undefined || !this.#isChanged(key, exposed, valuesOf)) continue;
       const { value } = exposed;
       if (!this.#own?.has(key)) (this.#changed ??= []).push(value);
-      this.replace(key, value);
+      this.noteOwn(key, value);
       taken.push([key, value]);
     }
     return taken;

@@ -90,7 +90,7 @@ export class SessionState {
     const log = this.#modifyValue(key);
     writeValue(this.record.values, key, value);
     log.put(key, value);
-    this.#exposed.replace(key, value);
+    this.#exposed.noteOwn(key, value);
   }
 
   /** Where there is no such key the removal is kept for the next write, but is no reason for one. */
@@ -127,7 +127,7 @@ export class SessionState {
     }
     const log = this.#modifyValue(key);
     log.update(key, update, result);
-    this.#exposed.replace(key, result);
+    this.#exposed.noteOwn(key, result);
     if (isObject(result) && log.valuePut(key) !== result) this.#exposed.watch(key, result, undefined);
   }
 
