@@ -22,9 +22,8 @@ export async function waitFor<T>(
   signal?: AbortSignal,
   onTimer?: (timer: unknown) => void,
 ): Promise<T> {
-  // A hook or a store in JavaScript may return a value in place of a promise.
-  if ((ms === Infinity && signal === undefined) || !isThenable(work)) return await work;
-  // A query builder is thenable without being a Promise.
+  if (ms === Infinity && signal === undefined) return await work;
+  // A query builder is thenable without being a Promise. A hook or a store in JavaScript may return another value.
   const promise = Promise.resolve(work);
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
@@ -45,10 +44,6 @@ export async function waitFor<T>(
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }
-}
-
-function isThenable<T>(work: T | PromiseLike<T>): work is PromiseLike<T> {
-  return typeof (work as Partial<PromiseLike<T>> | null | undefined)?.then === "function";
 }
 
 /** A pause. A signal ends it early without an error; the caller checks the signal next. */

@@ -6,7 +6,6 @@ import {
   type FindOptions,
   type NextRow,
   type StoredRow,
-  type StoredSession,
   UNCHANGED,
   type WriteOptions,
 } from "../store.ts";
@@ -76,16 +75,13 @@ export class Operation {
   }
 
   /** Reads a row. A replica that lags may answer. */
-  async find(token: string): Promise<StoredRow | undefined> {
-    const now = this.settings.now();
-    return rowOf(token, await this.run("find", "read", (options) => this.#store.find(token, options)), now);
+  find(token: string): Promise<StoredRow | undefined> {
+    return this.#find(token, "read", undefined);
   }
 
   /** Reads a row on the primary. */
-  async findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredRow | undefined> {
-    const now = this.settings.now();
-    const call = (options: CallOptions) => this.#store.find(token, Object.assign(options, { primary: true }));
-    return rowOf(token, await this.run("find", mode, call), now);
+  findOnPrimary(token: string, mode: SendMode = "read"): Promise<StoredRow | undefined> {
+    return this.#find(token, mode, true);
   }
 
   /** Inserts a row; `false` where the token exists. */
@@ -165,6 +161,16 @@ export class Operation {
     return !signal?.aborted;
   }
 
+  async #find(token: string, mode: SendMode, primary: true | undefined): Promise<StoredRow | undefined> {
+    const now = this.settings.now();
+    const found = await this.run("find", mode, (options) => {
+      options.primary = primary;
+      return this.#store.find(token, options);
+    });
+    // A store in JavaScript may give null, or not look at the expiry, which another program may have made a text.
+    return found && now < found.expiry ? { token, data: found.data, expiry: found.expiry } : undefined;
+  }
+
   #send<T>(
     name: StoreOperation,
     mode: SendMode,
@@ -191,12 +197,6 @@ export class Operation {
   }
 }
 
-/** The row that a store has found under a token; `undefined` for one whose time was over when the store was asked. */
-function rowOf(token: string, found: StoredSession | undefined, now: number): StoredRow | undefined {
-  // A store in JavaScript may give null, or not look at the expiry, which another program may have made a text.
-  return found && now < found.expiry ? { token, data: found.data, expiry: found.expiry } : undefined;
-}
-
 /** Whether a call is sent again after a failure. */
 function isSentAgain(failure: SessionError, mode: SendMode): boolean {
   if (mode === "touch") return isBusyFailure(failure);
@@ -210,7 +210,7 @@ class CallOptions implements FindOptions, WriteOptions {
   readonly signal: AbortSignal | undefined;
   readonly onEvent: SessionEventHook | undefined;
   readonly onError: SessionErrorHook;
-  primary?: boolean;
+  primary: boolean | undefined;
   subject?: string | undefined;
   expected?: Uint8Array | undefined;
   readonly #context: SessionContext;
