@@ -106,9 +106,17 @@ const REMOTE: Dialect = {
 
 /** The data as bytes. Another program may have made a text of them. */
 const DATA = "CAST(data AS BLOB)";
-/** Compares a column with a text. Another program may have made a BLOB of the column, and the two are never equal. */
-const IS_TEXT = "IN (?, CAST(? AS BLOB))";
+/** A text as a BLOB. Another program may have made one of a column, and the two are never equal. */
+const AS_BLOB = "CAST(? AS BLOB)";
+const IS_TEXT = `IN (?, ${AS_BLOB})`;
+/** Some planners use the index on subjects, which leaves out NULL, only if the statement says so. */
+const IS_SUBJECT = `subject IS NOT NULL AND subject ${IS_TEXT}`;
 const HAS_BYTES = `AND ${DATA} = ?`;
+/**
+ * An expiry to compare with. The sum is a number even if the column was declared as TEXT. It also keeps the planner from the
+ * index on expiry: if SQLite has counted the rows when few were live, it would walk over every live row to find one.
+ */
+const EXPIRY = "expiry + 0";
 
 /** How pauses grow while another connection holds the lock, in milliseconds. */
 const LOCAL_LOCK = { base: 2, growth: 2, cap: 8 };
@@ -157,7 +165,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#client = client;
     this.#driver = driver;
     this.#dialect = driver.inProcess ? LOCAL : REMOTE;
-    this.#isLive = `expiry > ${this.#dialect.day}`;
+    this.#isLive = `${EXPIRY} > ${this.#dialect.day}`;
     this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
@@ -202,21 +210,18 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     const { primary, signal } = options;
     const { expiry, dayOf, msOf } = this.#dialect;
-    const now = dayOf(options.now);
-    const found = `${DATA}, ${expiry}, typeof(token) FROM ${this.#table}`;
+    const args = [token, dayOf(options.now)];
+    const select = `SELECT ${DATA}, ${expiry}, typeof(token) FROM ${this.#table} WHERE token = `;
+    const asText = `${select}? AND ${this.#isLive}`;
+    const asBlob = `${select}${AS_BLOB} AND ${this.#isLive}`;
     let row: object | undefined;
-    // The second look takes longer, but finds a BLOB as well. Only in this process it is worth to look twice.
     if (this.#driver.inProcess) {
-      [row] = await this.#read(
-        "find",
-        `SELECT ${found} WHERE token = ? AND ${this.#isLive}`,
-        [token, now],
-        signal,
-      );
-    }
-    if (row === undefined) {
-      const sql = `SELECT ${found} WHERE token ${IS_TEXT} AND ${this.#isLive}`;
-      [row] = await this.#read("find", sql, [token, token, now], signal, primary);
+      [row] = await this.#read("find", asText, args, signal);
+      row ??= (await this.#read("find", asBlob, args, signal))[0];
+    } else {
+      // Not `token IN (...)`: if SQLite has counted the rows when they were few it scans the table for that.
+      const either = `${asText} UNION ALL ${asBlob}`;
+      [row] = await this.#read("find", either, [...args, ...args], signal, primary);
     }
     this.#cleanup.notice("read", options);
     if (row === undefined) return undefined;
@@ -290,7 +295,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     await this.#mend("touch", token);
     const { day, dayOf } = this.#dialect;
     const sql =
-      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND expiry < ${day}`;
+      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND ${EXPIRY} < ${day}`;
     await this.#write("touch", sql, [dayOf(expiry), token, dayOf(now), dayOf(expiry)]);
   }
 
@@ -313,9 +318,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const { now, grace = 0, onEvent } = options;
     const { day, dayOf, returning, changesOf } = this.#dialect;
     const until = dayOf(now - grace);
-    // The outer condition is checked when a row is deleted. Its plus keeps the planner from the index on expiry there,
-    // by which it would walk over every expired row.
-    const sql = `DELETE FROM ${this.#table} WHERE +expiry <= ${day} AND token IN` +
+    // The outer condition is checked when a row is deleted.
+    const sql = `DELETE FROM ${this.#table} WHERE ${EXPIRY} <= ${day} AND token IN` +
       ` (SELECT token FROM ${this.#table} WHERE expiry <= ${day} ORDER BY expiry LIMIT ?)${returning}`;
     const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
     const looks = onEvent !== undefined && !this.#indexChecked;
@@ -338,7 +342,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   async *findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
     // On its way into the database a lone surrogate becomes another text, which may be someone else's subject.
     if (!subject.isWellFormed()) return;
-    yield* this.#pages("findBySubject", ` AND subject ${IS_TEXT}`, [subject, subject], options);
+    yield* this.#pages("findBySubject", ` AND ${IS_SUBJECT}`, [subject, subject], options);
   }
 
   /** Deletes every row of the subject but one. */
@@ -347,7 +351,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
     if (!subject.isWellFormed()) return 0;
-    const sql = `DELETE FROM ${this.#table} WHERE subject ${IS_TEXT} AND CAST(token AS TEXT) IS NOT ?`;
+    const sql = `DELETE FROM ${this.#table} WHERE ${IS_SUBJECT} AND CAST(token AS TEXT) IS NOT ?`;
     return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);
   }
 

@@ -152,6 +152,24 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
+  Deno.test(`A table whose expiry was declared as TEXT is read, touched and purged [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await execute(
+      `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry TEXT NOT NULL, subject TEXT)`,
+    );
+    await store.createTable();
+    const now = Date.now();
+    const data = Uint8Array.of(1);
+    for (const token of ["a", "b"]) await store.create(token, data, now + 1_000, { now, subject: "zoe" });
+    await store.touch("a", now + 5_000, { now });
+    assertEquals(await store.find("b", { now: now + 2_000 }), undefined);
+    assertEquals(await store.update("b", data, { data }, { now: now + 2_000 }), false);
+    assertEquals((await Array.fromAsync(store.all({ now: now + 2_000 }))).map(({ token }) => token), ["a"]);
+    assertEquals(await store.deleteExpired({ now: now + 2_000 }), 1);
+    assertEquals((await store.find("a", { now: now + 2_000 }))?.data, data);
+    close?.();
+  });
+
   Deno.test(`Another program's table is refused, in createTable() too, and the error names the missing column [${driver}]`, async () => {
     const tables: [columns: string, missing: string, created: string][] = [
       ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],
