@@ -96,8 +96,8 @@ export class MySQLTable {
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
-    // A pool or a connection of mysql2 has an execute() too, and a query() beside it.
-    if (!hasMethods<PlanetScaleClient>(client, "execute") || "query" in client) {
+    // What mysql2 and Drizzle give has an execute() too, and a query beside it. A client of libSQL has a batch().
+    if (!hasMethods<PlanetScaleClient>(client, "execute") || "query" in client || "batch" in client) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);
