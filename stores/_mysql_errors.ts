@@ -6,6 +6,7 @@ import {
   noColumn,
   noTable,
   refused,
+  refusesRow,
   unsure,
   USE_OTHER,
   wrongColumn,
@@ -85,6 +86,14 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
         "schema",
         `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
       );
+    // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
+    case "1048":
+    case "1364":
+    case "1451":
+    case "1452":
+    case "3819":
+    case "4025":
+      return refusesRow(table);
     case "":
       // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
       if (name === "UnknownError" || status !== 400) return classifyStatus(status);

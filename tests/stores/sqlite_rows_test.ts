@@ -170,6 +170,29 @@ for (const [driver, open] of DRIVERS) {
     close?.();
   });
 
+  for (
+    const columns of [
+      "data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT, agent TEXT NOT NULL",
+      "data BLOB NOT NULL, expiry REAL NOT NULL CHECK (expiry < 1), subject TEXT",
+      "data TEXT NOT NULL CHECK (typeof(data) = 'text'), expiry REAL NOT NULL, subject TEXT",
+    ]
+  ) {
+    Deno.test(`A table with a constraint that the store knows nothing of is named in the error: ${columns} [${driver}]`, async () => {
+      const { store, table, execute, close } = await open();
+      await execute(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, ${columns})`);
+      await store.createTable();
+      const create = () => store.create("a", Uint8Array.of(1), 2, { now: 1 });
+      const { message, retryable, ambiguous } = await assertRejects(create, SessionStoreError);
+      assertEquals([retryable, ambiguous], [false, false]);
+      assertEquals(
+        message,
+        `Session store failed in create() (schema): a constraint of the table ${table} refuses what the store writes, ` +
+          "such as a column that is NOT NULL and has no default; compare the table with schema()",
+      );
+      close?.();
+    });
+  }
+
   Deno.test(`Another program's table is refused, in createTable() too, and the error names the missing column [${driver}]`, async () => {
     const tables: [columns: string, missing: string, created: string][] = [
       ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],
