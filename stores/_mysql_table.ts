@@ -1,4 +1,5 @@
 import {
+  type SessionError,
   SessionStoreError,
   SessionTooLargeError,
   type StoreErrorDetails,
@@ -11,14 +12,13 @@ import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
 import { waitFor } from "../core/wait.ts";
 import {
   classifyMySQLError,
-  DUPLICATE,
-  hasAdvice,
   indexName,
+  isDuplicate,
+  isTooLong,
   lacks,
   misfits,
   TO_DATETIME,
   TO_TOKENS,
-  TOO_LONG,
 } from "./_mysql_errors.ts";
 import { readSqlOptions, type SqlSettings, type SqlStoreOptions } from "./_sql.ts";
 import { BUSY, ifNoSubjects, refused, unsure } from "./_sql_errors.ts";
@@ -198,13 +198,13 @@ export class MySQLTable {
     data: Uint8Array = new Uint8Array(),
   ): Promise<number> {
     try {
-      return (await this.#send(operation, true, sql, args)).rowsAffected;
+      return (await this.#execute(operation, sql, args)).rowsAffected;
     } catch (error) {
-      if (hasAdvice(error, DUPLICATE)) return -1;
-      if (data.length > BLOB_BYTES && hasAdvice(error, TOO_LONG)) {
+      if (isDuplicate(error)) return -1;
+      if (data.length > BLOB_BYTES && isTooLong(error)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
-      throw error;
+      throw this.#reduce(operation, true, error);
     }
   }
 
@@ -216,18 +216,36 @@ export class MySQLTable {
     args: PlanetScaleValue[],
     signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    const { table, timeout } = this.settings;
+    try {
+      return await this.#execute(operation, sql, args, signal);
+    } catch (error) {
+      throw this.#reduce(operation, writes, error);
+    }
+  }
+
+  /** What a user may see of what the driver has thrown. */
+  #reduce(operation: StoreOperation, writes: boolean, thrown: unknown): SessionError {
+    return toSessionError(
+      operation,
+      thrown,
+      writes,
+      (error) => classifyMySQLError(error, this.settings.table),
+    );
+  }
+
+  async #execute(
+    operation: StoreOperation,
+    sql: string,
+    args: PlanetScaleValue[],
+    signal?: AbortSignal,
+  ): Promise<PlanetScaleResult> {
     // Not among the driver's types. A `Client` has none, and neither has what `transaction()` gives.
     const { session } = this.#client as { session?: { vitessSession?: { inTransaction?: boolean } } | null };
     if (session?.vitessSession?.inTransaction) {
       const advice = "a transaction is open on the Connection; give the store a Client";
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
-    try {
-      return await waitFor(this.#client.execute(sql, args, RAW), timeout, signal);
-    } catch (error) {
-      throw toSessionError(operation, error, writes, () => classifyMySQLError(error, table));
-    }
+    return await waitFor(this.#client.execute(sql, args, RAW), this.settings.timeout, signal);
   }
 
   /** Deletes the rows of a condition, and tells how many. `order` is an `ORDER BY` with a `LIMIT`. */
