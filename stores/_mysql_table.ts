@@ -245,7 +245,11 @@ export class MySQLTable {
       const advice = "a transaction is open on the Connection; give the store a Client";
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
-    return await waitFor(this.#client.execute(sql, args, RAW), this.settings.timeout, signal);
+    // A `format` of the client's, such as that of sqlstring, may know no bytes but a Buffer of Node. Every one knows text.
+    const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
+    let place = 0;
+    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");
+    return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
   }
 
   /** Deletes the rows of a condition, and tells how many. `order` is an `ORDER BY` with a `LIMIT`. */
@@ -379,6 +383,11 @@ export function isAscii(token: string): boolean {
 /** A subject as the bytes that a binary column compares. A lone surrogate becomes a byte that no text has. */
 export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
+}
+
+/** Bytes as `UNHEX()` takes them. */
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The bytes of a value that has one character for each byte. */
