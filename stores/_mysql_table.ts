@@ -75,6 +75,12 @@ export interface Statement {
  */
 export const TOKEN_IS = "token = ? AND CAST(token AS BINARY) = CAST(? AS BINARY)";
 
+/**
+ * Finds the rows of a subject, whose bytes are given twice. In a column of text, which an application may have made, the
+ * collation takes "Zoë" for "zoe".
+ */
+export const SUBJECT_IS = "subject = ? AND CAST(subject AS BINARY) = ?";
+
 /** What MySQL has for a character set where a column holds bytes. */
 const BINARY_CHARSET = 63;
 /** How many characters a token has. */
@@ -96,8 +102,9 @@ export class MySQLTable {
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
-    // What mysql2 and Drizzle give has an execute() too, and a query beside it. A client of libSQL has a batch().
-    if (!hasMethods<PlanetScaleClient>(client, "execute") || "query" in client || "batch" in client) {
+    // What mysql2, Drizzle and libSQL give has an execute() too, and one of these beside it.
+    const isOther = () => "query" in client || "executeMultiple" in client;
+    if (!hasMethods<PlanetScaleClient>(client, "execute") || isOther()) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);

@@ -109,8 +109,11 @@ const DATA = "CAST(data AS BLOB)";
 /** A text as a BLOB. Another program may have made one of a column, and the two are never equal. */
 const AS_BLOB = "CAST(? AS BLOB)";
 const IS_TEXT = `IN (?, ${AS_BLOB})`;
-/** Some planners use the index on subjects, which leaves out NULL, only if the statement says so. */
-const IS_SUBJECT = `subject IS NOT NULL AND subject ${IS_TEXT}`;
+/**
+ * Finds the rows of a subject, which is given three times. Some planners use the index on subjects, which leaves out NULL,
+ * only if the statement says so. The last comparison tells "Zoe" from "zoe" where the column was declared as NOCASE.
+ */
+const IS_SUBJECT = `subject IS NOT NULL AND subject ${IS_TEXT} AND CAST(subject AS BLOB) = ${AS_BLOB}`;
 const HAS_BYTES = `AND ${DATA} = ?`;
 /**
  * An expiry to compare with. The sum is a number even if the column was declared as TEXT. It also keeps the planner from the
@@ -342,7 +345,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   async *findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
     // On its way into the database a lone surrogate becomes another text, which may be someone else's subject.
     if (!subject.isWellFormed()) return;
-    yield* this.#pages("findBySubject", ` AND ${IS_SUBJECT}`, [subject, subject], options);
+    yield* this.#pages("findBySubject", ` AND ${IS_SUBJECT}`, [subject, subject, subject], options);
   }
 
   /** Deletes every row of the subject but one. */
@@ -352,7 +355,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   ): Promise<number> {
     if (!subject.isWellFormed()) return 0;
     const sql = `DELETE FROM ${this.#table} WHERE ${IS_SUBJECT} AND CAST(token AS TEXT) IS NOT ?`;
-    return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);
+    return await this.#write("deleteBySubject", sql, [subject, subject, subject, options.except ?? null]);
   }
 
   /** Gives the subject of a row, for a `ShardedStore` on this store. */

@@ -461,6 +461,22 @@ Deno.test("PlanetScaleStore takes a Client and a Connection, whatever cast and f
   }
 });
 
+Deno.test("PlanetScaleStore matches a subject exactly in a column of text, whose collation ignores case", async () => {
+  for (const type of ["VARCHAR(255) CHARACTER SET utf8mb4", "TEXT CHARACTER SET latin1"]) {
+    const column = `ALTER TABLE sessions ADD COLUMN subject ${type}, ADD INDEX (subject(9))`;
+    await using bench = await openPlanetScale({ table: [...SCS_MYSQL_TABLE, column] });
+    const subjects = ["zoe", "Zoe", "zoë", "zoe "];
+    for (const [index, subject] of subjects.entries()) {
+      await bench.store.create(tokenOf(`${index}`), DATA, NOW + HOUR, { ...now, subject });
+    }
+    for (const [index, subject] of subjects.entries()) {
+      const found = await Array.fromAsync(bench.store.findBySubject(subject, now));
+      assertEquals(found.map(({ token }) => token), [tokenOf(`${index}`)]);
+      assertEquals(await bench.store.deleteBySubject(subject), 1);
+    }
+  }
+});
+
 Deno.test("PlanetScaleStore takes a table name of 63 characters, for its indexes too", async () => {
   await using bench = await openPlanetScale();
   const table = "t".repeat(63);

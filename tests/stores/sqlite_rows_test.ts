@@ -152,6 +152,24 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
+  Deno.test(`A subject matches only itself in a column that ignores case and trailing blanks [${driver}]`, async () => {
+    for (const collation of ["NOCASE", "RTRIM"]) {
+      const { store, table, execute, close } = await open();
+      const columns = `token TEXT PRIMARY KEY, data BLOB, expiry REAL, subject TEXT COLLATE ${collation}`;
+      await execute(`CREATE TABLE ${table} (${columns})`);
+      await store.createTable();
+      const subjects = ["zoe", "Zoe", "zoe "];
+      for (const subject of subjects) await store.create(subject, Uint8Array.of(1), 2, { now: 1, subject });
+      for (const subject of subjects) {
+        const found = await Array.fromAsync(store.findBySubject(subject, { now: 1 }));
+        assertEquals(found.map(({ token }) => token), [subject]);
+        assertEquals(await store.deleteBySubject(subject), 1);
+      }
+      await execute(`DROP TABLE ${table}`);
+      close?.();
+    }
+  });
+
   Deno.test(`A table whose expiry was declared as TEXT is read, touched and purged [${driver}]`, async () => {
     const { store, table, execute, close } = await open();
     await execute(

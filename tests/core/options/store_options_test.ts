@@ -163,7 +163,7 @@ Deno.test("new LibSQLStore() refuses a value that is no client", () => {
 
 Deno.test("new PlanetScaleStore() refuses a value that is no client", () => {
   const ofMySQL2 = { execute: () => {}, query: () => {} };
-  const ofLibSQL = { execute: () => {}, batch: () => {} };
+  const ofLibSQL = { execute: () => {}, executeMultiple: () => {} };
   for (const client of [...NO_CLIENTS, ofMySQL2, ofLibSQL]) {
     const problems = problemsOf(() => new PlanetScaleStore(client as unknown as Client));
     assertEquals(problems, [`"client" must be a Client or a Connection of @planetscale/database`]);
