@@ -407,11 +407,19 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   ): AsyncGenerator<StoredRow, void, undefined> {
     const { expiry, dayOf, msOf } = this.#dialect;
     const sql = `SELECT ${DATA}, ${expiry}, token FROM ${this.#table}` +
-      ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
+      ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ?`;
     // A text or bytes, as it was found: in SQLite's order all BLOBs come after all texts.
     let after: SQLiteValue = "";
+    let limit = PAGE_SIZE;
     while (true) {
-      const rows: readonly object[] = await this.#read(operation, sql, [after, dayOf(now), ...args], signal);
+      let rows: readonly object[];
+      try {
+        rows = await this.#read(operation, sql, [after, dayOf(now), ...args, limit], signal);
+      } catch (error) {
+        if (limit === 1 || !isTooLarge(error)) throw error;
+        limit = Math.ceil(limit / 4);
+        continue;
+      }
       for (const row of rows) {
         const [data, time, found] = Object.values(row);
         const isText = typeof found === "string";
@@ -420,7 +428,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         if (!isText) this.#remember(token);
         yield { token, data: toBytes(data), expiry: msOf(time) };
       }
-      if (rows.length < PAGE_SIZE) return;
+      if (rows.length < limit) return;
     }
   }
 
@@ -502,6 +510,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       (error) => this.#driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
     );
   }
+}
+
+/** Whether an answer had more bytes than a libsql-server sends, by default 10 MB. */
+function isTooLarge(error: unknown): boolean {
+  return (error as { cause?: { code?: unknown } }).cause?.code === "RESPONSE_TOO_LARGE";
 }
 
 /** Copies a BLOB, which a driver gives as an array, a buffer or numbers. */
