@@ -93,7 +93,7 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
     if (kind === "read") return [run(statements[0]!)];
-    refuseTransaction(database.inTransaction ?? database.isTransaction);
+    refuseTransaction(database.inTransaction ?? database.isTransaction ?? beginFails(database));
     if (kind === "write") return [run(statements[0]!)];
     database.exec("BEGIN IMMEDIATE");
     try {
@@ -127,6 +127,17 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
       if (!isInvalid(error) || !prepared.delete(sql)) throw error;
       return run({ sql, args });
     }
+  }
+}
+
+/** Whether a transaction is open. Before Node 22.16 `node:sqlite` does not say so. */
+function beginFails(database: SQLiteDatabase): boolean {
+  try {
+    // It takes no lock.
+    ignoreRejection(database.exec("BEGIN; COMMIT"));
+    return false;
+  } catch (error) {
+    return /within a transaction/.test(String(error));
   }
 }
 
