@@ -1,4 +1,4 @@
-import { SessionStoreError, type StoreErrorDetails } from "../core/errors.ts";
+import type { StoreErrorDetails } from "../core/errors.ts";
 import {
   BUSY,
   classifyFetchError,
@@ -6,19 +6,32 @@ import {
   noColumn,
   noTable,
   refused,
+  refusesRow,
   unsure,
   USE_OTHER,
   wrongColumn,
 } from "./_sql_errors.ts";
 
-/** Two rows would have the same token. The server has refused the statement. */
-export const DUPLICATE = "the token exists";
-/** A value does not fit its column. The server has refused the statement. */
-export const TOO_LONG = "a value is too long for its column";
+/** The number of an error of MySQL's; empty where it is of another kind. */
+function numberOf(error: unknown): string {
+  const match = isDatabaseError(error) ? /\(errno (\d{4})\)/.exec(error.message) : undefined;
+  return match?.[1] ?? "";
+}
 
-/** Whether an error has this advice: {@linkcode DUPLICATE} or {@linkcode TOO_LONG}, on which the store acts. */
-export function hasAdvice(error: unknown, advice: string): boolean {
-  return error instanceof SessionStoreError && error.message.endsWith(advice);
+/** An error of the driver. Any other one comes from `fetch`. */
+function isDatabaseError(error: unknown): error is Error & { status?: number; body?: { code?: unknown } } {
+  return error instanceof Error && ("body" in error || "status" in error);
+}
+
+/** Whether the server has refused a statement because two rows would have the same token. */
+export function isDuplicate(error: unknown): boolean {
+  return numberOf(error) === "1062";
+}
+
+/** Whether the server has refused a statement because a value does not fit its column. */
+export function isTooLong(error: unknown): boolean {
+  // 1690 is what `assignments` makes of a value that was cut, where the server is not in strict mode.
+  return /^(1406|1690)/.test(numberOf(error));
 }
 
 /** Makes the column hold any time, in any time zone. */
@@ -34,9 +47,8 @@ export function indexName(table: string, column: string): string {
 
 /** What an error means by MySQL's number, or by the name that Vitess has for the kind. The first row that fits counts. */
 const MEANINGS: [RegExp, StoreErrorDetails][] = [
-  [/^1062/, refused("rejected", DUPLICATE)],
-  // 1690 is what `assignments` makes of a value that was cut, where the server is not in strict mode.
-  [/^(1406|1690)/, refused("rejected", TOO_LONG)],
+  [/^1062/, refused("rejected", "the token exists")],
+  [/^(1406|1690)/, refused("rejected", "a value is too long for its column")],
   [
     /^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i,
     refused("unauthorized", "the user may not do this"),
@@ -52,11 +64,8 @@ const MEANINGS: [RegExp, StoreErrorDetails][] = [
  * What an error of the PlanetScale driver means. Its text holds the statement with all values, so nothing of it is kept.
  */
 export function classifyMySQLError(error: unknown, table: string): StoreErrorDetails | undefined {
-  if (!(error instanceof Error) || !("body" in error || "status" in error)) return classifyFetchError(error);
-  const { name, status = 500, body, message } = error as Error & {
-    status?: number;
-    body?: { code?: unknown };
-  };
+  if (!isDatabaseError(error)) return classifyFetchError(error);
+  const { name, status = 500, body, message } = error;
   if (/primary vindex/i.test(message)) {
     return refused(
       "rejected",
@@ -67,7 +76,7 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
     return refused("rejected", "the branch takes no DDL; run schema() on a development branch and deploy it");
   }
   const kind = /code = (\w+)/.exec(message)?.[1] ?? body?.code;
-  const number = /\(errno (\d{4})\)/.exec(message)?.[1] ?? "";
+  const number = numberOf(error);
   switch (number) {
     case "1146":
       return noTable(table);
@@ -85,6 +94,14 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
         "schema",
         `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
       );
+    // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
+    case "1048":
+    case "1364":
+    case "1451":
+    case "1452":
+    case "3819":
+    case "4025":
+      return refusesRow(table);
     case "":
       // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
       if (name === "UnknownError" || status !== 400) return classifyStatus(status);

@@ -1,4 +1,5 @@
 import {
+  type SessionError,
   SessionStoreError,
   SessionTooLargeError,
   type StoreErrorDetails,
@@ -11,14 +12,13 @@ import type { NextRow, StoredRow, StoreOptions } from "../core/store.ts";
 import { waitFor } from "../core/wait.ts";
 import {
   classifyMySQLError,
-  DUPLICATE,
-  hasAdvice,
   indexName,
+  isDuplicate,
+  isTooLong,
   lacks,
   misfits,
   TO_DATETIME,
   TO_TOKENS,
-  TOO_LONG,
 } from "./_mysql_errors.ts";
 import { readSqlOptions, type SqlSettings, type SqlStoreOptions } from "./_sql.ts";
 import { BUSY, ifNoSubjects, refused, unsure } from "./_sql_errors.ts";
@@ -75,6 +75,12 @@ export interface Statement {
  */
 export const TOKEN_IS = "token = ? AND CAST(token AS BINARY) = CAST(? AS BINARY)";
 
+/**
+ * Finds the rows of a subject, whose bytes are given twice. In a column of text, which an application may have made, the
+ * collation takes "Zoë" for "zoe".
+ */
+export const SUBJECT_IS = "subject = ? AND CAST(subject AS BINARY) = ?";
+
 /** What MySQL has for a character set where a column holds bytes. */
 const BINARY_CHARSET = 63;
 /** How many characters a token has. */
@@ -96,8 +102,9 @@ export class MySQLTable {
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
-    // A pool or a connection of mysql2 has an execute() too, and a query() beside it.
-    if (!hasMethods<PlanetScaleClient>(client, "execute") || "query" in client) {
+    // What mysql2, Drizzle and libSQL give has an execute() too, and one of these beside it.
+    const isOther = () => "query" in client || "executeMultiple" in client;
+    if (!hasMethods<PlanetScaleClient>(client, "execute") || isOther()) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);
@@ -198,13 +205,13 @@ export class MySQLTable {
     data: Uint8Array = new Uint8Array(),
   ): Promise<number> {
     try {
-      return (await this.#send(operation, true, sql, args)).rowsAffected;
+      return (await this.#execute(operation, sql, args)).rowsAffected;
     } catch (error) {
-      if (hasAdvice(error, DUPLICATE)) return -1;
-      if (data.length > BLOB_BYTES && hasAdvice(error, TOO_LONG)) {
+      if (isDuplicate(error)) return -1;
+      if (data.length > BLOB_BYTES && isTooLong(error)) {
         throw new SessionTooLargeError(data.length, BLOB_BYTES);
       }
-      throw error;
+      throw this.#reduce(operation, true, error);
     }
   }
 
@@ -216,18 +223,40 @@ export class MySQLTable {
     args: PlanetScaleValue[],
     signal?: AbortSignal,
   ): Promise<PlanetScaleResult> {
-    const { table, timeout } = this.settings;
+    try {
+      return await this.#execute(operation, sql, args, signal);
+    } catch (error) {
+      throw this.#reduce(operation, writes, error);
+    }
+  }
+
+  /** What a user may see of what the driver has thrown. */
+  #reduce(operation: StoreOperation, writes: boolean, thrown: unknown): SessionError {
+    return toSessionError(
+      operation,
+      thrown,
+      writes,
+      (error) => classifyMySQLError(error, this.settings.table),
+    );
+  }
+
+  async #execute(
+    operation: StoreOperation,
+    sql: string,
+    args: PlanetScaleValue[],
+    signal?: AbortSignal,
+  ): Promise<PlanetScaleResult> {
     // Not among the driver's types. A `Client` has none, and neither has what `transaction()` gives.
     const { session } = this.#client as { session?: { vitessSession?: { inTransaction?: boolean } } | null };
     if (session?.vitessSession?.inTransaction) {
       const advice = "a transaction is open on the Connection; give the store a Client";
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
-    try {
-      return await waitFor(this.#client.execute(sql, args, RAW), timeout, signal);
-    } catch (error) {
-      throw toSessionError(operation, error, writes, () => classifyMySQLError(error, table));
-    }
+    // A `format` of the client's, such as that of sqlstring, may know no bytes but a Buffer of Node. Every one knows text.
+    const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
+    let place = 0;
+    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");
+    return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
   }
 
   /** Deletes the rows of a condition, and tells how many. `order` is an `ORDER BY` with a `LIMIT`. */
@@ -361,6 +390,11 @@ export function isAscii(token: string): boolean {
 /** A subject as the bytes that a binary column compares. A lone surrogate becomes a byte that no text has. */
 export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
+}
+
+/** Bytes as `UNHEX()` takes them. */
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The bytes of a value that has one character for each byte. */

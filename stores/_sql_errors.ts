@@ -45,6 +45,15 @@ export function wrongColumn(
   );
 }
 
+/** A rule of the table that the store knows nothing of, such as a column that must be given. */
+export function refusesRow(table: string): StoreErrorDetails {
+  return refused(
+    "schema",
+    `a constraint of the table ${table} refuses what the store writes, such as a column that is NOT NULL and has no ` +
+      "default; compare the table with schema()",
+  );
+}
+
 /** For `catch`, after asking for a subject. A table made by SCS has no subjects. */
 export function ifNoSubjects(error: unknown): undefined {
   if (!(error instanceof SessionStoreError && error.reason === "schema")) throw error;

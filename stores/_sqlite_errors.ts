@@ -6,6 +6,7 @@ import {
   noColumn,
   noTable,
   refused,
+  refusesRow,
   unsure,
   wrongColumn,
 } from "./_sql_errors.ts";
@@ -60,6 +61,7 @@ export function classifySQLiteError(
     const statement = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
     return wrongColumn(table, "token", "is not unique", statement);
   }
+  if (/constraint failed|cannot store/i.test(text)) return refusesRow(table);
   if (/CLIENT_CLOSED|not open|closed database|must be connected/.test(text)) {
     return refused("rejected", "the client is closed");
   }

@@ -106,9 +106,20 @@ const REMOTE: Dialect = {
 
 /** The data as bytes. Another program may have made a text of them. */
 const DATA = "CAST(data AS BLOB)";
-/** Compares a column with a text. Another program may have made a BLOB of the column, and the two are never equal. */
-const IS_TEXT = "IN (?, CAST(? AS BLOB))";
+/** A text as a BLOB. Another program may have made one of a column, and the two are never equal. */
+const AS_BLOB = "CAST(? AS BLOB)";
+const IS_TEXT = `IN (?, ${AS_BLOB})`;
+/**
+ * Finds the rows of a subject, which is given three times. Some planners use the index on subjects, which leaves out NULL,
+ * only if the statement says so. The last comparison tells "Zoe" from "zoe" where the column was declared as NOCASE.
+ */
+const IS_SUBJECT = `subject IS NOT NULL AND subject ${IS_TEXT} AND CAST(subject AS BLOB) = ${AS_BLOB}`;
 const HAS_BYTES = `AND ${DATA} = ?`;
+/**
+ * An expiry to compare with. The sum is a number even if the column was declared as TEXT. It also keeps the planner from the
+ * index on expiry: if SQLite has counted the rows when few were live, it would walk over every live row to find one.
+ */
+const EXPIRY = "expiry + 0";
 
 /** How pauses grow while another connection holds the lock, in milliseconds. */
 const LOCAL_LOCK = { base: 2, growth: 2, cap: 8 };
@@ -157,7 +168,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#client = client;
     this.#driver = driver;
     this.#dialect = driver.inProcess ? LOCAL : REMOTE;
-    this.#isLive = `expiry > ${this.#dialect.day}`;
+    this.#isLive = `${EXPIRY} > ${this.#dialect.day}`;
     this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
@@ -202,21 +213,18 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     const { primary, signal } = options;
     const { expiry, dayOf, msOf } = this.#dialect;
-    const now = dayOf(options.now);
-    const found = `${DATA}, ${expiry}, typeof(token) FROM ${this.#table}`;
+    const args = [token, dayOf(options.now)];
+    const select = `SELECT ${DATA}, ${expiry}, typeof(token) FROM ${this.#table} WHERE token = `;
+    const asText = `${select}? AND ${this.#isLive}`;
+    const asBlob = `${select}${AS_BLOB} AND ${this.#isLive}`;
     let row: object | undefined;
-    // The second look takes longer, but finds a BLOB as well. Only in this process it is worth to look twice.
     if (this.#driver.inProcess) {
-      [row] = await this.#read(
-        "find",
-        `SELECT ${found} WHERE token = ? AND ${this.#isLive}`,
-        [token, now],
-        signal,
-      );
-    }
-    if (row === undefined) {
-      const sql = `SELECT ${found} WHERE token ${IS_TEXT} AND ${this.#isLive}`;
-      [row] = await this.#read("find", sql, [token, token, now], signal, primary);
+      [row] = await this.#read("find", asText, args, signal);
+      row ??= (await this.#read("find", asBlob, args, signal))[0];
+    } else {
+      // Not `token IN (...)`: if SQLite has counted the rows when they were few it scans the table for that.
+      const either = `${asText} UNION ALL ${asBlob}`;
+      [row] = await this.#read("find", either, [...args, ...args], signal, primary);
     }
     this.#cleanup.notice("read", options);
     if (row === undefined) return undefined;
@@ -290,7 +298,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     await this.#mend("touch", token);
     const { day, dayOf } = this.#dialect;
     const sql =
-      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND expiry < ${day}`;
+      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND ${EXPIRY} < ${day}`;
     await this.#write("touch", sql, [dayOf(expiry), token, dayOf(now), dayOf(expiry)]);
   }
 
@@ -313,9 +321,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const { now, grace = 0, onEvent } = options;
     const { day, dayOf, returning, changesOf } = this.#dialect;
     const until = dayOf(now - grace);
-    // The outer condition is checked when a row is deleted. Its plus keeps the planner from the index on expiry there,
-    // by which it would walk over every expired row.
-    const sql = `DELETE FROM ${this.#table} WHERE +expiry <= ${day} AND token IN` +
+    // The outer condition is checked when a row is deleted.
+    const sql = `DELETE FROM ${this.#table} WHERE ${EXPIRY} <= ${day} AND token IN` +
       ` (SELECT token FROM ${this.#table} WHERE expiry <= ${day} ORDER BY expiry LIMIT ?)${returning}`;
     const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
     const looks = onEvent !== undefined && !this.#indexChecked;
@@ -338,7 +345,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   async *findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
     // On its way into the database a lone surrogate becomes another text, which may be someone else's subject.
     if (!subject.isWellFormed()) return;
-    yield* this.#pages("findBySubject", ` AND subject ${IS_TEXT}`, [subject, subject], options);
+    yield* this.#pages("findBySubject", ` AND ${IS_SUBJECT}`, [subject, subject, subject], options);
   }
 
   /** Deletes every row of the subject but one. */
@@ -347,8 +354,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
     if (!subject.isWellFormed()) return 0;
-    const sql = `DELETE FROM ${this.#table} WHERE subject ${IS_TEXT} AND CAST(token AS TEXT) IS NOT ?`;
-    return await this.#write("deleteBySubject", sql, [subject, subject, options.except ?? null]);
+    const sql = `DELETE FROM ${this.#table} WHERE ${IS_SUBJECT} AND CAST(token AS TEXT) IS NOT ?`;
+    return await this.#write("deleteBySubject", sql, [subject, subject, subject, options.except ?? null]);
   }
 
   /** Gives the subject of a row, for a `ShardedStore` on this store. */
@@ -400,11 +407,19 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   ): AsyncGenerator<StoredRow, void, undefined> {
     const { expiry, dayOf, msOf } = this.#dialect;
     const sql = `SELECT ${DATA}, ${expiry}, token FROM ${this.#table}` +
-      ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ${PAGE_SIZE}`;
+      ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ?`;
     // A text or bytes, as it was found: in SQLite's order all BLOBs come after all texts.
     let after: SQLiteValue = "";
+    let limit = PAGE_SIZE;
     while (true) {
-      const rows: readonly object[] = await this.#read(operation, sql, [after, dayOf(now), ...args], signal);
+      let rows: readonly object[];
+      try {
+        rows = await this.#read(operation, sql, [after, dayOf(now), ...args, limit], signal);
+      } catch (error) {
+        if (limit === 1 || !isTooLarge(error)) throw error;
+        limit = Math.ceil(limit / 4);
+        continue;
+      }
       for (const row of rows) {
         const [data, time, found] = Object.values(row);
         const isText = typeof found === "string";
@@ -413,7 +428,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         if (!isText) this.#remember(token);
         yield { token, data: toBytes(data), expiry: msOf(time) };
       }
-      if (rows.length < PAGE_SIZE) return;
+      if (rows.length < limit) return;
     }
   }
 
@@ -495,6 +510,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       (error) => this.#driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
     );
   }
+}
+
+/** Whether an answer had more bytes than a libsql-server sends, by default 10 MB. */
+function isTooLarge(error: unknown): boolean {
+  return (error as { cause?: { code?: unknown } }).cause?.code === "RESPONSE_TOO_LARGE";
 }
 
 /** Copies a BLOB, which a driver gives as an array, a buffer or numbers. */

@@ -110,7 +110,8 @@ export class LibSQLStore extends SQLiteTableStore {
    */
   constructor(client: LibSQLClient | TursoClient, options: LibSQLStoreOptions = {}) {
     const reader = new OptionsReader(options);
-    if (!hasMethods<TursoClient>(client, "batch")) {
+    // Drizzle's database has a batch() too, and a query beside it. That of D1 has a withSession().
+    if (!hasMethods<TursoClient>(client, "batch") || "query" in client || "withSession" in client) {
       reader.problems.push('"client" must be a client of @libsql/client or of Turso');
     }
     super(client, isFile(client) ? fileDriver(client) : clientDriver(client), reader);

@@ -185,9 +185,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   // deno-lint-ignore require-await
   async deleteExpired({ now, limit = 1_000, grace = 0 }: DeleteExpiredOptions): Promise<number> {
     let deleted = 0;
-    while (deleted < limit) {
+    while (deleted + 1 <= limit) {
       const first = this.#soonest();
-      if (first === undefined || first.expiry > now - grace) break;
+      // Of a time that is not a number nothing can be said, so everything stays.
+      if (first === undefined || !(first.expiry <= now - grace)) break;
       this.#remove(first.token, first.entry);
       deleted++;
     }

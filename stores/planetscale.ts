@@ -40,6 +40,7 @@ import {
   type PlanetScaleClient,
   type PlanetScaleValue,
   rowWith,
+  SUBJECT_IS,
   toBytes,
   toDateTime,
   TOKEN_IS,
@@ -212,7 +213,8 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
 
   /** Every live row of the subject, page by page. */
   findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
-    return this.#pages("findBySubject", " AND subject = ?", [toBytes(subject)], options);
+    const bytes = toBytes(subject);
+    return this.#pages("findBySubject", ` AND ${SUBJECT_IS}`, [bytes, bytes], options);
   }
 
   /** Deletes every row of the subject but one. */
@@ -221,9 +223,10 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
     const table = this.#table;
-    const condition = "subject = ? AND CAST(token AS BINARY) <> CAST(? AS BINARY)";
+    const condition = `${SUBJECT_IS} AND CAST(token AS BINARY) <> CAST(? AS BINARY)`;
+    const bytes = toBytes(subject);
     // No token is empty.
-    const args = [toBytes(subject), options.except ?? ""];
+    const args = [bytes, bytes, options.except ?? ""];
     return await deleteInPasses(async () => {
       const deleted = await table.delete("deleteBySubject", condition, args);
       // Under READ COMMITTED a renewal may move a row to where the deletion has already been. A SELECT sees the table as

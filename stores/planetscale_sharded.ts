@@ -28,7 +28,7 @@ import {
   type TimedOptions,
   UNCHANGED,
 } from "../core/store.ts";
-import { isAscii, MySQLTable, rowWith, toBytes, toDateTime } from "./_mysql_table.ts";
+import { isAscii, MySQLTable, rowWith, SUBJECT_IS, toBytes, toDateTime } from "./_mysql_table.ts";
 import { deleteInPasses } from "./_delete_in_passes.ts";
 import { MOVED_TAG, ShardedRenewal } from "./_sharded_renewal.ts";
 import { batchSize } from "./_sql.ts";
@@ -144,8 +144,9 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     subject: string,
     options: StoreOptions & { except?: string | undefined } = {},
   ): Promise<number> {
-    const condition = `subject = ? AND NOT ${HAS_MOVED} AND CAST(token AS BINARY) <> CAST(? AS BINARY)`;
-    const args = [toBytes(subject), MOVED_TAG, options.except ?? ""];
+    const condition = `${SUBJECT_IS} AND NOT ${HAS_MOVED} AND CAST(token AS BINARY) <> CAST(? AS BINARY)`;
+    const bytes = toBytes(subject);
+    const args = [bytes, bytes, MOVED_TAG, options.except ?? ""];
     let before: string[] = [];
     return await deleteInPasses(async () => {
       const deleted = await this.#table.delete("deleteBySubject", condition, args);
@@ -160,8 +161,9 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
 
   /** The tokens from which sessions of the subject have moved lately. */
   async #movedTokens(subject: string): Promise<string[]> {
-    const condition = `subject = ? AND ${HAS_MOVED}`;
-    const args = [toBytes(subject), MOVED_TAG];
+    const bytes = toBytes(subject);
+    const condition = `${SUBJECT_IS} AND ${HAS_MOVED}`;
+    const args = [bytes, bytes, MOVED_TAG];
     try {
       const rows = await this.#table.select("deleteBySubject", condition, args, undefined, "''");
       return rows.map(({ token }) => token);

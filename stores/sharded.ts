@@ -181,7 +181,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
    * `manager.purge()` does not call this: it purges each store by itself.
    */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
-    const { limit = 1_000 } = options;
+    const limit = Math.trunc(options.limit ?? 1_000);
     let shards = this.parts;
     let deleted = 0;
     while (shards.length > 0 && deleted < limit) {

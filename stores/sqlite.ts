@@ -93,7 +93,7 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
     if (kind === "read") return [run(statements[0]!)];
-    refuseTransaction(database.inTransaction ?? database.isTransaction);
+    refuseTransaction(database.inTransaction ?? database.isTransaction ?? beginFails(database));
     if (kind === "write") return [run(statements[0]!)];
     database.exec("BEGIN IMMEDIATE");
     try {
@@ -111,18 +111,45 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   }
 
   function run({ sql, args }: SQLiteStatement): SQLiteResult {
-    let statement = prepared.get(sql);
-    if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
-    if (sql.startsWith("SELECT")) return { rows: synchronous(statement.all(...args)) as object[] };
-    return { rows: [], rowsAffected: Number(synchronous(statement.run(...args)).changes) };
+    try {
+      let statement = prepared.get(sql);
+      if (statement === undefined) prepared.set(sql, statement = database.prepare(sql));
+      if (sql.startsWith("SELECT")) {
+        const rows = statement.all(...args);
+        if (!Array.isArray(rows)) throw unusable(rows);
+        return { rows: rows as object[] };
+      }
+      const result = statement.run(...args);
+      if (result?.changes === undefined) throw unusable(result);
+      return { rows: [], rowsAffected: Number(result.changes) };
+    } catch (error) {
+      // A database of `node:sqlite` that was closed can be opened again, but its statements are gone.
+      if (!isInvalid(error) || !prepared.delete(sql)) throw error;
+      return run({ sql, args });
+    }
   }
 }
 
-/** The result of a statement. A promise has no rows: every session would seem to be unknown. */
-function synchronous<T>(result: T): T {
-  if (!(result instanceof Promise)) return result;
+/** Whether a transaction is open. Before Node 22.16 `node:sqlite` does not say so. */
+function beginFails(database: SQLiteDatabase): boolean {
+  try {
+    // It takes no lock.
+    ignoreRejection(database.exec("BEGIN; COMMIT"));
+    return false;
+  } catch (error) {
+    return /within a transaction/.test(String(error));
+  }
+}
+
+/** Whether a database, or the one that a statement was prepared for, is closed (`node:sqlite`). */
+function isInvalid(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === "ERR_INVALID_STATE";
+}
+
+/** The error of a driver whose results are promises, or without a count. Every session would seem to be unknown. */
+function unusable(result: unknown): { code: string } {
   ignoreRejection(result);
-  throw { code: ASYNCHRONOUS };
+  return { code: OTHER_DRIVER };
 }
 
 /** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. */
@@ -139,7 +166,7 @@ const NAMES: Record<number, string> = {
   23: "AUTH",
 };
 const MOVED = 1032;
-const ASYNCHRONOUS = "ASYNCHRONOUS";
+const OTHER_DRIVER = "OTHER_DRIVER";
 
 /** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
 function withName<T>(work: () => T): T {
@@ -159,10 +186,10 @@ function classify(error: unknown): StoreErrorDetails | undefined {
   if (code === "FILE_MOVED") {
     return refused("unreachable", "the database's file was moved or replaced; open it again");
   }
-  if (code === ASYNCHRONOUS) {
+  if (code === OTHER_DRIVER) {
     return refused(
       "unsupported",
-      "the database is asynchronous; pass node:sqlite, bun:sqlite or better-sqlite3",
+      "the database is asynchronous or of another driver; pass node:sqlite, bun:sqlite or better-sqlite3",
     );
   }
 }

@@ -50,6 +50,8 @@ export interface Case {
 export interface Limits {
   maxBytes: number;
   maxExpiry: number;
+  /** How many calls may be under way at once. */
+  atOnce: number;
 }
 
 export const SECOND = 1_000;
@@ -115,13 +117,17 @@ export class Fixture {
     expect(what, of.filter((_, index) => found[index] !== undefined), live);
   }
 
-  /** Stores many rows. One after the other: many writers at once may block libsql-server for good. The tokens are in no order. */
+  /** Stores many rows. Few at once: many writers may block libsql-server for good. The tokens are in no order. */
   async fill(
     count: number,
     row: (index: number) => { expiry?: number; subject?: string },
   ): Promise<string[]> {
     const tokens = Array.from({ length: count }, (_, index) => tokenOf(`${(index * 7_919) % 100_003}-row`));
-    for (const [index, token] of tokens.entries()) await this.put(token, row(index));
+    const rows = tokens.entries();
+    const writer = async () => {
+      for (const [index, token] of rows) await race([() => this.put(token, row(index))]);
+    };
+    await together(Array.from({ length: this.limits.atOnce }, writer));
     return tokens;
   }
 }

@@ -19,6 +19,7 @@ import { SQLiteStore } from "../stores/sqlite.ts";
 import { sharedD1 } from "./services/d1.ts";
 import { sharedMySQL } from "./services/mysql.ts";
 import { startGateway } from "./services/planetscale_gateway.ts";
+import { inTurns } from "./services/_in_turns.ts";
 import { countingFetch, type LibSQLServer, startLibSQL } from "./services/libsql.ts";
 
 export { sharedD1, sharedMySQL };
@@ -39,7 +40,7 @@ export interface OpenStore extends AsyncDisposable {
 export interface Reach {
   /** The timeout of the store and its client, in milliseconds. */
   timeout?: number;
-  /** How many HTTP requests are sent at once. The others wait. */
+  /** How many HTTP requests are sent at once. The others wait. Turso's client sends one at a time by itself. */
   concurrency?: number;
 }
 
@@ -151,8 +152,8 @@ const planetScale: Backend = {
 
 const d1Database: Backend = {
   name: "D1Store",
-  async open({ timeout } = {}) {
-    const database = (await sharedD1()).database();
+  async open({ timeout, concurrency } = {}) {
+    const database = (await sharedD1()).database(concurrency);
     const table = freshTable();
     const another = () => new D1Store(database, { ...OPTIONS, timeout, table });
     const store = another();
@@ -257,23 +258,6 @@ const tursoFile: Backend = {
     };
   },
 };
-
-/** An option of `@libsql/client` that PlanetScale's driver lacks. */
-function inTurns(concurrency: number, send: typeof fetch): typeof fetch {
-  let free = concurrency;
-  const waiting: (() => void)[] = [];
-  return async (...request) => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await send(...request);
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free++;
-    }
-  };
-}
 
 /** Every kind of store. */
 export const backends: readonly Backend[] = [

@@ -6,13 +6,14 @@
  */
 import type { D1Database, D1Result, D1Statement, D1Value } from "../../stores/d1.ts";
 import type { D1Query, D1Reply } from "./_d1_worker.ts";
+import { inTurns } from "./_in_turns.ts";
 import { type GuardedProcess, spawnGuarded } from "./_process.ts";
 import { oncePerRun } from "./_run.ts";
 
 /** A D1 database that other files of the tests use too. */
 export interface D1Access {
-  /** A database over HTTP that counts its calls. All have the same tables. */
-  database(): CountingD1;
+  /** A database over HTTP that counts its calls, and sends at most so many at once. All have the same tables. */
+  database(concurrency?: number): CountingD1;
   /** The cases of the contract. Each runs inside the Worker. */
   contract(): Promise<{ name: string; skipped?: string; run(): Promise<void> }[]>;
 }
@@ -57,10 +58,11 @@ export function sharedD1(): Promise<D1Access> {
 function accessD1(origin: string): D1Access {
   const ask = async (path: string, init?: RequestInit) => await (await fetch(origin + path, init)).text();
   return {
-    database: () =>
-      remoteDatabase(async (query) => {
-        return JSON.parse(await ask("/query", { method: "POST", body: JSON.stringify(query) }));
-      }),
+    database(concurrency = Infinity) {
+      const send = async (query: D1Query): Promise<D1Reply> =>
+        JSON.parse(await ask("/query", { method: "POST", body: JSON.stringify(query) }));
+      return remoteDatabase(inTurns(concurrency, send));
+    },
     async contract() {
       const cases: { name: string; skipped?: string }[] = JSON.parse(await ask("/cases"));
       return cases.map((one, index) => ({

@@ -117,6 +117,20 @@ Deno.test("LibSQLStore sends as many requests for a listing as it has pages", as
   assertEquals(counting.count(), 6);
 });
 
+Deno.test("LibSQLStore lists sessions that are too large for one answer of a libsql-server, which has 10 MB", async () => {
+  const { store, client, table } = await overHTTP();
+  await store.createTable();
+  const series = "WITH RECURSIVE s(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM s WHERE value < 210)";
+  await client.execute(
+    `INSERT INTO ${table} ${series} SELECT printf('t%03d', value), zeroblob(65536), 3e6, 'zoe' FROM s`,
+  );
+  for (const listing of [store.all(now), store.findBySubject("zoe", now)]) {
+    const found = await Array.fromAsync(listing);
+    assertEquals(new Set(found.map(({ token }) => token)).size, 210);
+    assertEquals(found.length, 210);
+  }
+});
+
 Deno.test("A manager on LibSQLStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
   const { store, counting } = await overHTTP();
   await store.createTable();

@@ -110,6 +110,14 @@ Deno.test("MemoryStore.deleteExpired() deletes the longest expired first, up to 
   assertEquals(await tokens(), ["t50"]);
 });
 
+Deno.test("MemoryStore.deleteExpired() deletes nothing by a time that is not a number", async () => {
+  const store = new MemoryStore();
+  await store.commit("a", new Uint8Array([1]), 2_000, { now: 1_000 });
+  assertEquals(await store.deleteExpired({ now: NaN }), 0);
+  assertEquals(await store.deleteExpired({ now: 3_000, grace: NaN }), 0);
+  assertEquals(store.size, 1);
+});
+
 Deno.test("MemoryStore.deleteExpired() deletes at most 1,000 without a limit", async () => {
   const { store, add } = newStore();
   for (let i = 0; i < 1_001; i++) await add(`t${i}`, 1);

@@ -40,6 +40,21 @@ Deno.test("PlanetScaleStore without a column for subjects names the statement to
   assertEquals(indexes.length, 1);
 });
 
+Deno.test("PlanetScaleStore on a table with a constraint that it knows nothing of names the table", async () => {
+  const columns = "token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry DATETIME(6) NOT NULL";
+  for (const more of ["agent TEXT NOT NULL", "CHECK (LENGTH(data) > 9)"]) {
+    await using bench = await openPlanetScale({ table: [`CREATE TABLE sessions (${columns}, ${more})`] });
+    await bench.store.createTable();
+    const create = () => bench.store.create("a", Uint8Array.of(1), NOW, { now: NOW });
+    const { message } = await assertRejects(create, SessionStoreError);
+    assertEquals(
+      message,
+      "Session store failed in create() (schema): a constraint of the table sessions refuses what the store writes, " +
+        "such as a column that is NOT NULL and has no default; compare the table with schema()",
+    );
+  }
+});
+
 /** What to do about another program's table. */
 const USE_OTHER = 'name another table in the option "table" and run createTable()';
 

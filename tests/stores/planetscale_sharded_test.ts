@@ -25,9 +25,9 @@ const MINUTE = 60_000;
 const STEPS = ["look at the old row", "insert", "switch", "complete", "tidy up"] as const;
 type Step = typeof STEPS[number];
 
-/** How the data of a moved row begins, as the driver writes it. */
+/** How the data of a moved row begins, as a statement has it. */
 const MOVED_HEX = new TextEncoder().encode("\0x-sessions:M").toHex();
-const MOVED = `x'${MOVED_HEX}`;
+const MOVED = `UNHEX('${MOVED_HEX}`;
 const MINUTES_OF_A_MARK = 1;
 
 /** Which step of a renewal a statement is; `undefined` for any other statement. */

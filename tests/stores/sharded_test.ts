@@ -470,7 +470,8 @@ Deno.test("ShardedStore.deleteExpired() divides its limit among the stores, and 
     for (let i = 0; i < count; i++) await shards[index]!.create(randomToken(), DATA, now - i, { now: 0 });
   }
   const store = new ShardedStore(shards);
-  assertEquals(await store.deleteExpired({ now, limit: 2 }), 2);
+  // A part of a row is none.
+  assertEquals(await store.deleteExpired({ now, limit: 2.9 }), 2);
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 30);
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 13);
   assertEquals(await store.deleteExpired({ now }), 0);

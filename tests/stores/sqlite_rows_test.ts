@@ -152,6 +152,65 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
+  Deno.test(`A subject matches only itself in a column that ignores case and trailing blanks [${driver}]`, async () => {
+    for (const collation of ["NOCASE", "RTRIM"]) {
+      const { store, table, execute, close } = await open();
+      const columns = `token TEXT PRIMARY KEY, data BLOB, expiry REAL, subject TEXT COLLATE ${collation}`;
+      await execute(`CREATE TABLE ${table} (${columns})`);
+      await store.createTable();
+      const subjects = ["zoe", "Zoe", "zoe "];
+      for (const subject of subjects) await store.create(subject, Uint8Array.of(1), 2, { now: 1, subject });
+      for (const subject of subjects) {
+        const found = await Array.fromAsync(store.findBySubject(subject, { now: 1 }));
+        assertEquals(found.map(({ token }) => token), [subject]);
+        assertEquals(await store.deleteBySubject(subject), 1);
+      }
+      await execute(`DROP TABLE ${table}`);
+      close?.();
+    }
+  });
+
+  Deno.test(`A table whose expiry was declared as TEXT is read, touched and purged [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await execute(
+      `CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry TEXT NOT NULL, subject TEXT)`,
+    );
+    await store.createTable();
+    const now = Date.now();
+    const data = Uint8Array.of(1);
+    for (const token of ["a", "b"]) await store.create(token, data, now + 1_000, { now, subject: "zoe" });
+    await store.touch("a", now + 5_000, { now });
+    assertEquals(await store.find("b", { now: now + 2_000 }), undefined);
+    assertEquals(await store.update("b", data, { data }, { now: now + 2_000 }), false);
+    assertEquals((await Array.fromAsync(store.all({ now: now + 2_000 }))).map(({ token }) => token), ["a"]);
+    assertEquals(await store.deleteExpired({ now: now + 2_000 }), 1);
+    assertEquals((await store.find("a", { now: now + 2_000 }))?.data, data);
+    close?.();
+  });
+
+  for (
+    const columns of [
+      "data BLOB NOT NULL, expiry REAL NOT NULL, subject TEXT, agent TEXT NOT NULL",
+      "data BLOB NOT NULL, expiry REAL NOT NULL CHECK (expiry < 1), subject TEXT",
+      "data TEXT NOT NULL CHECK (typeof(data) = 'text'), expiry REAL NOT NULL, subject TEXT",
+    ]
+  ) {
+    Deno.test(`A table with a constraint that the store knows nothing of is named in the error: ${columns} [${driver}]`, async () => {
+      const { store, table, execute, close } = await open();
+      await execute(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, ${columns})`);
+      await store.createTable();
+      const create = () => store.create("a", Uint8Array.of(1), 2, { now: 1 });
+      const { message, retryable, ambiguous } = await assertRejects(create, SessionStoreError);
+      assertEquals([retryable, ambiguous], [false, false]);
+      assertEquals(
+        message,
+        `Session store failed in create() (schema): a constraint of the table ${table} refuses what the store writes, ` +
+          "such as a column that is NOT NULL and has no default; compare the table with schema()",
+      );
+      close?.();
+    });
+  }
+
   Deno.test(`Another program's table is refused, in createTable() too, and the error names the missing column [${driver}]`, async () => {
     const tables: [columns: string, missing: string, created: string][] = [
       ["id VARCHAR(255) PRIMARY KEY, payload TEXT NOT NULL, last_activity INTEGER NOT NULL", "data", "token"],

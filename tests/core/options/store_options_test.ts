@@ -153,7 +153,9 @@ const NO_CLIENTS = [undefined, null, {}, "libsql://example.com", { execute: "" }
 
 Deno.test("new LibSQLStore() refuses a value that is no client", () => {
   const half = { execute: () => {} };
-  for (const client of [...NO_CLIENTS, half]) {
+  const ofDrizzle = { batch: () => {}, query: {} };
+  const ofD1 = { batch: () => {}, prepare: () => {}, withSession: () => {} };
+  for (const client of [...NO_CLIENTS, half, ofDrizzle, ofD1]) {
     const problems = problemsOf(() => new LibSQLStore(client as unknown as ReturnType<typeof libSQL>));
     assertEquals(problems, [`"client" must be a client of @libsql/client or of Turso`]);
   }
@@ -161,7 +163,8 @@ Deno.test("new LibSQLStore() refuses a value that is no client", () => {
 
 Deno.test("new PlanetScaleStore() refuses a value that is no client", () => {
   const ofMySQL2 = { execute: () => {}, query: () => {} };
-  for (const client of [...NO_CLIENTS, ofMySQL2]) {
+  const ofLibSQL = { execute: () => {}, executeMultiple: () => {} };
+  for (const client of [...NO_CLIENTS, ofMySQL2, ofLibSQL]) {
     const problems = problemsOf(() => new PlanetScaleStore(client as unknown as Client));
     assertEquals(problems, [`"client" must be a Client or a Connection of @planetscale/database`]);
   }
