@@ -1,4 +1,12 @@
-import { hasBody, isNullBody, isReusable, isUnsendable, lightBodyOf, type ResponseBody } from "./body.ts";
+import {
+  hasBody,
+  isDeno,
+  isNullBody,
+  isReusable,
+  isUnsendable,
+  lightBodyOf,
+  type ResponseBody,
+} from "./body.ts";
 import { preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
@@ -76,18 +84,14 @@ function withNewHeaders(response: Response, change: (headers: Headers) => void):
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
   return copyOf(response, response.body, (headers) => {
-    // Deno decodes gzip and br of what `fetch()` gave: the coding and the length are no longer those of the body.
+    // Deno decodes gzip and br of what `fetch()` gave: the coding and the length are no longer those of the body. Other
+    // runtimes pass it on as it came, whatever its headers say.
     if (response.url !== "" && isDeno() && /^(?:gzip|br)$/i.test(headers.get("Content-Encoding") ?? "")) {
       headers.delete("Content-Encoding");
       headers.delete("Content-Length");
     }
     change(headers);
   });
-}
-
-/** Other runtimes pass a response of `fetch()` on as it came, whatever its headers say. */
-function isDeno(): boolean {
-  return (globalThis as { Deno?: unknown }).Deno !== undefined;
 }
 
 function copyOf(

@@ -12,9 +12,13 @@ type Asked = () => Promise<{
   get(key: keyof Data): string | undefined;
 }>;
 
+/** The platform's own, which `serve()` replaces. */
+const Native = Response;
 const MAKE: Record<string, () => Response> = {
   text: () => new Response("welcome"),
   redirect: () => new Response(null, { status: 303, headers: { Location: "/" } }),
+  typed: () => new Response(null, { headers: { "Content-Type": "text/html" } }),
+  native: () => new Native(null, { headers: { "Content-Type": "text/html" } }),
 };
 const made: Record<string, Response> = {};
 

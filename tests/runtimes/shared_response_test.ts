@@ -24,7 +24,7 @@ Deno.test("One Response for two visitors at once gives neither the other's sessi
       await (await fetch(`http://127.0.0.1:${server.port}${path}`)).text();
 
     for (const mount of ["fetch", "hono"]) {
-      for (const kind of ["text", "redirect"]) {
+      for (const kind of ["text", "redirect", "typed", "native"]) {
         for (const what of ["leave", "read", "write"]) {
           await t.step(`Node ${version}, ${mount}, a ${kind}, and the other one: ${what}`, async () => {
             await steer("/close");
