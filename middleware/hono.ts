@@ -102,6 +102,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
       }
       return request.session(c.finalized ? c.res : undefined);
     };
+    const outer = c.get(key);
     c.set(key, session as SessionVariables<Data, Key>[Key]);
     try {
       await next();
@@ -109,6 +110,9 @@ export function honoSessions<Data extends object, const Key extends string = "se
       // Hono puts a handler's error into c.error. This one is from notFound(), or is not an Error.
       if (!isAsked) throw error;
       return await respondThrown(c, request, error);
+    } finally {
+      // For a middleware between two of these, which may still change the outer one's session.
+      if (outer !== undefined) c.set(key, outer);
     }
     // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
     if (!c.finalized && !isAsked) return;
