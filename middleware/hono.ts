@@ -167,22 +167,22 @@ function markOnAssignment(c: Context): void {
 }
 
 function markingAccessorsOf(prototype: object): PropertyDescriptor {
-  const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res")!;
+  const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res") as Required<PropertyDescriptor>;
   return {
     configurable: true,
     get,
     set(this: Context, response: Response | undefined) {
-      set!.call(this, response);
+      set.call(this, response);
       if (response === undefined) return;
       // If there was a response before, Hono has stored a copy.
-      const own = get!.call(this) as Response;
+      const own = get.call(this) as Response;
       // finish() refuses what is no response.
       if (!isResponse(own)) return;
       const marked = markPersonal(own, true);
       if (marked === own) return;
       if (this.req.raw.method === "HEAD") keepBodyHeaders(own, marked);
-      set!.call(this, undefined);
-      set!.call(this, marked);
+      set.call(this, undefined);
+      set.call(this, marked);
     },
   };
 }
