@@ -56,12 +56,18 @@ export function isUnsendable(response: Response): boolean {
   return lightPartsOf(response) === undefined && (response.bodyUsed || response.type === "error");
 }
 
+/** Gives a light response headers of its own. It keeps those that it was made with, and an application may use them again. */
+export function ownHeaders(response: Response): void {
+  const made = lightPartsOf(response);
+  if (made?.[2] instanceof Headers) made[2] = new Headers(made[2]);
+}
+
 /** The status, the body and the headers of a light response that was not looked at. */
-function lightPartsOf(response: Response): [unknown, ResponseBody?] | undefined {
+function lightPartsOf(response: Response): [unknown, ResponseBody?, unknown?] | undefined {
   // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
   const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
   const made = isNative ? undefined : valueUnder(response, "cache");
-  return Array.isArray(made) ? made as [unknown, ResponseBody?] : undefined;
+  return Array.isArray(made) ? made as [unknown, ResponseBody?, unknown?] : undefined;
 }
 
 /** The value that an object has under the symbol of this description. */

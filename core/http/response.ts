@@ -5,6 +5,7 @@ import {
   isReusable,
   isUnsendable,
   lightBodyOf,
+  ownHeaders,
   type ResponseBody,
 } from "./body.ts";
 import { preferPrivate, varyByCookie } from "./caching.ts";
@@ -62,6 +63,7 @@ function withHeaders(response: Response, change: (headers: Headers) => void): Re
   const { status } = response;
   // An application may return one such object for every request.
   if (isNullBody(status) || (isRedirect(status) && !hasBody(response))) return copyOf(response, null, change);
+  ownHeaders(response);
   try {
     change(response.headers);
     return response;
