@@ -10,8 +10,9 @@ export function isNullBody(status: number): boolean {
 
 /** Whether an application may return this one object for every request: it has no body, or one that can be sent again. */
 export function isReusable(response: Response): boolean {
-  return response.status === 101 || isNullBody(response.status) || !hasBody(response) ||
-    lightBodyOf(response) !== undefined;
+  if (response.status === 101 || isNullBody(response.status) || !hasBody(response)) return true;
+  const light = lightBodyOf(response);
+  return light !== undefined && !(light instanceof ReadableStream);
 }
 
 /**
@@ -19,8 +20,8 @@ export function isReusable(response: Response): boolean {
  * is not read, since that would make it a stream of unknown length and type.
  */
 export function hasBody(response: Response): boolean {
-  const made = lightPartsOf(response);
-  if (made !== undefined) return (made[1] ?? null) !== null;
+  const light = lightBodyOf(response);
+  if (light !== undefined) return light !== null;
   const { Bun } = globalThis as GlobalWithBun;
   // On Bun a clone loses the type of a text that is not ASCII.
   if (Bun !== undefined) return !isEmptyAsShown(Bun.inspect(response));
@@ -43,31 +44,20 @@ function isEmptyAsShown(text: string): boolean {
 }
 
 /**
- * The body of a light `Response` of `@hono/node-server`; `undefined` for any other response, and for a stream. Such a
- * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
+ * The body of a light `Response` of `@hono/node-server`, `null` where it has none; `undefined` for any other response. Such a
+ * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then, unless its body is
+ * a stream.
  */
 export function lightBodyOf(response: Response): ResponseBody | undefined {
-  const body = lightPartsOf(response)?.[1];
-  return body instanceof ReadableStream ? undefined : body;
+  // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
+  const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
+  const made = isNative ? undefined : valueUnder(response, "cache");
+  return Array.isArray(made) ? made[1] as ResponseBody ?? null : undefined;
 }
 
 /** Whether a response can no longer be sent, or never could. A light one is not asked, since a look changes how it is sent. */
 export function isUnsendable(response: Response): boolean {
-  return lightPartsOf(response) === undefined && (response.bodyUsed || response.type === "error");
-}
-
-/** Gives a light response headers of its own. It keeps those that it was made with, and an application may use them again. */
-export function ownHeaders(response: Response): void {
-  const made = lightPartsOf(response);
-  if (made?.[2] instanceof Headers) made[2] = new Headers(made[2]);
-}
-
-/** The status, the body and the headers of a light response that was not looked at. */
-function lightPartsOf(response: Response): [unknown, ResponseBody?, unknown?] | undefined {
-  // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
-  const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
-  const made = isNative ? undefined : valueUnder(response, "cache");
-  return Array.isArray(made) ? made as [unknown, ResponseBody?, unknown?] : undefined;
+  return lightBodyOf(response) === undefined && (response.bodyUsed || response.type === "error");
 }
 
 /** The value that an object has under the symbol of this description. */

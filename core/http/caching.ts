@@ -1,7 +1,15 @@
 /** Makes caches keep one response for each `Cookie` header. */
 export function varyByCookie(headers: Headers): void {
-  const isVaried = /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
-  if (!isVaried) headers.append("Vary", "Cookie");
+  if (!isVaried(headers)) headers.append("Vary", "Cookie");
+}
+
+function isVaried(headers: Headers): boolean {
+  return /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
+}
+
+/** Whether {@linkcode preferPrivate}, and {@linkcode varyByCookie} if it is asked for, would change nothing. */
+export function isPersonal(headers: Headers, byCookie: boolean): boolean {
+  return headers.has("Cache-Control") && (!byCookie || isVaried(headers));
 }
 
 /** Keeps a response from shared caches unless the handler chose a `Cache-Control`. */

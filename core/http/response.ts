@@ -5,10 +5,9 @@ import {
   isReusable,
   isUnsendable,
   lightBodyOf,
-  ownHeaders,
   type ResponseBody,
 } from "./body.ts";
-import { preferPrivate, varyByCookie } from "./caching.ts";
+import { isPersonal, preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
@@ -19,6 +18,8 @@ import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
   try {
+    // Asked before, since a change may need a copy.
+    if (isPersonal(response.headers, byCookie)) return response;
     return withHeaders(response, (headers) => {
       if (byCookie) varyByCookie(headers);
       preferPrivate(headers);
@@ -63,7 +64,8 @@ function withHeaders(response: Response, change: (headers: Headers) => void): Re
   const { status } = response;
   // An application may return one such object for every request.
   if (isNullBody(status) || (isRedirect(status) && !hasBody(response))) return copyOf(response, null, change);
-  ownHeaders(response);
+  // A light response may have the headers of other responses, and loses changed ones when it is looked at.
+  if (lightBodyOf(response) !== undefined) return withNewHeaders(response, change);
   try {
     change(response.headers);
     return response;
