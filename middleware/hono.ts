@@ -118,7 +118,9 @@ export function honoSessions<Data extends object, const Key extends string = "se
     if (!c.finalized && !isAsked) return;
     try {
       // Without a response finish() throws: what the handler changed would be lost in silence.
-      respond(c, await request.finish(c.finalized ? c.res : undefined, c.error));
+      // etag(), say, has read the body that an HTTPException gave. It stands for a response all the same.
+      const error = responseOf(c.error) === null ? undefined : c.error;
+      respond(c, await request.finish(c.finalized ? c.res : undefined, error));
     } catch (error) {
       await respondThrown(c, request, error);
     }
