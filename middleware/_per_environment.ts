@@ -21,14 +21,10 @@ export function perEnvironment<Data extends object, Argument>(
   }
   const managers = (madeBy.get(manager) ?? new WeakMap()) as WeakMap<object, SessionManager<Data>>;
   madeBy.set(manager, managers);
-  let only: SessionManager<Data> | undefined;
-  return (environment, argument) => {
-    if (!isObject(environment)) return only ??= make(manager, argument);
-    let current = managers.get(environment);
-    if (current === undefined) {
-      current = make(manager, argument);
-      managers.set(environment, current);
-    }
+  return function managerOf(environment, argument) {
+    const key = isObject(environment) ? environment : managerOf;
+    let current = managers.get(key);
+    if (current === undefined) managers.set(key, current = make(manager, argument));
     return current;
   };
 }

@@ -112,7 +112,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
       return await respondThrown(c, request, error);
     } finally {
       // For a middleware between two of these, which may still change the outer one's session.
-      if (outer !== undefined) c.set(key, outer);
+      if (outer) c.set(key, outer);
     }
     // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
     if (!c.finalized && !isAsked) return;

@@ -8,11 +8,9 @@ export function isNullBody(status: number): boolean {
   return NULL_BODY.includes(status);
 }
 
-/** Whether an application may return this one object for every request: it has no body, or one that can be sent again. */
+/** Whether an application may return this one object for every request, since it has no body. */
 export function isReusable(response: Response): boolean {
-  if (response.status === 101 || isNullBody(response.status) || !hasBody(response)) return true;
-  const light = lightBodyOf(response);
-  return light !== undefined && !(light instanceof ReadableStream);
+  return response.status === 101 || isNullBody(response.status) || !hasBody(response);
 }
 
 /**
@@ -28,7 +26,7 @@ export function hasBody(response: Response): boolean {
   if (!isDeno()) return response.body !== null;
   // Once the headers were looked at, Deno has the body here. A clone would make it a stream, too.
   const kept = response.headers && valueUnder(response, "response") as { body?: unknown } | undefined;
-  if (kept?.body || response.bodyUsed) return true;
+  if (kept?.body) return true;
   const { body } = response.clone();
   body?.cancel().catch(() => {});
   return body !== null;
@@ -45,8 +43,7 @@ function isEmptyAsShown(text: string): boolean {
 
 /**
  * The body of a light `Response` of `@hono/node-server`, `null` where it has none; `undefined` for any other response. Such a
- * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then, unless its body is
- * a stream.
+ * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
  */
 export function lightBodyOf(response: Response): ResponseBody | undefined {
   // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.

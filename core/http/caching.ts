@@ -3,13 +3,9 @@ export function varyByCookie(headers: Headers): void {
   if (!isVaried(headers)) headers.append("Vary", "Cookie");
 }
 
-function isVaried(headers: Headers): boolean {
+/** Whether caches keep one response for each `Cookie` header. */
+export function isVaried(headers: Headers): boolean {
   return /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
-}
-
-/** Whether {@linkcode preferPrivate}, and {@linkcode varyByCookie} if it is asked for, would change nothing. */
-export function isPersonal(headers: Headers, byCookie: boolean): boolean {
-  return headers.has("Cache-Control") && (!byCookie || isVaried(headers));
 }
 
 /** Keeps a response from shared caches unless the handler chose a `Cache-Control`. */

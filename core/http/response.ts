@@ -7,7 +7,7 @@ import {
   lightBodyOf,
   type ResponseBody,
 } from "./body.ts";
-import { isPersonal, preferPrivate, varyByCookie } from "./caching.ts";
+import { isVaried, preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
@@ -18,8 +18,9 @@ import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
   try {
+    const { headers } = response;
     // Asked before, since a change may need a copy.
-    if (isPersonal(response.headers, byCookie)) return response;
+    if (headers.has("Cache-Control") && (!byCookie || isVaried(headers))) return response;
     return withHeaders(response, (headers) => {
       if (byCookie) varyByCookie(headers);
       preferPrivate(headers);
@@ -63,20 +64,18 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
 function withHeaders(response: Response, change: (headers: Headers) => void): Response {
   const { status } = response;
   // An application may return one such object for every request.
-  if (isNullBody(status) || (isRedirect(status) && !hasBody(response))) return copyOf(response, null, change);
-  // A light response may have the headers of other responses, and loses changed ones when it is looked at.
-  if (lightBodyOf(response) !== undefined) return withNewHeaders(response, change);
+  const isRedirect = status >= 300 && status < 400;
+  if (isNullBody(status) || (isRedirect && !hasBody(response))) return copyOf(response, null, change);
   try {
-    change(response.headers);
-    return response;
+    // A light response may have the headers of other responses, and loses changed ones when it is looked at.
+    if (lightBodyOf(response) === undefined) {
+      change(response.headers);
+      return response;
+    }
   } catch {
     // Immutable: `Response.redirect()`, or a response of `fetch()`.
-    return withNewHeaders(response, change);
   }
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 300 && status < 400;
+  return withNewHeaders(response, change);
 }
 
 /** The same response with headers of its own. */
