@@ -13,22 +13,17 @@ export function responseOf(thrown: unknown): Response | null | undefined {
   try {
     return responseIn(thrown);
   } catch {
-    // The status is no status, say.
-    return undefined;
+    // The body was read, say, or the status is no status.
+    return null;
   }
 }
 
-function responseIn(thrown: unknown): Response | null | undefined {
+function responseIn(thrown: unknown): Response | undefined {
   if (!isObject(thrown)) return undefined;
   if (isResponse(thrown)) return thrown;
   const { getResponse, status, location, body, digest } = thrown as Thrown;
   if (typeof getResponse === "function") {
-    let made: unknown;
-    try {
-      made = getResponse.call(thrown);
-    } catch {
-      return null;
-    }
+    const made: unknown = getResponse.call(thrown);
     ignoreRejection(made);
     return isResponse(made) ? made : undefined;
   }
