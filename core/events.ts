@@ -19,9 +19,9 @@ import { waitFor } from "./wait.ts";
  * - `missing-index`: a purge would read the whole table; `statement` adds the index.
  */
 export type SessionEvent =
-  | { kind: "created"; id: string; subject?: string }
-  | { kind: "renewed"; id: string; previousId: string; subject?: string }
-  | { kind: "destroyed"; id: string; subject?: string }
+  | { kind: "created"; id: string; subject?: string | undefined }
+  | { kind: "renewed"; id: string; previousId: string; subject?: string | undefined }
+  | { kind: "destroyed"; id: string; subject?: string | undefined }
   | { kind: "revoked"; subject: string; count: number; id?: string }
   | { kind: "unknown"; id: string }
   | { kind: "undecodable"; id: string }

@@ -215,9 +215,10 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const { signal } = context;
     // A cast: TypeScript does not see that step() sets it.
     let rows = undefined as AsyncIterator<StoredRow> | undefined;
-    const step = () => {
-      rows ??= iteratorOf(list({ now: this.#engine.settings.now(), signal }));
-      return rows.next();
+    const step = async () => {
+      // A store in JavaScript may give a promise of a list.
+      rows ??= iteratorOf(await list({ now: this.#engine.settings.now(), signal }));
+      return await rows.next();
     };
     try {
       let turned = performance.now();

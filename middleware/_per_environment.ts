@@ -3,6 +3,9 @@ import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
 import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 
+/** The managers that each function has made, by the `env` object. One function may be passed to several middlewares. */
+const madeBy = new WeakMap<object, WeakMap<object, unknown>>();
+
 /**
  * Makes one manager per `env` object of Workers, on its first request. `env` stays the same for the life of an instance,
  * so the store and its state are kept.
@@ -16,14 +19,12 @@ export function perEnvironment<Data extends object, Argument>(
       "the first argument must be a session manager, or a function that makes one",
     ]);
   }
-  const managers = new WeakMap<object, SessionManager<Data>>();
-  return (environment, argument) => {
-    const key = isObject(environment) ? environment : manager;
+  const managers = (madeBy.get(manager) ?? new WeakMap()) as WeakMap<object, SessionManager<Data>>;
+  madeBy.set(manager, managers);
+  return function managerOf(environment, argument) {
+    const key = isObject(environment) ? environment : managerOf;
     let current = managers.get(key);
-    if (current === undefined) {
-      current = make(manager, argument);
-      managers.set(key, current);
-    }
+    if (current === undefined) managers.set(key, current = make(manager, argument));
     return current;
   };
 }

@@ -102,6 +102,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
       }
       return request.session(c.finalized ? c.res : undefined);
     };
+    const outer = c.get(key);
     c.set(key, session as SessionVariables<Data, Key>[Key]);
     try {
       await next();
@@ -109,12 +110,17 @@ export function honoSessions<Data extends object, const Key extends string = "se
       // Hono puts a handler's error into c.error. This one is from notFound(), or is not an Error.
       if (!isAsked) throw error;
       return await respondThrown(c, request, error);
+    } finally {
+      // For a middleware between two of these, which may still change the outer one's session.
+      if (outer) c.set(key, outer);
     }
     // The handler returned no response. Hono throws an error of its own, unless a middleware further out responds.
     if (!c.finalized && !isAsked) return;
     try {
       // Without a response finish() throws: what the handler changed would be lost in silence.
-      respond(c, await request.finish(c.finalized ? c.res : undefined, c.error));
+      // etag(), say, has read the body that an HTTPException gave. It stands for a response all the same.
+      const error = responseOf(c.error) === null ? undefined : c.error;
+      respond(c, await request.finish(c.finalized ? c.res : undefined, error));
     } catch (error) {
       await respondThrown(c, request, error);
     }
@@ -163,22 +169,22 @@ function markOnAssignment(c: Context): void {
 }
 
 function markingAccessorsOf(prototype: object): PropertyDescriptor {
-  const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res")!;
+  const { get, set } = Object.getOwnPropertyDescriptor(prototype, "res") as Required<PropertyDescriptor>;
   return {
     configurable: true,
     get,
     set(this: Context, response: Response | undefined) {
-      set!.call(this, response);
+      set.call(this, response);
       if (response === undefined) return;
       // If there was a response before, Hono has stored a copy.
-      const own = get!.call(this) as Response;
+      const own = get.call(this) as Response;
       // finish() refuses what is no response.
       if (!isResponse(own)) return;
       const marked = markPersonal(own, true);
       if (marked === own) return;
       if (this.req.raw.method === "HEAD") keepBodyHeaders(own, marked);
-      set!.call(this, undefined);
-      set!.call(this, marked);
+      set.call(this, undefined);
+      set.call(this, marked);
     },
   };
 }

@@ -161,7 +161,7 @@ class Exchange<Data extends object> {
     // Express closes the connection when an error follows the head. What was held is sent before.
     if (this.#sending !== undefined) void this.#sending.then(() => next(error));
     else if (this.#holdable.isStarted) next(error);
-    else if (responseOf(error) !== undefined) void this.fail(error);
+    else if (responseOf(error)) void this.fail(error);
     else {
       this.#current?.fail(error);
       next(error);
@@ -174,7 +174,7 @@ class Exchange<Data extends object> {
     const { isStarted } = this.#holdable;
     const thrown = isStarted ? undefined : responseOf(error);
     // finish() finds the response itself. It is read before if finish() would lose where it came from.
-    if (thrown !== undefined) return this.#send(() => thrown.url ? thrown : undefined, error);
+    if (thrown) return this.#send(() => thrown.url ? thrown : undefined, error);
     console.error(error);
     if (!isStarted) return this.#send(() => errorResponse(500), error);
     await this.#sending;

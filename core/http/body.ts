@@ -8,25 +8,32 @@ export function isNullBody(status: number): boolean {
   return NULL_BODY.includes(status);
 }
 
-/** Whether an application may return this one object for every request: it has no body, or one that can be sent again. */
+/** Whether an application may return this one object for every request, since it has no body. */
 export function isReusable(response: Response): boolean {
-  return response.status === 101 || isNullBody(response.status) || !hasBody(response) ||
-    lightBodyOf(response) !== undefined;
+  return response.status === 101 || isNullBody(response.status) || !hasBody(response);
 }
 
-/** Whether there is a body. `response.body` is not read: that would make it a stream of unknown length and type. */
+/**
+ * Whether there is a body. The type does not tell: a response without a body may have one too. On Bun and Deno `response.body`
+ * is not read, since that would make it a stream of unknown length and type.
+ */
 export function hasBody(response: Response): boolean {
-  // A body of text, a form or a Blob comes with a type.
-  if (response.headers.has("Content-Type")) return true;
+  const light = lightBodyOf(response);
+  if (light !== undefined) return light !== null;
   const { Bun } = globalThis as GlobalWithBun;
   // On Bun a clone loses the type of a text that is not ASCII.
   if (Bun !== undefined) return !isEmptyAsShown(Bun.inspect(response));
-  const light = lightBodyOf(response);
-  if (light !== undefined) return light !== null;
-  if (response.bodyUsed) return true;
+  if (!isDeno()) return response.body !== null;
+  // Once the headers were looked at, Deno has the body here. A clone would make it a stream, too.
+  const kept = response.headers && valueUnder(response, "response") as { body?: unknown } | undefined;
+  if (kept?.body) return true;
   const { body } = response.clone();
   body?.cancel().catch(() => {});
   return body !== null;
+}
+
+export function isDeno(): boolean {
+  return (globalThis as { Deno?: unknown }).Deno !== undefined;
 }
 
 /** How Bun shows a response without a body. In a header or a status text "ReadableStream" does not begin the line. */
@@ -35,27 +42,25 @@ function isEmptyAsShown(text: string): boolean {
 }
 
 /**
- * The body of a light `Response` of `@hono/node-server`; `undefined` for any other response, and for a stream. Such a
+ * The body of a light `Response` of `@hono/node-server`, `null` where it has none; `undefined` for any other response. Such a
  * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
  */
 export function lightBodyOf(response: Response): ResponseBody | undefined {
-  const cache = cacheSymbolOf(response);
-  if (cache === undefined) return undefined;
-  const made: unknown = (response as unknown as Record<symbol, unknown>)[cache];
-  const body = Array.isArray(made) ? made[1] as ResponseBody | undefined : undefined;
-  return body instanceof ReadableStream ? undefined : body;
+  // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
+  const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
+  const made = isNative ? undefined : valueUnder(response, "cache");
+  return Array.isArray(made) ? made[1] as ResponseBody ?? null : undefined;
 }
 
 /** Whether a response can no longer be sent, or never could. A light one is not asked, since a look changes how it is sent. */
 export function isUnsendable(response: Response): boolean {
-  return cacheSymbolOf(response) === undefined && (response.bodyUsed || response.type === "error");
+  return lightBodyOf(response) === undefined && (response.bodyUsed || response.type === "error");
 }
 
-function cacheSymbolOf(response: Response): symbol | undefined {
-  // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.
-  const isNative = Object.getPrototypeOf(Object.getPrototypeOf(response)) === Object.prototype;
-  if (isNative) return undefined;
-  return Object.getOwnPropertySymbols(response).find(({ description }) => description === "cache");
+/** The value that an object has under the symbol of this description. */
+function valueUnder(object: object, description: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+  return symbol && (object as Record<symbol, unknown>)[symbol];
 }
 
 interface GlobalWithBun {

@@ -1,7 +1,11 @@
 /** Makes caches keep one response for each `Cookie` header. */
 export function varyByCookie(headers: Headers): void {
-  const isVaried = /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
-  if (!isVaried) headers.append("Vary", "Cookie");
+  if (!isVaried(headers)) headers.append("Vary", "Cookie");
+}
+
+/** Whether caches keep one response for each `Cookie` header. */
+export function isVaried(headers: Headers): boolean {
+  return /(?:^|[\s,])(?:cookie|\*)(?:$|[\s,])/i.test(headers.get("Vary") ?? "");
 }
 
 /** Keeps a response from shared caches unless the handler chose a `Cache-Control`. */

@@ -168,9 +168,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (!this.#isFinished) {
       shared.lifecycles.push(this.#number);
       if (shared.mustForget) shared.forget(shared.failure);
+      // Another lifecycle of the request may have loaded it before the failure, and changed it.
+      if (this.#failure !== undefined) shared.forget(this.#failure);
       shared.state?.reopen();
     }
-    if (this.#failure !== undefined) shared.failure = this.#failure;
     return shared;
   }
 

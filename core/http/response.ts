@@ -1,5 +1,13 @@
-import { hasBody, isNullBody, isReusable, isUnsendable, lightBodyOf, type ResponseBody } from "./body.ts";
-import { preferPrivate, varyByCookie } from "./caching.ts";
+import {
+  hasBody,
+  isDeno,
+  isNullBody,
+  isReusable,
+  isUnsendable,
+  lightBodyOf,
+  type ResponseBody,
+} from "./body.ts";
+import { isVaried, preferPrivate, varyByCookie } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
@@ -10,6 +18,9 @@ import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
   try {
+    const { headers } = response;
+    // Asked before, since a change may need a copy.
+    if (headers.has("Cache-Control") && (!byCookie || isVaried(headers))) return response;
     return withHeaders(response, (headers) => {
       if (byCookie) varyByCookie(headers);
       preferPrivate(headers);
@@ -53,18 +64,18 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
 function withHeaders(response: Response, change: (headers: Headers) => void): Response {
   const { status } = response;
   // An application may return one such object for every request.
-  if (isNullBody(status) || (isRedirect(status) && !hasBody(response))) return copyOf(response, null, change);
+  const isRedirect = status >= 300 && status < 400;
+  if (isNullBody(status) || (isRedirect && !hasBody(response))) return copyOf(response, null, change);
   try {
-    change(response.headers);
-    return response;
+    // A light response may have the headers of other responses, and loses changed ones when it is looked at.
+    if (lightBodyOf(response) === undefined) {
+      change(response.headers);
+      return response;
+    }
   } catch {
     // Immutable: `Response.redirect()`, or a response of `fetch()`.
-    return withNewHeaders(response, change);
   }
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 300 && status < 400;
+  return withNewHeaders(response, change);
 }
 
 /** The same response with headers of its own. */
@@ -76,18 +87,14 @@ function withNewHeaders(response: Response, change: (headers: Headers) => void):
   // A network error (status 0) cannot be copied, and no header of it is ever sent.
   if (response.type === "error") return response;
   return copyOf(response, response.body, (headers) => {
-    // Deno decodes gzip and br of what `fetch()` gave: the coding and the length are no longer those of the body.
+    // Deno decodes gzip and br of what `fetch()` gave: the coding and the length are no longer those of the body. Other
+    // runtimes pass it on as it came, whatever its headers say.
     if (response.url !== "" && isDeno() && /^(?:gzip|br)$/i.test(headers.get("Content-Encoding") ?? "")) {
       headers.delete("Content-Encoding");
       headers.delete("Content-Length");
     }
     change(headers);
   });
-}
-
-/** Other runtimes pass a response of `fetch()` on as it came, whatever its headers say. */
-function isDeno(): boolean {
-  return (globalThis as { Deno?: unknown }).Deno !== undefined;
 }
 
 function copyOf(

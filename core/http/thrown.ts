@@ -2,18 +2,19 @@ import { isObject } from "../bytes/values.ts";
 import { ignoreRejection, isResponse } from "../foreign.ts";
 
 /**
- * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`.
+ * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`; `null` if the value cannot
+ * give its response any more, such as an `HTTPException` whose response was sent and read since.
  *
  * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
  * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). The changes of such a handler are
  * saved.
  */
-export function responseOf(thrown: unknown): Response | undefined {
+export function responseOf(thrown: unknown): Response | null | undefined {
   try {
     return responseIn(thrown);
   } catch {
-    // It cannot give its response: the body was read, say, or the status is no status.
-    return undefined;
+    // The body was read, say, or the status is no status.
+    return null;
   }
 }
 

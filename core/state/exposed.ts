@@ -148,8 +148,12 @@ export class ExposedValues {
     let before = bytes;
     if (row !== undefined) {
       const stored = readValue(valuesOf(row), key);
-      // JSON keeps the order of keys. Another codec may not.
-      if (equalPlain(value, stored, this.#codec === jsonCodec)) return false;
+      try {
+        // JSON keeps the order of keys. Another codec may not.
+        if (equalPlain(value, stored, this.#codec === jsonCodec)) return false;
+      } catch {
+        // The stack is exhausted: another codec may read a value that contains itself.
+      }
       before = this.#bytesOf(key, stored);
     }
     // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.

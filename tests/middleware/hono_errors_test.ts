@@ -1,6 +1,8 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
+import { compress } from "hono/compress";
+import { etag } from "hono/etag";
 import { HTTPException } from "hono/http-exception";
-import { honoSessions } from "../../middleware/hono.ts";
+import { honoSessions, type SessionVariables } from "../../middleware/hono.ts";
 import {
   MemoryStore,
   type Session,
@@ -63,6 +65,54 @@ function application(manager: SessionManager<Data>) {
       const session = await c.var.session();
       return c.text(`${session.get("userId")} ${session.get("note")}`);
     });
+}
+
+/** On Node and Bun an `HTTPException` cannot give its response again once the body was read. */
+class SingleHTTPException extends HTTPException {
+  #isGiven = false;
+
+  override getResponse(): Response {
+    if (this.#isGiven) throw new TypeError("Response body object should not be disturbed or locked");
+    this.#isGiven = true;
+    return super.getResponse();
+  }
+}
+
+/** What reads the body of a response before `honoSessions()` sees it. */
+const READERS: Record<string, MiddlewareHandler> = {
+  "etag()": etag(),
+  "compress()": compress({ threshold: 0 }),
+  "a middleware that clones it": async (c, next) => {
+    await next();
+    await c.res.clone().text();
+  },
+  "app.onError": (_c, next) => next(),
+};
+
+for (const [name, reader] of Object.entries(READERS)) {
+  Deno.test(`An HTTPException whose body was read by ${name} is a response: the session is saved`, async () => {
+    const manager = sessions<Data>();
+    const app = new Hono().use(honoSessions(manager)).use(reader).get("/", async (c) => {
+      (await c.var.session()).put("userId", 1);
+      // As basicAuth() and bearerAuth() do.
+      throw new SingleHTTPException(401, { res: new Response("sign in first", { status: 401 }) });
+    });
+    app.onError(async (error, c) => {
+      const response = (error as HTTPException).getResponse();
+      if (name !== "app.onError") return response;
+      const text = await response.text();
+      (await (c as typeof c & { var: SessionVariables<Data> }).var.session()).put("note", text);
+      return c.text(text, 401);
+    });
+    const headers = { "Accept-Encoding": "gzip" };
+    const response = await app.request(URL, { headers });
+    assertEquals(response.status, 401);
+    const token = setCookies(response)[0]?.value;
+    const session = await manager.load(token);
+    assertEquals(session.get("userId"), 1);
+    assertEquals(session.get("note"), name === "app.onError" ? "sign in first" : undefined);
+    await response.body?.cancel();
+  });
 }
 
 Deno.test("An HTTPException of a handler is a response: the session is saved", async (t) => {

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { honoSessions } from "../../middleware/hono.ts";
+import { honoSessions, type SessionVariables } from "../../middleware/hono.ts";
 import { type SessionManager, type SessionOptions, sessions } from "../../mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
@@ -55,6 +55,26 @@ for (const times of [1, 2]) {
     assertEquals(await held(manager, token), [1, "sorry", [1]]);
   });
 }
+
+Deno.test("Changes before an inner honoSessions() are discarded, though the handler that failed never asked", async () => {
+  const { manager, token, headers } = await signedIn();
+  const app = new Hono().use(honoSessions(manager))
+    .use(async (c, next) => {
+      (await c.var.session()).put("n", 2);
+      await next();
+    })
+    .use(honoSessions(manager))
+    .get("/", () => {
+      throw new Error("on purpose");
+    });
+  app.onError(async (_error, c) => {
+    const session = await (c as typeof c & { var: SessionVariables<Data> }).var.session();
+    session.put("flash", "sorry");
+    return c.text(`page ${session.get("n")}`, 500);
+  });
+  assertEquals(await (await app.request(URL, { headers })).text(), "page 1");
+  assertEquals(await held(manager, token), [1, "sorry", [1]]);
+});
 
 Deno.test("Changes of app.onError are saved if the handler never asked, and create a session", async () => {
   const { manager } = await signedIn();

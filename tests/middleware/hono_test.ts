@@ -200,6 +200,32 @@ Deno.test("honoSessions() gives nested applications the session of the outer one
   assertEquals(await visitor.text("/"), "21");
 });
 
+for (const form of ["a manager", "a function"]) {
+  Deno.test(`honoSessions() mounted twice with ${form}: what runs between them after next() is saved`, async () => {
+    const { manager } = counted();
+    const env = {};
+    const store = new MemoryStore({ cleanup: "off" });
+    const make = () => sessions<Data>({ store });
+    const mount = () => form === "a manager" ? honoSessions(manager) : honoSessions(make);
+    const app = new Hono().use(mount())
+      .use(async (c, next) => {
+        await next();
+        (await c.var.session()).update("userId", (id = 0) => id + 1);
+      })
+      .use(mount())
+      .post("/", async (c) => {
+        (await c.var.session()).put("userId", 20);
+        return c.text("ok");
+      })
+      .get("/", async (c) => c.text(String((await c.var.session()).get("userId"))));
+    const login = await app.request(URL, { method: "POST" }, env);
+    const cookies = setCookies(login).map(({ name, value }) => `${name}=${value}`);
+    assertEquals(cookies.length, 1);
+    const page = await app.request(URL, { headers: { Cookie: cookies.join("; ") } }, env);
+    assertEquals(await page.text(), "21");
+  });
+}
+
 Deno.test("honoSessions() only in a nested application does not affect the others", async () => {
   const { manager } = counted();
   const inner = new Hono().use(honoSessions(manager)).post("/", async (c) => {

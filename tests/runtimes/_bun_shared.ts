@@ -7,6 +7,7 @@ const shared: Record<string, Response> = {
   other: new Response(null, { status: 303, headers: { Location: "/docs/other" } }),
   header: new Response(null, { status: 303, headers: { Location: "/docs/ReadableStream" } }),
   statusText: new Response(null, { status: 303, statusText: "ReadableStream", headers: { Location: "/" } }),
+  typed: new Response(null, { status: 303, headers: { Location: "/", "Content-Type": "text/html" } }),
 };
 const handler = withSessions(manager, async (request, getSession) => {
   const [, kind, what] = new URL(request.url).pathname.split("/");

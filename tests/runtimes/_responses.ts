@@ -184,6 +184,8 @@ export const RESPONSES = {
   },
   "shared-204": ({ shared }) => shared(() => new Response(null, { status: 204, headers: { "X-Own": "1" } })),
   "shared-redirect": ({ shared }) => shared(() => Response.redirect("https://example.com/", 302)),
+  "shared-typed": ({ shared }) =>
+    shared(() => new Response(null, { headers: { "Content-Type": "text/html" } })),
   "shared-text": ({ shared }) => shared(() => new Response("for everybody")),
   "shared-clone": ({ shared }) => shared(() => new Response("for everybody")).clone(),
 

@@ -32,7 +32,7 @@ export function installForBun(): Promise<PackedApp> {
 /** Deno, which runs the sources. */
 export const DENO: Runtime = {
   name: "Deno",
-  has: ["file", "websocket"],
+  has: ["file", "websocket", "headers again"],
   async start({ upstream, file }) {
     const args = ["run", "--quiet", "--allow-all", "--no-check", "--config", `${ROOT}deno.json`];
     args.push(decodeURIComponent(here("_serve_deno.ts").pathname));
@@ -43,7 +43,7 @@ export const DENO: Runtime = {
 /** Workers, which run a bundle of the sources. */
 export const WORKERD: Runtime = {
   name: "workerd",
-  has: ["websocket"],
+  has: ["websocket", "headers again"],
   async start({ upstream }) {
     const worker = await startWorker({ entry: here("_serve_workerd.ts"), bindings: { UPSTREAM: upstream } });
     return {
@@ -57,9 +57,12 @@ export const WORKERD: Runtime = {
 
 /** An adapter that lets Node's `http` serve a `fetch` handler: its script, and its abilities. */
 const ADAPTERS = {
-  "node:http": { script: "_serve_node_http.ts", has: ["file", "second copy"] },
-  "@hono/node-server 1": { script: "_serve_node_server_1.ts", has: ["file", "second copy"] },
-  "@hono/node-server 2": { script: "_serve_node_server_2.ts", has: ["file", "websocket", "second copy"] },
+  "node:http": { script: "_serve_node_http.ts", has: ["file", "second copy", "headers again"] },
+  "@hono/node-server 1": { script: "_serve_node_server_1.ts", has: ["file", "second copy", "headers again"] },
+  "@hono/node-server 2": {
+    script: "_serve_node_server_2.ts",
+    has: ["file", "websocket", "second copy", "headers again"],
+  },
 } as const;
 
 /** Node, which runs the packed package. */

@@ -12,15 +12,26 @@ type Asked = () => Promise<{
   get(key: keyof Data): string | undefined;
 }>;
 
+/** The platform's own, which `serve()` replaces. */
+const Native = Response;
 const MAKE: Record<string, () => Response> = {
   text: () => new Response("welcome"),
   redirect: () => new Response(null, { status: 303, headers: { Location: "/" } }),
+  typed: () => new Response(null, { headers: { "Content-Type": "text/html" } }),
+  native: () => new Native(null, { headers: { "Content-Type": "text/html" } }),
 };
 const made: Record<string, Response> = {};
 
+/** New responses, of which all have one `Headers` object. */
+const HEADERS = new Headers({ "Content-Type": "text/plain" });
+const FRESH: Record<string, () => Response> = {
+  "text-with-shared-headers": () => new Response("welcome", { headers: HEADERS }),
+  "stream-with-shared-headers": () => new Response(new Blob(["welcome"]).stream(), { headers: HEADERS }),
+};
+
 /** Created at the first request. Before `serve()` the global `Response` is still the platform's. */
 function shared(kind: string): Response {
-  return made[kind] ??= MAKE[kind]!();
+  return FRESH[kind]?.() ?? (made[kind] ??= MAKE[kind]!());
 }
 
 let open: () => void;

@@ -59,12 +59,8 @@ connection. It does so for \`honoSessions()\`, \`withSessions()\` and \`manager.
 Node and Bun run the npm package, installed by npm and by \`bun install\`. "–" means that the runtime or the
 adapter does not have the feature.
 
-Two differences come from \`@hono/node-server\`:
-
-- It sends one \`Response\` object to many visitors. After a session was read for one of them, the object stays
-  \`private\` for all.
-- Version 1 answers a HEAD in Hono without the headers that were added after the response was made. That
-  includes a session's headers.
+One difference comes from \`@hono/node-server\` 1: it answers a HEAD in Hono without the headers that were added
+after the response was made. That includes a session's headers.
 
 One difference comes from Bun: it sends \`new Response(Bun.file(path).slice(a, b))\` as a 206, but as a 200
 where the session was asked for. Set the status and \`Content-Range\` yourself (⁴).
@@ -74,8 +70,8 @@ const NOTES =
   `¹ The runtime makes the response's head itself, so the session can add no header. Changes are saved all the
 same.
 
-² A response that is sent to many requests keeps \`Vary: Cookie\` and \`private\` after one of them asked for its
-session. It never keeps a cookie.
+² The object keeps \`Vary: Cookie\` and \`private\` after one of the requests asked for its session. It never
+keeps a cookie.
 
 ³ Except for a HEAD in Hono: \`@hono/node-server\` 1 sends the handler's headers and drops what any middleware
 added. Changes are saved all the same.

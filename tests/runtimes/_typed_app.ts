@@ -13,6 +13,7 @@ import {
   type Session,
   SessionConflictError,
   SessionError,
+  type SessionEvent,
   type SessionManager,
   type SessionOptions,
   sessions,
@@ -50,6 +51,9 @@ export const planetscale = new PlanetScaleStore(
 );
 export const kinds: SessionStore[] = [planetscale, new MemoryStore(), new SameMemoryStore()];
 export const atomic: AtomicStore[] = [planetscale, new MemoryStore()];
+
+// What the manager emits: `subject` is always there, and `undefined` for a session of nobody.
+export const event: SessionEvent = { kind: "created", id: "a", subject: undefined };
 
 // Every option may be undefined.
 type Undefined<Options> = { [Key in keyof Options]?: Options[Key] | undefined };

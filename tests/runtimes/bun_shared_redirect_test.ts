@@ -19,7 +19,7 @@ Deno.test("On Bun a shared redirect gives no visitor the cookie of another", asy
       });
       return { text: await response.text(), cookie: response.headers.get("Set-Cookie")?.split(";")[0] };
     };
-    for (const kind of ["other", "header", "statusText"]) {
+    for (const kind of ["other", "header", "statusText", "typed"]) {
       await t.step(kind, async () => {
         await ask(`${kind}/login`);
         const second = await ask(`${kind}/page`);

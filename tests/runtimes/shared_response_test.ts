@@ -9,6 +9,15 @@ import { startNode } from "../services/node.ts";
 import { bundleFor } from "../services/packed.ts";
 import { installForNode } from "./_runtimes.ts";
 
+const KINDS = [
+  "text",
+  "redirect",
+  "typed",
+  "native",
+  "text-with-shared-headers",
+  "stream-with-shared-headers",
+];
+
 Deno.test("One Response for two visitors at once gives neither the other's session", async (t) => {
   await using installed = await installForNode();
   const entry = await bundleFor(installed, new URL("_serve_shared_response.ts", import.meta.url));
@@ -24,7 +33,7 @@ Deno.test("One Response for two visitors at once gives neither the other's sessi
       await (await fetch(`http://127.0.0.1:${server.port}${path}`)).text();
 
     for (const mount of ["fetch", "hono"]) {
-      for (const kind of ["text", "redirect"]) {
+      for (const kind of KINDS) {
         for (const what of ["leave", "read", "write"]) {
           await t.step(`Node ${version}, ${mount}, a ${kind}, and the other one: ${what}`, async () => {
             await steer("/close");
@@ -39,6 +48,8 @@ Deno.test("One Response for two visitors at once gives neither the other's sessi
             assertMatch(cookie!, /^id=[\w-]{43};/);
             const given = other.headers.getSetCookie();
             assertEquals(given.length, what === "write" ? 1 : 0, given.join());
+            const isMarked = other.headers.has("Vary");
+            if (kind.endsWith("shared-headers")) assertEquals(isMarked, what !== "leave");
             const alice = await ask(`/${mount}/whoami`, cookie!.split(";")[0]);
             assertEquals(await alice.json(), ["alice", null]);
             if (what !== "write") return;

@@ -1,6 +1,8 @@
 /** Codecs that write other bytes than `jsonCodec`: with sorted keys, as canonical CBOR has, or as text of bytes. */
-import { type Codec, jsonCodec, MemoryStore, sessions } from "../../mod.ts";
+import { deserialize, serialize } from "node:v8";
+import { type Codec, type DecodedSession, jsonCodec, MemoryStore, sessions } from "../../mod.ts";
 import { assert, assertEquals } from "../assert.ts";
+import { countingStore } from "../counting_store.ts";
 
 function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
@@ -105,4 +107,30 @@ Deno.test("A codec that gives the same buffer each time: a change in place of a 
   session.get("r")!.lastIndex = 1;
   await session.commit();
   assertEquals((await manager.load(token)).get("r")?.lastIndex, 1);
+});
+
+/** As `node:v8`, devalue and CBOR do, it keeps references. */
+const REFERRING: Codec = {
+  encode: (deadline, values) => new Uint8Array(serialize({ deadline, values })),
+  decode: (data) => deserialize(data) as DecodedSession,
+};
+
+Deno.test("A codec that keeps references: a value that contains itself is read, and saved if it was changed", async () => {
+  type Node = { name: string; parent?: Node; children: Node[] };
+  const { store, calls } = countingStore(new MemoryStore());
+  const manager = sessions<{ tree: Node }>({ store, codec: REFERRING, onError() {} });
+  const first = await manager.load();
+  const tree: Node = { name: "root", children: [] };
+  tree.children.push({ name: "child", parent: tree, children: [] });
+  first.put("tree", tree);
+  const { token } = await first.commit();
+  const headers = { Cookie: `__Host-session=${token}` };
+
+  for (const name of ["child", "changed", "changed"]) {
+    const request = manager.begin(new Request("https://example.com/", { headers }));
+    (await request.session()).get("tree")!.children[0]!.name = name;
+    await request.finish(new Response());
+  }
+  assertEquals((await manager.load(token)).get("tree")!.children[0]!.name, "changed");
+  assertEquals(calls().update, 1);
 });

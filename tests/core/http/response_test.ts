@@ -142,19 +142,35 @@ Deno.test("withCookie() does not add the cookie to the response it was given", (
   assertEquals(responses.map((response) => response.headers.getSetCookie()), [["a=1"], ["a=2"]]);
 });
 
-Deno.test("A response that an application returns many times never gets a cookie", async () => {
-  const manager = sessions({ store: new MemoryStore() });
-  const shared = new Response(null, { status: 204 });
-  const tokens = new Set<string>();
-  for (let user = 0; user < 3; user++) {
-    const current = manager.begin(new Request("https://example.com/"));
-    (await current.session()).put("user", user);
-    const response = await current.finish(shared);
-    assertEquals(response.headers.getSetCookie().length, 1);
-    tokens.add(response.headers.get("Set-Cookie")!);
-    assertEquals(shared.headers.has("Set-Cookie"), false);
+const WITHOUT_BODY: [what: string, init: ResponseInit][] = [
+  ["a 204", { status: 204 }],
+  ["a redirect", { status: 303, headers: { Location: "/" } }],
+  ["a redirect with a type", { status: 303, headers: { Location: "/", "Content-Type": "text/html" } }],
+  ["a 200 with a type", { headers: { "Content-Type": "text/html" } }],
+];
+
+for (const [what, init] of WITHOUT_BODY) {
+  Deno.test(`A response that an application returns many times never gets a cookie: ${what}`, async () => {
+    const manager = sessions({ store: new MemoryStore() });
+    const shared = new Response(null, init);
+    const tokens = new Set<string>();
+    for (let user = 0; user < 3; user++) {
+      const current = manager.begin(new Request("https://example.com/"));
+      (await current.session()).put("user", user);
+      const response = await current.finish(shared);
+      assertEquals(response.headers.getSetCookie().length, 1);
+      tokens.add(response.headers.get("Set-Cookie")!);
+      assertEquals(shared.headers.has("Set-Cookie"), false);
+    }
+    assertEquals(tokens.size, 3);
+  });
+}
+
+Deno.test("withCookie() changes a response with a body and a type in place", () => {
+  for (const body of ["text", new ReadableStream()]) {
+    const response = new Response(body, { headers: { "Content-Type": "text/html" } });
+    assertStrictEquals(withCookie(response, COOKIE), response);
   }
-  assertEquals(tokens.size, 3);
 });
 
 /** Responses with immutable headers. */

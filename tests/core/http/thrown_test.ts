@@ -56,3 +56,10 @@ Deno.test("responseOf() returns undefined for values that stand for no response"
   assertEquals(responseOf(new Redirect(200, "/")), undefined);
   assertEquals(responseOf(new HttpError(200, { message: "fine" })), undefined);
 });
+
+Deno.test("responseOf() returns null for a value that cannot give its response any more", () => {
+  const getResponse = () => {
+    throw new TypeError("the body was read");
+  };
+  assertEquals(responseOf(Object.assign(new Error(), { getResponse })), null);
+});
