@@ -21,9 +21,9 @@ export function ignoreRejection(value: unknown): void {
 /** Whether a value is a response. By its properties, since an adapter may have replaced the global `Response`. */
 export function isResponse(value: unknown): value is Response {
   if (value instanceof Response) return true;
-  const { headers, status, arrayBuffer } = (value ?? {}) as Partial<Response>;
-  return typeof status === "number" && typeof headers?.append === "function" &&
-    typeof arrayBuffer === "function";
+  const { headers, status } = (value ?? {}) as Partial<Response>;
+  return typeof status === "number" && hasMethods<Headers>(headers, "append") &&
+    hasMethods<Response>(value, "arrayBuffer");
 }
 
 /** Whether a value has every one of these methods. */

@@ -16,7 +16,7 @@ export function perEnvironment<Data extends object, Argument>(
   if (isManager<Data>(manager)) return () => manager;
   if (typeof manager !== "function") {
     throw new SessionConfigError([
-      "the first argument must be a session manager, or a function that makes one",
+      "pass a session manager, or a function that makes one",
     ]);
   }
   const managers = (madeBy.get(manager) ?? new WeakMap()) as WeakMap<object, SessionManager<Data>>;
@@ -43,7 +43,7 @@ function make<Data extends object, Argument>(
     if (isManager<Data>(made)) return made;
     ignoreRejection(made);
     const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
-    throw new SessionConfigError([`the function must return a session manager, and returned ${what}`]);
+    throw new SessionConfigError([`the function must return a session manager, not ${what}`]);
   } catch (error) {
     // There is no `onError` yet, and Hono does not log an error that has a `getResponse()`.
     if (error instanceof SessionConfigError) console.error(error);

@@ -148,7 +148,7 @@ function passOn(c: Context, error: unknown, answer: Response): void {
 
 function respond(c: Context, response: Response): void {
   if (response === c.res) return;
-  if (c.req.raw.method === "HEAD") keepBodyHeaders(c.res, response);
+  keepBodyHeaders(c, c.res, response);
   // Assigning to c.res merges the headers of the previous response into the new one.
   c.res = undefined;
   c.res = response;
@@ -182,7 +182,7 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
       if (!isResponse(own)) return;
       const marked = markPersonal(own, true);
       if (marked === own) return;
-      if (this.req.raw.method === "HEAD") keepBodyHeaders(own, marked);
+      keepBodyHeaders(this, own, marked);
       set.call(this, undefined);
       set.call(this, marked);
     },
@@ -193,8 +193,8 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
  * Keeps the headers that describe the body of an upstream's response to a HEAD. A copied `fetch()` response loses them,
  * because its body is decoded. Hono sends no body for a HEAD, so they stay true.
  */
-function keepBodyHeaders(before: Response, response: Response): void {
-  if (before.url === "" || before.status !== response.status) return;
+function keepBodyHeaders({ req }: Context, before: Response, response: Response): void {
+  if (req.raw.method !== "HEAD" || before.url === "" || before.status !== response.status) return;
   for (const name of ["Content-Encoding", "Content-Length"]) {
     const value = before.headers.get(name);
     if (value !== null && !response.headers.has(name)) response.headers.set(name, value);

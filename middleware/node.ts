@@ -84,7 +84,7 @@ export interface NodeSessions<Data extends object> {
  */
 export function nodeSessions<Data extends object>(manager: SessionManager<Data>): NodeSessions<Data> {
   if (!isManager(manager)) {
-    throw new SessionConfigError(["the first argument must be a session manager"]);
+    throw new SessionConfigError(["pass a session manager"]);
   }
   // Requests carry this symbol: a WeakMap of requests costs the garbage collector far more.
   const EXCHANGE = Symbol("@x/sessions");

@@ -7,7 +7,7 @@ import {
   lightBodyOf,
   type ResponseBody,
 } from "./body.ts";
-import { isVaried, preferPrivate, varyByCookie } from "./caching.ts";
+import { isVaried } from "./caching.ts";
 import { addCookie } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
@@ -18,12 +18,13 @@ import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
  */
 export function markPersonal(response: Response, byCookie: boolean): Response {
   try {
-    const { headers } = response;
     // Asked before, since a change may need a copy.
-    if (headers.has("Cache-Control") && (!byCookie || isVaried(headers))) return response;
+    const mustVary = byCookie && !isVaried(response.headers);
+    const mustBePrivate = !response.headers.has("Cache-Control");
+    if (!mustVary && !mustBePrivate) return response;
     return withHeaders(response, (headers) => {
-      if (byCookie) varyByCookie(headers);
-      preferPrivate(headers);
+      if (mustVary) headers.append("Vary", "Cookie");
+      if (mustBePrivate) headers.set("Cache-Control", "private");
     });
   } catch {
     // It can only be sent as it is, if at all: its body was read, or its status is none that `Response` accepts.

@@ -117,7 +117,7 @@ Deno.test("withSessions() throws without a manager", () => {
   assertThrows(
     () => withSessions({} as unknown as SessionManager, () => new Response()),
     SessionConfigError,
-    "the first argument must be a session manager",
+    "pass a session manager",
   );
 });
 

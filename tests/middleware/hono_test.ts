@@ -295,7 +295,7 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
       const logged = await loggedBy(async () => {
         assertEquals((await failing.request(URL, {}, first)).status, 500);
       });
-      const problem = `the function must return a session manager, and returned ${what}`;
+      const problem = `the function must return a session manager, not ${what}`;
       assertEquals(logged, [`Cannot use these session options: ${problem}`]);
     }
   });
@@ -316,7 +316,7 @@ Deno.test("honoSessions() throws without a manager", () => {
   const wrong: unknown = { load() {} };
   const error = assertThrows(() => honoSessions(wrong as SessionManager), SessionConfigError);
   assertEquals(error.problems, [
-    "the first argument must be a session manager, or a function that makes one",
+    "pass a session manager, or a function that makes one",
   ]);
 });
 
