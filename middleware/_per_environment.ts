@@ -21,8 +21,8 @@ export function perEnvironment<Data extends object, Argument>(
   }
   const managers = (madeBy.get(manager) ?? new WeakMap()) as WeakMap<object, SessionManager<Data>>;
   madeBy.set(manager, managers);
-  return function managerOf(environment, argument) {
-    const key = isObject(environment) ? environment : managerOf;
+  return (environment, argument) => {
+    const key = isObject(environment) ? environment : manager;
     let current = managers.get(key);
     if (current === undefined) managers.set(key, current = make(manager, argument));
     return current;
