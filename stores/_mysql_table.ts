@@ -392,9 +392,14 @@ export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
 }
 
+/** Each byte in two digits. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** Bytes as `UNHEX()` takes them. */
 function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let hex = "";
+  for (const byte of bytes) hex += HEX[byte];
+  return hex;
 }
 
 /** The bytes of a value that has one character for each byte. */
