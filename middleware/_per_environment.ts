@@ -42,7 +42,7 @@ function make<Data extends object, Argument>(
     const made: unknown = manager(argument);
     if (isManager<Data>(made)) return made;
     ignoreRejection(made);
-    const what = made instanceof Promise ? "a promise: make the table beforehand" : String(typeof made);
+    const what = made instanceof Promise ? "a promise: make the table beforehand" : typeof made;
     throw new SessionConfigError([`the function must return a session manager, not ${what}`]);
   } catch (error) {
     // There is no `onError` yet, and Hono does not log an error that has a `getResponse()`.

@@ -20,9 +20,14 @@ export function isReusable(response: Response): boolean {
 export function hasBody(response: Response): boolean {
   const light = lightBodyOf(response);
   if (light !== undefined) return light !== null;
+  if (response.bodyUsed) return true;
   const { Bun } = globalThis as GlobalWithBun;
-  // On Bun a clone loses the type of a text that is not ASCII.
-  if (Bun !== undefined) return !isEmptyAsShown(Bun.inspect(response));
+  if (Bun !== undefined) {
+    // On Bun a clone loses the type of a text that is not ASCII.
+    const shown = Bun.inspect(response);
+    // In a header or a status text "ReadableStream" does not begin the line.
+    return !shown.startsWith("Response (0 KB)") || /^\s*ReadableStream \{/m.test(shown);
+  }
   if (!isDeno()) return response.body !== null;
   // Once the headers were looked at, Deno has the body here. A clone would make it a stream, too.
   const kept = response.headers && valueUnder(response, "response") as { body?: unknown } | undefined;
@@ -34,11 +39,6 @@ export function hasBody(response: Response): boolean {
 
 export function isDeno(): boolean {
   return (globalThis as { Deno?: unknown }).Deno !== undefined;
-}
-
-/** How Bun shows a response without a body. In a header or a status text "ReadableStream" does not begin the line. */
-function isEmptyAsShown(text: string): boolean {
-  return text.startsWith("Response (0 KB)") && !/^\s*ReadableStream \{/m.test(text);
 }
 
 /**

@@ -11,6 +11,15 @@ const shared: Record<string, Response> = {
 };
 const handler = withSessions(manager, async (request, getSession) => {
   const [, kind, what] = new URL(request.url).pathname.split("/");
+  if (kind === "used") {
+    const used = new Response("read", {
+      status: 303,
+      headers: { Location: "/", "Content-Type": "text/html" },
+    });
+    await used.text();
+    if (what === "ask") await getSession();
+    return used;
+  }
   const session = await getSession();
   if (what === "whoami") return new Response(session.get("user") ?? "nobody");
   if (what === "login") {
