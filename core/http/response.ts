@@ -46,6 +46,20 @@ export function withCookie(response: Response, setCookie: string): Response {
   return withHeaders(response, change);
 }
 
+/**
+ * A copy without these cookies, and with a body of its own.
+ *
+ * @throws {TypeError} The body was read.
+ */
+export function withoutCookies(response: Response, setCookies: readonly string[]): Response {
+  const clone = response.clone();
+  return copyOf(clone, clone.body, (headers) => {
+    const others = headers.getSetCookie().filter((text) => !setCookies.includes(text));
+    headers.delete("Set-Cookie");
+    for (const text of others) headers.append("Set-Cookie", text);
+  });
+}
+
 /** The error in place of a handler's response. Keeps only the headers a browser needs to read it (CORS and `Vary`). */
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
