@@ -1,5 +1,6 @@
 import {
   hasBody,
+  isBun,
   isDeno,
   isNullBody,
   isReusable,
@@ -41,7 +42,10 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
  */
 export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => addCookie(headers, setCookie);
-  if (isReusable(response)) return withNewHeaders(response, change);
+  if (isReusable(response)) {
+    // On Bun a look at the body would make it a stream, which does not show that it is empty.
+    return isBun() ? copyOf(response, null, change) : withNewHeaders(response, change);
+  }
   if (isUnsendable(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
 }
