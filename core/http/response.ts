@@ -68,8 +68,7 @@ export function withoutCookies(response: Response, setCookies: readonly string[]
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
-  // Nobody reads the body: its source may end.
-  replaced.body?.cancel().catch(() => {});
+  cancelBody(replaced);
   closeWebSocket(replaced);
   return withNewHeaders(error, (headers) => {
     for (const [name, value] of replaced.headers) {
@@ -77,6 +76,13 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
       if (name === "vary") headers.append(name, value);
     }
   });
+}
+
+/** Nobody reads the body: its source may end. What an application may return again is left as it is. */
+function cancelBody(response: Response): void {
+  const light = lightBodyOf(response);
+  const body = light === undefined && hasBody(response) ? response.body : light;
+  if (body instanceof ReadableStream) body.cancel().catch(() => {});
 }
 
 /** Changes the headers of a response, in place where that is possible. */

@@ -56,6 +56,13 @@ async function handle(request: Request, session: Asked): Promise<Response> {
     const current = await session();
     return Response.json([current.get("user") ?? null, current.get("note") ?? null]);
   }
+  if (what === "plain") return shared(kind!);
+  if (what === "look" || what === "large") {
+    const current = await session();
+    // More than can be saved: an error takes the place of the response.
+    if (what === "large") current.put("note", "x".repeat(40_000));
+    return shared(kind!);
+  }
   if (what === "read" || what === "write") await session();
   held++;
   await gate;
