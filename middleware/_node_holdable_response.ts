@@ -168,6 +168,9 @@ export class HoldableResponse {
 
   #keep(method: Sender, given: unknown[]): unknown {
     const isLate = this.#hasEnded;
+    // Node would have written the bytes by now. The handler may use its buffer again, for another visitor even.
+    const [chunk, ...others] = given;
+    if (chunk instanceof Uint8Array) given = [Uint8Array.prototype.slice.call(chunk), ...others];
     this.#calls.push({ method, given });
     if (method === "end") this.#hasEnded = true;
     if (method !== "write") return this.#response;
