@@ -10,7 +10,7 @@ import { isUnsendable } from "./body.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
-import { markPersonal, replaceResponse, withCookie, withoutCookies } from "./response.ts";
+import { markPersonal, replaceResponse, withCookie, withoutCookies, withOwnParts } from "./response.ts";
 import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
@@ -129,7 +129,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     const mustSave = this.#mustSave(shared, state);
     state.close();
     if (mustSave || state.hasWork || state.changesCookie) {
-      response = await this.#save(shared, state, response);
+      response = await this.#save(shared, state, withOwnParts(response));
     }
     return this.#tellBrowser(shared, state, this.#own(response));
   };

@@ -64,6 +64,16 @@ export function withoutCookies(response: Response, setCookies: readonly string[]
   });
 }
 
+/**
+ * The response with bytes and headers of its own. A light one keeps those that it was made with, and the handler may use them
+ * for the next visitor while the session is saved. Others have copied them.
+ */
+export function withOwnParts(response: Response): Response {
+  const light = lightBodyOf(response);
+  if (light === undefined) return response;
+  return copyOf(response, light instanceof Uint8Array ? new Uint8Array(light) : light, () => {}, "");
+}
+
 /** The error in place of a handler's response. Keeps only the headers a browser needs to read it (CORS and `Vary`). */
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
