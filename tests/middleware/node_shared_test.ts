@@ -73,3 +73,16 @@ for (const [name, send] of Object.entries(SENDERS)) {
     ]);
   });
 }
+
+for (const how of ["setHeader()", "writeHead()"]) {
+  Deno.test(`nodeSessions() sends what a list held at ${how}, whatever another request puts into it`, async () => {
+    const list: string[] = [];
+    const responses = await visits((_request, response, visitor) => {
+      list.splice(0, 1, `visitor=${visitor}`);
+      if (how === "setHeader()") response.setHeader("Set-Cookie", list);
+      response.writeHead(200, how === "setHeader()" ? {} : { "Set-Cookie": list }).end();
+    }, true);
+    const cookies = responses.map(({ headers }) => headers.getSetCookie()[0]);
+    assertEquals(cookies, ["visitor=ann", "visitor=ben"]);
+  });
+}
