@@ -44,7 +44,9 @@ export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => addCookie(headers, setCookie);
   if (isReusable(response)) {
     // On Bun a look at the body would make it a stream, which does not show that it is empty.
-    return isBun() ? copyOf(response, null, change) : withNewHeaders(response, change);
+    return isBun() && response.status >= 200
+      ? copyOf(response, null, change)
+      : withNewHeaders(response, change);
   }
   if (isUnsendable(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
