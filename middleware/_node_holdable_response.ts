@@ -36,7 +36,10 @@ export class HoldableResponse {
   mustHold = false;
   /** Adds headers to a response that was held, also after a middleware has changed them at the last moment. */
   addHeaders: ((headers: Headers) => void) | undefined;
-  readonly #response: NodeResponse & { statusMessage?: string | undefined };
+  readonly #response: NodeResponse & {
+    statusMessage?: string | undefined;
+    getRawHeaderNames?(): string[];
+  };
   readonly #onHeld: () => void;
   readonly #own: Partial<Record<Sender | Setter, Method>> = {};
   #state: "open" | "held" | "released" | "replaced" = "open";
@@ -70,6 +73,7 @@ export class HoldableResponse {
     if (this.#own.setHeader === undefined) {
       this.#replaceMethods(SETTERS, (method, given) => this.#change(method, given));
     }
+    this.#copyLists();
     this.#status = [response.statusCode, this.#hasStatusMessage ? response.statusMessage : undefined];
     const property = (get: () => unknown) => ({ configurable: true, get });
     this.#properties = {
@@ -168,6 +172,9 @@ export class HoldableResponse {
 
   #keep(method: Sender, given: unknown[]): unknown {
     const isLate = this.#hasEnded;
+    // Node would have written the bytes by now. The handler may use its buffer again, for another visitor even.
+    const [chunk, ...others] = given;
+    if (chunk instanceof Uint8Array) given = [Uint8Array.prototype.slice.call(chunk), ...others];
     this.#calls.push({ method, given });
     if (method === "end") this.#hasEnded = true;
     if (method !== "write") return this.#response;
@@ -181,6 +188,17 @@ export class HoldableResponse {
     const result = this.#own[method]!.apply(this.#response, given);
     this.#addToHead();
     return result;
+  }
+
+  /** Gives the response lists of its own: the handler may use its lists again once the head is sent. */
+  #copyLists(): void {
+    const response = this.#response;
+    const lists = Object.entries(response.getHeaders()).filter(([, value]) => Array.isArray(value));
+    for (const [name, value] of lists) {
+      // As it was written, which HTTP/2 does not keep.
+      const written = response.getRawHeaderNames?.().find((other) => other.toLowerCase() === name);
+      this.#own.setHeader!.call(response, written ?? name, [...value]);
+    }
   }
 
   #addToHead(): void {

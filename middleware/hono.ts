@@ -26,6 +26,7 @@
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { SessionError } from "../core/errors.ts";
 import { OptionNames } from "../core/options/reader.ts";
+import { lightBodyOf } from "../core/http/body.ts";
 import { markPersonal } from "../core/http/response.ts";
 import { isResponse } from "../core/foreign.ts";
 import type { RequestSession } from "../core/http/request.ts";
@@ -194,7 +195,11 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
  * because its body is decoded. Hono sends no body for a HEAD, so they stay true.
  */
 function keepBodyHeaders({ req }: Context, before: Response, response: Response): void {
-  if (req.raw.method !== "HEAD" || before.url === "" || before.status !== response.status) return;
+  // A look at a light response would make it one that can be sent once.
+  if (
+    req.raw.method !== "HEAD" || lightBodyOf(before) !== undefined || before.url === "" ||
+    before.status !== response.status
+  ) return;
   for (const name of ["Content-Encoding", "Content-Length"]) {
     const value = before.headers.get(name);
     if (value !== null && !response.headers.has(name)) response.headers.set(name, value);

@@ -10,7 +10,7 @@ import { isUnsendable } from "./body.ts";
 import { isShareable } from "./caching.ts";
 import { SessionCookie } from "./cookie.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
-import { markPersonal, replaceResponse, withCookie } from "./response.ts";
+import { markPersonal, replaceResponse, withCookie, withoutCookies, withOwnParts } from "./response.ts";
 import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
@@ -80,6 +80,8 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   #failure: unknown;
   /** What `finish()` returned unmarked, since nobody had asked for the session by then. */
   #unmarked: Response | undefined;
+  /** The lifecycle that had set a cookie on the response before it came here. */
+  #setter: RequestLifecycle | undefined;
   /** The cookies of sessions on the response: its own and those of lifecycles within this one. */
   #setCookies: readonly string[] = NO_COOKIES;
 
@@ -118,16 +120,18 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
         `Cannot finish the request: the handler gave no Response but a value of type ${typeof response}`,
       );
     }
-    if (shared === undefined) return this.#unmarked = response;
+    this.#setter = setterOf(response);
+    if (shared === undefined) return this.#unmarked = this.#own(response);
     const state = shared.state ?? await shared.loaded();
+    response = this.#own(response);
     if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.mustForget = true;
     const mustSave = this.#mustSave(shared, state);
     state.close();
     if (mustSave || state.hasWork || state.changesCookie) {
-      response = await this.#save(shared, state, response);
+      response = await this.#save(shared, state, withOwnParts(response));
     }
-    return this.#tellBrowser(shared, state, response);
+    return this.#tellBrowser(shared, state, this.#own(response));
   };
 
   readonly fail = (error?: unknown): void => {
@@ -296,7 +300,28 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
       if (setCookie !== undefined) setCookies.push(setCookie);
     }
     const answer = setCookies.reduce(withCookieOrError, replaceResponse(replaced, error));
-    return setCookies.length > 0 ? this.#noteCookies(answer, setCookies) : answer;
+    if (setCookies.length > 0) this.#noteCookies(answer, setCookies);
+    this.#setter = setterOf(answer);
+    return answer;
+  }
+
+  /** The response, or a copy where it is one object for several requests, and another one has set its cookie on it. */
+  #own(response: Response): Response {
+    const setter = setterOf(response);
+    const isOwn = setter === undefined || setter === this ||
+      (setter === this.#setter && !this.#isEarlier(setter));
+    if (isOwn) return response;
+    try {
+      return withoutCookies(response, setter.#setCookies);
+    } catch (error) {
+      console.error("Session error (commit): the response was sent to another visitor:", error);
+      return errorResponse(500);
+    }
+  }
+
+  /** Whether the other one is of an earlier request. One within this one is of a later copy, if of another request at all. */
+  #isEarlier(other: RequestLifecycle): boolean {
+    return other.#number < this.#number && other.#request !== this.#request;
   }
 
   /** The token that the browser got from the same manager mounted further in, on a copy of the request. */
@@ -319,12 +344,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
 
   /**
    * The lifecycle within this one in which a response got its cookie: from the same manager mounted further in, on a copy of
-   * the request. The response cannot belong to another request: one that is returned to many requests gets its cookie in a
-   * copy.
+   * the request. A response that was sent has answered another request.
    */
   #innerOf(response: Response): RequestLifecycle | undefined {
-    const inner = cookieSetterOf(response) as RequestLifecycle | undefined;
-    return inner !== undefined && this.#contains(inner) ? inner : undefined;
+    const inner = setterOf(response);
+    return inner !== undefined && this.#contains(inner) && !isUnsendable(response) ? inner : undefined;
   }
 
   /** Whether the other one is of the same request, or of a copy: that one began later and has the same `Cookie` header. */
@@ -333,6 +357,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return own === other ||
       (inner.#number > this.#number && own.headers.get("Cookie") === other.headers.get("Cookie"));
   }
+}
+
+function setterOf(response: Response): RequestLifecycle | undefined {
+  return cookieSetterOf(response) as RequestLifecycle | undefined;
 }
 
 /** The response with the cookie, or an error with it: without the cookie a login would be lost. */

@@ -1,5 +1,6 @@
 import {
   hasBody,
+  isBun,
   isDeno,
   isNullBody,
   isReusable,
@@ -41,17 +42,45 @@ export function markPersonal(response: Response, byCookie: boolean): Response {
  */
 export function withCookie(response: Response, setCookie: string): Response {
   const change = (headers: Headers) => addCookie(headers, setCookie);
-  if (isReusable(response)) return withNewHeaders(response, change);
+  if (isReusable(response)) {
+    // On Bun a look at the body would make it a stream, which does not show that it is empty.
+    return isBun() && response.status >= 200
+      ? copyOf(response, null, change)
+      : withNewHeaders(response, change);
+  }
   if (isUnsendable(response)) throw new TypeError("its body was read");
   return withHeaders(response, change);
+}
+
+/**
+ * A copy without these cookies, and with a body of its own.
+ *
+ * @throws {TypeError} The body was read.
+ */
+export function withoutCookies(response: Response, setCookies: readonly string[]): Response {
+  const clone = response.clone();
+  return copyOf(clone, clone.body, (headers) => {
+    const others = headers.getSetCookie().filter((text) => !setCookies.includes(text));
+    headers.delete("Set-Cookie");
+    for (const text of others) headers.append("Set-Cookie", text);
+  });
+}
+
+/**
+ * The response with bytes and headers of its own. A light one keeps those that it was made with, and the handler may use them
+ * for the next visitor while the session is saved. Others have copied them.
+ */
+export function withOwnParts(response: Response): Response {
+  const light = lightBodyOf(response);
+  if (light === undefined) return response;
+  return copyOf(response, light instanceof Uint8Array ? new Uint8Array(light) : light, () => {}, "");
 }
 
 /** The error in place of a handler's response. Keeps only the headers a browser needs to read it (CORS and `Vary`). */
 export function replaceResponse(replaced: Response | undefined, error: Response): Response {
   if (replaced === undefined) return error;
   if (replaced.status === 101 && !hasWebSocket(replaced)) return refuseUpgrade(replaced);
-  // Nobody reads the body: its source may end.
-  replaced.body?.cancel().catch(() => {});
+  cancelBody(replaced);
   closeWebSocket(replaced);
   return withNewHeaders(error, (headers) => {
     for (const [name, value] of replaced.headers) {
@@ -59,6 +88,13 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
       if (name === "vary") headers.append(name, value);
     }
   });
+}
+
+/** Nobody reads the body: its source may end. What an application may return again is left as it is. */
+function cancelBody(response: Response): void {
+  const light = lightBodyOf(response);
+  const body = light === undefined && hasBody(response) ? response.body : light;
+  if (body instanceof ReadableStream) body.cancel().catch(() => {});
 }
 
 /** Changes the headers of a response, in place where that is possible. */

@@ -1,4 +1,4 @@
-// Bun: one response without a body for all visitors, whose headers or status text hold the word "ReadableStream".
+// Bun: one response without a body for all visitors, also one whose headers or status text hold what Bun shows of a body.
 import { sessions } from "../../mod.ts";
 import { withSessions } from "../../middleware/fetch.ts";
 
@@ -7,6 +7,8 @@ const shared: Record<string, Response> = {
   other: new Response(null, { status: 303, headers: { Location: "/docs/other" } }),
   header: new Response(null, { status: 303, headers: { Location: "/docs/ReadableStream" } }),
   statusText: new Response(null, { status: 303, statusText: "ReadableStream", headers: { Location: "/" } }),
+  last: new Response(null, { status: 303, headers: { Location: "/", "X-Last": "Blob (1 byte)\u007d" } }),
+  empty: new Response(""),
   typed: new Response(null, { status: 303, headers: { Location: "/", "Content-Type": "text/html" } }),
 };
 const handler = withSessions(manager, async (request, getSession) => {
@@ -22,7 +24,7 @@ const handler = withSessions(manager, async (request, getSession) => {
   }
   const session = await getSession();
   if (what === "whoami") return new Response(session.get("user") ?? "nobody");
-  if (what === "login") {
+  if (what === "login" || what === "slow") {
     session.renewToken();
     session.put("user", "victim");
   }
@@ -32,6 +34,13 @@ const handler = withSessions(manager, async (request, getSession) => {
 const server = (globalThis as any).Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
-  fetch: (r: Request) => handler(r),
+  async fetch(request: Request) {
+    const response = await handler(request);
+    // A middleware further out that takes its time.
+    const [, , what] = new URL(request.url).pathname.split("/");
+    if (what === "wait") await new Promise((resolve) => setTimeout(resolve, 100));
+    if (what === "slow") await new Promise((resolve) => setTimeout(resolve, 200));
+    return response;
+  },
 });
 console.log(`listening on ${server.port}`);

@@ -1,7 +1,7 @@
 // One `Response` for all visitors, behind `@hono/node-server`, which can send it many times.
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
-import { sessions } from "@x/sessions";
+import { MemoryStore, sessions } from "@x/sessions";
 import { withSessions } from "@x/sessions/middleware/fetch";
 import { honoSessions } from "@x/sessions/middleware/hono";
 
@@ -56,6 +56,13 @@ async function handle(request: Request, session: Asked): Promise<Response> {
     const current = await session();
     return Response.json([current.get("user") ?? null, current.get("note") ?? null]);
   }
+  if (what === "plain") return shared(kind!);
+  if (what === "look" || what === "large") {
+    const current = await session();
+    // More than can be saved: an error takes the place of the response.
+    if (what === "large") current.put("note", "x".repeat(40_000));
+    return shared(kind!);
+  }
   if (what === "read" || what === "write") await session();
   held++;
   await gate;
@@ -63,6 +70,26 @@ async function handle(request: Request, session: Asked): Promise<Response> {
   return shared(kind!);
 }
 
+/** The parts of a response that all requests use. */
+const BUFFER = new Uint8Array(10);
+const PAGE_HEADERS = new Headers();
+
+async function handleParts(request: Request, session: Asked): Promise<Response> {
+  const visitor = request.url.at(-1)!;
+  (await session()).put("note", visitor);
+  PAGE_HEADERS.set("X-Visitor", visitor);
+  return new Response(BUFFER.fill(visitor.charCodeAt(0)).subarray(0, 5), { headers: PAGE_HEADERS });
+}
+
+class SlowStore extends MemoryStore {
+  override async create(...given: Parameters<MemoryStore["create"]>): Promise<boolean> {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return await super.create(...given);
+  }
+}
+
+const slow = sessions<Data>({ store: new SlowStore(), cookie: { name: "slow" } });
+const slowBare = withSessions(slow, (request, session) => handleParts(request, session as Asked));
 const manager = sessions<Data>({ cookie: { name: "id" } });
 const bare = withSessions(manager, (request, session) => handle(request, session as Asked));
 const app = new Hono()
@@ -75,6 +102,9 @@ const app = new Hono()
     return c.text("");
   })
   .get("/held", (c) => c.text(`${held}`))
+  .all("/parts/fetch/*", (c) => slowBare(c.req.raw))
+  .use("/parts/hono/*", honoSessions(slow))
+  .all("/parts/hono/*", (c) => handleParts(c.req.raw, c.var.session as Asked))
   .all("/fetch/*", (c) => bare(c.req.raw))
   .use("/hono/*", honoSessions(manager))
   .all("/hono/*", (c) => handle(c.req.raw, c.var.session as Asked));

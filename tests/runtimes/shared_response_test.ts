@@ -33,6 +33,24 @@ Deno.test("One Response for two visitors at once gives neither the other's sessi
       await (await fetch(`http://127.0.0.1:${server.port}${path}`)).text();
 
     for (const mount of ["fetch", "hono"]) {
+      await t.step(`Node ${version}, ${mount}, a buffer and headers that are used again`, async () => {
+        const ask = async (visitor: string) => {
+          const response = await fetch(`http://127.0.0.1:${server.port}/parts/${mount}/${visitor}`);
+          return [response.headers.get("X-Visitor"), await response.text()];
+        };
+        assertEquals(await Promise.all([ask("a"), ask("b")]), [["a", "aaaaa"], ["b", "bbbbb"]]);
+      });
+      for (const [method, what] of [["HEAD", "look"], ["GET", "large"]] as const) {
+        await t.step(`Node ${version}, ${mount}, a text, and before: ${method}, ${what}`, async () => {
+          const url = `http://127.0.0.1:${server.port}/${mount}`;
+          const response = await fetch(`${url}/${what}/text`, { method });
+          await response.body?.cancel();
+          assertEquals(response.status, what === "large" ? 500 : 200);
+          for (const _ of [1, 2]) {
+            assertEquals(await (await fetch(`${url}/plain/text`)).text(), "welcome");
+          }
+        });
+      }
       for (const kind of KINDS) {
         for (const what of ["leave", "read", "write"]) {
           await t.step(`Node ${version}, ${mount}, a ${kind}, and the other one: ${what}`, async () => {
