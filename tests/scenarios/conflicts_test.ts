@@ -77,6 +77,26 @@ class FarStore extends MemoryStore {
   }
 }
 
+Deno.test("A store in this process that is busy is asked again after a pause by the clock", async () => {
+  class BusyStore extends MemoryStore {
+    left = 2;
+
+    override async update(...given: Parameters<MemoryStore["update"]>): Promise<boolean> {
+      if (this.left-- > 0) throw new SessionStoreError("update", { reason: "busy", retryable: true });
+      return await super.update(...given);
+    }
+  }
+  const store = new BusyStore({ cleanup: "off" });
+  const session = await sessions<{ n: number }>({ store }).load();
+  await session.commit();
+  session.put("n", 1);
+  await inSimulatedTime(async () => {
+    await session.commit();
+    assert(performance.now() > 0);
+  });
+  assertEquals(store.left, -1);
+});
+
 for (
   const { writers, most, saves } of [
     { writers: 2, most: 4, saves: 2 },

@@ -283,6 +283,25 @@ Deno.test("Session.update() merges the changes of two requests to one list, even
   assertEquals(await saved(), ["a", "theirs", "mine"]);
 });
 
+Deno.test("Session.update() merges the changes of two requests to one list, also if the list is read again", async () => {
+  const { session, saved, elsewhere } = await bed(["start"]);
+  session.update("value", (list) => [...list as string[], "a"]);
+  assertEquals(session.get("value"), ["start", "a"]);
+  await elsewhere((other) => other.update("value", (list) => [...list as string[], "b"]));
+  await session.commit();
+  assertEquals(await saved(), ["start", "b", "a"]);
+});
+
+Deno.test("Session.get() gives a value that cannot be stored as it is, also once the session is closed", async () => {
+  const manager = sessions({ onError() {} });
+  const request = manager.begin(new Request("https://example.com/"));
+  const session = await request.session();
+  const value = { method() {} };
+  session.put("value", value);
+  assertEquals((await request.finish(new Response())).status, 500);
+  assertStrictEquals(session.get("value"), value);
+});
+
 Deno.test("Session.commit() saves a change in place that is made while it meets a conflict", async () => {
   let list: string[] = [];
   let other: Bed | undefined;
