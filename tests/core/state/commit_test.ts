@@ -217,6 +217,22 @@ onEachStore("A change during a commit that meets a conflict is saved by the next
   assertEquals(await valuesOf(bed, token), { n: 11, b: 2 });
 });
 
+onEachStore("A removal during a commit also removes what the commit finds by a conflict", async (bed) => {
+  const token = await savedSession(bed);
+  const manager = bed.interleaved<Data>({
+    update: [before(async () => {
+      session.remove("b");
+      await elsewhere(bed, token, (other) => other.put("b", 2));
+    })],
+  });
+  const session: Session<Data> = await manager.load(token);
+  session.put("a", 1);
+  await session.commit();
+  assertEquals(session.exists("b"), false);
+  await session.commit();
+  assertEquals(await valuesOf(bed, token), { n: 0, a: 1 });
+});
+
 onEachStore("A change during a commit that fails is saved with the rest by the next commit", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.interleaved<Data>({
@@ -401,6 +417,22 @@ onEachStore(
     await bed.store.commit(row.token, data, row.expiry, { now: bed.clock.time });
     await assertRejects(() => session.commit(), SessionGoneError);
     assertEquals((await bed.row()).data, data);
+  },
+);
+
+onEachStore(
+  "A request whose session was ended elsewhere may destroy() it, and begins a new one",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const session = await bed.manager<Data>().load(token);
+    await elsewhere(bed, token, (other) => other.destroy());
+    session.put("a", 1);
+    await assertRejects(() => session.commit(), SessionGoneError);
+    await session.destroy();
+    session.put("b", 2);
+    const { token: own } = await session.commit();
+    assertNotEquals(own, token);
+    assertEquals(await valuesOf(bed, own), { b: 2 });
   },
 );
 

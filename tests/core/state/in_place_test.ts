@@ -367,6 +367,19 @@ Deno.test("Session.update() that throws undoes what its function changed in plac
   assertEquals(await saved(), ["put"]);
 });
 
+Deno.test("Session.update() that throws undoes its change in place also for a conflict", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  session.put("value", ["put"]);
+  assertThrows(() =>
+    session.update("value", (list) => {
+      (list as string[]).push("b");
+      throw new RangeError("full");
+    }), RangeError);
+  await elsewhere((other) => other.put("value", ["theirs"]));
+  await session.commit();
+  assertEquals(await saved(), ["put"]);
+});
+
 Deno.test("Session.update() runs its function once, although the commit under way fails", async () => {
   let session = undefined as Session | undefined;
   const failWhileUpdated: Step = () => {
@@ -515,6 +528,38 @@ Deno.test("An outer middleware gets objects that can be changed, after an inner 
   ((await outer.session()).get("list") as number[]).push(3);
   await outer.finish(response);
   assertEquals((await manager.load(token)).get("list"), [1, 3]);
+});
+
+Deno.test("A change in place of an outer middleware is kept where an inner one asks for the session", async () => {
+  const { manager, session, saved } = await bed(["a"]);
+  const headers = { Cookie: `__Host-session=${session.token}` };
+  const request = new Request("https://example.com/", { headers });
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  ((await outer.session()).get("value") as string[]).push("outer");
+  const list = (await inner.session()).get("value") as string[];
+  assertEquals(list, ["a", "outer"]);
+  list.push("inner");
+  await outer.finish(await inner.finish(new Response()));
+  assertEquals(await saved(), ["a", "outer", "inner"]);
+});
+
+Deno.test("A value that its codec can read and not write fails no request that only reads it", async () => {
+  class Money {
+    amount = 1;
+  }
+  const codec: Codec = {
+    ...jsonCodec,
+    decode(bytes) {
+      const { deadline } = jsonCodec.decode(bytes);
+      return { deadline, values: { value: new Money() } };
+    },
+  };
+  const store = new MemoryStore({ cleanup: "off" });
+  const { token } = await (await sessions({ store }).load()).commit();
+  const session = await sessions({ store, codec }).load(token);
+  assertEquals((session.get("value") as Money).amount, 1);
+  await session.commit();
+  assertEquals(session.status, "unmodified");
 });
 
 Deno.test("A middleware saves what a handler changed in place", async () => {
