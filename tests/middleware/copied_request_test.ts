@@ -284,3 +284,17 @@ Deno.test("The session in another visitor's response is not followed", async () 
   );
   assertEquals((await other.session(theirs)).get("user"), undefined);
 });
+
+Deno.test("The outer one saves into a session of its own where that of an inner login was ended meanwhile", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  (await outer.session()).put("trace", "seen");
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  const response = await inner.finish(new Response("done"));
+  await (await manager.load(setCookies(response)[0]!.value)).destroy();
+  const answer = await outer.finish(response);
+  const [cookie] = setCookies(answer);
+  assertEquals([answer.status, (await manager.load(cookie!.value)).get("trace")], [200, "seen"]);
+});
