@@ -99,6 +99,18 @@ Deno.test("finish() throws what a function of update() has thrown for the value 
   assertEquals(errors, []);
 });
 
+Deno.test("Of two middlewares one after the other in a request each saves what was changed in it", async () => {
+  const { manager } = counted();
+  const request = new Request(URL);
+  const tokens: string[] = [];
+  for (const userId of [1, 2]) {
+    const { session, finish } = manager.begin(request);
+    (await session()).put("userId", userId);
+    tokens.push(...setCookies(await finish(new Response())).map(({ value }) => value));
+  }
+  assertEquals((await manager.load(tokens[0])).get("userId"), 2);
+});
+
 Deno.test("A failure of one manager leaves the browser the cookie of another one, without a response too", async () => {
   const admin = sessions<Data>({ cookie: { name: "admin" } });
   const { manager } = counted();

@@ -157,6 +157,24 @@ for (const [driver, open] of DRIVERS) {
     close?.();
   });
 
+  Deno.test(`A renewal that arrives twice is refused the second time, and its mark stays [${driver}]`, async () => {
+    const { store, close } = await open();
+    await store.createTable();
+    const [now, expiry] = [Date.UTC(2026, 2, 4), Date.UTC(2026, 2, 5)];
+    const [data, next, mark] = [1, 2, 3].map((byte) => Uint8Array.of(byte)) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    await store.create("a", data, expiry, { now });
+    const renewal = { data: next, token: "b", mark: { data: mark, expiry } };
+    assertEquals(await store.update("a", data, renewal, { now }), true);
+    assertEquals(await store.update("a", data, renewal, { now }), false);
+    assertEquals((await store.find("a", { now }))?.data, mark);
+    assertEquals((await store.find("b", { now }))?.data, next);
+    close?.();
+  });
+
   Deno.test(`A row of a table without subjects has none [${driver}]`, async () => {
     const { store, table, execute, close } = await open();
     await execute(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)`);
