@@ -341,6 +341,15 @@ for (const renews of [false, true]) {
   });
 }
 
+Deno.test("A listing of a subject that fails on every store fails once", async () => {
+  const scene = await Scene.open("zoe");
+  scene.intercept = async function* (_method, _call, shard) {
+    await new Promise((resolve) => setTimeout(resolve, shard === 0 ? 10 : 0));
+    throw new SessionStoreError("findBySubject", { reason: "rejected", retryable: false });
+  };
+  await assertRejects(() => Array.fromAsync(scene.store.findBySubject("zoe", { now })), SessionStoreError);
+});
+
 Deno.test("destroyAll() on shards that fails is in doubt only after it has begun to delete", async () => {
   for (const [failing, ambiguous] of [[1, false], [4, true]] as const) {
     const scene = await Scene.open("zoe");
