@@ -341,8 +341,38 @@ for (const renews of [false, true]) {
   });
 }
 
+Deno.test("A session whose renewal was interrupted is read, though its mark cannot be completed", async () => {
+  let interrupted = 0;
+  for (let round = 0; round < 8; round++) {
+    const scene = await Scene.open(undefined);
+    let updates = 0;
+    scene.intercept = (method, call) => {
+      if (method !== "update" || ++updates === 1) return call();
+      throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+    };
+    const { token } = await scene.renew();
+    if (!scene.crossed(token)) continue;
+    interrupted++;
+    // The session is completed, and then its mark is not.
+    updates = 0;
+    assert(await scene.works(token), `round ${round}`);
+    scene.intercept = undefined;
+    assertEquals(await scene.live(), 1);
+  }
+  assert(interrupted > 0, "none crossed");
+});
+
+Deno.test("The mark of a session that has ended since can be deleted", async () => {
+  const scene = await Scene.open(undefined);
+  let token = "";
+  do ({ token } = await scene.renew()); while (!scene.crossed(token));
+  await (await scene.manager.load(token)).destroy();
+  assertEquals(await scene.store.delete(hashToken(scene.token), { now } as object), true);
+});
+
 Deno.test("A listing of a subject that fails on every store fails once", async () => {
   const scene = await Scene.open("zoe");
+  // deno-lint-ignore require-yield
   scene.intercept = async function* (_method, _call, shard) {
     await new Promise((resolve) => setTimeout(resolve, shard === 0 ? 10 : 0));
     throw new SessionStoreError("findBySubject", { reason: "rejected", retryable: false });
