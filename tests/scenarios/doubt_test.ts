@@ -160,6 +160,24 @@ onEachStore(
   },
 );
 
+onEachStore(
+  "destroy() after a write in doubt leaves the mark of a login that came in between",
+  async (bed) => {
+    const token = await signedIn(bed);
+    const { store, loseReply, restore } = losing(bed.store, false);
+    const session = await bed.manager<Data>({ store }).load(token);
+    session.put("n", 1);
+    loseReply();
+    await failsInDoubt(session);
+    const other = await bed.manager<Data>().load(token);
+    other.renewToken();
+    await other.commit();
+    restore();
+    await session.destroy();
+    assertEquals([(await bed.rows()).length, (await bed.marks()).length], [1, 1]);
+  },
+);
+
 onEachStore("destroy() that cannot look why it deleted no row has not failed for certain", async (bed) => {
   const token = await signedIn(bed);
   const down = failUnsent(new SessionStoreError("find", { reason: "rejected", retryable: false }));
