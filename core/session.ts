@@ -332,7 +332,6 @@ export class Session<Data extends object = Record<string, unknown>> {
   /** Runs work on the store after all earlier work on this session, and reports its errors. */
   #perform<T>(work: (state: SessionState) => Promise<T>): Promise<T> {
     const run = this.#state.exclusively(() => work(this.#state));
-    if (this.#context.report === undefined) return run;
     const reported = run.catch(async (error) => {
       if (error instanceof SessionError) await this.#context.report?.(error);
       throw error;

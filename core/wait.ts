@@ -34,8 +34,6 @@ export async function waitFor<T>(
       onTimer?.(timer);
     }
   });
-  // The work may reject after the race is over.
-  promise.catch(() => {});
   try {
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();

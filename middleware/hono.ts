@@ -28,7 +28,6 @@ import { SessionError } from "../core/errors.ts";
 import { OptionNames } from "../core/options/reader.ts";
 import { lightBodyOf } from "../core/http/body.ts";
 import { markPersonal } from "../core/http/response.ts";
-import { isResponse } from "../core/foreign.ts";
 import type { RequestSession } from "../core/http/request.ts";
 import { responseOf } from "../core/http/thrown.ts";
 import type { SessionManager } from "../core/manager.ts";
@@ -179,8 +178,7 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
       if (response === undefined) return;
       // If there was a response before, Hono has stored a copy.
       const own = get.call(this) as Response;
-      // finish() refuses what is no response.
-      if (!isResponse(own)) return;
+      // What is no response is not changed, and refused by finish().
       const marked = markPersonal(own, true);
       if (marked === own) return;
       keepBodyHeaders(this, own, marked);

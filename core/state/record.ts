@@ -132,7 +132,9 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
   try {
     data = encodeAlone(codec, deadline, values);
   } catch (error) {
-    throw findCulprit(codec, record) ?? new SessionEncodeError("", reasonOf(error));
+    // Throws for the value that is to blame.
+    for (const key of keysOf(record)) encodeValue(codec, key, readValue(record.values, key));
+    throw new SessionEncodeError("", reasonOf(error));
   }
   if (data instanceof Uint8Array) return data;
   ignoreRejection(data);
@@ -158,16 +160,6 @@ export function encodeValue(codec: Codec, key: string, value: unknown): Uint8Arr
     return encodeAlone(codec, 0, values);
   } catch (error) {
     throw new SessionEncodeError(key, reasonOf(error));
-  }
-}
-
-function findCulprit(codec: Codec, record: SessionRecord): SessionEncodeError | undefined {
-  for (const key of keysOf(record)) {
-    try {
-      encodeValue(codec, key, readValue(record.values, key));
-    } catch (error) {
-      return error as SessionEncodeError;
-    }
   }
 }
 

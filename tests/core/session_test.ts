@@ -33,6 +33,16 @@ async function savedSession(values: Record<string, unknown>, manager = newManage
   return await manager.load((await session.commit()).token);
 }
 
+Deno.test("Session.mergeSession() asks no store for its own token, and for what is no token", async () => {
+  const { store, count, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = newManager(store);
+  const { token } = await (await manager.load()).commit();
+  const session = await manager.load(token);
+  reset();
+  for (const other of [token, "", "'; --", "w".repeat(42)]) await session.mergeSession(other);
+  assertEquals(count(), 0);
+});
+
 const TIME = new Date(5);
 const BYTES = Uint8Array.of(1, 2);
 const VALUES = {

@@ -53,6 +53,76 @@ Deno.test("begin() calls no store before session(), and finish() without a sessi
   assertEquals(counting.calls(), {});
 });
 
+Deno.test("An outer middleware of a handler that has thrown may save a change of its own", async () => {
+  const { manager } = counted();
+  const request = new Request(URL);
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  const session = await outer.session();
+  (await inner.session()).put("userId", 1);
+  const error = new Error("the handler failed");
+  await assertRejects(() => inner.finish(undefined, error), Error, "the handler failed");
+  assertEquals(session.get("userId"), undefined);
+  session.put("userId", 2);
+  const [cookie] = setCookies(await outer.finish(new Response("sorry")));
+  assertEquals((await manager.load(cookie!.value)).get("userId"), 2);
+});
+
+Deno.test("An outer middleware that asks only after its handler has thrown may save a change of its own", async () => {
+  const { manager } = counted();
+  const request = new Request(URL);
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  (await inner.session()).put("userId", 1);
+  const error = new Error("the handler failed");
+  await assertRejects(() => inner.finish(undefined, error), Error, "the handler failed");
+  const session = await outer.session();
+  assertEquals(session.keys(), []);
+  session.put("userId", 2);
+  const [cookie] = setCookies(await outer.finish(new Response("sorry")));
+  assertEquals((await manager.load(cookie!.value)).get("userId"), 2);
+});
+
+Deno.test("finish() throws what a function of update() has thrown for the value of another request", async () => {
+  const errors: string[] = [];
+  const manager = sessions<Data>({ onError: ({ code }) => void errors.push(code) });
+  const { token } = await (await manager.load()).commit();
+  const request = new Request(URL, { headers: { Cookie: `__Host-session=${token}` } });
+  const { session, finish } = manager.begin(request);
+  const full = new RangeError("full");
+  (await session()).update("userId", (userId) => {
+    if (userId !== undefined) throw full;
+    return 1;
+  });
+  const other = await manager.load(token);
+  other.put("userId", 2);
+  await other.commit();
+  assertStrictEquals(await assertRejects(() => finish(new Response())), full);
+  assertEquals(errors, []);
+});
+
+Deno.test("Of two middlewares one after the other in a request each saves what was changed in it", async () => {
+  const { manager } = counted();
+  const request = new Request(URL);
+  const tokens: string[] = [];
+  for (const userId of [1, 2]) {
+    const { session, finish } = manager.begin(request);
+    (await session()).put("userId", userId);
+    tokens.push(...setCookies(await finish(new Response())).map(({ value }) => value));
+  }
+  assertEquals((await manager.load(tokens[0])).get("userId"), 2);
+});
+
+Deno.test("A failure of one manager leaves the browser the cookie of another one, without a response too", async () => {
+  const admin = sessions<Data>({ cookie: { name: "admin" } });
+  const { manager } = counted();
+  const request = new Request(URL);
+  const [outer, inner] = [manager.begin(request), admin.begin(request)];
+  await outer.session();
+  (await inner.session()).put("userId", 1);
+  await inner.finish(new Response());
+  const response = await outer.finish(undefined, new SessionClosedError());
+  assertEquals([response.status, setCookies(response).map(({ name }) => name)], [500, ["admin"]]);
+});
+
 Deno.test("begin() with a token of null, as a missing header gives it, reads no cookie", async () => {
   const manager = sessions<{ n: number }>();
   const session = await manager.load();

@@ -7,7 +7,7 @@ import { withSessions } from "../../middleware/fetch.ts";
 import { honoSessions } from "../../middleware/hono.ts";
 import type { FindOptions } from "../../core/store.ts";
 import { MemoryStore, type Session, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
-import { assertEquals } from "../assert.ts";
+import { assertEquals, assertNotStrictEquals } from "../assert.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "./_visitor.ts";
 
@@ -283,4 +283,36 @@ Deno.test("The session in another visitor's response is not followed", async () 
     new Request("https://example.com/", { headers: { Cookie: "__Host-session=" + "a".repeat(43) } }),
   );
   assertEquals((await other.session(theirs)).get("user"), undefined);
+});
+
+Deno.test("The outer one saves into a session of its own where that of an inner login was ended meanwhile", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  (await outer.session()).put("trace", "seen");
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  const response = await inner.finish(new Response("done"));
+  await (await manager.load(setCookies(response)[0]!.value)).destroy();
+  const answer = await outer.finish(response);
+  const [cookie] = setCookies(answer);
+  assertEquals([answer.status, (await manager.load(cookie!.value)).get("trace")], [200, "seen"]);
+});
+
+Deno.test("An inner login is followed through another manager that marks a copy of the response", async () => {
+  const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
+  const other = sessions<Data>({ cookie: { name: "other" } });
+  const request = new Request("https://example.com/");
+  const [outer, between] = [manager.begin(request), other.begin(request)];
+  await trace(outer.session);
+  await read(between.session);
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  const response = await inner.finish(new Response(null, { status: 204 }));
+  response.headers.delete("Vary");
+  const marked = await between.finish(response);
+  assertNotStrictEquals(marked, response);
+  const [cookie] = setCookies(await outer.finish(marked));
+  const session = await manager.load(cookie!.value);
+  assertEquals([session.get("user"), session.get("trace")], ["zoe", "seen"]);
 });

@@ -180,3 +180,26 @@ for (const saveOnServerError of [true, false]) {
     });
   }
 }
+
+Deno.test("The cookie of a handler's own commit reaches the browser where the last commit throws a foreign error", async () => {
+  const { manager, token, headers } = await signedIn();
+  const app = new Hono().use(honoSessions(manager)).get("/", async (c) => {
+    const session = await c.var.session();
+    session.renewToken();
+    const { token: renewed } = await session.commit();
+    session.update("n", (n = 0) => {
+      if (n > 1) throw new RangeError("full");
+      return n + 1;
+    });
+    const other = await manager.load(renewed);
+    other.put("n", 5);
+    await other.commit();
+    return c.text("done");
+  });
+  app.onError((error, c) => c.text(error.message, 500));
+  const response = await app.request(URL, { headers });
+  assertEquals([response.status, await response.text()], [500, "full"]);
+  const [cookie] = setCookies(response);
+  assertEquals(await held(manager, cookie!.value), [5, undefined, [1]]);
+  assertEquals(await held(manager, token), [undefined, undefined, undefined]);
+});

@@ -6,12 +6,15 @@ import { withSessions } from "../../middleware/fetch.ts";
 import {
   type Codec,
   jsonCodec,
+  MemoryStore,
+  type Session,
   SessionConfigError,
   SessionEncodeError,
   type SessionEvent,
   sessions,
 } from "../../mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { aroundCalls } from "../counting_store.ts";
 
 type Data = { n: number };
 
@@ -66,6 +69,36 @@ Deno.test("A codec whose decode() rejects makes the visitor anonymous, with an e
   assertEquals(events.map(({ kind }) => kind), ["created", "undecodable"]);
   await aMoment();
 });
+
+for (
+  const [what, use] of [
+    ["commit()", (session) => session.commit()],
+    ["destroy()", (session) => session.destroy()],
+    ["mergeSession()", (session) => session.mergeSession("A".repeat(43))],
+  ] as [string, (session: Session<Data>) => Promise<unknown>][]
+) {
+  Deno.test(`${what} that a handler does not await, on a store that fails, is reported and ends nothing`, async () => {
+    const store = new MemoryStore({ cleanup: "off" });
+    const { token } = await (await sessions<Data>({ store }).load()).commit();
+    let isDown = false;
+    const failing = aroundCalls(
+      store,
+      (_, call) => isDown ? Promise.reject(new Error("it is down")) : call(),
+    );
+    const reported: string[] = [];
+    const manager = sessions<Data>({ store: failing, onError: ({ code }) => void reported.push(code) });
+    const handler = withSessions(manager, async (_request, getSession) => {
+      const session = await getSession();
+      session.put("n", 1);
+      isDown = true;
+      use(session);
+      return new Response("bye");
+    });
+    await handler(new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } }));
+    await aMoment();
+    assertEquals(new Set(reported), new Set(["ERR_SESSION_STORE"]));
+  });
+}
 
 Deno.test("A clock that rejects is refused", async () => {
   const manager = sessions({ now: failing as unknown as () => number });

@@ -5,7 +5,7 @@
  */
 
 import { MemoryStore, SessionConflictError, sessions, SessionStoreError } from "../../mod.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 
 /** The latency of a call in each direction. */
 const ONE_WAY_MS = 5;
@@ -76,6 +76,45 @@ class FarStore extends MemoryStore {
     return result;
   }
 }
+
+Deno.test("A store in this process that is busy is asked again after a pause by the clock", async () => {
+  class BusyStore extends MemoryStore {
+    left = 2;
+
+    override async update(...given: Parameters<MemoryStore["update"]>): Promise<boolean> {
+      if (this.left-- > 0) throw new SessionStoreError("update", { reason: "busy", retryable: true });
+      return await super.update(...given);
+    }
+  }
+  const store = new BusyStore({ cleanup: "off" });
+  const session = await sessions<{ n: number }>({ store }).load();
+  await session.commit();
+  session.put("n", 1);
+  await inSimulatedTime(async () => {
+    await session.commit();
+    assert(performance.now() > 0);
+  });
+  assertEquals(store.left, -1);
+});
+
+Deno.test("A commit meets conflicts for some five seconds at most, also on a store without a time limit", async () => {
+  class RefusingStore extends FarStore {
+    override readonly timeout: number = Infinity;
+    readonly inProcess = false;
+
+    override async update(...given: Parameters<MemoryStore["update"]>): Promise<boolean> {
+      await super.find(given[0], given[3]);
+      return false;
+    }
+  }
+  await inSimulatedTime(async () => {
+    const session = await sessions<{ n: number }>({ store: new RefusingStore({ cleanup: "off" }) }).load();
+    await session.commit();
+    session.put("n", 1);
+    await assertRejects(() => session.commit(), SessionConflictError);
+    assert(performance.now() < 5_500, `${performance.now()} ms`);
+  });
+});
 
 for (
   const { writers, most, saves } of [

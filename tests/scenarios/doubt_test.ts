@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects } from "../assert.ts";
 import type { FullStore } from "../backends.ts";
 import { aroundCalls } from "../counting_store.ts";
 import { type Bed, onEachStore } from "./_bed.ts";
+import { failUnsent } from "./_interleaving.ts";
 import { setCookies } from "./_visits.ts";
 
 interface Data {
@@ -68,6 +69,23 @@ onEachStore("commit() again after a lost reply finds the first write, and counts
   assertEquals([found.get("n"), found.get("late")], [1, 1]);
 });
 
+onEachStore("commit() again after a write that happened writes nothing more", async (bed) => {
+  const token = await signedIn(bed);
+  let updates = 0;
+  const counting = aroundCalls(bed.store, (method, call) => {
+    if (method === "update") updates++;
+    return call();
+  }) as FullStore;
+  const { store, loseReply, restore } = losing(counting);
+  const session = await bed.manager<Data>({ store }).load(token);
+  session.put("n", 1);
+  loseReply();
+  await failsInDoubt(session);
+  restore();
+  await session.commit();
+  assertEquals(updates, 1);
+});
+
 onEachStore("finish() after a caught error finds the first write, and counts once", async (bed) => {
   const token = await signedIn(bed);
   const { store, loseReply, restore } = losing(bed.store);
@@ -119,6 +137,57 @@ onEachStore("destroy() after a renewal in doubt leaves no session under either t
   await session.destroy();
   assertEquals(await bed.rows(), []);
   assertEquals((await bed.manager().sessionsOf("zoe")).length, 0);
+});
+
+onEachStore(
+  "destroy() after a renewal in doubt deletes the cookie, whether it happened or not",
+  async (bed) => {
+    for (const isMade of [true, false]) {
+      const token = await signedIn(bed);
+      const { store, loseReply, restore } = losing(bed.store, isMade);
+      const handler = withSessions(bed.manager<Data>({ store }), async (_request, getSession) => {
+        const session = await getSession();
+        session.renewToken();
+        loseReply();
+        await failsInDoubt(session);
+        restore();
+        await session.destroy();
+        return new Response("bye");
+      });
+      const response = await handler(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+      assertEquals(setCookies(response).map(({ value }) => value), [""], `${isMade}`);
+    }
+  },
+);
+
+onEachStore(
+  "destroy() after a write in doubt leaves the mark of a login that came in between",
+  async (bed) => {
+    const token = await signedIn(bed);
+    const { store, loseReply, restore } = losing(bed.store, false);
+    const session = await bed.manager<Data>({ store }).load(token);
+    session.put("n", 1);
+    loseReply();
+    await failsInDoubt(session);
+    const other = await bed.manager<Data>().load(token);
+    other.renewToken();
+    await other.commit();
+    restore();
+    await session.destroy();
+    assertEquals([(await bed.rows()).length, (await bed.marks()).length], [1, 1]);
+  },
+);
+
+onEachStore("destroy() that cannot look why it deleted no row has not failed for certain", async (bed) => {
+  const token = await signedIn(bed);
+  const down = failUnsent(new SessionStoreError("find", { reason: "rejected", retryable: false }));
+  const steps = {
+    delete: [() => Promise.resolve(false)],
+    find: [(call: () => Promise<unknown>) => call(), down],
+  };
+  const session = await bed.interleaved<Data>(steps).load(token);
+  const error = await assertRejects(() => session.destroy(), SessionStoreError);
+  assertEquals([error.operation, error.ambiguous], ["find", true]);
 });
 
 onEachStore(

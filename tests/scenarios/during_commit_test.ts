@@ -295,3 +295,30 @@ Deno.test("A commit stands where the handler fails right after it has begun, als
   const { token } = await second;
   assertEquals((await manager.load(token)).get("b"), 2);
 });
+
+Deno.test("A commit that fails after its handler has failed leaves nothing to save", async () => {
+  const { store, manager } = bed();
+  const current = manager.begin(new Request("https://example.com/"));
+  const session = await current.session();
+  session.put("a", 1);
+  store.before = (name) => {
+    if (name === "create") throw new SessionStoreError("create", { reason: "rejected", retryable: false });
+  };
+  const saving = session.commit();
+  const error = new Error("the handler failed");
+  current.fail(error);
+  await assertRejects(() => saving, SessionStoreError);
+  store.before = () => {};
+  const response = await current.finish(new Response("sorry", { status: 500 }), error);
+  assertEquals([response.headers.getSetCookie(), store.size], [[], 0]);
+});
+
+Deno.test("A function of update() runs once where no other request has written", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const session = await manager.load(token);
+  let runs = 0;
+  session.update("n", (n = 0) => n + ++runs);
+  await session.commit();
+  assertEquals([runs, (await manager.load(token)).get("n")], [1, 1]);
+});

@@ -130,6 +130,8 @@ onEachStore("A row that cannot be decoded emits an event with its id", async (be
   await bed.store.commit(stored, new Uint8Array([1, 2, 3]), expiry, { now: bed.clock.time });
   assertEquals((await manager.load(token)).token, undefined);
   assertEquals(newEvents(bed), [{ kind: "undecodable", id }]);
+  assertEquals(await Array.fromAsync(manager.iterate()), []);
+  assertEquals(newEvents(bed), [{ kind: "undecodable", id }]);
 });
 
 onEachStore("A purge emits one event with the number of rows, and none without rows", async (bed) => {

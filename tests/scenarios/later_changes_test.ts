@@ -53,3 +53,28 @@ onEachStore("A save beside a touch that fails moves the expiry itself", async (b
   await Promise.all(work);
   assertEquals([(await bed.row()).expiry, expiry], Array(2).fill(bed.clock.time + 20 * MINUTE));
 }, memoryAlone);
+
+onEachStore("A touch that ends after a later save leaves what that save has written", async (bed) => {
+  const { promise: saved, resolve } = Promise.withResolvers<void>();
+  const late: Step = async (call) => {
+    await saved;
+    return await call();
+  };
+  const manager = bed.interleaved<Data>({ touch: [late] }, { idleTimeout: "20m" });
+  const visitor = await manager.load();
+  visitor.put("n", 1);
+  const { token } = await visitor.commit();
+  bed.clock.advance(10 * MINUTE);
+  const work: Promise<unknown>[] = [];
+  const session = await manager.load(token, { waitUntil: (promise) => void work.push(promise) });
+  await session.commit();
+  session.put("n", 2);
+  await session.commit();
+  resolve();
+  await Promise.all(work);
+  bed.events.length = 0;
+  session.put("n", 3);
+  await session.commit();
+  assertEquals(bed.eventKinds(), []);
+  assertEquals((await manager.load(token)).get("n"), 3);
+}, memoryAlone);

@@ -144,6 +144,22 @@ onEachStore(
   },
 );
 
+onEachStore(
+  "A commit after the deadline that cannot read the row has sent nothing, and is not in doubt",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const refusal = new SessionStoreError("find", { reason: "rejected", retryable: false });
+    const session = await bed.interleaved<Data>({ find: [(call) => call(), failUnsent(refusal)] }).load(
+      token,
+    );
+    session.put("b", 2);
+    bed.clock.time = session.deadline;
+    const error = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals([error.operation, error.ambiguous], ["find", false]);
+    assertEquals(bed.calls().update, undefined);
+  },
+);
+
 onEachStore("A write that failed for good is neither read back nor sent again", async (bed) => {
   const token = await savedSession(bed);
   const failure = new SessionStoreError("update", { reason: "unauthorized", retryable: false });

@@ -12,6 +12,7 @@ import type { FullStore } from "../backends.ts";
 import { aroundCalls } from "../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore, sha256 } from "./_bed.ts";
 import { before } from "./_interleaving.ts";
+import { StoppedReplicaStore } from "./_stopped_replica.ts";
 import { setCookies } from "./_visits.ts";
 
 interface Data {
@@ -78,6 +79,19 @@ onEachStore("A write that began before a login is refused, and sends no cookie",
   assertEquals((await bed.rows()).length, 1);
 });
 
+Deno.test("A write with the old token of a login is refused where a replica knows neither session nor mark", async () => {
+  const store = new StoppedReplicaStore({ cleanup: "off" });
+  await store.stopReplica();
+  const manager = sessions<Data>({ store });
+  const first = await manager.load();
+  const { token: old } = await first.commit();
+  first.renewToken();
+  await first.commit();
+  const session = await manager.load(old);
+  session.put("visits", 2);
+  await assertRejects(() => session.commit(), SessionGoneError);
+});
+
 onEachStore("A login form that is sent twice: both work, one after the other and at once", async (bed) => {
   const old = await visitor(bed);
   const tokens = [];
@@ -116,7 +130,9 @@ onEachStore("Marks are in no listing of the manager, expire after a minute, and 
   assertEquals((await bed.marks()).length, 1);
   assertEquals((await Array.fromAsync(manager.iterate())).length, 1);
   assertEquals((await manager.sessionsOf("ann")).length, 1);
-  bed.clock.advance(MINUTE);
+  bed.clock.advance(MINUTE - 1);
+  assertEquals((await manager.purge()).deleted, 0);
+  bed.clock.advance(1);
   assertEquals((await manager.purge()).deleted, 1);
   assertEquals((await bed.marks()).length, 0);
 });

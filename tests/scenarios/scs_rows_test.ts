@@ -300,6 +300,29 @@ onEachStore("MergeSession: a commit that fails leaves the other alive", async (b
   assertEquals((await manager.load(merged)).keys(), []);
 });
 
+onEachStore(
+  "MergeSession: where the other is not deleted the values are saved, and the next commit deletes it",
+  async (bed) => {
+    const manager = bed.manager();
+    const merged: string[] = [];
+    for (const key of ["a", "b"]) {
+      const other = await manager.load();
+      other.put(key, 1);
+      merged.push((await other.commit()).token);
+    }
+    const refusal = new SessionStoreError("delete", { reason: "rejected", retryable: false });
+    const session = await bed.interleaved({ delete: [failUnsent(refusal)] }).load();
+    for (const token of merged) await session.mergeSession(token);
+    const error = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals(error.ambiguous, true);
+    assertEquals((await bed.rows()).length, 3);
+
+    const { token } = await session.commit();
+    await bed.row();
+    assertEquals((await manager.load(token)).keys(), ["a", "b"]);
+  },
+);
+
 onEachStore("MergeSession: an unknown token and the session's own change nothing", async (bed) => {
   const manager = bed.manager();
   const { token } = await (await manager.load()).commit();

@@ -131,6 +131,17 @@ Deno.test("LibSQLStore lists sessions that are too large for one answer of a lib
   }
 });
 
+Deno.test("LibSQLStore fails where a single session is too large for an answer", async () => {
+  let requests = 0;
+  const tooLarge = () => {
+    if (++requests === 10) throw new Error("it is asked again and again");
+    return Promise.reject(Object.assign(new Error(), { cause: { code: "RESPONSE_TOO_LARGE" } }));
+  };
+  const store = new LibSQLStore({ execute: tooLarge, batch: tooLarge }, { cleanup: "off" });
+  await assertRejects(() => Array.fromAsync(store.all(now)), SessionStoreError);
+  assert(requests < 10);
+});
+
 Deno.test("A manager on LibSQLStore sends 1 request to read, 2 to write, to sign in and to sign out", async () => {
   const { store, counting } = await overHTTP();
   await store.createTable();
@@ -171,8 +182,17 @@ Deno.test("LibSQLStore.find() with primary: true sends a transaction that may wr
   });
   await store.find(A, now);
   await store.find(A, { ...now, primary: true });
-  assertEquals(bodies.map((body) => body.includes("BEGIN IMMEDIATE")), [false, true]);
-  assertEquals(counting.count(), 3);
+  // It is part of a renewal.
+  await store.subjectOf(A);
+  assertEquals(bodies.map((body) => body.includes("BEGIN IMMEDIATE")), [false, true, true]);
+  assertEquals(counting.count(), 4);
+});
+
+Deno.test("LibSQLStore.find() with primary: true that is not answered is not in doubt: it writes nothing", async () => {
+  const { store, answerBy } = await overHTTP();
+  answerBy(() => Promise.reject(new TypeError("the network is down")));
+  const error = await assertRejects(() => store.find(A, { ...now, primary: true }), SessionStoreError);
+  assertEquals([error.reason, error.ambiguous], ["unreachable", false]);
 });
 
 Deno.test("LibSQLStore passes only text, numbers and bytes to the driver, and its statements depend on no value", async () => {

@@ -361,6 +361,24 @@ Deno.test("PlanetScaleStore does not take an empty answer for a result", async (
   for (const call of writes.filter(isUpdate)) assert(!(await call.run(store)));
 });
 
+Deno.test("PlanetScaleStore reports an empty answer to commit() as in doubt, unless the row is there", async () => {
+  await using bench = await openPlanetScale();
+  const { store, gateway } = bench;
+  const commit = () => store.commit(CANARY.token, Uint8Array.of(1), NOW + 1_000, { now: NOW });
+  gateway.intercept = (sql, execute) => sql.startsWith("INSERT") ? Response.json({}) : execute();
+  const error = await assertRejects(commit, SessionStoreError);
+  assertEquals([error.reason, error.retryable, error.ambiguous], ["malformed", true, true]);
+  gateway.intercept = undefined;
+  await commit();
+  gateway.intercept = (sql, execute) => sql.startsWith("INSERT") ? Response.json({}) : execute();
+  await commit();
+});
+
+Deno.test("PlanetScaleStore knows no subject of a token that no row can have", async () => {
+  await using bench = await openPlanetScale();
+  assertEquals(await bench.store.subjectOf("zoë"), undefined);
+});
+
 Deno.test("PlanetScaleStore reports an empty answer to a deletion as in doubt, and deletes at the next attempt", async () => {
   await using bench = await openPlanetScale();
   const { store, gateway } = bench;

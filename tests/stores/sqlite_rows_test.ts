@@ -132,6 +132,77 @@ for (const [driver, open] of DRIVERS) {
     });
   }
 
+  Deno.test(`A row that was listed with a BLOB as its token is changed at once, and its subject is known [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await store.createTable();
+    const [now, data] = [Date.now(), Uint8Array.of(1)];
+    await store.create("a", data, now + 1_000, { now, subject: "zoe" });
+    await execute(`UPDATE ${table} SET ${CONVERSIONS["everything the other way round"]}`);
+    assertEquals(await store.subjectOf("a"), "zoe");
+    assertEquals((await Array.fromAsync(store.all({ now }))).map(({ token }) => token), ["a"]);
+    assertEquals(await store.update("a", data, { data: Uint8Array.of(2) }, { now }), true);
+    close?.();
+  });
+
+  Deno.test(`Two rows of one token, a text and a BLOB, are no error: the text is changed [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await store.createTable();
+    const [now, data] = [Date.now(), Uint8Array.of(1)];
+    await store.create("a", data, now + 1_000, { now });
+    await execute(`UPDATE ${table} SET token = CAST(token AS BLOB)`);
+    await store.create("a", data, now + 1_000, { now });
+    assertEquals((await Array.fromAsync(store.all({ now }))).length, 2);
+    assertEquals(await store.update("a", data, { data: Uint8Array.of(2) }, { now }), true);
+    assertEquals((await store.find("a", { now }))?.data, Uint8Array.of(2));
+    close?.();
+  });
+
+  Deno.test(`A renewal that arrives twice is refused the second time, and its mark stays [${driver}]`, async () => {
+    const { store, close } = await open();
+    await store.createTable();
+    const [now, expiry] = [Date.UTC(2026, 2, 4), Date.UTC(2026, 2, 5)];
+    const [data, next, mark] = [1, 2, 3].map((byte) => Uint8Array.of(byte)) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    await store.create("a", data, expiry, { now });
+    const renewal = { data: next, token: "b", mark: { data: mark, expiry } };
+    assertEquals(await store.update("a", data, renewal, { now }), true);
+    assertEquals(await store.update("a", data, renewal, { now }), false);
+    assertEquals((await store.find("a", { now }))?.data, mark);
+    assertEquals((await store.find("b", { now }))?.data, next);
+    close?.();
+  });
+
+  Deno.test(`A row of a table without subjects has none [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await execute(`CREATE TABLE ${table} (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)`);
+    const now = Date.now();
+    await store.create("a", Uint8Array.of(1), now + 1_000, { now });
+    assertEquals(await store.subjectOf("a"), undefined);
+    close?.();
+  });
+
+  Deno.test(`A session that expires in a billion years is listed [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await store.createTable();
+    await execute(`INSERT INTO ${table} VALUES ('a', x'01', 3.65e11, NULL)`);
+    assertEquals((await Array.fromAsync(store.all({ now: 0 }))).map(({ token }) => token), ["a"]);
+    close?.();
+  });
+
+  Deno.test(`Without the index on the expiry too a purge deletes the longest expired first [${driver}]`, async () => {
+    const { store, table, execute, close } = await open();
+    await store.createTable();
+    await execute(`DROP INDEX ${table}_expiry_idx`);
+    const now = Date.now();
+    for (const age of [1, 3, 2]) await store.create(`${age}`, Uint8Array.of(1), now - age, { now: 0 });
+    assertEquals(await store.deleteExpired({ now, limit: 2 }), 2);
+    assertEquals((await Array.fromAsync(store.all({ now: 0 }))).map(({ token }) => token), ["1"]);
+    close?.();
+  });
+
   for (const expiry of ["'2020-01-01 10:00:00+00:00'", "x'3230'"]) {
     Deno.test(`A session whose expiry is ${expiry} is dead, and no write revives it [${driver}]`, async () => {
       const { store, table, execute, close } = await open();

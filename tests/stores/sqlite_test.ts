@@ -105,6 +105,15 @@ Deno.test("SQLiteStore waits for a lock of another process, which then sees its 
   assertEquals(bench.other.prepare("SELECT token FROM sessions").all().length, 1);
 });
 
+Deno.test("SQLiteStore reads while another process holds the lock, also where the primary is asked", async () => {
+  await using bench = await open({ timeout: 60 });
+  await bench.store.create(A, DATA, NOW + HOUR, { ...now, subject: "zoe" });
+  bench.other.exec("BEGIN IMMEDIATE");
+  assertEquals((await bench.store.find(A, { ...now, primary: true }))?.data, DATA);
+  assertEquals(await bench.store.subjectOf(A), "zoe");
+  bench.other.exec("ROLLBACK");
+});
+
 Deno.test("SQLiteStore gives up a lock that lasts, reports that nothing was written, and writes when it is free", async () => {
   await using bench = await open({ timeout: 60 });
   const { store, other } = bench;

@@ -326,3 +326,30 @@ onEachStore(
     assertEquals((await manager.load(token)).token, undefined);
   },
 );
+
+onEachStore(
+  "destroySession() of a session that ends between its listing and its deletion tells that there was none",
+  async (bed) => {
+    await signIn(bed.manager(), "zoe");
+    const { token } = await bed.row();
+    const [{ id } = { id: "" }] = await bed.manager().sessionsOf("zoe");
+    const ended = before(() => bed.store.delete(token));
+    bed.events.length = 0;
+    const manager = bed.manager({ store: interleave(bed.store, { delete: [ended] }) });
+    assertEquals(await manager.destroySession("zoe", id), false);
+    assertEquals(bed.eventKinds(), []);
+  },
+);
+
+onEachStore(
+  "lastUsedAt is unknown once the deadline comes before the end of the idle timeout",
+  async (bed) => {
+    const manager = bed.manager({ lifetime: "60m", idleTimeout: "50m" });
+    const token = await signIn(manager, "zoe");
+    const lastUsedAt = async () => (await manager.sessionsOf("zoe"))[0]!.lastUsedAt;
+    assertEquals(await lastUsedAt(), bed.clock.time);
+    bed.clock.advance(30 * MINUTE);
+    await change(manager, token, () => {});
+    assertEquals(await lastUsedAt(), undefined);
+  },
+);

@@ -80,3 +80,22 @@ Deno.test("trustProxy names the fields that are missing", () => {
     );
   }
 });
+
+Deno.test("A proxy that nobody hears of by an event is named on the console, once", async () => {
+  const warnings: string[] = [];
+  const { warn } = console;
+  console.warn = (text: string) => void warnings.push(text);
+  try {
+    for (const onEvent of [undefined, () => {}]) {
+      const manager = sessions({ store: new MemoryStore(), onEvent });
+      for (const _ of [1, 2]) {
+        await manager.begin(
+          new Request("http://shop.example/", { headers: { "X-Forwarded-Proto": "https" } }),
+        ).session();
+      }
+    }
+  } finally {
+    console.warn = warn;
+  }
+  assertEquals(warnings.map((text) => text.includes("trustProxy")), [true]);
+});

@@ -21,6 +21,14 @@ Deno.test("markPersonal() does not change a response without a body, because an 
   assertEquals(headersOf(shared), {});
 });
 
+Deno.test("markPersonal() returns a response that is marked already as it is, with a body and without", () => {
+  for (const status of [200, 204]) {
+    const headers = { "Cache-Control": "no-store", "Vary": "Cookie" };
+    const response = new Response(null, { status, headers });
+    assertStrictEquals(markPersonal(response, true), response);
+  }
+});
+
 Deno.test("markPersonal() adds no Vary if no cookie was read", () => {
   assertEquals(headersOf(markPersonal(new Response(), false)), { "cache-control": "private" });
 });

@@ -153,6 +153,12 @@ const MISTAKES: [cookie: object, problems: string[]][] = [
   [{ secure: 0 }, [`"cookie.secure" must be one of true, false, "auto": got 0`]],
   [{ secure: null }, [`"cookie.secure" must be one of true, false, "auto": got null`]],
   [{ httpOnly: "false" }, [`"cookie.httpOnly" must be one of true, false: got "false"`]],
+  [{ name: "__Http-s", httpOnly: false }, [
+    `"cookie.httpOnly" must be true with a "__Http-" name: got false`,
+  ]],
+  [{ name: "__Host-Http-s", httpOnly: false }, [
+    `"cookie.httpOnly" must be true with a "__Http-" name: got false`,
+  ]],
   [{ httpOnly: null }, [`"cookie.httpOnly" must be one of true, false: got null`]],
   [{ partitioned: 1 }, [`"cookie.partitioned" must be one of true, false: got 1`]],
   [{ partitioned: null }, [`"cookie.partitioned" must be one of true, false: got null`]],

@@ -1,14 +1,16 @@
 /** Concurrent requests with a forced interleaving: no update is lost, and no ended session comes back. */
 import {
   type CommitResult,
+  MemoryStore,
   type Session,
   SessionConflictError,
   type SessionEvent,
   SessionGoneError,
+  sessions,
   SessionStoreError,
 } from "../../../mod.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "../../assert.ts";
-import { aroundCalls } from "../../counting_store.ts";
+import { aroundCalls, type StoreMethod } from "../../counting_store.ts";
 import { type Bed, HOUR, memoryAlone, MINUTE, onEachStore } from "../../scenarios/_bed.ts";
 import { before, failUnsent, type Step } from "../../scenarios/_interleaving.ts";
 
@@ -215,6 +217,22 @@ onEachStore("A change during a commit that meets a conflict is saved by the next
   assertEquals(await valuesOf(bed, token), { n: 11, b: 2 });
 });
 
+onEachStore("A removal during a commit also removes what the commit finds by a conflict", async (bed) => {
+  const token = await savedSession(bed);
+  const manager = bed.interleaved<Data>({
+    update: [before(async () => {
+      session.remove("b");
+      await elsewhere(bed, token, (other) => other.put("b", 2));
+    })],
+  });
+  const session: Session<Data> = await manager.load(token);
+  session.put("a", 1);
+  await session.commit();
+  assertEquals(session.exists("b"), false);
+  await session.commit();
+  assertEquals(await valuesOf(bed, token), { n: 0, a: 1 });
+});
+
 onEachStore("A change during a commit that fails is saved with the rest by the next commit", async (bed) => {
   const token = await savedSession(bed);
   const manager = bed.interleaved<Data>({
@@ -373,6 +391,50 @@ onEachStore("destroy() of a session that was renewed meanwhile ends only the old
   assertEquals((await manager.load(token)).token, undefined);
   assertEquals((await manager.load(renewed)).token, renewed);
 });
+
+Deno.test("destroy() makes four deletions at most, with a read between two, though the row is still there", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  const { token } = await (await sessions({ store }).load()).commit();
+  const calls: StoreMethod[] = [];
+  const refusing = aroundCalls(store, (method, call) => {
+    calls.push(method);
+    return method === "delete" ? Promise.resolve(calls.length > 20) : call();
+  });
+  const session = await sessions({ store: refusing }).load(token);
+  calls.length = 0;
+  await session.destroy();
+  assertEquals(calls, ["delete", "find", "delete", "find", "delete", "find", "delete"]);
+});
+
+onEachStore(
+  "A row that became undecodable ends its session for a request that writes, and stays",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const session = await bed.manager<Data>().load(token);
+    session.put("a", 1);
+    const row = await bed.row();
+    const data = Uint8Array.of(1, 2, 3);
+    await bed.store.commit(row.token, data, row.expiry, { now: bed.clock.time });
+    await assertRejects(() => session.commit(), SessionGoneError);
+    assertEquals((await bed.row()).data, data);
+  },
+);
+
+onEachStore(
+  "A request whose session was ended elsewhere may destroy() it, and begins a new one",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const session = await bed.manager<Data>().load(token);
+    await elsewhere(bed, token, (other) => other.destroy());
+    session.put("a", 1);
+    await assertRejects(() => session.commit(), SessionGoneError);
+    await session.destroy();
+    session.put("b", 2);
+    const { token: own } = await session.commit();
+    assertNotEquals(own, token);
+    assertEquals(await valuesOf(bed, own), { b: 2 });
+  },
+);
 
 onEachStore("destroyAll() also ends a session that is renewed at the same time", async (bed) => {
   const token = await savedSession(bed);

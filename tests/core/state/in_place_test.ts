@@ -283,6 +283,25 @@ Deno.test("Session.update() merges the changes of two requests to one list, even
   assertEquals(await saved(), ["a", "theirs", "mine"]);
 });
 
+Deno.test("Session.update() merges the changes of two requests to one list, also if the list is read again", async () => {
+  const { session, saved, elsewhere } = await bed(["start"]);
+  session.update("value", (list) => [...list as string[], "a"]);
+  assertEquals(session.get("value"), ["start", "a"]);
+  await elsewhere((other) => other.update("value", (list) => [...list as string[], "b"]));
+  await session.commit();
+  assertEquals(await saved(), ["start", "b", "a"]);
+});
+
+Deno.test("Session.get() gives a value that cannot be stored as it is, also once the session is closed", async () => {
+  const manager = sessions({ onError() {} });
+  const request = manager.begin(new Request("https://example.com/"));
+  const session = await request.session();
+  const value = { method() {} };
+  session.put("value", value);
+  assertEquals((await request.finish(new Response())).status, 500);
+  assertStrictEquals(session.get("value"), value);
+});
+
 Deno.test("Session.commit() saves a change in place that is made while it meets a conflict", async () => {
   let list: string[] = [];
   let other: Bed | undefined;
@@ -344,6 +363,19 @@ Deno.test("Session.update() that throws undoes what its function changed in plac
   // The value that this request has put is undone to what it was before the function ran.
   session.put("value", ["put"]);
   addAndFail();
+  await session.commit();
+  assertEquals(await saved(), ["put"]);
+});
+
+Deno.test("Session.update() that throws undoes its change in place also for a conflict", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  session.put("value", ["put"]);
+  assertThrows(() =>
+    session.update("value", (list) => {
+      (list as string[]).push("b");
+      throw new RangeError("full");
+    }), RangeError);
+  await elsewhere((other) => other.put("value", ["theirs"]));
   await session.commit();
   assertEquals(await saved(), ["put"]);
 });
@@ -496,6 +528,38 @@ Deno.test("An outer middleware gets objects that can be changed, after an inner 
   ((await outer.session()).get("list") as number[]).push(3);
   await outer.finish(response);
   assertEquals((await manager.load(token)).get("list"), [1, 3]);
+});
+
+Deno.test("A change in place of an outer middleware is kept where an inner one asks for the session", async () => {
+  const { manager, session, saved } = await bed(["a"]);
+  const headers = { Cookie: `__Host-session=${session.token}` };
+  const request = new Request("https://example.com/", { headers });
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  ((await outer.session()).get("value") as string[]).push("outer");
+  const list = (await inner.session()).get("value") as string[];
+  assertEquals(list, ["a", "outer"]);
+  list.push("inner");
+  await outer.finish(await inner.finish(new Response()));
+  assertEquals(await saved(), ["a", "outer", "inner"]);
+});
+
+Deno.test("A value that its codec can read and not write fails no request that only reads it", async () => {
+  class Money {
+    amount = 1;
+  }
+  const codec: Codec = {
+    ...jsonCodec,
+    decode(bytes) {
+      const { deadline } = jsonCodec.decode(bytes);
+      return { deadline, values: { value: new Money() } };
+    },
+  };
+  const store = new MemoryStore({ cleanup: "off" });
+  const { token } = await (await sessions({ store }).load()).commit();
+  const session = await sessions({ store, codec }).load(token);
+  assertEquals((session.get("value") as Money).amount, 1);
+  await session.commit();
+  assertEquals(session.status, "unmodified");
 });
 
 Deno.test("A middleware saves what a handler changed in place", async () => {

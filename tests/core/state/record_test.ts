@@ -1,4 +1,5 @@
 /** What a codec is asked for, and what it may give. */
+import { decodeRecord, emptyRecord, encodeRecord } from "../../../core/state/record.ts";
 import { type Codec, jsonCodec, SessionEncodeError, sessions, SessionTooLargeError } from "../../../mod.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "../../assert.ts";
 
@@ -39,3 +40,18 @@ for (const [name, answer] of Object.entries(ANSWERS)) {
     assertStringIncludes(error.message, "encode() of the codec must give a Uint8Array");
   });
 }
+
+Deno.test("encodeRecord() drops a subject that was taken away", () => {
+  const record = { ...emptyRecord(5), subject: "zoe" as string | undefined };
+  const again = decodeRecord(jsonCodec, encodeRecord(jsonCodec, record, 1_000));
+  assertEquals(again.subject, "zoe");
+  again.subject = undefined;
+  assertEquals(decodeRecord(jsonCodec, encodeRecord(jsonCodec, again, 1_000)).subject, undefined);
+});
+
+Deno.test("encodeRecord() keeps the latest nonce of a session that is too large for all of them", () => {
+  const record = { ...emptyRecord(5), nonces: "oldest-----1older------2latest-----3" };
+  const { length } = encodeRecord(jsonCodec, record, 1_000);
+  assertEquals(decodeRecord(jsonCodec, encodeRecord(jsonCodec, record, length)).nonces, record.nonces);
+  assertEquals(decodeRecord(jsonCodec, encodeRecord(jsonCodec, record, length - 1)).nonces, "latest-----3");
+});

@@ -7,6 +7,7 @@ import {
   type SessionStore,
   SessionStoreError,
 } from "../../../mod.ts";
+import { BasicStoreAdapter } from "../../../core/store/basic_store.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "../../assert.ts";
 import { aroundCalls } from "../../counting_store.ts";
 import { type Bed, HOUR, MINUTE, onEachStore } from "../../scenarios/_bed.ts";
@@ -31,6 +32,20 @@ function basicManager(bed: Bed, steps: Steps = {}, options = {}): SessionManager
   const store = new BasicStore(aroundCalls(bed.store, (_method, call) => call()));
   return bed.manager({ store: interleave(store, steps), ...options });
 }
+
+Deno.test("A basic store deletes only a row that still holds the expected bytes, where they are given", async () => {
+  const [now, data, other] = [0, Uint8Array.of(1), Uint8Array.of(2)];
+  const basic = new BasicStore(new MemoryStore({ cleanup: "off" }));
+  // Such a store does not know of expected bytes.
+  const store = new BasicStoreAdapter({ ...basic, delete: (token) => basic.delete(token) });
+  await store.create("a", data, 1, { now });
+  assertEquals(await store.delete("a", { expected: other }), false);
+  assertEquals((await store.find("a", { now }))?.data, data);
+  assertEquals(await store.delete("a", { expected: data }), true);
+  assertEquals(await store.delete("a", { expected: data }), false);
+  await store.create("a", data, 1, { now });
+  assertEquals(await store.delete("a"), true);
+});
 
 onEachStore("A basic store keeps a session from its first write to its logout", async (bed) => {
   const manager = basicManager(bed, {}, { idleTimeout: "20m" });
