@@ -21,12 +21,3 @@ export function removeValue(values: Values, key: string): void {
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
-
-/** A copy of an object; `undefined` for any other value, and for an object that cannot be copied. */
-export function cloneOf(value: unknown): object | undefined {
-  try {
-    return isObject(value) ? structuredClone(value) : undefined;
-  } catch {
-    return undefined;
-  }
-}

@@ -97,10 +97,18 @@ export class ExposedValues {
     return taken;
   }
 
-  /** Whether two values would be saved as different ones. */
-  differ(key: string, one: unknown, other: unknown): boolean {
-    const [a, b] = [this.#bytesOf(key, one), this.#bytesOf(key, other)];
-    return a === undefined || b === undefined || !equalBytes(a, b);
+  /**
+   * Keeps what an object is now. The function that it gives returns a copy of that if the object has changed since, and
+   * `undefined` if it has not. No copy is made of what no codec can write: a commit refuses it.
+   */
+  snapshot(key: string, value: unknown): () => unknown {
+    const before = isObject(value) ? this.#encode(key, value) : undefined;
+    return () => {
+      if (before === undefined) return undefined;
+      const now = this.#encode(key, value);
+      if (now !== undefined && equalBytes(now.bytes, before.bytes)) return undefined;
+      return readValue(before.codec.decode(before.bytes).values, key);
+    };
   }
 
   /** Freezes the objects that came out of the store, so that a later change throws. */
@@ -162,15 +170,19 @@ export class ExposedValues {
     return now === undefined || !equalBytes(now, before);
   }
 
-  /**
-   * The bytes to compare a value by; `undefined` if no codec can write it. JSON comes first: a codec that encrypts makes other
-   * bytes of the same value each time. A codec may read what it cannot write, as gob does with a Go struct. Then the commit
-   * throws, not `get()`.
-   */
+  /** The bytes to compare a value by; `undefined` if no codec can write it. */
   #bytesOf(key: string, value: unknown): Uint8Array | undefined {
+    return this.#encode(key, value)?.bytes;
+  }
+
+  /**
+   * JSON comes first: a codec that encrypts makes other bytes of the same value each time. A codec may read what it cannot
+   * write, as gob does with a Go struct. Then the commit throws, not `get()`.
+   */
+  #encode(key: string, value: unknown): { codec: Codec; bytes: Uint8Array } | undefined {
     for (const codec of [jsonCodec, this.#codec]) {
       try {
-        return encodeValue(codec, key, value);
+        return { codec, bytes: encodeValue(codec, key, value) };
       } catch {
         // The next codec may know how.
       }

@@ -1,5 +1,5 @@
 import type { Codec } from "../bytes/json_codec.ts";
-import { cloneOf, isObject, readValue, removeValue, writeValue } from "../bytes/values.ts";
+import { isObject, readValue, removeValue, writeValue } from "../bytes/values.ts";
 import { SessionClosedError } from "../errors.ts";
 import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
@@ -117,12 +117,13 @@ export class SessionState {
     this.assertOpen();
     this.#noticeInPlaceChanges([key]);
     const before = readValue(this.record.values, key);
-    const copy = cloneOf(before);
+    const copyIfChanged = this.#exposed.snapshot(key, before);
     let result: unknown;
     try {
       result = applyUpdate(this.record.values, key, update);
     } catch (error) {
-      if (copy !== undefined && this.#exposed.differ(key, before, copy)) this.#restore(key, before, copy);
+      const copy = copyIfChanged();
+      if (copy !== undefined) this.#restore(key, before, copy);
       throw error;
     }
     const log = this.#modifyValue(key);
@@ -372,7 +373,7 @@ export class SessionState {
   }
 
   /** Undoes what a function of update() did to its argument in place before it threw. */
-  #restore(key: string, before: unknown, copy: object): void {
+  #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
     this.#exposed.unwatch(key);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);

@@ -380,6 +380,20 @@ Deno.test("Session.update() that throws undoes its change in place also for a co
   assertEquals(await saved(), ["put"]);
 });
 
+Deno.test("Session.update() that throws leaves a value that cannot be stored as it is", async () => {
+  class Cart {
+    items = ["a"];
+  }
+  const { session, saved } = await bed(["a"]);
+  session.put("value", new Cart());
+  assertThrows(() =>
+    session.update("value", () => {
+      throw new RangeError("no");
+    }), RangeError);
+  await assertRejects(() => session.commit(), SessionEncodeError, "an instance of Cart");
+  assertEquals(await saved(), ["a"]);
+});
+
 Deno.test("Session.update() runs its function once, although the commit under way fails", async () => {
   let session = undefined as Session | undefined;
   const failWhileUpdated: Step = () => {
