@@ -73,7 +73,8 @@ export class HoldableResponse {
     if (this.#own.setHeader === undefined) {
       this.#replaceMethods(SETTERS, (method, given) => this.#change(method, given));
     }
-    this.#copyLists();
+    // Node may have refused what followed the head.
+    if (!response.headersSent) this.#copyLists();
     this.#status = [response.statusCode, this.#hasStatusMessage ? response.statusMessage : undefined];
     const property = (get: () => unknown) => ({ configurable: true, get });
     this.#properties = {

@@ -349,6 +349,13 @@ const FAILURES = {
     res.end();
   },
   "refused-chunk": (res) => res.end(["a list"]),
+  "refused-after-a-part": async (res) => {
+    res.setHeader("X-List", ["a", "b"]);
+    res.write("a part");
+    res.write(["a list"]);
+    await once(res, "close");
+    res.write("late", () => note("called back"));
+  },
 };
 
 /** Handlers of a session whose store is down. */

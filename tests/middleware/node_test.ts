@@ -302,6 +302,17 @@ for (const [runtime, start] of Object.entries(RUNTIMES)) {
       await visitor.notes();
     });
 
+    await t.step(
+      "a chunk that is refused after a part cuts off the response, and later writes call back",
+      async () => {
+        const path = "/http/written/refused-after-a-part";
+        assertNotEquals((await visitor.visit(path)).end, "whole");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const notes = (await visitor.notes())[path];
+        assertEquals(notes, ["logged: ERR_INVALID_ARG_TYPE", "called back"]);
+      },
+    );
+
     await t.step("an error before the session's middleware is passed on", async () => {
       const seen = await visitor.visit("/express-5/read/fails-before");
       assertEquals([seen.status, latin1(seen.body)], [500, "error page"]);
