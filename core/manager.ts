@@ -72,6 +72,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * The session of a request, for a middleware. Nothing happens until its `session()` is called. `finish()` must be given
    * every response. With a `token`, even an empty one, no cookie is read or written.
    *
+   * Call it before the handler. A response that got the cookie of a session while another `Request` was handled, before this
+   * call, counts as that of another visitor and loses the cookie.
+   *
    * @param request Its cookie is read when `session()` is first called.
    * @param context A `token` that did not come in a cookie but in a header, say.
    * @throws {TypeError} The request is no `Request`, or the signal no `AbortSignal`.
