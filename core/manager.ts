@@ -72,8 +72,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * The session of a request, for a middleware. Nothing happens until its `session()` is called. `finish()` must be given
    * every response. With a `token`, even an empty one, no cookie is read or written.
    *
-   * Call it before the handler. A response that got the cookie of a session while another `Request` was handled, before this
-   * call, counts as that of another visitor and loses the cookie.
+   * Call it before the handler. A response that got a session's cookie for another `Request` before this call counts as
+   * another visitor's. It loses that cookie.
    *
    * @param request Its cookie is read when `session()` is first called.
    * @param context A `token` that did not come in a cookie but in a header, say.

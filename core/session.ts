@@ -135,8 +135,8 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   /**
    * Sets a value: any of JSON's, `Date`, `Uint8Array`, `bigint`, `Map`, `Set` or `undefined`. Any other value makes the
-   * commit fail with `SessionEncodeError`. An object is not copied: of a default that all requests use put a copy, since
-   * `get()` gives the same object to change.
+   * commit fail with `SessionEncodeError`. An object is not copied, and `get()` gives the same one. If all requests
+   * use one object as a default, put a copy of it.
    *
    * @throws {SessionEncodeError} The key is reserved (`__subject`, `__createdAt`, `__nonces`, `__renewed`), or is not a string.
    */

@@ -4,9 +4,9 @@ import { responseOf } from "../core/http/thrown.ts";
 
 /**
  * Finishes a request whose handler has thrown, and gives the response to send. Throws the error again, unless it stands for a
- * response or the browser needs a cookie: that of a session which the handler saved or ended itself.
+ * response, or the handler has saved or ended a session itself and the browser needs the cookie.
  *
- * @param report Called if a plain 500 with the cookie takes the place of the error. It may throw the error all the same.
+ * @param report Called if a plain 500 with the cookie takes the place of the error. It may throw the error itself.
  */
 export async function finishThrown(
   { finish }: Pick<RequestSession<object>, "finish">,

@@ -73,7 +73,7 @@ export class HoldableResponse {
     if (this.#own.setHeader === undefined) {
       this.#replaceMethods(SETTERS, (method, given) => this.#change(method, given));
     }
-    // Node may have refused what followed the head.
+    // The head is out if Node has refused what came after it.
     if (!response.headersSent) this.#copyLists();
     this.#status = [response.statusCode, this.#hasStatusMessage ? response.statusMessage : undefined];
     const property = (get: () => unknown) => ({ configurable: true, get });
@@ -173,7 +173,7 @@ export class HoldableResponse {
 
   #keep(method: Sender, given: unknown[]): unknown {
     const isLate = this.#hasEnded;
-    // Node would have written the bytes by now. The handler may use its buffer again, for another visitor even.
+    // Without a session Node has written the bytes by now, and the handler may use its buffer for another visitor.
     const [chunk, ...others] = given;
     if (chunk instanceof Uint8Array) given = [Uint8Array.prototype.slice.call(chunk), ...others];
     this.#calls.push({ method, given });

@@ -67,7 +67,7 @@ export function applyHead(response: NodeResponse, given: unknown[]): void {
       ? headers
       : headers.flatMap((name, index) => index % 2 === 0 ? [[name, headers[index + 1]]] : []);
     for (const [name] of pairs) response.removeHeader(name);
-    // Node adds later values to an array that it was given: it must not be the application's own.
+    // Node adds later values to the array that it gets, so it gets a copy.
     for (const [name, value] of pairs) response.appendHeader(name, Array.isArray(value) ? [...value] : value);
   } else {
     for (const [name, value] of Object.entries(headers ?? {})) {

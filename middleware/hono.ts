@@ -78,7 +78,7 @@ export type SessionVariables<Data extends object = Record<string, unknown>, Key 
  * request: pass a manager there.
  * @throws {SessionConfigError} The first argument is neither a manager nor a function, or an option is wrong.
  */
-// With `any`, as in Hono's own types, `c.env` of a context without a type can be passed on.
+// `any`, as in Hono's own types, lets the function pass on `c.env` where the context has no type.
 // deno-lint-ignore no-explicit-any
 export function honoSessions<Data extends object, const Key extends string = "session", E extends Env = any>(
   manager: SessionManager<Data> | ((c: Context<E>) => SessionManager<Data>),
@@ -118,7 +118,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
     if (!c.finalized && !isAsked) return;
     try {
       // Without a response finish() throws: what the handler changed would be lost in silence.
-      // etag(), say, has read the body that an HTTPException gave. It stands for a response all the same.
+      // etag(), say, has read the body of an HTTPException's response. It was a response, and no failure.
       const error = responseOf(c.error) === null ? undefined : c.error;
       respond(c, await request.finish(c.finalized ? c.res : undefined, error));
     } catch (error) {
@@ -178,7 +178,7 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
       if (response === undefined) return;
       // If there was a response before, Hono has stored a copy.
       const own = get.call(this) as Response;
-      // What is no response is not changed, and refused by finish().
+      // What is no response comes back unchanged, and finish() refuses it.
       const marked = markPersonal(own, true);
       if (marked === own) return;
       keepBodyHeaders(this, own, marked);
@@ -193,7 +193,7 @@ function markingAccessorsOf(prototype: object): PropertyDescriptor {
  * because its body is decoded. Hono sends no body for a HEAD, so they stay true.
  */
 function keepBodyHeaders({ req }: Context, before: Response, response: Response): void {
-  // A look at a light response would make it one that can be sent once.
+  // A light response that is looked at can be sent only once.
   if (
     req.raw.method !== "HEAD" || lightBodyOf(before) !== undefined || before.url === "" ||
     before.status !== response.status

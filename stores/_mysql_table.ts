@@ -102,7 +102,7 @@ export class MySQLTable {
   /** @throws {SessionConfigError} The client or an option is wrong. */
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
-    // What mysql2, Drizzle and libSQL give has an execute() too, and one of these beside it.
+    // Clients of mysql2, Drizzle and libSQL have an execute() too, and one of these beside it.
     const isOther = () => "query" in client || "executeMultiple" in client;
     if (!hasMethods<PlanetScaleClient>(client, "execute") || isOther()) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
@@ -252,7 +252,7 @@ export class MySQLTable {
       const advice = "a transaction is open on the Connection; give the store a Client";
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
-    // A `format` of the client's, such as that of sqlstring, may know no bytes but a Buffer of Node. Every one knows text.
+    // The client may have a `format` of its own. That of sqlstring takes no bytes but a Buffer, and every one takes text.
     const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
     let place = 0;
     const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");

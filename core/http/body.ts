@@ -42,8 +42,8 @@ export function isDeno(): boolean {
 }
 
 /**
- * The body of a light `Response` of `@hono/node-server`, `null` where it has none; `undefined` for any other response. Such a
- * response keeps what it was made of under a symbol until it is looked at, and can be sent again until then.
+ * The body of a light `Response`; `null` where it has none, and `undefined` for any other response. A light one is of
+ * `@hono/node-server`. Until it is looked at, it keeps what it was made of under a symbol, and can be sent again.
  */
 export function lightBodyOf(response: Response): ResponseBody | undefined {
   // A native response has symbols too, on Deno and Node. Looking through them would take as long as adding a header.

@@ -161,7 +161,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     // After fail() the handler's changes are forgotten already. Later ones are saved.
     if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
     if (error instanceof SessionError) response = await this.#answerTo(error, response);
-    // The first error is the one to report, also where the response that was made of it is none.
+    // The first error is reported, even if what was made of it is no response.
     if (!isResponse(response)) throw error;
     return response;
   }
@@ -305,7 +305,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return answer;
   }
 
-  /** The response, or a copy where it is one object for several requests, and another one has set its cookie on it. */
+  /** The response. If another request has set its cookie on the same object, a copy without that cookie. */
   #own(response: Response): Response {
     const setter = setterOf(response);
     const isOwn = setter === undefined || setter === this ||
@@ -319,7 +319,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     }
   }
 
-  /** Whether the other one is of an earlier request. One within this one is of a later copy, if of another request at all. */
+  /** Whether the other lifecycle is of an earlier request. A lifecycle within this one has begun later. */
   #isEarlier(other: RequestLifecycle): boolean {
     return other.#number < this.#number && other.#request !== this.#request;
   }

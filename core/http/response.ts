@@ -90,7 +90,7 @@ export function replaceResponse(replaced: Response | undefined, error: Response)
   });
 }
 
-/** Nobody reads the body: its source may end. What an application may return again is left as it is. */
+/** Ends the source of a body that nobody reads. A body that the application may return again is left alone. */
 function cancelBody(response: Response): void {
   const light = lightBodyOf(response);
   const body = light === undefined && hasBody(response) ? response.body : light;
@@ -104,7 +104,7 @@ function withHeaders(response: Response, change: (headers: Headers) => void): Re
   const isRedirect = status >= 300 && status < 400;
   if (isNullBody(status) || (isRedirect && !hasBody(response))) return copyOf(response, null, change);
   try {
-    // A light response may have the headers of other responses, and loses changed ones when it is looked at.
+    // A light response may share its headers with others. When it is looked at, it loses what was added.
     if (lightBodyOf(response) === undefined) {
       change(response.headers);
       return response;

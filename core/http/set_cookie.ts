@@ -8,7 +8,7 @@ export function addCookie(headers: Headers, setCookie: string): void {
   forbidSharedCaching(headers);
 }
 
-/** Removes an earlier text of the cookie, such as that of the same manager mounted twice. */
+/** Removes an earlier `Set-Cookie` of the same cookie. A manager that is mounted twice sets it twice. */
 function removeCookie(headers: Headers, setCookie: string): void {
   const cookies = headers.getSetCookie();
   const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
@@ -25,7 +25,7 @@ export function isSameCookie(one: string, other: string): boolean {
   return identityOf(one) === identityOf(other);
 }
 
-/** What browsers tell cookies apart by: RFC 6265, 5.3, step 11, and for each embedding site CHIPS. */
+/** The parts by which browsers tell cookies apart: RFC 6265, 5.3, step 11; `Partitioned` by CHIPS. */
 function identityOf(setCookie: string): string {
   return setCookie.match(/^[^=]*|; (?:(?:Path|Domain)=[^;]*|Partitioned)/g)!.join("");
 }

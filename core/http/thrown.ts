@@ -2,8 +2,8 @@ import { isObject } from "../bytes/values.ts";
 import { ignoreRejection, isResponse } from "../foreign.ts";
 
 /**
- * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`; `null` if the value cannot
- * give its response any more, such as an `HTTPException` whose response was sent and read since.
+ * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`. It is `null` where the value
+ * can no longer give its response: an `HTTPException` gives a copy, and its body may have been read.
  *
  * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
  * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). The changes of such a handler are

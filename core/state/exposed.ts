@@ -98,8 +98,8 @@ export class ExposedValues {
   }
 
   /**
-   * Keeps what an object is now. The function that it gives returns a copy of that if the object has changed since, and
-   * `undefined` if it has not. No copy is made of what no codec can write: a commit refuses it.
+   * Keeps what an object is now, and gives a function. If the object has changed since, the function returns a copy of what
+   * it was, else `undefined`. What no codec can write is not copied, since a commit refuses it.
    */
   snapshot(key: string, value: unknown): () => unknown {
     const before = isObject(value) ? this.#encode(key, value) : undefined;

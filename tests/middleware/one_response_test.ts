@@ -77,7 +77,7 @@ Deno.test("A response with another visitor's cookie, and not sent yet, is sent w
   }
 });
 
-Deno.test("One Response of which a middleware sends clones gives no visitor the cookies of another", async () => {
+Deno.test("A Response that a middleware clones for each visitor gives none the cookies of another", async () => {
   const page = new Response("page", { headers: { "Set-Cookie": "theme=dark" } });
   const manager = sessions<{ visitor: number }>();
   const other = sessions<{ visitor: number }>({ cookie: { name: "other" } });

@@ -22,7 +22,7 @@ const MAKE: Record<string, () => Response> = {
 };
 const made: Record<string, Response> = {};
 
-/** New responses, of which all have one `Headers` object. */
+/** New responses that share one `Headers` object. */
 const HEADERS = new Headers({ "Content-Type": "text/plain" });
 const FRESH: Record<string, () => Response> = {
   "text-with-shared-headers": () => new Response("welcome", { headers: HEADERS }),
