@@ -3,7 +3,7 @@ import { ignoreRejection, isResponse } from "../foreign.ts";
 
 /**
  * The response that a thrown value stands for; `undefined` for any other value, such as an `Error`. It is `null` where the value
- * can no longer give its response: an `HTTPException` gives a copy, and its body may have been read.
+ * can no longer give its response, as an `HTTPException` whose `res` was read.
  *
  * Frameworks end a request by throwing: a `Response` (Remix, React Router), an object that makes one (Hono's
  * `HTTPException`, this package's errors), a redirect or an error page (SvelteKit, Next). The changes of such a handler are
