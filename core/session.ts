@@ -294,7 +294,8 @@ export class Session<Data extends object = Record<string, unknown>> {
 
   /**
    * Saves the session now. A middleware does that by itself. Call it after `manager.load`, or to have the session saved before
-   * the handler goes on. Without a change since the last commit nothing is written, but a new session is created.
+   * the handler goes on. A new session is created even if it is empty. An existing one without a change since the last commit
+   * is not written, except that its use is recorded if `touchInterval` has passed.
    *
    * @throws {SessionStoreError} The store failed.
    * @throws {SessionConflictError} Other requests kept changing the session.

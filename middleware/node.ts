@@ -51,7 +51,8 @@ export interface NodeSessions<Data extends object> {
    * held until the session is saved. For the handler its head was sent meanwhile. What is streamed afterwards is not
    * delayed.
    *
-   * If `next` throws or rejects, nothing is saved. The response is a plain 500, and `console.error` gets the error.
+   * If `next` throws or rejects, nothing is saved. The response is a plain 500, and `console.error` gets the error. An error
+   * of this package has its own status and goes to `onError`. A thrown `Response` is a response like any other.
    */
   (request: NodeRequest, response: NodeResponse, next: () => unknown): void;
   /**

@@ -1,12 +1,13 @@
 /**
  * Sessions in Cloudflare D1, for Workers. The table is that of SCS's `sqlite3store`, which a Go service may share.
  *
- * ```ts ignore
- * // Not run here: it takes a Worker with a D1 database under the name DB.
+ * ```ts
  * import { Hono } from "hono";
- * import { type SessionManager, sessions } from "@x/sessions";
- * import { D1Store } from "@x/sessions/stores/d1";
+ * import { sessions } from "@x/sessions";
  * import { honoSessions } from "@x/sessions/middleware/hono";
+ * import { type D1Database, D1Store } from "@x/sessions/stores/d1";
+ *
+ * type Env = { DB: D1Database };
  *
  * const app = new Hono<{ Bindings: Env }>()
  *   .use(honoSessions((c) => sessions<{ visits: number }>({ store: new D1Store(c.env.DB) })))
@@ -72,10 +73,11 @@ export interface D1Database extends D1Queryable {
 export type D1StoreOptions = SqlStoreOptions;
 
 /**
- * Keeps sessions in Cloudflare D1. Each call is one statement, and one request to the database.
+ * Keeps sessions in Cloudflare D1. Each call is one request to the database. A save of a session with a subject is two if the
+ * column for subjects has to change, or if another request was first.
  *
- * With read replication a replica may answer a read, but only one that has every write of this store. After a conflict
- * the store asks the primary, and also before it reports a token as unknown.
+ * With read replication a replica may answer a read, but only one that has every write of this store. The manager has the
+ * primary asked after a conflict, and before it creates a session in place of a token that was not found.
  */
 export class D1Store extends SQLiteTableStore {
   /**

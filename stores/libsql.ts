@@ -94,7 +94,8 @@ export interface TursoClient {
 export type LibSQLStoreOptions = SqlStoreOptions;
 
 /**
- * Keeps sessions in a libSQL or SQLite table. Each call is one statement, and over HTTP one request.
+ * Keeps sessions in a libSQL or SQLite table. Over HTTP each call is one request. A save of a session with a subject is two if
+ * the column for subjects has to change, or if another request was first.
  *
  * Over HTTP the store judges a write by the rows that `RETURNING` gives, never by a count: some hosts have reported 0 for
  * a write that happened.
