@@ -125,7 +125,10 @@ export class SessionStoreError extends SessionError {
   }
 }
 
-/** Other requests kept changing this session until the time was up. Nothing was saved; the request may be repeated. */
+/**
+ * Other requests kept changing this session until the time or the attempts were used up. Nothing was saved; the request may
+ * be repeated.
+ */
 export class SessionConflictError extends SessionError {
   override readonly name = "SessionConflictError";
   override readonly code = "ERR_SESSION_CONFLICT";

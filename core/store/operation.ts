@@ -14,7 +14,10 @@ import { assertSignal, backoff, type Growth, pause, waitFor } from "../wait.ts";
 
 /** What may come with a call to the manager. */
 export interface SessionContext {
-  /** Stops waiting for the store and any further attempt; never a logout, nor a write that was sent. */
+  /**
+   * Ends the waiting for the store, and further attempts. It does not end a logout. A write that was sent may happen all the
+   * same, and its error is `ambiguous`.
+   */
   readonly signal?: AbortSignal | undefined;
   /** Keeps a runtime alive for work that need not hold up the response (`ctx.waitUntil` of Workers). */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
