@@ -65,7 +65,8 @@ export class Engine {
       const token = this.settings.hashTokenInStore ? undefined : row.token;
       return new SessionState(this.settings.codec, held, token, row);
     }
-    if (held !== "renewed") this.#emit(held, row.token);
+    // Nobody has offered the token of a row that expired since it was listed.
+    if (held === "undecodable") this.#emit(held, row.token);
   }
 
   /** Whether a commit has anything to do: a change, a write in doubt, or a touch. Notices changes in place. */

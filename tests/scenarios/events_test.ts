@@ -134,6 +134,23 @@ onEachStore("A row that cannot be decoded emits an event with its id", async (be
   assertEquals(newEvents(bed), [{ kind: "undecodable", id }]);
 });
 
+onEachStore(
+  "A session that expires while sessions are listed emits no event: nobody offered its token",
+  async (bed) => {
+    const manager = bed.manager<Data>();
+    for (const subject of ["zoe", "ann", "bob"]) await login(manager, subject);
+    newEvents(bed);
+
+    let count = 0;
+    for await (const _session of manager.iterate()) {
+      count++;
+      bed.clock.advance(24 * HOUR);
+    }
+    assertEquals(count, 1);
+    assertEquals(newEvents(bed), []);
+  },
+);
+
 onEachStore("A purge emits one event with the number of rows, and none without rows", async (bed) => {
   const manager = bed.manager<Data>({ lifetime: HOUR });
   for (let i = 0; i < 3; i++) await login(manager);
