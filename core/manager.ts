@@ -29,7 +29,7 @@ export interface SubjectSession<Data extends object = Record<string, unknown>> {
   readonly createdAt?: number | undefined;
   /**
    * When the session was last used, in milliseconds since the epoch. The last use may be up to `touchInterval` later.
-   * Known only with an idle timeout.
+   * Known only with an idle timeout, and no longer once a use has moved the session's end to its deadline.
    */
   readonly lastUsedAt?: number | undefined;
   /** When the session ends unless it is used, in milliseconds since the epoch. */
