@@ -249,8 +249,8 @@ function iteratorOf<T>(list: AsyncIterable<T> & Partial<Iterable<T>>): AsyncIter
 const LONGEST_STOP = 10;
 
 /**
- * The expiry less the idle timeout. That is not the last use if the expiry is the deadline, or if the row was written under
- * another `idleTimeout`: `undefined` then.
+ * The expiry less the idle timeout. That is not the last use if the expiry is the deadline: `undefined` then. If the row was
+ * written under another `idleTimeout`, it is wrong by the difference, and `undefined` where that shows.
  */
 function lastUse(
   expiry: number,

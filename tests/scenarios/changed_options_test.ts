@@ -69,3 +69,36 @@ Deno.test("An expiry is moved back once, by one call", async () => {
   await visit(manager, token);
   assertEquals(calls, ["find", "update", "find"]);
 });
+
+for (
+  const [before, after, unused, seen] of [["20m", "1h", 0, 40], ["30m", "20m", 15, 5], [
+    "30m",
+    "20m",
+    0,
+    undefined,
+  ]] as const
+) {
+  onEachStore(
+    `lastUsedAt is wrong by the difference until the next use: ${before} to ${after}, unused for ${unused} minutes`,
+    async (bed) => {
+      const session = await bed.manager<Data>({ idleTimeout: before }).load();
+      session.subject = "ann";
+      const { token } = await session.commit();
+      for (let visits = 0; visits < 12; visits++) {
+        bed.clock.advance(10 * MINUTE);
+        await visit(bed.manager({ idleTimeout: before }), token);
+      }
+      bed.clock.advance(unused * MINUTE);
+
+      const manager = bed.manager<Data>({ idleTimeout: after });
+      const minutesAgo = async () => {
+        const [entry] = await manager.sessionsOf("ann");
+        return entry!.lastUsedAt && Math.round((bed.clock.time - entry!.lastUsedAt) / MINUTE);
+      };
+      assertEquals(await minutesAgo(), seen);
+      if (after !== "1h") return;
+      await visit(manager, token);
+      assertEquals(await minutesAgo(), 0);
+    },
+  );
+}
