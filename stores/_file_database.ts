@@ -24,9 +24,9 @@ const states = new WeakMap<FileClient, ClientState>();
  * Makes a sender of statements to a database in a file, which other processes may lock. It sends one statement at a time,
  * so that none reaches a connection that is being given up.
  *
- * When a lock refuses a statement the driver leaves that statement unfinished until it is garbage collected. Meanwhile
- * the driver reports later writes on that connection as done but never commits them, and reads there see old rows (issue
- * 352 of tursodatabase/libsql-client-ts). So a connection that met a lock is never used again. Nor does a write use a
+ * When a lock refuses a statement the driver leaves that statement unfinished until it is garbage collected (issue 352 of
+ * tursodatabase/libsql-client-ts). Meanwhile the driver reports later writes on that connection as done but never commits
+ * them, and reads there see old rows. So a connection that met a lock is never used again. Nor does a write use a
  * connection on which the application has an unfinished statement. Once a lock was met, each write first asks for the
  * lock by a statement that is never left unfinished.
  */
