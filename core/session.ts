@@ -40,9 +40,17 @@ export type SessionKey<Data> = keyof Data & string;
  * assertEquals((await manager.load(token)).get("visits"), 1);
  * ```
  *
- * @typeParam Data The values by key.
+ * @typeParam Data The values by key. A session with more values serves as well: a function may take
+ * `Session<{ userId: number }>`, or `Session<object>` where it needs no values.
  */
 export class Session<Data extends object = Record<string, unknown>> {
+  /**
+   * For the compiler alone, which would else let a `Session<{ n: number }>` pass for one of `{ n: unknown }`: it compares the
+   * parameters of methods both ways.
+   *
+   * @ignore
+   */
+  declare protected readonly setters?: { [Key in SessionKey<Data>]: (value: Data[Key]) => void };
   readonly #state: SessionState;
   readonly #engine: Engine;
   readonly #context: ReportingContext;
@@ -168,8 +176,9 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /** The keys of all values, sorted. */
-  keys(): SessionKey<Data>[] {
-    return this.#state.keys() as SessionKey<Data>[];
+  keys<Own extends object = Data>(this: Session<Own>): SessionKey<Own>[] {
+    // Of `this`: a result of type `SessionKey<Data>[]` would refuse a session that has more keys.
+    return this.#state.keys() as SessionKey<Own>[];
   }
 
   /**
