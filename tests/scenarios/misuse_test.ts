@@ -1,4 +1,5 @@
 /** Mistakes that JavaScript lets through. Each is refused at once, with words that say what to do. */
+import { mock } from "node:test";
 import { withSessions } from "../../middleware/fetch.ts";
 import { MemoryStore, type Session, SessionConfigError, type SessionManager, sessions } from "../../mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -106,4 +107,12 @@ Deno.test("A value set as a property of the session fails the request", async ()
     TypeError,
     "Cannot add property userId, object is not extensible",
   );
+});
+
+Deno.test("A test can spy on the methods of a session", async () => {
+  const session = await sessions<Data>().load();
+  const spy = mock.method(Object.getPrototypeOf(session) as Session<Data>, "put");
+  session.put("userId", 42);
+  spy.mock.restore();
+  assertEquals([spy.mock.callCount(), session.get("userId")], [1, 42]);
 });
