@@ -193,7 +193,11 @@ export class Engine {
 
 /** Whether a token is well formed. Throws for what is no text, such as a session: that is a mistake of the application. */
 function isGivenToken(token: unknown): token is string {
-  // JavaScript may pass the `null` of a missing header.
-  if (typeof token === "string" || token === undefined || token === null) return isToken(token);
-  throw new TypeError(`Cannot use the token: it must be text, such as session.token, and is ${show(token)}`);
+  // A header or a cookie that is missing may be `null`.
+  if (typeof (token ?? "") !== "string") {
+    throw new TypeError(
+      `Cannot use the token: it must be text, such as session.token, and is ${show(token)}`,
+    );
+  }
+  return isToken(token);
 }
