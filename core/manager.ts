@@ -57,7 +57,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   /**
    * The session of a token, for code without a request: a job, a WebSocket, a stream. Without a token, or with one that is
    * unknown, expired or not well formed, it is a new session, whose `token` is `undefined`. Call
-   * {@linkcode Session.commit} to save changes.
+   * {@linkcode Session.commit} to save changes. With `idleTimeout` also call it where the session is only read: to load it
+   * does not count as use.
    *
    * @throws {SessionStoreError} The store failed.
    * @throws {TypeError} The token is not a string, or the signal no `AbortSignal`.

@@ -24,8 +24,8 @@ export interface SessionOptions {
    */
   lifetime?: Duration | undefined;
   /**
-   * How long a session may stay unused; asking for the session counts as use. Milliseconds, or text such as
-   * `"20m"`. At most `lifetime`; 0 means none.
+   * How long a session may stay unused. A request that asks for its session counts as use, and so does `commit()`;
+   * `manager.load()` alone does not. Milliseconds, or text such as `"20m"`. At most `lifetime`; 0 means none.
    *
    * @default {undefined} no idle limit
    */
