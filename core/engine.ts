@@ -1,6 +1,7 @@
 import { isToken, publicId } from "./bytes/token.ts";
 import { type SessionError, SessionStoreError, type StoreOperation } from "./errors.ts";
 import { hasMethods } from "./foreign.ts";
+import { show } from "./options/reader.ts";
 import type { SessionSettings } from "./options/session_options.ts";
 import { Commit } from "./state/commit.ts";
 import { destroy } from "./state/ending.ts";
@@ -41,7 +42,7 @@ export class Engine {
     const offered: string[] = [];
     let gone: SessionState["gone"];
     for (const [index, token] of tokens.entries()) {
-      if (!isToken(token)) continue;
+      if (!isGivenToken(token)) continue;
       const found = await this.#find(this.settings.storedToken(token), context);
       if (typeof found === "object") {
         const state = new SessionState(codec, found.record, token, found.row);
@@ -121,7 +122,7 @@ export class Engine {
 
   /** Takes over the values of another session. The other one is deleted once this one is saved. */
   async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
-    if (!isToken(token) || token === state.token) return;
+    if (!isGivenToken(token) || token === state.token) return;
     // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
     const other = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
     if (typeof other !== "object" || other.row.token === state.row?.token) return;
@@ -189,4 +190,15 @@ export class Engine {
   #emit(kind: "unknown" | "undecodable", storedToken: string): void {
     this.settings.hooks.event?.({ kind, id: publicId(storedToken) });
   }
+}
+
+/** Whether a token is well formed. Throws for what is no text, such as a session: that is a mistake of the application. */
+function isGivenToken(token: unknown): token is string {
+  // A header or a cookie that is missing may be `null`.
+  if (typeof (token ?? "") !== "string") {
+    throw new TypeError(
+      `Cannot use the token: it must be text, such as session.token, and is ${show(token)}`,
+    );
+  }
+  return isToken(token);
 }

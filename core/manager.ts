@@ -17,7 +17,7 @@ import type {
   TimedOptions,
 } from "./store.ts";
 import type { SessionContext } from "./store/operation.ts";
-import { tryCall } from "./foreign.ts";
+import { hasMethods, tryCall } from "./foreign.ts";
 import { assertSignal, eventLoopTurn } from "./wait.ts";
 import { purge, type PurgeOptions, type PurgeResult } from "./store/purge.ts";
 
@@ -57,10 +57,11 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   /**
    * The session of a token, for code without a request: a job, a WebSocket, a stream. Without a token, or with one that is
    * unknown, expired or not well formed, it is a new session, whose `token` is `undefined`. Call
-   * {@linkcode Session.commit} to save changes.
+   * {@linkcode Session.commit} to save changes. With `idleTimeout` also call it where the session is only read: to load it
+   * does not count as use.
    *
    * @throws {SessionStoreError} The store failed.
-   * @throws {TypeError} The signal is no `AbortSignal`.
+   * @throws {TypeError} The token is not a string, or the signal no `AbortSignal`.
    */
   async load(token?: string, context: SessionContext = {}): Promise<Session<Data>> {
     assertSignal(context.signal);
@@ -77,7 +78,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param request Its cookie is read when `session()` is first called.
    * @param context A `token` that did not come in a cookie but in a header, say.
-   * @throws {TypeError} The request is no `Request`, or the signal no `AbortSignal`.
+   * @throws {TypeError} The request is no `Request`, the context no object, or the signal no `AbortSignal`.
    */
   begin(
     request: Request,
@@ -88,6 +89,9 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
         ? "; pass the c.req.raw of Hono, and on Node a new Request(), or use nodeSessions()"
         : "";
       throw new TypeError(`Cannot begin a request: begin() takes a Request, and got ${show(request)}${hint}`);
+    }
+    if (!isObject(context)) {
+      throw new TypeError("Cannot begin a request: the second argument must be an object, such as { token }");
     }
     assertSignal(context.signal);
     return new RequestLifecycle(this.#engine, request, context) as unknown as RequestSession<Data>;
@@ -113,6 +117,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    *
    * @param options `current`: the session whose entry gets `current: true`.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
+   * @throws {TypeError} A session is given under another name.
    * @throws {SessionEncodeError} The subject is not a string.
    */
   async sessionsOf(
@@ -120,7 +125,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     options: SessionContext & { current?: Session<Data> | undefined } = {},
   ): Promise<SubjectSession<Data>[]> {
     assertText(subject);
-    const current = options.current && await this.#engine.currentToken(stateOf(options.current), options);
+    const current = await this.#tokenIn("current", options);
     const entries: SubjectSession<Data>[] = [];
     for await (const row of this.#rowsOf(subject, options)) {
       const state = this.#engine.sessionIn(row);
@@ -171,6 +176,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @param options `except`: the session that stays.
    * @returns How many sessions ended, expired ones that were not yet purged included.
    * @throws {SessionStoreError} The store failed, or knows no subjects.
+   * @throws {TypeError} A session is given under another name.
    * @throws {SessionEncodeError} The subject is not a string.
    */
   async destroyAll(
@@ -179,7 +185,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   ): Promise<number> {
     assertText(subject);
     const store = this.#engine.storeWith<SubjectStore>("deleteBySubject");
-    const except = options.except && await this.#engine.currentToken(stateOf(options.except), options);
+    const except = await this.#tokenIn("except", options);
     const operation = this.#engine.operation(options);
     const count = await operation.run(
       "deleteBySubject",
@@ -202,6 +208,19 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     const store = this.#engine.storeWith<PurgingStore>("deleteExpired");
     const { now, hooks } = this.#engine.settings;
     return await purge(store, options, { now, onEvent: hooks.event });
+  }
+
+  /** The token in the store of the session that an option names. */
+  async #tokenIn<Name extends "current" | "except">(
+    name: Name,
+    options: SessionContext & { [Key in Name]?: Session<Data> | undefined },
+  ): Promise<string | undefined> {
+    const session = options[name];
+    if (session) return await this.#engine.currentToken(stateOf(session), options);
+    // `exept` would sign its user out. Only sessions are looked for: the context of Workers has properties of its own.
+    if ([options, ...Object.values(options)].some((value) => hasMethods<Session>(value, "renewToken"))) {
+      throw new TypeError(`Cannot tell what the session is for: pass it as { ${name}: session }`);
+    }
   }
 
   #rowsOf(subject: string, context: SessionContext): AsyncGenerator<StoredRow, void, undefined> {

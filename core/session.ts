@@ -1,6 +1,7 @@
 import type { Engine, ReportingContext } from "./engine.ts";
 import { SessionClosedError, SessionEncodeError, SessionError } from "./errors.ts";
 import { isReserved, REMEMBER_ME } from "./state/record.ts";
+import { LONGEST_LIFETIME } from "./options/session_options.ts";
 import type { SessionState, SessionStatus } from "./state/session_state.ts";
 import { ignoreRejection } from "./foreign.ts";
 
@@ -40,9 +41,17 @@ export type SessionKey<Data> = keyof Data & string;
  * assertEquals((await manager.load(token)).get("visits"), 1);
  * ```
  *
- * @typeParam Data The values by key.
+ * @typeParam Data The values by key. A session with more values serves as well: a function may take
+ * `Session<{ userId: number }>`, or `Session<object>` where it needs no values.
  */
 export class Session<Data extends object = Record<string, unknown>> {
+  /**
+   * For the compiler alone, which would else let a `Session<{ n: number }>` pass for one of `{ n: unknown }`: it compares the
+   * parameters of methods both ways.
+   *
+   * @ignore
+   */
+  declare protected readonly setters?: { [Key in SessionKey<Data>]: (value: Data[Key]) => void };
   readonly #state: SessionState;
   readonly #engine: Engine;
   readonly #context: ReportingContext;
@@ -52,6 +61,8 @@ export class Session<Data extends object = Record<string, unknown>> {
     this.#state = state;
     this.#engine = engine;
     this.#context = context;
+    // `session.userId = 42` would be lost in silence.
+    Object.preventExtensions(this);
   }
 
   static {
@@ -143,6 +154,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   put<Key extends SessionKey<Data>>(key: Key, value: Data[Key]): void {
     this.#state.assertOpen();
     assertUsable(key);
+    if (arguments.length < 2) throw new TypeError("Cannot put: the value is missing");
     this.#state.put(key, value);
   }
 
@@ -168,8 +180,9 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 
   /** The keys of all values, sorted. */
-  keys(): SessionKey<Data>[] {
-    return this.#state.keys() as SessionKey<Data>[];
+  keys<Own extends object = Data>(this: Session<Own>): SessionKey<Own>[] {
+    // Of `this`: a result of type `SessionKey<Data>[]` would refuse a session that has more keys.
+    return this.#state.keys() as SessionKey<Own>[];
   }
 
   /**
@@ -218,15 +231,19 @@ export class Session<Data extends object = Record<string, unknown>> {
    * call it after `renewToken()`, which starts the deadline anew.
    *
    * @param deadline Milliseconds since the epoch, or a `Date`; not a duration.
-   * @throws {RangeError} The deadline is not a time.
+   * @throws {RangeError} The deadline is not a time, or a duration by mistake.
    */
   setDeadline(deadline: number | Date): void {
     // Not `Number()` of any value: `null`, of an empty column, would end the session. A Date may be of another realm.
     const isTime = typeof deadline === "number" ||
       Object.prototype.toString.call(deadline) === "[object Date]";
     const time = new Date(isTime ? Number(deadline) : NaN).getTime();
-    if (Number.isNaN(time)) {
-      throw new RangeError("Cannot set deadline: it must be a time in milliseconds");
+    // A duration, or a time in seconds, is a time in 1970 and would end the session.
+    const isDuration = time > 0 && time <= LONGEST_LIFETIME && time < this.#engine.settings.now();
+    if (Number.isNaN(time) || isDuration) {
+      throw new RangeError(
+        "Cannot set deadline: it must be a time in milliseconds, such as Date.now() + 60_000",
+      );
     }
     this.#state.setDeadline(time);
   }
@@ -236,6 +253,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * value `__rememberMe`: `keys` shows it, and `clear` removes it.
    */
   rememberMe(remember: boolean): void {
+    if (typeof remember !== "boolean") throw new TypeError("Cannot set rememberMe: pass true or false");
     this.#state.put(REMEMBER_ME, remember);
   }
 
@@ -284,6 +302,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Later writes of other requests to the other session are lost with it, as after a logout.
    *
    * @throws {SessionStoreError} The store failed.
+   * @throws {TypeError} The token is not a string.
    */
   mergeSession(token: string): Promise<void> {
     return this.#perform(async (state) => {

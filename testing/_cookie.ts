@@ -6,10 +6,10 @@ import type { SessionKey } from "../core/session.ts";
 /** Options of {@linkcode cookieFor}. */
 export interface CookieForOptions {
   /**
-   * The URL of the request. With `https:` the cookie has its secure name, by default `__Host-session`. With `http:` it has
-   * the plain name.
+   * The URL of the request, if the header is to have the cookie of its scheme alone: by default `__Host-session` with `https:`
+   * and `session` with `http:`.
    *
-   * @default {"https://localhost/"}
+   * @default {undefined} the cookies of both
    */
   url?: string | URL | undefined;
   /** The subject of the session, as `session.subject` sets it. */
@@ -17,12 +17,12 @@ export interface CookieForOptions {
 }
 
 /**
- * Creates a session with these values in the manager's store, and returns the `Cookie` header that a browser would send. For
- * tests of applications.
+ * Creates a session with these values in the manager's store, and returns the `Cookie` header of a signed-in request. For tests
+ * of applications.
  *
  * @param manager The application's manager, or one with the same options on the same store.
  * @param values The values of the session.
- * @returns A header such as `"__Host-session=Zk3..."`.
+ * @returns A header such as `"__Host-session=Zk3...; session=Zk3..."`: a request over http finds the session too.
  * @throws {SessionConfigError} The first argument is not a manager, or there is no such option.
  * @throws {SessionStoreError} The store failed.
  * @throws {SessionEncodeError} A value cannot be stored.
@@ -56,10 +56,10 @@ export async function cookieFor<Data extends object>(
     throw new SessionConfigError(["the first argument of cookieFor() must be a session manager"]);
   }
   const reader = new OptionNames(options);
-  const url = (reader.read("url") ?? "https://localhost/") as string | URL;
+  const url = reader.read("url") as string | URL | undefined;
   const subject = reader.read("subject") as string | undefined;
   reader.finish();
-  const request = manager.begin(new Request(url));
+  const request = manager.begin(new Request(url ?? "https://localhost/"));
   const session = await request.session();
   for (const [key, value] of Object.entries(values)) {
     session.put(key as SessionKey<Data>, value as Data[SessionKey<Data>]);
@@ -70,5 +70,7 @@ export async function cookieFor<Data extends object>(
   const response = await request.finish(new Response());
   const [cookie] = response.headers.getSetCookie();
   if (cookie === undefined) throw new Error("Cannot give a cookie: the manager set none");
-  return cookie.split(";", 1)[0]!;
+  const pair = cookie.split(";", 1)[0]!;
+  // The request of a test is often over http, where the cookie has the name without the prefix.
+  return url === undefined ? pair.replace(/^__\w+-(session=.*)/, "$&; $1") : pair;
 }

@@ -174,6 +174,40 @@ Deno.test("A form that another site sends changes nothing for a browser", async 
   await page.getByRole("heading", { name: "Sessions of xia" }).waitFor();
 });
 
+Deno.test("A visitor who comes back from a sign-in at another site has a session as sameSite says", async () => {
+  const found: Record<string, unknown> = {};
+  for (const sameSite of ["Strict", "Lax"] as const) {
+    const manager = sessions<{ state: string }>({ cookie: { sameSite } });
+    await using app = serve(withSessions(manager, async (request, getSession) => {
+      const session = await getSession();
+      if (new URL(request.url).pathname === "/start") session.put("state", "expected");
+      return new Response(session.get("state") ?? "no session");
+    }));
+    const url = `http://localhost:${app.port}`;
+    await using provider = serve(() =>
+      new Response(
+        `<form action="${url}/callback"><button>Allow</button></form>` +
+          `<form action="${url}/callback" method="post"><button>Allow by POST</button></form>`,
+        { headers: { "Content-Type": "text/html" } },
+      )
+    );
+    for (const button of ["Allow", "Allow by POST"]) {
+      await using window = await openWindow();
+      const { page } = window;
+      await page.goto(`${url}/start`);
+      await page.goto(`http://127.0.0.1:${provider.port}/`);
+      await press(page, button);
+      found[`${sameSite}, ${button}`] = await page.textContent("body");
+    }
+  }
+  assertEquals(found, {
+    "Strict, Allow": "no session",
+    "Strict, Allow by POST": "no session",
+    "Lax, Allow": "expected",
+    "Lax, Allow by POST": "no session",
+  });
+});
+
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? "with" : "without";
   Deno.test(`A browser ${how} scripts signs out everywhere after a confirmation, in another browser too`, async () => {

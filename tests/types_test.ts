@@ -144,7 +144,8 @@ Deno.test("The other methods of Session take the keys of the data and give one t
   compiled(async () => {
     const session = await manager.load();
     pin<Same<SessionKey<Data>, "userId" | "cart" | "nickname">>();
-    pin<Same<ReturnType<typeof session.keys>, SessionKey<Data>[]>>();
+    const keys = session.keys();
+    pin<Same<typeof keys, SessionKey<Data>[]>>();
     pin<Same<ReturnType<typeof session.exists>, boolean>>();
     pin<Same<ReturnType<typeof session.getString | typeof session.popString>, string>>();
     pin<Same<ReturnType<typeof session.getBool | typeof session.popBool>, boolean>>();
@@ -160,6 +161,44 @@ Deno.test("The other methods of Session take the keys of the data and give one t
     session.remove("carts");
     // @ts-expect-error: a misspelt key
     session.exists("carts");
+  });
+});
+
+Deno.test("A session with more values serves a function that needs some of them, or none", async () => {
+  const signIn = (session: Session<{ userId: number }>) => {
+    session.renewToken();
+    session.update("userId", (id = 41) => id + 1);
+    const keys = session.keys();
+    pin<Same<typeof keys, "userId"[]>>();
+    // @ts-expect-error: none of the values that it names
+    compiled(() => session.get("cart"));
+  };
+  const subjectOf = (session: Session<object>) => {
+    // @ts-expect-error: it names no value
+    compiled(() => session.get("userId"));
+    return session.subject;
+  };
+  const session = await manager.load();
+  signIn(session);
+  assertEquals([session.get("userId"), subjectOf(session)], [42, undefined]);
+  compiled(async () => {
+    subjectOf(await sessions().load());
+    const count = (manager: SessionManager<object>) => manager.destroyAll("zoe");
+    await count(manager);
+    const admins = (session: () => Promise<Session<{ userId: number }>>) => session;
+    admins(manager.begin(new Request("https://example.com/")).session);
+    const same: Session<{ userId: number; cart: string[]; nickname?: string }> = session;
+    // @ts-expect-error: it may lack the value
+    signIn(await sessions().load());
+    // @ts-expect-error: another type under the key
+    const other: Session<{ userId: string }> = session;
+    // @ts-expect-error: it would take a string for a number
+    const wider: Session<{ userId: number | string }> = session;
+    // @ts-expect-error: it would take anything under every key
+    const plain: Session = session;
+    // @ts-expect-error: it would remove a value that is required
+    const optional: Session<{ userId?: number }> = session;
+    return [same, other, wider, plain, optional];
   });
 });
 

@@ -35,7 +35,9 @@ export interface CookieOptions {
    */
   secure?: boolean | "auto" | undefined;
   /**
-   * Whether the cookie comes along with requests from other sites. `"None"` needs `Secure`.
+   * Whether the cookie comes along with requests from other sites. With `"Strict"` a visitor who follows a link there, or comes
+   * back from a sign-in (OAuth), has no session. With `"Lax"` only a POST from there has none (SAML, `form_post` of OAuth). If
+   * such a request writes, its new session replaces the visitor's. `"None"` needs `Secure`.
    *
    * @default {"Lax"}
    */

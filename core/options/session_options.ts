@@ -24,8 +24,8 @@ export interface SessionOptions {
    */
   lifetime?: Duration | undefined;
   /**
-   * How long a session may stay unused; asking for the session counts as use. Milliseconds, or text such as
-   * `"20m"`. At most `lifetime`; 0 means none.
+   * How long a session may stay unused. A request that asks for its session counts as use, and so does `commit()`;
+   * `manager.load()` alone does not. Milliseconds, or text such as `"20m"`. At most `lifetime`; 0 means none.
    *
    * @default {undefined} no idle limit
    */
@@ -114,7 +114,7 @@ export interface SessionSettings {
 /** A day. */
 const LIFETIME = 86_400_000;
 /** Browsers cut longer cookies: RFC 6265bis, 5.5. */
-const LONGEST_LIFETIME = 400 * LIFETIME;
+export const LONGEST_LIFETIME = 400 * LIFETIME;
 /** 32 KiB. */
 const MAX_BYTES = 32_768;
 
@@ -122,6 +122,9 @@ const MAX_BYTES = 32_768;
 export function readOptions(options: SessionOptions, defaultStore: () => SessionStore): SessionSettings {
   if (hasMethods<SessionStore>(options, "find")) {
     throw new SessionConfigError(["a store is one of the options: pass { store }"]);
+  }
+  if (hasMethods<{ begin: unknown }>(options, "begin")) {
+    throw new SessionConfigError(["pass options, and not a session manager"]);
   }
   const reader = new OptionsReader(options);
   const store = readStore(reader, defaultStore);

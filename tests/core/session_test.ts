@@ -294,10 +294,26 @@ Deno.test("Session.setDeadline() refuses a value that is no time, and changes no
   const wrong = [NaN, Infinity, -Infinity, 8.64e15 + 1, new Date(NaN), undefined, "tomorrow", {}];
   // Each of these is a number for `Number()`. An empty column of a database must not end the session.
   for (const deadline of [...wrong, null, "", [], true, "1767225600000", 5n]) {
-    const error = assertThrows(() => session.setDeadline(deadline as number), RangeError);
-    assertEquals(error.message, "Cannot set deadline: it must be a time in milliseconds");
+    assertThrows(
+      () => session.setDeadline(deadline as number),
+      RangeError,
+      "it must be a time in milliseconds",
+    );
   }
   assertEquals([session.deadline, session.status], [NOW + HOUR, "unmodified"]);
+});
+
+Deno.test("Session.setDeadline() refuses a duration, and a time in seconds", async () => {
+  const session = await savedSession({});
+  for (const deadline of [60_000, 400 * 24 * HOUR, new Date(HOUR), NOW / 1_000]) {
+    assertThrows(() => session.setDeadline(deadline), RangeError, "such as Date.now() +");
+  }
+  assertEquals([session.deadline, session.status], [NOW + HOUR, "unmodified"]);
+  // As a program may write "never" and "long ago", or under a clock of its own.
+  for (const deadline of [0, -HOUR, NOW - 1, Date.UTC(1999, 0)]) session.setDeadline(deadline);
+  const early = await sessions({ now: () => 1_000 }).load();
+  early.setDeadline(2_000);
+  assertEquals(early.deadline, 2_000);
 });
 
 Deno.test("Session.subject takes 1 to 255 bytes of UTF-8", async () => {

@@ -1,13 +1,26 @@
 /** Hono's own middleware outside and inside of honoSessions(). */
 
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { except } from "hono/combine";
 import { compress } from "hono/compress";
+import { contextStorage } from "hono/context-storage";
 import { cors } from "hono/cors";
 import { csrf } from "hono/csrf";
 import { etag } from "hono/etag";
+import { jsx } from "hono/jsx";
+import { jsxRenderer } from "hono/jsx-renderer";
+import { Suspense } from "hono/jsx/streaming";
+import { languageDetector } from "hono/language";
 import { logger } from "hono/logger";
+import { methodOverride } from "hono/method-override";
+import { poweredBy } from "hono/powered-by";
+import { prettyJSON } from "hono/pretty-json";
+import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { timeout } from "hono/timeout";
+import { timing } from "hono/timing";
+import { trimTrailingSlash } from "hono/trailing-slash";
 import { honoSessions } from "../../middleware/hono.ts";
 import { SessionClosedError, sessions } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "../assert.ts";
@@ -180,6 +193,80 @@ Deno.test("All of them together serve a login, a page and a logout", async () =>
   await visitor.visit("/logout", form);
   assertEquals(visitor.cookies.size, 0);
   assertEquals(await visitor.text("/"), "undefined");
+});
+
+const HARMLESS: Record<string, () => MiddlewareHandler> = {
+  bodyLimit: () => bodyLimit({ maxSize: 1_000 }),
+  contextStorage: () => contextStorage(),
+  except: () => except("/plain", poweredBy()),
+  languageDetector: () => languageDetector({ supportedLanguages: ["en", "de"], fallbackLanguage: "en" }),
+  prettyJSON: () => prettyJSON(),
+  requestId: () => requestId(),
+  timing: () => timing(),
+  trimTrailingSlash: () => trimTrailingSlash(),
+};
+
+for (const [name, make] of Object.entries(HARMLESS)) {
+  for (const place of PLACES) {
+    Deno.test(`${name}() ${place} honoSessions() changes nothing of a login and its pages`, async () => {
+      const visitor = visitorOf(beside(make(), place).app);
+      const plain = await visitor.visit("/plain");
+      assertEquals([plain.headers.get("Vary"), plain.headers.get("Cache-Control")], [null, null]);
+      assertEquals((await visitor.post("/", new URLSearchParams({ a: "b" }))).status, 200);
+      assertEquals((await visitor.text("/")).slice(0, 3), "42 ");
+      const before = visitor.token;
+      const renewed = await visitor.visit("/renew");
+      assertEquals([renewed.status, visitor.token === before], [200, false]);
+      assertEquals((await visitor.visit("/fails")).status, 500);
+      assertEquals((await visitor.text("/")).slice(0, 3), "42 ");
+    });
+  }
+}
+
+Deno.test("methodOverride(), which sends a new request through the app, around and within honoSessions()", async () => {
+  for (const place of PLACES) {
+    const manager = sessions<Data>();
+    const app = new Hono();
+    const [ours, override] = [honoSessions(manager), methodOverride({ app })];
+    app.use(...(place === "around" ? [override, ours] : [ours, override]));
+    const note = async (c: Context, note: string) => {
+      (await c.get("session")()).put("note", note);
+      return c.text(note);
+    };
+    app.post("/", (c) => note(c, "posted")).delete("/", (c) => note(c, "deleted"));
+    const visitor = visitorOf(app);
+    for (const [body, text] of [[{}, "posted"], [{ _method: "DELETE" }, "deleted"]] as const) {
+      assertEquals(await (await visitor.post("/", new URLSearchParams(body))).text(), text);
+      assertEquals((await manager.load(visitor.token)).get("note"), text);
+    }
+  }
+});
+
+Deno.test("A component that is streamed late reads a session that was asked for early, and cannot change it", async () => {
+  const Late = async ({ c, write }: { c: Context; write: boolean }) => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const session = await c.get("session")();
+    try {
+      if (write) session.put("note", "late");
+      return jsx("b", {}, `user ${session.get("userId")}`);
+    } catch (error) {
+      return jsx("b", {}, (error as Error).name);
+    }
+  };
+  const app = new Hono()
+    .use(honoSessions(sessions<Data>()))
+    .use(jsxRenderer(({ children }) => jsx("main", {}, children as string), { stream: true }))
+    .get("/:write", async (c) => {
+      (await c.var.session()).put("userId", 42);
+      const late = jsx(Late as never, { c, write: c.req.param("write") === "write" });
+      return c.render(jsx(Suspense as never, { fallback: "wait" }, late) as never);
+    });
+  for (const [path, text] of [["/read", "user 42"], ["/write", "SessionClosedError"]] as const) {
+    const response = await app.request(path);
+    assertEquals(setCookies(response).length, 1);
+    const page = await response.text();
+    assert(page.includes("wait") && page.includes(`<b>${text}</b>`), page);
+  }
 });
 
 Deno.test("A login before timeout() is saved with the 504, though the manager is mounted again after it", async () => {

@@ -124,6 +124,18 @@ onEachStore("idle timeout: a use is written only when due, and never rewrites th
   await browser.visit((session) => assertEquals(session.exists("a"), false));
 });
 
+onEachStore("idle timeout: load() alone is no use, and commit() without a change is one", async (bed) => {
+  const manager = bed.manager({ idleTimeout: "20m" });
+  const tokens = await Promise.all([1, 2].map(async () => (await (await manager.load()).commit()).token));
+  for (let i = 0; i < 3; i++) {
+    bed.clock.advance(15 * MINUTE);
+    const [, committed] = await Promise.all(tokens.map((token) => manager.load(token)));
+    assertEquals(committed!.token, tokens[1]);
+    await committed!.commit();
+  }
+  assertEquals((await manager.load(tokens[0])).token, undefined);
+});
+
 onEachStore("idle timeout: never outlives the lifetime", async (bed) => {
   const manager = bed.manager({ lifetime: "30m", idleTimeout: "20m" });
   const browser = new Browser(manager);

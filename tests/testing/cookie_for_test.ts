@@ -35,12 +35,25 @@ async function valuesSeen<D extends object>(
 Deno.test("cookieFor() returns the cookie of a session with exactly these values", async () => {
   const manager = sessions<Data>();
   const cookie = await cookieFor(manager, { userId: 42, cart: ["tea"] });
-  assertMatch(cookie, /^__Host-session=[\w-]{43}$/);
+  assertMatch(cookie, /^__Host-session=([\w-]{43}); session=\1$/);
   assertEquals(await valuesSeen(manager, cookie), {
     values: { cart: ["tea"], userId: 42 },
     subject: undefined,
     setCookie: [],
   });
+});
+
+Deno.test("cookieFor() without a URL signs in a request over http as well", async () => {
+  const options = [{}, { path: "/app" }, { secure: true }, { secure: false }, { name: "sid" }, {
+    name: "__Host-sid",
+  }];
+  for (const cookie of options) {
+    const manager = sessions<Data>({ cookie });
+    const header = await cookieFor(manager, { userId: 42 });
+    for (const url of ["http://localhost/", "https://localhost/"]) {
+      assertEquals((await valuesSeen(manager, header, url)).values, { userId: 42 });
+    }
+  }
 });
 
 Deno.test("cookieFor() creates a new session on each call, in one store call", async () => {
@@ -69,20 +82,16 @@ Deno.test("cookieFor() uses the cookie name of the manager for the URL", async (
   const http = { url: "http://localhost:8000/" };
   const https = { url: new URL("https://example.com/path") };
   const names = async (manager: SessionManager<Data>) =>
-    await Promise.all([{}, https, http].map(async (options) => {
+    await Promise.all([https, http].map(async (options) => {
       const cookie = await cookieFor(manager, { userId: 42 }, options);
-      const { url = "https://localhost/" } = options as { url?: string | URL };
-      assertEquals((await valuesSeen(manager, cookie, String(url))).values, { userId: 42 });
+      assertEquals((await valuesSeen(manager, cookie, String(options.url))).values, { userId: 42 });
+      assertMatch(cookie, /^[\w-]+=[\w-]{43}$/);
       return cookie.split("=")[0];
     }));
-  assertEquals(await names(sessions()), ["__Host-session", "__Host-session", "session"]);
-  assertEquals(await names(sessions({ cookie: { path: "/app" } })), [
-    "__Secure-session",
-    "__Secure-session",
-    "session",
-  ]);
-  assertEquals(await names(sessions({ cookie: { secure: false } })), ["session", "session", "session"]);
-  assertEquals(await names(sessions({ cookie: { name: "sid" } })), ["sid", "sid", "sid"]);
+  assertEquals(await names(sessions()), ["__Host-session", "session"]);
+  assertEquals(await names(sessions({ cookie: { path: "/app" } })), ["__Secure-session", "session"]);
+  assertEquals(await names(sessions({ cookie: { secure: false } })), ["session", "session"]);
+  assertEquals(await names(sessions({ cookie: { name: "sid" } })), ["sid", "sid"]);
 });
 
 Deno.test("cookieFor() works for a Hono app, with a manager of the same options on the same store", async () => {
