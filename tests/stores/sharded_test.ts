@@ -362,6 +362,40 @@ Deno.test("A session whose renewal was interrupted is read, though its mark cann
   assert(interrupted > 0, "none crossed");
 });
 
+Deno.test("A renewal on shards that is repeated goes on where it failed, and no other renewal does", async () => {
+  const shards = memories(2);
+  let isDown = false;
+  let last: StoreMethod | undefined;
+  const store = new ShardedStore(
+    shards.map((shard) =>
+      aroundCalls(shard, async (method, call) => {
+        if (isDown) throw new SessionStoreError("update", { reason: "unreachable", retryable: true });
+        const answer = await call();
+        isDown = method === last;
+        return answer;
+      })
+    ),
+  );
+  const downAfter = (method: StoreMethod | undefined) => [isDown, last] = [false, method];
+  const [old, other, token] = [tokenIn(shards, 0), tokenIn(shards, 0), tokenIn(shards, 1)];
+  for (const one of [old, other]) await store.create(one, DATA, later, { now });
+  const next = { token, data: OTHER, expiry: later };
+
+  downAfter("create");
+  await assertRejects(() => store.update(old, DATA, next, { now }), SessionStoreError);
+  downAfter(undefined);
+  assertEquals(await store.update(other, DATA, next, { now }), false);
+  assertEquals(await store.update(old, DATA, { ...next, data: DATA }, { now }), false);
+  for (const one of [old, other]) assertEquals((await store.find(one, { now }))?.data, DATA);
+
+  // The switch is done, and the steps after it fail.
+  downAfter("update");
+  assertEquals(await store.update(old, DATA, next, { now }), true);
+  downAfter(undefined);
+  assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+  assertEquals(await store.find(old, { now }), undefined);
+});
+
 Deno.test("A logout with the old token of a renewal that cannot be completed fails, and spares the session", async () => {
   let interrupted = 0;
   for (let round = 0; round < 8; round++) {
