@@ -1,12 +1,12 @@
 import type { DecodedSession } from "../core/bytes/json_codec.ts";
+import { isObject } from "../core/bytes/values.ts";
 
 /** No session is nested deeper than this, and reading one that is would exhaust the stack. */
 const MAX_DEPTH = 200;
 /**
- * How many fields Go may have left out: for each byte of the stream, and altogether. One byte can stand for a whole struct
- * without fields, so without a limit a short stream would take any amount of memory. No session comes near these.
+ * How many fields Go may have left out. One byte can stand for a whole struct without fields, so without a limit a short
+ * stream would take any amount of memory. No session comes near this.
  */
-const ZERO_FIELDS_PER_BYTE = 16;
 const MAX_ZERO_FIELDS = 100_000;
 /** Lower ids are those of Go's own types. */
 const FIRST_DEFINED_ID = 64;
@@ -44,12 +44,11 @@ class GobReader {
   readonly #types = new Map<number, GobType>();
   #position = 0;
   #depth = 0;
-  /** How many more left-out fields are allowed. */
-  #zeroFields: number;
+  /** How many fields were left out so far. */
+  #zeroFields = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#zeroFields = Math.min(MAX_ZERO_FIELDS, ZERO_FIELDS_PER_BYTE * bytes.length);
   }
 
   /** The struct that the stream holds. */
@@ -210,7 +209,7 @@ class GobReader {
 
   /** The value of a field that Go left out. Go always sends structs and arrays, so there it was a nil pointer. */
   #zeroOf(id: number): unknown {
-    if (this.#zeroFields-- === 0) fail("too many fields are left out");
+    if (++this.#zeroFields > MAX_ZERO_FIELDS) fail("too many fields are left out");
     const type = this.#typeOf(id);
     switch (type.kind) {
       case "bool":
@@ -291,12 +290,11 @@ class GobReader {
     return this.#bytes[this.#position++] ?? fail("it is cut off");
   }
 
+  /** At the end of the stream it gives fewer bytes. Then the byte that ends the session is missing as well. */
   #take(count: number): Uint8Array {
-    const end = this.#position + count;
-    if (end > this.#bytes.length) fail("it is cut off");
-    const bytes = this.#bytes.subarray(this.#position, end);
-    this.#position = end;
-    return bytes;
+    const start = this.#position;
+    this.#position += count;
+    return this.#bytes.subarray(start, this.#position);
   }
 }
 
@@ -306,7 +304,7 @@ function toNumber(value: bigint): number | bigint {
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isObject(value) && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** The first name that may be shown in a message. In damaged bytes a value may stand in place of a name. */

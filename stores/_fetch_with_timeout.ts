@@ -20,7 +20,7 @@ import { LONGEST_TIMER } from "../core/wait.ts";
 export function fetchWithTimeout(
   ms: number,
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
-  if (typeof ms !== "number" || !(ms > 0)) {
+  if (!(ms > 0)) {
     throw new RangeError(
       `Cannot make fetchWithTimeout: the time must be a number of milliseconds above 0: got ${ms}`,
     );

@@ -168,7 +168,7 @@ export function hasMoved(data: Uint8Array): boolean {
 }
 
 /** Whether a row is a pending one. */
-export function isPending(row: { data: Uint8Array }): boolean {
+function isPending(row: { data: Uint8Array }): boolean {
   return parse(row.data)?.kind === PENDING;
 }
 

@@ -39,7 +39,7 @@ import { asAmbiguous } from "../core/store/failure.ts";
 import { DEFAULT_TIMEOUT } from "../core/store/operation.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { deleteInPasses } from "./_delete_in_passes.ts";
-import { hasMoved, isPending, ShardedRenewal } from "./_sharded_renewal.ts";
+import { hasMoved, ShardedRenewal } from "./_sharded_renewal.ts";
 
 /** A store that can be part of a {@linkcode ShardedStore}: any store of this package that is not sharded itself. */
 export interface Shard extends AtomicStore, IterableStore, PurgingStore, SubjectStore {
@@ -86,7 +86,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   readonly inProcess: boolean;
   /** Every store, once. */
   readonly parts: readonly Shard[];
-  /** The list by which new sessions are placed, and then the list of `also` if there is one. */
+  /** The list by which new sessions are placed, and then the list of `also`, which may be empty. */
   readonly #lists: readonly (readonly Shard[])[];
   readonly #renewal: ShardedRenewal;
 
@@ -108,7 +108,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     if (problems.length > 0) throw new SessionConfigError(problems);
     // Another object for a table would have that table asked twice.
     const older = (also as Shard[]).map((shard) => stores.find((other) => isSame(other, shard)) ?? shard);
-    this.#lists = [[...stores], older].filter(({ length }) => length > 0);
+    this.#lists = [[...stores], older];
     this.parts = [...new Set(this.#lists.flat())];
     // A call may go to any of the stores. Without a limit of time one that hangs would not be noticed.
     const timeouts = this.parts.map(({ timeout }) => timeout ?? DEFAULT_TIMEOUT);
@@ -212,7 +212,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     let before: string[] = [];
     const end = async (row: StoredRow) => {
       // A pending row whose renewal has failed is deleted too, but counts as no session.
-      const isSession = !isPending(row) || await this.#renewal.resolve(row, now) !== undefined;
+      const isSession = await this.#renewal.resolve(row, now) !== undefined;
       // A write that came after the listing may have given the session to another subject. The next pass lists the row
       // again if it still has this one.
       return await this.#delete(row.token, { ...options, expected: row.data }) && isSession;

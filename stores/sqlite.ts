@@ -152,11 +152,9 @@ function unusable(result: unknown): { code: string } {
   return { code: OTHER_DRIVER };
 }
 
-/** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. */
+/** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. A lock is known by its message. */
 const NAMES: Record<number, string> = {
   3: "PERM",
-  5: "BUSY",
-  6: "LOCKED",
   7: "NOMEM",
   8: "READONLY",
   9: "INTERRUPT",

@@ -64,7 +64,7 @@ export async function cookieFor<Data extends object>(
   for (const [key, value] of Object.entries(values)) {
     session.put(key as SessionKey<Data>, value as Data[SessionKey<Data>]);
   }
-  if (subject !== undefined) session.subject = subject;
+  session.subject = subject;
   // finish() would turn an error into a response.
   await session.commit();
   const response = await request.finish(new Response());

@@ -46,7 +46,8 @@ export interface StoreContractOptions<Store extends SessionStore = SessionStore>
    */
   maxBytes?: number | undefined;
   /**
-   * The latest expiry that the store can hold, in milliseconds since the epoch. It must refuse a later one.
+   * The latest expiry that the store must hold, in milliseconds since the epoch. It may hold or refuse a later one, but
+   * never change it.
    *
    * @default {Infinity} every time up to the year 2100 is tested
    */

@@ -177,6 +177,16 @@ for (const [name, value, problem] of refused) {
   });
 }
 
+Deno.test("gobCodec.encode() passes on what a value's own getter throws", () => {
+  const error = new Error("on purpose");
+  const list = Object.defineProperty([], 0, {
+    get() {
+      throw error;
+    },
+  });
+  assertStrictEquals(assertThrows(() => gobCodec.encode(DEADLINE, { list })), error);
+});
+
 Deno.test("commit() names the key of a value that gobCodec refuses, once", async () => {
   const session = await sessions({ codec: gobCodec }).load();
   session.put("cart", {});
@@ -208,6 +218,26 @@ Deno.test("gobCodec.decode() makes __proto__ an own property and changes no prot
   }
   assertEquals(Object.entries(values), [["__proto__", "x"]]);
   assertStrictEquals(Object.getPrototypeOf(values), Object.prototype);
+});
+
+Deno.test("gobCodec.decode() gives a field that Go left out the zero value of its type", () => {
+  const fields = { map: "ff8a", big: "ff8c" };
+  const struct = "ff87 03 01 02 ff88 00 01 02 " +
+    Object.entries(fields).map(([name, id]) => `01 03${toHex(new TextEncoder().encode(name))} 01 ${id} 00`)
+      .join(" ");
+  const definitions = [
+    `${struct} 00 00`,
+    "ff89 04 01 02 ff8a 00 01 04 01 0c 00 00", // map[int]string
+    "ff8b 05 01 01 03496e74 01 ff8c 00 00 00", // big.Int, which encodes itself
+  ];
+  const bytes = fromHex(sessionOf(`${definitions.map((one) => `${one} 00`).join(" ")} ff88 00 00`));
+  assertEquals(gobCodec.decode(bytes).values, { a: { map: new Map(), big: null } });
+});
+
+Deno.test("gobCodec.encode() writes the last time that a Date can hold", () => {
+  for (const deadline of [8.64e15, -8.64e15]) {
+    assertEquals(gobCodec.decode(gobCodec.encode(deadline, {})).deadline, deadline);
+  }
 });
 
 Deno.test("gobCodec.decode() copies the bytes of a value", () => {
@@ -245,8 +275,22 @@ const malformed: [name: string, hex: string, problem: string][] = [
     message("ff80 01 0f010000000ee86f4c2528697580ffff 01 0178 00"),
     "the gob stream holds something else",
   ],
+  [
+    "a struct whose Values are bytes",
+    definitions().replace("56616c75657301ff84", "56616c756573010a") +
+    message("ff80 01 0f010000000ee86f4c2528697580ffff 01 0178 00"),
+    "the gob stream holds something else",
+  ],
+  [
+    "a struct without Values",
+    message("7f 03 01 02 ff80 00 01 01 01 08446561646c696e65 01 ff82 00 00 00") +
+    message("ff81 05 01 01 0454696d65 01 ff82 00 00 00") +
+    message("ff80 01 0f010000000ee86f4c2528697580ffff 00"),
+    "the gob stream holds something else",
+  ],
   ["a length beyond the end", "f8 ffffffffffffffff", "it is cut off"],
   ["a number of more than 8 bytes", "f7 000000000000000000", "a number has more than 8 bytes"],
+  ["a number of 128 bytes", "80", "a number has more than 8 bytes"],
   ["bytes after the session", session("00 00") + "00", "the gob stream goes on after its value"],
   ["more entries than bytes", session("fc7fffffff"), "it is cut off"],
   ["a field that the type lacks", session("00 05"), "a value has a field that its type lacks"],
@@ -256,8 +300,13 @@ const malformed: [name: string, hex: string, problem: string][] = [
   ["a time of version 3", sessionOf("ff82 03 00 01 03"), "a time is of a form that is not known"],
   ["a time without bytes", sessionOf("ff82 02 00 00"), "a time is of a form that is not known"],
   [
-    "a time with more nanoseconds than a second has",
-    sessionOf("ff82 11 00 0f 01 0000000ee86f4c25 7fffffff ffff"),
+    "a time with as many nanoseconds as a second has",
+    sessionOf("ff82 11 00 0f 01 0000000ee86f4c25 3b9aca00 ffff"),
+    "a time is out of range",
+  ],
+  [
+    "a time with fewer than no nanoseconds",
+    sessionOf("ff82 11 00 0f 01 0000000ee86f4c25 ffffffff ffff"),
     "a time is out of range",
   ],
   [
@@ -269,6 +318,13 @@ const malformed: [name: string, hex: string, problem: string][] = [
     "a type that encodes itself, without showing a name that may be a value",
     session("01 0161 03 612062 ff85 05 01 01 03 632064 01 ff86 00 00 00 00 ff86 02 00 00 00"),
     "only Go can read a value, which encodes itself",
+  ],
+  [
+    "a type of another package that has the name of Go's time",
+    session(
+      "01 0161 03 612e62 ff85 06 01 01 0454696d65 01 ff86 00 00 00 00 ff86 11 00 0f 01 0000000ee86f4c25 00000000 ffff 00",
+    ),
+    "only Go can read a.b, which encodes itself",
   ],
   ["a second definition of a type", sessionOf("ff83 02 00 00"), "a type is defined twice"],
   ["a definition of one of Go's own types", sessionOf("0b 02 00 00"), "a type is defined twice"],

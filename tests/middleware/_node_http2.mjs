@@ -1,4 +1,5 @@
 /** Handlers of `node:http2` with a session that is new. Prints what a client got. */
+import { once } from "node:events";
 import { connect, createServer } from "node:http2";
 import process from "node:process";
 import { MemoryStore, sessions } from "@x/sessions";
@@ -30,6 +31,11 @@ const HANDLERS = {
     res.statusCode = 500;
   },
   "write-head-list": (res) => res.writeHead(201, [["set-cookie", "a=1"], ["set-cookie", "b=2"]]).end("list"),
+  "drain": async (res) => {
+    const hasRoom = res.write("x".repeat(100_000));
+    if (!hasRoom) await once(res, "drain");
+    res.end(`, room: ${hasRoom}`);
+  },
   "throws": () => {
     throw new Error("on purpose");
   },
@@ -59,7 +65,7 @@ for (const name of Object.keys(HANDLERS)) {
   } catch (error) {
     text = error.code;
   }
-  seen[name] = [head[":status"], text, head["set-cookie"]?.length ?? 0, ...logged.splice(0)];
+  seen[name] = [head[":status"], text.slice(-30), head["set-cookie"]?.length ?? 0, ...logged.splice(0)];
 }
 console.log(JSON.stringify(seen));
 client.close();

@@ -211,6 +211,16 @@ const SCENARIOS = {
       res.end("end");
     },
   },
+  "much-drained": {
+    handle: async (res) => {
+      let drained = 0;
+      res.on("drain", () => drained++);
+      if (!res.write("x".repeat(4_000_000))) await once(res, "drain");
+      await pause(20);
+      note(drained);
+      res.end("end");
+    },
+  },
   "pipe": { handle: (res) => void Readable.from(chunks(5_000, 40)).pipe(res) },
   "pipe-little": { handle: (res) => void Readable.from(["a", "b", "c"]).pipe(res) },
   "pipeline": {
@@ -303,6 +313,10 @@ const FAILURES = {
     await pause(60);
     throw new Error("on purpose");
   },
+  "throws-after-a-part-at-once": async (res) => {
+    res.write("a part");
+    throw new Error("on purpose");
+  },
   "throws-fetched": async () => {
     throw await fetch(`${upstream}/chunks`);
   },
@@ -349,6 +363,13 @@ const FAILURES = {
     res.end();
   },
   "refused-chunk": (res) => res.end(["a list"]),
+  "refused-chunk-before-others": async (res) => {
+    res.write(["a list"]);
+    for (let count = 0; count < 200 && !res.closed; count++) {
+      await pause(0);
+      res.write("another");
+    }
+  },
   "refused-after-a-part": async (res) => {
     res.setHeader("X-List", ["a", "b"]);
     res.write("a part");
@@ -390,8 +411,8 @@ const STORE_FAILURES = {
   "save-with-callbacks": async (req, res, session) => {
     delete req.headers.cookie;
     (await session.of(req)).put("n", 1);
-    res.write("half", () => note("written"));
-    res.end("done", () => note("ended"));
+    res.write("half", "latin1", () => note("written"));
+    res.end(() => note("ended"));
   },
   "save-much": async (req, res, session) => {
     delete req.headers.cookie;
@@ -404,6 +425,7 @@ const STORE_FAILURES = {
 
 const use = {
   bare: async () => {},
+  never: async () => {},
   read: async (req) => void await SESSIONS.slow.of(req),
   written: async (req) => (await SESSIONS.slow.of(req)).put("n", 1),
 };

@@ -304,3 +304,19 @@ Deno.test("withSessions() throws if the handler returns no response, and saves n
   await assertRejects(() => handler(new Request(URL)), TypeError, "the handler gave no Response but");
   assertEquals(counting.calls(), {});
 });
+
+Deno.test("What a handler saved itself stands if it returns no response", async () => {
+  const { manager } = counted();
+  const waiting: Promise<unknown>[] = [];
+  const context = { waitUntil: (work: Promise<unknown>) => void waiting.push(work) };
+  const handler = withSessions(manager, async (_request, getSession) => {
+    const session = await getSession();
+    session.put("userId", 1);
+    await session.commit();
+    return undefined as unknown as Response;
+  });
+  const response = await handler(new Request(URL), {}, context);
+  assertEquals(response.status, 500);
+  assertEquals((await manager.load(setCookies(response)[0]?.value)).get("userId"), 1);
+  await assertRejects(() => Promise.all(waiting), TypeError, "the handler gave no Response but");
+});

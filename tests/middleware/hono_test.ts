@@ -285,11 +285,24 @@ Deno.test("honoSessions() calls a function once for each c.env object", async (t
     // Hono does not log an error that has a response of its own.
     assertEquals(logged, Array(2).fill("Cannot use these session options: no credentials"));
   });
+  await t.step("and leaves it to Hono to log another error", async () => {
+    const failing = new Hono<Env>().use(honoSessions((_c: Context<Env>): SessionManager => {
+      throw new Error("no binding");
+    })).get("/", (c) => c.text("ok"));
+    const logged = await loggedBy(async () => {
+      assertEquals((await failing.request(URL, {}, first)).status, 500);
+    });
+    assertEquals(logged, ["no binding"]);
+  });
   await t.step("and refuses a result that is no manager", async () => {
-    const wrong = { "a promise: make the table beforehand": Promise.resolve(sessions()), undefined };
-    for (const [what, made] of Object.entries(wrong)) {
+    const wrong = {
+      // A rejection must not end the process.
+      "a promise: make the table beforehand": () => Promise.reject(new Error("no table")),
+      undefined: () => undefined,
+    };
+    for (const [what, make] of Object.entries(wrong)) {
       const failing = new Hono<Env>().use(
-        honoSessions((_c: Context<Env>) => made as unknown as SessionManager),
+        honoSessions((_c: Context<Env>) => make() as unknown as SessionManager),
       )
         .get("/", (c) => c.text("ok"));
       const logged = await loggedBy(async () => {

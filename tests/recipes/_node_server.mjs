@@ -179,9 +179,10 @@ const server = createServer((req, res) => {
   if (kind === "bare") return HANDLERS[name](res);
   if (kind === "late") {
     return session(req, res, async () => {
+      if (use === "private") res.setHeader("Cache-Control", "private");
       res.write("head");
-      const error = await session.of(req).catch((error) => error);
-      res.end(` ${error.code}`);
+      const found = await session.of(req).catch((error) => error);
+      res.end(` ${found.code ?? found.get("n")}`);
     });
   }
   // Twice, as a router within an application may have it.

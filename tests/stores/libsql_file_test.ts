@@ -189,6 +189,27 @@ Deno.test("LibSQLStore on a file gives up a connection that somebody else was re
   assertEquals(await tokensIn(bench), [A]);
 });
 
+Deno.test("LibSQLStore on a file keeps its connection after an error that is no lock", async () => {
+  await using bench = await open("WAL");
+  const given: string[] = [];
+  const { transaction, reconnect } = bench.client;
+  Object.assign(bench.client, {
+    transaction(...args: []) {
+      given.push("transaction");
+      return transaction.apply(bench.client, args);
+    },
+    reconnect() {
+      given.push("reconnect");
+      return reconnect.apply(bench.client);
+    },
+  });
+  const missing = new LibSQLStore(bench.client, { cleanup: "off", table: "missing" });
+  for (const call of [() => missing.find(A, now), () => missing.create(A, DATA, NOW + HOUR, now)]) {
+    assertEquals((await assertRejects(call, SessionStoreError)).reason, "schema");
+  }
+  assertEquals(given, []);
+});
+
 Deno.test("A manager on a file that stays locked reports that nothing was written", async () => {
   await using bench = await open("WAL", { timeout: 400 });
   const manager = sessions({ store: bench.store });

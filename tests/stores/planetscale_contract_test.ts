@@ -31,8 +31,9 @@ passes(
 passes(
   "PlanetScaleStore on a table of SCS's outside strict mode",
   () => onGateway(SCS_MYSQL_TABLE, PlanetScaleStore, { sqlMode: "" }),
-  { maxBytes: 65_535, maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999), without: NO_SUBJECTS },
-  (name) => /data|bytes|far in the future/i.test(name.replace(/^.*?: /, "")),
+  { maxBytes: 65_535, without: NO_SUBJECTS },
+  // Not an expiry far in the future: there MySQL makes year 0 of a time that a TIMESTAMP cannot hold.
+  (name) => /data|bytes/i.test(name.replace(/^.*?: /, "")),
 );
 
 passes(

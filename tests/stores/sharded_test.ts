@@ -15,7 +15,7 @@ import {
 import { createClient } from "@libsql/client";
 import { hashToken } from "../../core/bytes/token.ts";
 import { LibSQLStore } from "../../stores/libsql.ts";
-import { ShardedStore } from "../../stores/sharded.ts";
+import { type Shard, ShardedStore } from "../../stores/sharded.ts";
 import { ShardedPlanetScaleStore } from "../../stores/planetscale_sharded.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../assert.ts";
 import { aroundCalls, countingStore, type StoreMethod } from "../counting_store.ts";
@@ -362,6 +362,106 @@ Deno.test("A session whose renewal was interrupted is read, though its mark cann
   assert(interrupted > 0, "none crossed");
 });
 
+Deno.test("A renewal on shards that is repeated goes on where it failed, and no other renewal does", async () => {
+  const shards = memories(2);
+  let isDown = false;
+  let last: StoreMethod | undefined;
+  const store = new ShardedStore(
+    shards.map((shard) =>
+      aroundCalls(shard, async (method, call) => {
+        if (isDown) throw new SessionStoreError("update", { reason: "unreachable", retryable: true });
+        const answer = await call();
+        isDown = method === last;
+        return answer;
+      })
+    ),
+  );
+  const downAfter = (method: StoreMethod | undefined) => [isDown, last] = [false, method];
+  const [old, other, token] = [tokenIn(shards, 0), tokenIn(shards, 0), tokenIn(shards, 1)];
+  for (const one of [old, other]) await store.create(one, DATA, later, { now });
+  const next = { token, data: OTHER, expiry: later };
+
+  downAfter("create");
+  await assertRejects(() => store.update(old, DATA, next, { now }), SessionStoreError);
+  downAfter(undefined);
+  assertEquals(await store.update(other, DATA, next, { now }), false);
+  assertEquals(await store.update(old, DATA, { ...next, data: DATA }, { now }), false);
+  for (const one of [old, other]) assertEquals((await store.find(one, { now }))?.data, DATA);
+
+  // The switch is done, and the steps after it fail.
+  downAfter("update");
+  assertEquals(await store.update(old, DATA, next, { now }), true);
+  downAfter(undefined);
+  assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+  assertEquals(await store.find(old, { now }), undefined);
+});
+
+Deno.test("A logout with the old token of a renewal that cannot be completed fails, and spares the session", async () => {
+  let interrupted = 0;
+  for (let round = 0; round < 8; round++) {
+    const scene = await Scene.open(undefined);
+    let updates = 0;
+    scene.intercept = (method, call) => {
+      if (method !== "update" || ++updates === 1) return call();
+      throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+    };
+    const { token } = await scene.renew();
+    if (!scene.crossed(token)) continue;
+    interrupted++;
+    // The reader that would complete it is always too late, as if a store answered and did not write.
+    scene.intercept = (method, call) => method === "update" ? Promise.resolve(false) : call();
+    assertEquals(await scene.store.delete(hashToken(scene.token), { now } as object), false);
+    scene.intercept = undefined;
+    assert(await scene.works(token), `round ${round}`);
+  }
+  assert(interrupted > 0, "none crossed");
+});
+
+Deno.test("destroyAll() on shards counts a session whose renewal was interrupted, and none whose renewal has failed", async () => {
+  const counts = new Set<string>();
+  for (let round = 0; round < 8; round++) {
+    for (const switches of [true, false]) {
+      const scene = await Scene.open("zoe");
+      let updates = 0;
+      scene.intercept = (method, call) => {
+        if ((method !== "update" && method !== "delete") || (switches && ++updates === 1)) return call();
+        throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+      };
+      await scene.renew().catch(() => {});
+      scene.intercept = undefined;
+      const rows = scene.shards.map(async (shard) => (await Array.fromAsync(shard.all({ now }))).length);
+      const pending = (await Promise.all(rows)).reduce((sum, count) => sum + count) === 2;
+      if (!pending) continue;
+      // Without the switch the old session is there beside the pending row.
+      assertEquals(await scene.manager.destroyAll("zoe"), 1, `switched: ${switches}`);
+      assertEquals(await scene.live(), 0);
+      counts.add(`${switches}`);
+    }
+  }
+  assertEquals(counts.size, 2);
+});
+
+Deno.test("No call of a renewal or of a logout on shards asks a replica", async () => {
+  const stale: string[] = [];
+  const shards = memories(3).map((shard) =>
+    aroundCalls(shard, (method, call, args) => {
+      if (method === "find" && !(args[1] as { primary?: boolean }).primary) stale.push(method);
+      return call();
+    })
+  );
+  const store = new ShardedStore(shards);
+  let token = randomToken();
+  await store.create(token, DATA, later, { now });
+  for (let round = 0; round < 8; round++) {
+    const next = randomToken();
+    const mark = { data: OTHER, expiry: now + 60_000 };
+    assertEquals(await store.update(token, DATA, { token: next, data: DATA, mark }, { now }), true);
+    await store.delete(token, { now } as object);
+    token = next;
+  }
+  assertEquals(stale, []);
+});
+
 Deno.test("The mark of a session that has ended since can be deleted", async () => {
   const scene = await Scene.open(undefined);
   let token = "";
@@ -529,6 +629,9 @@ Deno.test("ShardedStore.deleteExpired() divides its limit among the stores, and 
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 30);
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 13);
   assertEquals(await store.deleteExpired({ now }), 0);
+  // Only the last store has any, and it is not among those that are asked first.
+  for (let i = 0; i < 3; i++) await shards[2]!.create(randomToken(), DATA, now, { now: 0 });
+  assertEquals(await store.deleteExpired({ now, limit: 2 }), 2);
 });
 
 Deno.test("A store that is part of a ShardedStore is refused to a manager with another cookie", () => {
@@ -557,11 +660,36 @@ Deno.test("ShardedStore ends the clean-up of every store", () => {
   assertEquals(stopped, [0, 1, 2]);
 });
 
+Deno.test("ShardedStore takes stores without subjectOf() and stopCleanup()", async () => {
+  const shards = memories(2).map((shard) =>
+    Object.assign(shard, { subjectOf: undefined, stopCleanup: undefined }) as Shard
+  );
+  const store = new ShardedStore(shards);
+  let token = randomToken();
+  await store.create(token, DATA, later, { now });
+  for (let round = 0; round < 8; round++) {
+    const next = randomToken();
+    assertEquals(await store.update(token, DATA, { token: next, data: DATA }, { now }), true);
+    token = next;
+  }
+  assertEquals(await store.find(token, { now }), { data: DATA, expiry: later });
+  store.stopCleanup();
+});
+
 Deno.test("ShardedStore has the longest timeout of its stores", () => {
   const of = (...timeouts: (number | undefined)[]) =>
     new ShardedStore(timeouts.map((timeout) => Object.assign(memory(), { timeout }))).timeout;
   assertEquals([of(5, 9, 7), of(undefined, 5), of(undefined)], [9, 5_000, 5_000]);
   assertEquals([of(5, Infinity), of(undefined, Infinity), of(Infinity, Infinity)], [5, 5_000, Infinity]);
+});
+
+Deno.test("ShardedStore is in the process if all of its stores are", () => {
+  const of = (...shards: { timeout?: number; inProcess?: boolean }[]) =>
+    new ShardedStore(shards.map((shard) => Object.assign(memory(), shard))).inProcess;
+  const file = { timeout: 5_000, inProcess: true };
+  const remote = { timeout: 5_000, inProcess: undefined };
+  const own = { timeout: Infinity, inProcess: undefined };
+  assertEquals([of(file, own), of(own, remote), of(remote, file)], [true, false, false]);
 });
 
 Deno.test("new ShardedStore() reports every wrong store and option in one error", () => {
@@ -578,7 +706,12 @@ Deno.test("new ShardedStore() reports every wrong store and option in one error"
   const client = createClient({ url: ":memory:" });
   const sameTable = () => new LibSQLStore(client, { cleanup: "off" });
   assertEquals(problems([sameTable(), sameTable()]), ['"stores" must not have a store twice']);
+  const otherTable = new LibSQLStore(client, { cleanup: "off", table: "others" });
+  assertEquals(new ShardedStore([sameTable(), otherTable]).parts.length, 2);
   client.close();
+  for (const wrong of [[undefined, one], [one, null]]) {
+    assert(problems(wrong)[0]!.includes("must be a store with the methods"));
+  }
   const basic = { find() {}, commit() {}, delete() {} };
   const [lacks, unknown] = problems([one, basic], { previous: [one] });
   assert(lacks!.startsWith('"stores" 1 must be a store with the methods find, commit, create'), lacks);

@@ -215,8 +215,10 @@ Deno.test("SQLiteStore continues after its database was closed and opened again"
   assertEquals(await failure(() => store.find(A, now)), closed);
   database.open();
   assertEquals((await store.find(A, now))?.data, DATA);
+  // Without a call in between, the store still has the statements of the database that was closed.
   database.close();
   database.open();
+  assertEquals((await store.find(A, now))?.data, DATA);
   assertEquals(await store.update(A, DATA, { data: Uint8Array.of(2) }, now), true);
   assertEquals(await store.delete(A), true);
 });

@@ -145,6 +145,31 @@ export const BROKEN_LISTINGS: Broken[] = [
     found: ["deleteExpired() deletes no live session"],
   },
   {
+    name: "deleteExpired() counts sessions and deletes none",
+    breakage: (right) => ({
+      deleteExpired: async ({ now }) => (await rowsOf(right)).filter(({ expiry }) => expiry <= now).length,
+    }),
+    found: [
+      "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
+      "deleteExpired() deletes at most as many sessions as limit, until none is left",
+    ],
+  },
+  {
+    name: "deleteExpired() deletes live sessions and does not count them",
+    breakage: (right) => ({
+      async deleteExpired(options) {
+        const deleted = await right.deleteExpired(options);
+        await right.deleteExpired({ now: Infinity });
+        return deleted;
+      },
+    }),
+    found: [
+      "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
+      "deleteExpired() deletes no live session",
+      "deleteExpired() keeps sessions that expired less than grace ago",
+    ],
+  },
+  {
     name: "deleteExpired() ignores the limit",
     breakage: (right) => ({ deleteExpired: ({ now, grace }) => right.deleteExpired({ now, grace }) }),
     found: ["deleteExpired() deletes at most as many sessions as limit, until none is left"],

@@ -9,6 +9,50 @@ export const BROKEN_ROWS: Broken[] = [
     found: ["a session is live up to the millisecond before its expiry, and dead from the expiry on"],
   },
   {
+    name: "find() treats a session as dead a millisecond before its expiry",
+    breakage: (right) => ({ find: (token, { now }) => right.find(token, { now: now + 1 }) }),
+    found: ["a session is live up to the millisecond before its expiry, and dead from the expiry on"],
+  },
+  {
+    name: "find() returns any session",
+    breakage: (right) => ({ find: async () => (await rowsOf(right))[0] }),
+    found: ["find() returns undefined if there is no session"],
+  },
+  {
+    name: "delete() deletes every session",
+    breakage: (right) => ({
+      async delete(token) {
+        const found = await right.delete(token);
+        if (found) { for (const row of await rowsOf(right)) await right.delete(row.token); }
+        return found;
+      },
+    }),
+    found: ["delete() ends one session and returns whether it did"],
+  },
+  {
+    name: "an expiry that the store must hold is refused",
+    breakage: (right) => ({
+      commit: (token, data, expiry, options) =>
+        expiry > 2 ** 31 * 1_000
+          ? Promise.reject(new Error("out of range"))
+          : right.commit(token, data, expiry, options),
+    }),
+    found: [
+      "an expiry far in the future is kept to the millisecond, or refused if the store cannot hold it",
+    ],
+  },
+  {
+    name: "an expiry that the store need not hold is cut silently",
+    breakage: (right) => ({
+      commit: (token, data, expiry, options) =>
+        right.commit(token, data, Math.min(expiry, Date.UTC(2038, 0, 19, 3, 14, 7, 999)), options),
+    }),
+    options: { maxExpiry: Date.UTC(2038, 0, 19, 3, 14, 7, 999) },
+    found: [
+      "an expiry far in the future is kept to the millisecond, or refused if the store cannot hold it",
+    ],
+  },
+  {
     name: "find() deletes expired sessions",
     breakage: (right) => ({
       async find(token, options) {

@@ -31,6 +31,194 @@ export const BROKEN_WRITES: Broken[] = [
     ],
   },
   {
+    name: "delete() with expected bytes deletes only other bytes",
+    breakage: (right) => ({
+      async delete(token, { expected }: { expected?: Uint8Array } = {}) {
+        const found = await right.find(token, EVER);
+        if (found !== undefined && expected !== undefined && sameBytes(found.data, expected)) return false;
+        return await right.delete(token);
+      },
+    }),
+    found: ["delete() with expected bytes deletes only a session that still holds them"],
+  },
+  {
+    name: "update() in place is an upsert",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if ((next.token ?? token) !== token || await right.find(token, EVER) !== undefined) {
+          return await right.update(token, expected, next, options);
+        }
+        return await write(right, token, next);
+      },
+    }),
+    found: [
+      "update() returns false if there is no session, and creates none",
+      "update() revives no deleted session",
+    ],
+  },
+  {
+    name: "a renewal is an upsert",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if ((next.token ?? token) === token || await right.find(token, EVER) !== undefined) {
+          return await right.update(token, expected, next, options);
+        }
+        return await write(right, token, next);
+      },
+    }),
+    found: [
+      "update() returns false if there is no session, and creates none",
+      "update() revives no deleted session",
+    ],
+  },
+  {
+    name: "update() returns false where it may not write, but writes",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (await right.update(token, expected, next, options)) return true;
+        if ((next.token ?? token) === token) await write(right, token, next);
+        return false;
+      },
+    }),
+    found: [
+      "update() returns false if the row holds other bytes, and leaves the session unchanged",
+      "update() returns false if a single byte differs, wherever it is",
+      "update() returns false if there is no session, and creates none",
+      "update() revives no deleted session",
+      "update() returns false from the expiry on, and revives no expired session",
+    ],
+  },
+  {
+    name: "a renewal that is refused leaves a row under the new token",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (await right.update(token, expected, next, options)) return true;
+        if (next.token !== undefined && next.token !== token) {
+          await right.commit(next.token, next.data, next.expiry ?? options.now, options);
+        }
+        return false;
+      },
+    }),
+    found: [
+      "update() returns false if the row holds other bytes, and leaves the session unchanged",
+      "update() returns false if there is no session, and creates none",
+      "update() revives no deleted session",
+      "update() returns false from the expiry on, and revives no expired session",
+      "update() to an existing token returns false, and both sessions stay unchanged",
+      "update() to an existing token returns false even if that token has expired",
+    ],
+  },
+  {
+    name: "a renewal that is refused deletes the session",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (await right.update(token, expected, next, options)) return true;
+        if (next.token !== undefined && next.token !== token) await right.delete(token);
+        return false;
+      },
+    }),
+    found: [
+      "update() returns false if the row holds other bytes, and leaves the session unchanged",
+      "update() returns false if a single byte differs, wherever it is",
+      "update() to an existing token returns false, and both sessions stay unchanged",
+      "update() to an existing token returns false even if that token has expired",
+    ],
+  },
+  {
+    name: "a renewal to an expired token overwrites that session and returns false",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (await right.update(token, expected, next, options)) return true;
+        if (next.token !== undefined && await right.find(next.token, options) === undefined) {
+          await write(right, next.token, { ...next, token: undefined });
+        }
+        return false;
+      },
+    }),
+    found: ["update() to an existing token returns false even if that token has expired"],
+  },
+  {
+    name: "update() without an expiry writes the one with which the session was created",
+    breakage: (right) => {
+      const first = new Map<string, number>();
+      return {
+        commit(token, data, expiry, options) {
+          first.set(token, expiry);
+          return right.commit(token, data, expiry, options);
+        },
+        update: (token, expected, next, options) =>
+          right.update(token, expected, { expiry: first.get(token), ...next }, options),
+      };
+    },
+    found: ["update() without an expiry keeps the current one, also after touch()"],
+  },
+  {
+    name: "a renewal without an expiry gives the session a new hour",
+    breakage: (right) => ({
+      update: (token, expected, next, options) =>
+        right.update(
+          token,
+          expected,
+          next.token === undefined ? next : { expiry: options.now + 3_600_000, ...next },
+          options,
+        ),
+    }),
+    found: ["update() without an expiry keeps the current one, also after touch()"],
+  },
+  {
+    name: "a renewal without an expiry keeps the old token live",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (next.token === undefined || next.expiry !== undefined) {
+          return await right.update(token, expected, next, options);
+        }
+        const found = await right.find(token, options);
+        const updated = await right.update(token, expected, next, options);
+        if (updated) await right.commit(token, expected, found!.expiry, options);
+        return updated;
+      },
+    }),
+    found: ["update() without an expiry keeps the current one, also after touch()"],
+  },
+  {
+    name: "update() treats a session as dead a millisecond before its expiry",
+    breakage: (right) => ({
+      update: (token, expected, next, { now }) => right.update(token, expected, next, { now: now + 1 }),
+    }),
+    found: ["update() returns false from the expiry on, and revives no expired session"],
+  },
+  {
+    name: "update() uses the store's own clock",
+    breakage: (right) => ({
+      update: (token, expected, next) => right.update(token, expected, next, { now: Date.now() }),
+    }),
+    found: ["the caller's clock also decides for writes"],
+  },
+  {
+    name: "touch() spares what is over by the store's own clock",
+    breakage: (right) => ({
+      async touch(token, expiry, options) {
+        if (await right.find(token, { now: Date.now() }) !== undefined) {
+          await right.touch(token, expiry, options);
+        }
+      },
+    }),
+    found: ["the caller's clock also decides for writes"],
+  },
+  {
+    name: "touch() ignores trailing blanks of tokens",
+    breakage: (right) => ({ touch: (token, ...args) => right.touch(token.trimEnd(), ...args) }),
+    found: ["a token updates and touches its own session and no similar one"],
+  },
+  {
+    name: "a renewal of a token with a trailing blank renews the one without it",
+    breakage: (right) => ({
+      update: (token, expected, next, options) =>
+        right.update(next.token === token ? token : token.trimEnd(), expected, next, options),
+    }),
+    found: ["a token updates and touches its own session and no similar one"],
+  },
+  {
     name: "update() is an upsert",
     breakage: (right) => ({
       async update(token, expected, next, options) {

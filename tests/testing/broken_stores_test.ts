@@ -1,5 +1,5 @@
 /** The contract finds each of these mistakes: a broken store fails the cases that are listed for it. */
-import type { SessionStore } from "../../mod.ts";
+import { type SessionStore, SessionStoreError, type StoreErrorDetails } from "../../mod.ts";
 import { MemoryStore } from "../../stores/memory.ts";
 import { storeContract } from "../../testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
@@ -39,6 +39,41 @@ Deno.test("storeContract() passes the store that the broken ones are made from",
 
 Deno.test("storeContract() passes a store whose delete() takes only a token", async () => {
   for (const run of casesOf((right) => ({ delete: (token) => right.delete(token) })).values()) await run();
+});
+
+Deno.test("storeContract() passes a store that holds a later expiry than maxExpiry, or refuses it", async () => {
+  const maxExpiry = Date.UTC(2038, 0, 19, 3, 14, 7, 999);
+  const refuses: Breakage = (right) => ({
+    commit: (token, data, expiry, options) =>
+      expiry > maxExpiry
+        ? Promise.reject(new Error("out of range"))
+        : right.commit(token, data, expiry, options),
+  });
+  for (const breakage of [() => ({}), refuses]) {
+    for (const run of casesOf(breakage, { maxExpiry }).values()) await run();
+  }
+});
+
+Deno.test("storeContract() repeats a call of a race that the store refuses as busy, but not for ever", async () => {
+  const name = "of twenty concurrent create() calls one returns true, and its data is stored";
+  const busyFor = (most: number, details: Partial<StoreErrorDetails> = {}): Breakage => (right) => {
+    const calls = new Map<Uint8Array, number>();
+    return {
+      create(token, data, ...args) {
+        const call = (calls.get(data) ?? 0) + 1;
+        calls.set(data, call);
+        if (call > most) return right.create(token, data, ...args);
+        return Promise.reject(
+          new SessionStoreError("create", { reason: "busy", retryable: true, ...details }),
+        );
+      },
+    };
+  };
+  await casesOf(busyFor(4)).get(name)!();
+  const failing = [busyFor(5), busyFor(1, { retryable: false }), busyFor(1, { ambiguous: true })];
+  for (const breakage of failing) {
+    await assertRejects(casesOf(breakage).get(name)!, SessionStoreError);
+  }
 });
 
 Deno.test("Every case of storeContract() fails for one of these broken stores", () => {
