@@ -5,7 +5,7 @@ import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
 import type { SessionWrite } from "./session_write.ts";
-import { decodeRecord, emptyRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** What a request has done to its session, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
@@ -30,7 +30,7 @@ export class SessionState {
   row: StoredRow | undefined;
   /** The session's content, with this request's changes. */
   record: SessionRecord;
-  /** The deadline in the row, without this request's changes. */
+  /** The deadline in the row, without this request's changes; `Infinity` for a new session. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
@@ -54,14 +54,12 @@ export class SessionState {
   readonly #codec: Codec;
   readonly #exposed: ExposedValues;
   /** How often the handler has failed. */
-  failures = 0;
-  /** Whether the handler has failed since the commit under way took its changes. */
-  #isForgotten = false;
+  #failures = 0;
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
     this.record = record;
-    this.storedDeadline = record.deadline;
+    this.storedDeadline = row === undefined ? Infinity : record.deadline;
     this.token = token;
     this.row = row;
     this.#codec = codec;
@@ -181,7 +179,7 @@ export class SessionState {
    * next write makes it too, since a replica that lags may have hidden the value.
    */
   #idleLog(): ChangeLog {
-    return this.#log ??= new ChangeLog();
+    return this.#log ??= new ChangeLog(this.#failures);
   }
 
   /** The changes that have to be saved; `undefined` where there are none. */
@@ -211,12 +209,16 @@ export class SessionState {
 
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
-    this.failures++;
+    this.#failures++;
     this.#log = undefined;
     this.#exposed.reset();
-    this.record = this.#readAgain(fresh);
+    this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
-    this.#isForgotten = this.hasWork;
+  }
+
+  /** Whether the handler has failed since it made these changes. */
+  isForgotten({ failures }: ChangeLog): boolean {
+    return failures !== this.#failures;
   }
 
   /** Notes the changes that were made in place. */
@@ -252,7 +254,6 @@ export class SessionState {
 
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
-    this.#isForgotten = false;
     const taken = this.#logged();
     this.#log = undefined;
     return taken;
@@ -260,15 +261,9 @@ export class SessionState {
 
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
   giveBack(taken: ChangeLog): void {
-    if (this.#isForgotten) return;
-    this.appendTo(taken);
-    this.#log = taken;
-  }
-
-  /** Moves the changes that were made meanwhile to the end of the log that was taken. */
-  appendTo(taken: ChangeLog): void {
+    if (this.isForgotten(taken)) return;
     if (this.#log !== undefined) taken.append(this.#log, this.record.values);
-    this.#log = undefined;
+    this.#log = taken;
   }
 
   /** Forgets the tokens that the browser offered: this session no longer depends on them. */
@@ -277,25 +272,16 @@ export class SessionState {
     this.offered = NONE;
   }
 
-  /**
-   * What a commit writes that took these changes. The record of a session whose handler has failed since lacks them.
-   *
-   * @param kept What a new session had before the changes.
-   */
-  contentOf(changes: ChangeLog, kept: SessionRecord | undefined): SessionRecord {
-    if (!this.#isForgotten) return this.record;
-    const record = this.#readAgain(kept ?? emptyRecord(this.record.deadline));
-    changes.replay(record);
-    return record;
-  }
-
-  /** Continues with another row, and makes this request's changes to it, also those that were made since. */
-  adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
-    this.appendTo(changes);
-    this.storedDeadline = record.deadline;
-    changes.replay(record);
-    // A session that was merged may turn out to be this one.
-    changes.merged = changes.merged.filter(({ token }) => token !== row.token);
+  /** Continues with another row, and makes the changes to its record that are not in it yet. */
+  adopt(
+    row: StoredRow,
+    token: string,
+    record: SessionRecord,
+    storedDeadline: number = record.deadline,
+  ): void {
+    this.gone = undefined;
+    this.storedDeadline = storedDeadline;
+    this.#log?.replay(record);
     this.record = record;
     this.row = row;
     this.token = token;
@@ -307,10 +293,13 @@ export class SessionState {
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
-  committed(changes: ChangeLog, row: StoredRow, token: string | undefined, record: SessionRecord): void {
+  committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+    this.writeInDoubt = undefined;
+    this.gone = undefined;
+    const row = { token: storedToken, data, expiry };
     this.storedDeadline = record.deadline;
-    // The record in memory holds changes that were forgotten.
-    if (this.#isForgotten) record = decodeRecord(this.#codec, row.data);
+    // The values in memory may hold later changes of the handler that has failed.
+    if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
     const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
       // No conflict has replaced the values, and they hold the later changes already.
@@ -337,7 +326,7 @@ export class SessionState {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
-    this.storedDeadline = fresh.deadline;
+    this.storedDeadline = Infinity;
     this.#log = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
@@ -351,11 +340,6 @@ export class SessionState {
   /** Makes the response set the cookie of a session. */
   sendCookie(token: string, { deadline, values }: SessionRecord): void {
     this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
-  }
-
-  /** What the row holds, without changes; `fresh` for a new session. */
-  #readAgain(fresh: SessionRecord): SessionRecord {
-    return this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
   }
 
   #valueOf(key: string): unknown {
