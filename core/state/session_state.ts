@@ -52,7 +52,8 @@ export class SessionState {
   /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
   readonly #codec: Codec;
-  readonly #exposed: ExposedValues;
+  /** Made anew where none of the values is the same any more. */
+  #exposed: ExposedValues;
   /** How often the handler has failed. */
   #failures = 0;
   #tail: Promise<unknown> | undefined;
@@ -98,7 +99,7 @@ export class SessionState {
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
-    this.#exposed.unwatch(key);
+    this.#exposed.noteOwn(key);
   }
 
   clear(): void {
@@ -108,7 +109,7 @@ export class SessionState {
     if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
     log.clear();
-    this.#exposed.clear();
+    this.#exposed = new ExposedValues(this.#codec);
   }
 
   update(key: string, update: UpdateFunction): void {
@@ -202,7 +203,8 @@ export class SessionState {
   reopen(): void {
     if (!this.closed) return;
     this.closed = false;
-    if (!this.#exposed.thaw() || this.row === undefined) return;
+    if (this.row === undefined) return;
+    this.#exposed = new ExposedValues(this.#codec);
     this.record = decodeRecord(this.#codec, this.row.data);
     this.changes?.replay(this.record);
   }
@@ -211,7 +213,7 @@ export class SessionState {
   forget(fresh: SessionRecord): void {
     this.#failures++;
     this.#log = undefined;
-    this.#exposed.reset();
+    this.#exposed = new ExposedValues(this.#codec);
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
   }
@@ -332,7 +334,7 @@ export class SessionState {
     this.offered = NONE;
     this.untried = NONE;
     if (this.gone === "ended") this.gone = undefined;
-    this.#exposed.clear();
+    this.#exposed = new ExposedValues(this.#codec);
     this.status = "destroyed";
     this.cookieToSet = undefined;
   }
@@ -359,7 +361,7 @@ export class SessionState {
   /** Undoes what a function of update() did to its argument in place before it threw. */
   #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
-    this.#exposed.unwatch(key);
+    this.#exposed.noteOwn(key, copy);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
   }
 }
