@@ -161,7 +161,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (carried) return response ?? carried;
     const shared = this.#shared;
     // After fail() the handler's changes are forgotten already. Later ones are saved.
-    if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
+    if (shared !== undefined && shared.failure !== error) {
+      await shared.loaded();
+      if (shared.hasOuter(this.#number)) shared.forget(error);
+      else shared.discard(error);
+    }
     if (error instanceof SessionError) response = await this.#answerTo(error, response);
     // The first error is reported, even if what was made of it is no response.
     if (!isResponse(response)) throw error;
@@ -249,15 +253,6 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
       if (!(error instanceof SessionError)) throw error;
       return this.#replace(response, await this.report(error) ?? error.getResponse());
     }
-  }
-
-  /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
-  async #discard(shared: SharedSession, error: unknown): Promise<void> {
-    const state = await shared.loaded();
-    if (shared.hasOuter(this.#number)) shared.forget(error);
-    else shared.discard(error);
-    // The browser has to hear of a commit() or destroy() that is still under way.
-    await state?.exclusively(async () => {});
   }
 
   /** The answer of `onError` to an error that the handler threw, else the response that there is. */

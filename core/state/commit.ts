@@ -216,8 +216,6 @@ export class Commit {
       if (typeof held !== "object") continue;
       const adopting = this.#replay(write.changes, row!, held, token);
       state.adopt(row!, token, held, adopting.baseDeadline);
-      // A logout ends the others too.
-      state.offered = state.offered.filter((other) => other !== token);
       return adopting;
     }
     state.offered = [];

@@ -268,12 +268,6 @@ export class SessionState {
     this.#log = taken;
   }
 
-  /** Forgets the tokens that the browser offered: this session no longer depends on them. */
-  forgetOffered(): void {
-    this.gone = undefined;
-    this.offered = NONE;
-  }
-
   /** Continues with another row, and makes the changes to its record that are not in it yet. */
   adopt(
     row: StoredRow,
