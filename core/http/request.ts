@@ -126,11 +126,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     response = this.#own(response);
     if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
-    // A closed session has nothing to save: it was saved, or its handler has failed.
     const { closed } = state;
-    const mustSave = !closed && this.#isDue(shared, state);
+    const isDue = this.#isDue(shared, state);
     state.close();
-    if (mustSave || state.hasWork || state.changesCookie) {
+    if (isDue || state.hasWork || state.changesCookie) {
       response = await this.#save(shared, state, withOwnParts(response), closed);
     }
     return this.#tellBrowser(shared, state, this.#own(response));
@@ -234,7 +233,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return state.changes !== undefined;
   }
 
-  /** @param closed Whether the session was closed before, so that only its own work has to end. */
+  /** @param closed Whether it was closed before: then it was saved, or its handler has failed, and only its work has to end. */
   async #save(
     shared: SharedSession,
     state: SessionState,
