@@ -100,22 +100,17 @@ export class Engine {
    * @param token The token in that cookie; empty where the cookie is deleted.
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
-    if (token === state.token || token === state.cookieToSet?.token) return;
+    if (token === state.token) return;
     if (token === "") {
       // The changes of a session that ended end with it. Without a row they make a session of their own.
-      if (state.row !== undefined) return state.startOver(this.newRecord());
-      return state.forgetOffered();
+      if (state.row !== undefined) state.startOver(this.newRecord());
+      return;
     }
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
     const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
     if (typeof found !== "object") return;
-    state.forgetOffered();
-    const hasChanges = state.changes !== undefined;
-    const changes = state.takeChanges();
-    state.adopt(changes, found.row, token, found.record);
-    // Without changes there is nothing to commit.
-    if (hasChanges) state.giveBack(changes);
+    state.adopt(found.row, token, found.record);
     // Replaces the cookie of an outer commit() or destroy(), too: the session that it belongs to is not continued.
     state.sendCookie(token, found.record);
   }

@@ -324,10 +324,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
    */
   commit(): Promise<CommitResult> {
-    const { changes, failures } = this.#state;
+    const { changes } = this.#state;
     return this.#perform(async (state) => {
       // The handler failed while this commit waited for an earlier one: there is nothing left of what it had to save.
-      if (changes !== undefined && failures !== state.failures) throw new SessionClosedError(FORGOTTEN);
+      if (changes !== undefined && state.isForgotten(changes)) throw new SessionClosedError(FORGOTTEN);
       state.noticeChanges();
       const writes = state.mustWrite || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();

@@ -125,11 +125,12 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     const state = shared.state ?? await shared.loaded();
     response = this.#own(response);
     if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
-    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.mustForget = true;
-    const mustSave = this.#mustSave(shared, state);
+    if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
+    const { closed } = state;
+    const isDue = this.#isDue(shared, state);
     state.close();
-    if (mustSave || state.hasWork || state.changesCookie) {
-      response = await this.#save(shared, state, withOwnParts(response));
+    if (isDue || state.hasWork || state.changesCookie) {
+      response = await this.#save(shared, state, withOwnParts(response), closed);
     }
     return this.#tellBrowser(shared, state, this.#own(response));
   };
@@ -159,7 +160,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (carried) return response ?? carried;
     const shared = this.#shared;
     // After fail() the handler's changes are forgotten already. Later ones are saved.
-    if (shared !== undefined && shared.failure !== error) await this.#discard(shared, error);
+    if (shared !== undefined && shared.failure !== error) {
+      await shared.loaded();
+      if (shared.hasOuter(this.#number)) shared.forget(error);
+      else shared.discard(error);
+    }
     if (error instanceof SessionError) response = await this.#answerTo(error, response);
     // The first error is reported, even if what was made of it is no response.
     if (!isResponse(response)) throw error;
@@ -171,10 +176,9 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#startLoad(response);
     if (!this.#isFinished) {
       shared.lifecycles.push(this.#number);
-      if (shared.mustForget) shared.forget(shared.failure);
       // Another lifecycle of the request may have loaded it before the failure, and changed it.
       if (this.#failure !== undefined) shared.forget(this.#failure);
-      shared.state?.reopen();
+      shared.reopen();
     }
     return shared;
   }
@@ -222,42 +226,32 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   }
 
   /** Whether there is something to save, or a touch is due. */
-  #mustSave({ mustForget, failure }: SharedSession, state: SessionState): boolean {
-    if (!mustForget && failure === undefined) return this.#engine.isDue(state);
+  #isDue({ failure }: SharedSession, state: SessionState): boolean {
+    if (failure === undefined) return this.#engine.isDue(state);
     // After a failure only what was changed since is saved. A write in doubt stays in doubt.
     state.noticeChanges();
-    return state.changes !== undefined && !mustForget;
+    return state.changes !== undefined;
   }
 
-  async #save(shared: SharedSession, state: SessionState, response: Response): Promise<Response> {
+  /** @param closed Whether it was closed before: then it was saved, or its handler has failed, and only its work has to end. */
+  async #save(
+    shared: SharedSession,
+    state: SessionState,
+    response: Response,
+    closed: boolean,
+  ): Promise<Response> {
     const inner = this.#innerToken(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
-        if (shared.mustForget) return;
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
-        if (this.#engine.isDue(state)) await this.#engine.commit(state, this);
+        if (!closed && this.#isDue(shared, state)) await this.#engine.commit(state, this);
       });
       return response;
     } catch (error) {
       if (!(error instanceof SessionError)) throw error;
       return this.#replace(response, await this.report(error) ?? error.getResponse());
     }
-  }
-
-  /** Drops what a failed handler changed. An explicit commit() or destroy() stands. */
-  async #discard(shared: SharedSession, error: unknown): Promise<void> {
-    const state = await shared.loaded();
-    if (shared.hasOuter(this.#number)) shared.forget(error);
-    else {
-      shared.mustForget = true;
-      shared.failure = error;
-      // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
-      state?.noticeChanges();
-      state?.close();
-    }
-    // The browser has to hear of a commit() or destroy() that is still under way.
-    await state?.exclusively(async () => {});
   }
 
   /** The answer of `onError` to an error that the handler threw, else the response that there is. */

@@ -31,9 +31,7 @@ export class SharedSession {
    * saves it. Those within it are unfinished by then only if it did not wait for them.
    */
   lifecycles: number[] = [];
-  /** Whether the changes of a handler that failed are still here. Nothing is saved until they are forgotten. */
-  mustForget = false;
-  /** What that handler threw. */
+  /** What the handler threw that failed last; `undefined` where none has. */
   failure: unknown;
   /** The cookie that was set. The browser must hear of it also where another manager of the request fails. */
   setCookie: string | undefined;
@@ -71,12 +69,25 @@ export class SharedSession {
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */
-  forget(error: unknown): void {
-    const isForgotten = error !== undefined && this.failure === error && !this.mustForget;
-    if (isForgotten) return;
+  forget(failure: unknown): void {
+    // Several lifecycles may tell of one failure.
+    if (failure !== undefined && this.failure === failure) return;
+    this.failure = failure;
     this.state?.forget(this.engine.newRecord());
-    this.failure = error;
-    this.mustForget = false;
+  }
+
+  /** Closes the session of a handler that has failed. Its changes are not saved. */
+  discard(failure: unknown): void {
+    this.failure = failure;
+    // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
+    this.state?.noticeChanges();
+    this.state?.close();
+  }
+
+  /** Opens the session again, for another middleware of the request. What was discarded is forgotten. */
+  reopen(): void {
+    if (this.state?.closed && this.failure !== undefined) this.state.forget(this.engine.newRecord());
+    this.state?.reopen();
   }
 }
 

@@ -15,6 +15,8 @@ type Change =
  * written. There is one entry for each key.
  */
 export class ChangeLog {
+  /** How often the handler had failed before these changes. */
+  readonly failures: number;
   readonly #changes = new Map<string, Change>();
   #cleared = false;
   /** Whether any of the changes is a reason to write. */
@@ -29,6 +31,10 @@ export class ChangeLog {
   setsCookie = false;
   /** Rows of sessions that were merged into this one, to be deleted once it is saved. */
   merged: readonly StoredRow[] = [];
+
+  constructor(failures = 0) {
+    this.failures = failures;
+  }
 
   /** Whether this request has changed the value under the key. */
   has(key: string): boolean {

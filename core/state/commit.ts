@@ -31,14 +31,13 @@ const IN_TURNS: Growth = { base: 64, growth: 4, cap: 16_384 };
  */
 const TURNS_ATTEMPTS = 3;
 
-/** The fate of a write that has not happened, and may be tried again. */
-type NotDone = Extract<Fate, { kind: "unchanged" | "changed" }>;
-
 /** Saves the changes of a request. If a write fails, it reads the row, replays the changes where needed and writes again. */
 export class Commit {
   readonly #settings: SessionSettings;
   readonly #operation: Operation;
   readonly #state: SessionState;
+  /** How many attempts have failed, other than by a conflict. */
+  #failures = 0;
 
   constructor(operation: Operation, state: SessionState) {
     this.#settings = operation.settings;
@@ -59,7 +58,6 @@ export class Commit {
   async #save(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
     const state = this.#state;
     try {
-      if (state.row === undefined && state.offered.length > 0) await this.#adoptOffered(changes);
       await this.#write(changes, inDoubt);
     } catch (error) {
       if (state.writeInDoubt !== undefined) throw asAmbiguous(error);
@@ -69,44 +67,51 @@ export class Commit {
     if (changes.merged.length > 0) await this.#deleteMerged(changes.merged);
   }
 
-  /** Writes, and if that fails looks at the row, replays the changes and writes again. */
+  /** Sends a write until the store has carried one out. Each further one follows from what the row holds by then. */
   async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
-    const state = this.#state;
-    const kept = state.gone && this.#startAnew(changes);
-    let write = inDoubt ?? this.#firstWrite(changes, kept);
-    // An earlier commit has sent a write in doubt.
-    let looksFirst = inDoubt !== undefined;
-    for (let attempt = 1, failures = 0;; attempt++) {
+    const { gone, offered, row } = this.#state;
+    // Made before anything is awaited: what the handler changes from here on belongs to the next commit.
+    let write: SessionWrite | undefined = inDoubt ?? this.#firstWrite(changes);
+    if (inDoubt !== undefined) write = await this.#nextWrite(inDoubt, 1, true);
+    else if (row === undefined && offered.length > 0) write = await this.#adoptOffered(write);
+    else if (gone !== undefined) write = this.#startAnew(write);
+    for (let attempt = 1; write !== undefined; attempt++) {
       const started = performance.now();
-      if (!looksFirst && await this.#send(write)) return this.#saved(write);
-      if (write.failure !== undefined) failures++;
+      if (await this.#send(write)) return this.#saved(write);
       // The pause comes before the look, so that the next write goes out right after it.
-      const again = looksFirst ||
-        (failures < ATTEMPTS && await this.#pause(write, attempt, performance.now() - started));
-      looksFirst = false;
-      const fate = await this.#fateOf(write);
-      if (fate.kind === "done") return this.#saved(write);
-      if (fate.kind === "ended" || fate.kind === "renewed") {
-        state.writeInDoubt = undefined;
-        state.gone = fate.kind;
-        return await this.#write(changes);
-      }
-      // A write of unknown fate is never replayed: it might count twice.
-      if (fate.kind === "changed" && state.writeInDoubt !== undefined) {
-        throw write.failure ??
-          new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
-      }
-      if (!again) throw write.failure ?? new SessionConflictError(attempt);
-      write = this.#nextAttempt(write, fate, attempt);
+      const again = await this.#pause(write, attempt, performance.now() - started);
+      write = await this.#nextWrite(write, attempt, again);
     }
   }
 
-  /** What to send after a write that has not happened. */
-  #nextAttempt(write: SessionWrite, fate: NotDone, attempt: number): SessionWrite {
-    if (fate.kind === "changed") return this.#replay(write, fate.row, fate.record, attempt);
-    if (write.base === undefined) return this.#createAgain(write);
+  /**
+   * Looks what became of a write, and gives the one to send next; `undefined` where it has happened after all.
+   *
+   * @param again Whether there is an attempt left.
+   */
+  async #nextWrite(write: SessionWrite, attempt: number, again: boolean): Promise<SessionWrite | undefined> {
+    const state = this.#state;
+    const { changes, failure, token } = write;
+    const fate = await this.#fateOf(write);
+    if (fate.kind === "done") return void this.#saved(write);
+    if (fate.kind === "ended" || fate.kind === "renewed") {
+      state.writeInDoubt = undefined;
+      state.gone = fate.kind;
+      return this.#startAnew(write);
+    }
+    // A write of unknown fate is never replayed: it might count twice.
+    if (fate.kind === "changed" && state.writeInDoubt !== undefined) {
+      throw failure ??
+        new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
+    }
+    if (!again) throw failure ?? new SessionConflictError(attempt);
+    if (fate.kind === "changed") {
+      this.#settings.hooks.event?.({ kind: "conflict", id: publicId(fate.row.token), attempt });
+      return this.#replay(changes, fate.row, fate.record, token);
+    }
+    if (fate.row === undefined) return this.#createAgain(write);
     // A touch of this request that came too late has not moved the expiry.
-    return fate.row === undefined ? write : { ...write, base: fate.row };
+    return { ...write, base: fate.row };
   }
 
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
@@ -132,18 +137,22 @@ export class Commit {
   /** Waits before the next attempt; `false` where there is no attempt left. */
   async #pause({ failure }: SessionWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
-    if (failure !== undefined) return await this.#operation.pause(attempt);
+    if (failure === undefined) return await this.#pauseAfterConflict(attempt, duration);
+    return ++this.#failures < ATTEMPTS && await this.#operation.pause(attempt);
+  }
+
+  async #pauseAfterConflict(attempt: number, duration: number): Promise<boolean> {
     const { inProcess, mayHang } = this.#operation;
     const byTurns = !inProcess ? 0 : mayHang ? TURNS_ATTEMPTS : MOST_ATTEMPTS;
-    if (attempt <= byTurns) {
-      // No timer: test frameworks replace timers, and other requests of this process need only their turn.
-      await turns(backoff(attempt, IN_TURNS));
-      // A database in the process works while nothing else runs. Requests that did not collide need a turn too.
-      if (mayHang) await eventLoopTurn();
-      return true;
+    if (attempt > byTurns) {
+      const base = Math.max(AFTER_CONFLICT.base, CALLS_PER_PAUSE * duration);
+      return await this.#operation.pause(attempt - byTurns, { ...AFTER_CONFLICT, base });
     }
-    const base = Math.max(AFTER_CONFLICT.base, CALLS_PER_PAUSE * duration);
-    return await this.#operation.pause(attempt - byTurns, { ...AFTER_CONFLICT, base });
+    // No timer: test frameworks replace timers, and other requests of this process need only their turn.
+    await turns(backoff(attempt, IN_TURNS));
+    // A database in the process works while nothing else runs. Requests that did not collide need a turn too.
+    if (mayHang) await eventLoopTurn();
+    return true;
   }
 
   /** What became of a write. Where the read fails, a write that was sent stays in doubt. */
@@ -159,85 +168,73 @@ export class Commit {
     }
   }
 
-  /** Makes the same changes to what another request has written. */
+  /** What the session holds now, with the changes that were taken. */
+  #firstWrite(changes: ChangeLog): SessionWrite {
+    const { record, row: base, storedDeadline: baseDeadline, token } = this.#state;
+    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+  }
+
+  /** Makes the changes to what is in a row by now. */
   #replay(
-    { changes, base }: SessionWrite,
-    row: StoredRow,
+    changes: ChangeLog,
+    base: StoredRow,
     record: SessionRecord,
-    attempt: number,
+    token: string | undefined,
   ): SessionWrite {
-    this.#settings.hooks.event?.({ kind: "conflict", id: publicId(base!.token), attempt });
-    const start = { base: row, baseDeadline: record.deadline, token: this.#state.token };
+    const baseDeadline = record.deadline;
     changes.replay(record);
-    return writeOf(this.#settings, changes, record, start);
+    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
   }
 
   /**
-   * Prepares a new session for a request whose renewal came second: another request has renewed the same session. A login form
-   * that is sent twice does this.
+   * A new session for a request whose renewal came second: another request has renewed the same session. A login form that
+   * is sent twice does this. The new session keeps what was read of the old one, unless that had a subject.
    *
-   * @returns What was read of the old session, if it had no subject: the new session keeps it.
    * @throws {SessionGoneError} The session has ended, or this request does not renew it.
    */
-  #startAnew(changes: ChangeLog): SessionRecord | undefined {
-    const state = this.#state;
-    if (state.gone === "ended" || !changes.renew) throw new SessionGoneError();
-    let read = state.row && decodeRecord(this.#settings.codec, state.row.data);
-    if (read?.subject !== undefined) {
-      read = undefined;
-      // What changed nothing in the old session, such as its subject set again, may change something in the new one.
-      state.appendTo(changes);
-      state.record = emptyRecord(state.record.deadline);
-      changes.replay(state.record);
-    }
-    state.row = undefined;
-    state.offered = [];
-    return read;
+  #startAnew(write: SessionWrite): SessionWrite {
+    const { base, changes } = write;
+    const { gone, record: { deadline }, row } = this.#state;
+    if (gone === "ended" || !changes.renew) throw new SessionGoneError();
+    if (base === undefined) return write;
+    const read = decodeRecord(this.#settings.codec, row!.data);
+    const content = read.subject === undefined ? read : emptyRecord(deadline);
+    changes.replay(content);
+    return writeOf(this.#settings, changes, content);
   }
 
   /**
    * Asks the primary for the tokens that the browser offered and that were not found: the replica may have lagged. Where
    * the primary has the session, the changes are made to that one.
    */
-  async #adoptOffered(changes: ChangeLog): Promise<void> {
+  async #adoptOffered(write: SessionWrite): Promise<SessionWrite> {
     const state = this.#state;
-    let isRenewed = false;
     for (const token of state.offered) {
       const row = await this.#operation.findOnPrimary(this.#settings.storedToken(token));
       const held = row && holdingOf(this.#settings, row);
-      if (held === "renewed") isRenewed = true;
+      if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;
-      state.gone = undefined;
-      // A logout ends the others too.
-      state.offered = state.offered.filter((other) => other !== token);
-      return state.adopt(changes, row!, token, held);
+      const adopting = this.#replay(write.changes, row!, held, token);
+      state.adopt(row!, token, held, adopting.baseDeadline);
+      return adopting;
     }
     state.offered = [];
-    if (isRenewed) state.gone = "renewed";
+    return state.gone === undefined ? write : this.#startAnew(write);
   }
 
-  /** The record holds the changes that were made since the log was taken, so the log gets them too. */
-  #firstWrite(changes: ChangeLog, kept: SessionRecord | undefined): SessionWrite {
-    const state = this.#state;
-    state.appendTo(changes);
-    const { row: base, storedDeadline: baseDeadline, token } = state;
-    return writeOf(this.#settings, changes, state.contentOf(changes, kept), { base, baseDeadline, token });
-  }
-
-  /** Sends the content of an attempt again. Later changes are not in it: they belong to the next write. */
-  #createAgain({ changes, data, earlier, storedToken, ...start }: SessionWrite): SessionWrite {
+  /** Sends the content of an attempt under another token. Later changes are not in it: they belong to the next write. */
+  #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
-    const write = writeOf(this.#settings, changes, content, { ...start, earlier: [...earlier, storedToken] });
+    const write = writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
     // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
-    for (const key of changes.keysPut()) writeValue(write.record.values, key, changes.valuePut(key));
+    for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
     return write;
   }
 
-  #saved({ base, changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+  #saved(write: SessionWrite): void {
+    const { base, changes, record, storedToken, token } = write;
     const state = this.#state;
-    state.writeInDoubt = undefined;
-    state.gone = undefined;
-    state.committed(changes, { token: storedToken, data, expiry }, token, record);
+    state.committed(write);
     const setsCookie = base === undefined || changes.renew || changes.setsCookie;
     if (setsCookie && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
@@ -256,6 +253,8 @@ export class Commit {
   /** Deletes the rows of merged sessions. This session is saved by now, so after a failure only they are left to do. */
   async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
     for (const [index, row] of rows.entries()) {
+      // A session that was merged may turn out to be this one.
+      if (row.token === this.#state.row?.token) continue;
       try {
         // A renewal has moved the session: its mark stays.
         if (await endRow(this.#operation, row) === "renewed") continue;

@@ -13,31 +13,27 @@ const MOST_DELETIONS = 4;
  * left. Also deletes the rows of the browser's other tokens, since the browser would go on sending these.
  */
 export async function destroy(operation: Operation, state: SessionState): Promise<void> {
-  const { writeInDoubt, row, offered, untried, record: { subject } } = state;
+  const { hooks, storedToken } = operation.settings;
+  const { gone, writeInDoubt, row, offered, untried, record: { subject } } = state;
   let isEnded = false;
-  let isRenewed = state.gone === "renewed";
-  const seen = new Set<string>();
+  let isRenewed = gone === "renewed";
+  // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
+  const read = isRenewed ? [] : [writeInDoubt?.base, row].filter((row) => row !== undefined);
+  const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
+  const own = [...read.map(({ token }) => token), ...written];
+  const others = [...offered, ...untried].map(storedToken);
 
   try {
-    // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
-    for (const read of isRenewed ? [] : [writeInDoubt?.base, row]) {
-      if (read === undefined || seen.has(read.token)) continue;
-      seen.add(read.token);
-      if (await endRow(operation, read) === "renewed") isRenewed = true;
-      else {
-        isEnded = true;
-        emitDestroyed(operation, read.token, subject);
-      }
-    }
-    const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
-    const others = [...offered, ...untried].map(operation.settings.storedToken);
-    for (const token of new Set([...written, ...others])) {
-      if (seen.has(token) || !(await operation.delete(token))) continue;
+    for (const token of new Set([...own, ...others])) {
+      const seen = read.find((row) => row.token === token);
+      const how = await (seen === undefined ? operation.delete(token) : endRow(operation, seen));
+      if (how === "renewed") isRenewed = true;
+      if (how === "renewed" || how === false) continue;
       isEnded = true;
-      const isOwn = written.includes(token);
-      emitDestroyed(operation, token, isOwn ? subject : undefined);
+      const isOwn = own.includes(token);
       // This request itself had renewed the session.
       if (isOwn) isRenewed = false;
+      hooks.event?.({ kind: "destroyed", id: publicId(token), subject: isOwn ? subject : undefined });
     }
   } catch (error) {
     // One row is gone by then, so the logout has not failed for certain.
@@ -66,8 +62,4 @@ export async function endRow(
     if (holdingOf(operation.settings, row) === "renewed") return "renewed";
     expected = row.data;
   }
-}
-
-function emitDestroyed({ settings }: Operation, storedToken: string, subject?: string): void {
-  settings.hooks.event?.({ kind: "destroyed", id: publicId(storedToken), subject });
 }

@@ -20,10 +20,11 @@ interface Exposed {
 export class ExposedValues {
   readonly #codec: Codec;
   #objects: Map<string, Exposed> | undefined;
-  /** The keys whose values hold objects of the handler's own. Those are never frozen. */
-  #own: Set<string> | undefined;
-  /** Objects of the store that were changed in place. They may hold the handler's own objects, which are not frozen. */
-  #changed: object[] | undefined;
+  /**
+   * The keys whose values hold objects of the handler's own, which are never frozen. An object of the store that was changed
+   * in place may hold some, so it is here under its key, and is frozen alone.
+   */
+  #own: Map<string, object | undefined> | undefined;
   /** Copies that a closed session gives out. */
   #copies: Map<string, unknown> | undefined;
 
@@ -42,25 +43,10 @@ export class ExposedValues {
     this.#objects.set(key, { value, row, bytes });
   }
 
-  /** Notes that the handler has set a value of its own. */
-  noteOwn(key: string, value: unknown): void {
-    this.unwatch(key);
-    if (isObject(value)) (this.#own ??= new Set()).add(key);
-  }
-
-  unwatch(key: string): void {
+  /** Notes that the handler has set a value of its own, or has removed the value. */
+  noteOwn(key: string, value?: unknown): void {
     this.#objects?.delete(key);
-  }
-
-  /** Stops watching everything that was given out. */
-  clear(): void {
-    this.#objects = undefined;
-  }
-
-  /** As `clear()`, for a session whose values are decoded from its row again: none is the handler's own any more. */
-  reset(): void {
-    this.clear();
-    this.#own = undefined;
+    if (isObject(value)) (this.#own ??= new Map()).set(key, undefined);
   }
 
   /** Whether another object than the current value was given out under the key. */
@@ -90,8 +76,8 @@ export class ExposedValues {
       const exposed = this.#objects?.get(key);
       if (exposed === undefined || !this.#isChanged(key, exposed, valuesOf)) continue;
       const { value } = exposed;
-      if (!this.#own?.has(key)) (this.#changed ??= []).push(value);
-      this.noteOwn(key, value);
+      this.#objects!.delete(key);
+      if (!this.#own?.has(key)) (this.#own ??= new Map()).set(key, value);
       taken.push([key, value]);
     }
     return taken;
@@ -115,7 +101,7 @@ export class ExposedValues {
   freeze(): void {
     if (this.#objects === undefined) return;
     for (const [key, { value }] of this.#objects) if (!this.#own?.has(key)) freezeDeeply(value);
-    for (const value of this.#changed ?? []) freezeAlone(value);
+    for (const value of this.#own?.values() ?? []) if (value !== undefined) freezeAlone(value);
   }
 
   /** The value as a closed session gives it: an object that refuses every change. */
@@ -133,14 +119,6 @@ export class ExposedValues {
       // A value that cannot be copied cannot be saved either.
       return value;
     }
-  }
-
-  /** Forgets the frozen objects, since the session is open again. Returns whether there were any. */
-  thaw(): boolean {
-    this.#copies = undefined;
-    const wereFrozen = this.#objects !== undefined;
-    this.clear();
-    return wereFrozen;
   }
 
   /** Decodes each row once: most objects come from the same one. */

@@ -9,14 +9,14 @@ import { isMark, type SessionRecord, tryDecodeRecord } from "./record.ts";
  *
  * - `"done"`: the write has happened.
  * - `"ended"`: the session has ended. `"renewed"`: another request has given it a new token.
- * - `"unchanged"`: the write has not happened. The row, if there was one, is as it was read, apart from its expiry.
+ * - `"unchanged"`: the write has not happened. The row, unless it is a new one, is as it was read, apart from its expiry.
  * - `"changed"`: another request has written the row.
  */
 export type Fate =
   | { kind: "done" }
   | { kind: "ended" }
   | { kind: "renewed" }
-  | { kind: "unchanged"; row?: StoredRow }
+  | { kind: "unchanged"; row: StoredRow | undefined }
   | { kind: "changed"; row: StoredRow; record: SessionRecord };
 
 /** Asks the primary what became of a write. A row holds the nonces of its last writes, so it can tell. */
@@ -27,8 +27,8 @@ export async function fateOf(operation: Operation, write: SessionWrite): Promise
   const isIn = (record: SessionRecord | undefined) => record?.nonces.includes(nonce) === true;
   const isUnder = async (token: string) => isIn(recordIn(await operation.findOnPrimary(token)));
 
-  if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged" };
-  if (base === undefined) return { kind: await isUnder(storedToken) ? "done" : "unchanged" };
+  if (failure !== undefined && !failure.ambiguous) return { kind: "unchanged", row: base };
+  if (base === undefined) return { kind: await isUnder(storedToken) ? "done" : "unchanged", row: undefined };
   // The clock is read before the row: another request may prolong the session in between.
   const isOver = now() >= baseDeadline;
   // The old token comes before the new one: a renewal that arrives late moves the row from the first to the second.

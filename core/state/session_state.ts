@@ -5,7 +5,7 @@ import type { StoredRow } from "../store.ts";
 import { applyUpdate, ChangeLog, type UpdateFunction } from "./changes.ts";
 import { ExposedValues } from "./exposed.ts";
 import type { SessionWrite } from "./session_write.ts";
-import { decodeRecord, emptyRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
+import { decodeRecord, isReserved, keysOf, REMEMBER_ME, type SessionRecord } from "./record.ts";
 
 /** What a request has done to its session, after SCS's `Status`. */
 export type SessionStatus = "unmodified" | "modified" | "destroyed";
@@ -30,7 +30,7 @@ export class SessionState {
   row: StoredRow | undefined;
   /** The session's content, with this request's changes. */
   record: SessionRecord;
-  /** The deadline in the row, without this request's changes. */
+  /** The deadline in the row, without this request's changes; `Infinity` for a new session. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
@@ -52,16 +52,15 @@ export class SessionState {
   /** Whether the head of the response was sent. The session is read-only then. */
   closed = false;
   readonly #codec: Codec;
-  readonly #exposed: ExposedValues;
+  /** Made anew where none of the values is the same any more. */
+  #exposed: ExposedValues;
   /** How often the handler has failed. */
-  failures = 0;
-  /** Whether the handler has failed since the commit under way took its changes. */
-  #isForgotten = false;
+  #failures = 0;
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
     this.record = record;
-    this.storedDeadline = record.deadline;
+    this.storedDeadline = row === undefined ? Infinity : record.deadline;
     this.token = token;
     this.row = row;
     this.#codec = codec;
@@ -100,7 +99,7 @@ export class SessionState {
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
-    this.#exposed.unwatch(key);
+    this.#exposed.noteOwn(key);
   }
 
   clear(): void {
@@ -110,7 +109,7 @@ export class SessionState {
     if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
     log.clear();
-    this.#exposed.clear();
+    this.#exposed = new ExposedValues(this.#codec);
   }
 
   update(key: string, update: UpdateFunction): void {
@@ -181,7 +180,7 @@ export class SessionState {
    * next write makes it too, since a replica that lags may have hidden the value.
    */
   #idleLog(): ChangeLog {
-    return this.#log ??= new ChangeLog();
+    return this.#log ??= new ChangeLog(this.#failures);
   }
 
   /** The changes that have to be saved; `undefined` where there are none. */
@@ -204,19 +203,24 @@ export class SessionState {
   reopen(): void {
     if (!this.closed) return;
     this.closed = false;
-    if (!this.#exposed.thaw() || this.row === undefined) return;
+    if (this.row === undefined) return;
+    this.#exposed = new ExposedValues(this.#codec);
     this.record = decodeRecord(this.#codec, this.row.data);
     this.changes?.replay(this.record);
   }
 
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
-    this.failures++;
+    this.#failures++;
     this.#log = undefined;
-    this.#exposed.reset();
-    this.record = this.#readAgain(fresh);
+    this.#exposed = new ExposedValues(this.#codec);
+    this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
     this.status = this.endedHere && this.row === undefined ? "destroyed" : "unmodified";
-    this.#isForgotten = this.hasWork;
+  }
+
+  /** Whether the handler has failed since it made these changes. */
+  isForgotten({ failures }: ChangeLog): boolean {
+    return failures !== this.#failures;
   }
 
   /** Notes the changes that were made in place. */
@@ -252,7 +256,6 @@ export class SessionState {
 
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
-    this.#isForgotten = false;
     const taken = this.#logged();
     this.#log = undefined;
     return taken;
@@ -260,42 +263,21 @@ export class SessionState {
 
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
   giveBack(taken: ChangeLog): void {
-    if (this.#isForgotten) return;
-    this.appendTo(taken);
+    if (this.isForgotten(taken)) return;
+    if (this.#log !== undefined) taken.append(this.#log, this.record.values);
     this.#log = taken;
   }
 
-  /** Moves the changes that were made meanwhile to the end of the log that was taken. */
-  appendTo(taken: ChangeLog): void {
-    if (this.#log !== undefined) taken.append(this.#log, this.record.values);
-    this.#log = undefined;
-  }
-
-  /** Forgets the tokens that the browser offered: this session no longer depends on them. */
-  forgetOffered(): void {
+  /** Continues with another row, and makes the changes to its record that are not in it yet. */
+  adopt(
+    row: StoredRow,
+    token: string,
+    record: SessionRecord,
+    storedDeadline: number = record.deadline,
+  ): void {
     this.gone = undefined;
-    this.offered = NONE;
-  }
-
-  /**
-   * What a commit writes that took these changes. The record of a session whose handler has failed since lacks them.
-   *
-   * @param kept What a new session had before the changes.
-   */
-  contentOf(changes: ChangeLog, kept: SessionRecord | undefined): SessionRecord {
-    if (!this.#isForgotten) return this.record;
-    const record = this.#readAgain(kept ?? emptyRecord(this.record.deadline));
-    changes.replay(record);
-    return record;
-  }
-
-  /** Continues with another row, and makes this request's changes to it, also those that were made since. */
-  adopt(changes: ChangeLog, row: StoredRow, token: string, record: SessionRecord): void {
-    this.appendTo(changes);
-    this.storedDeadline = record.deadline;
-    changes.replay(record);
-    // A session that was merged may turn out to be this one.
-    changes.merged = changes.merged.filter(({ token }) => token !== row.token);
+    this.storedDeadline = storedDeadline;
+    this.#log?.replay(record);
     this.record = record;
     this.row = row;
     this.token = token;
@@ -307,10 +289,13 @@ export class SessionState {
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
-  committed(changes: ChangeLog, row: StoredRow, token: string | undefined, record: SessionRecord): void {
+  committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+    this.writeInDoubt = undefined;
+    this.gone = undefined;
+    const row = { token: storedToken, data, expiry };
     this.storedDeadline = record.deadline;
-    // The record in memory holds changes that were forgotten.
-    if (this.#isForgotten) record = decodeRecord(this.#codec, row.data);
+    // The values in memory may hold later changes of the handler that has failed.
+    if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
     const { createdAt, nonces } = record;
     if (record.values === this.record.values) {
       // No conflict has replaced the values, and they hold the later changes already.
@@ -337,13 +322,13 @@ export class SessionState {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
-    this.storedDeadline = fresh.deadline;
+    this.storedDeadline = Infinity;
     this.#log = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
     this.untried = NONE;
     if (this.gone === "ended") this.gone = undefined;
-    this.#exposed.clear();
+    this.#exposed = new ExposedValues(this.#codec);
     this.status = "destroyed";
     this.cookieToSet = undefined;
   }
@@ -351,11 +336,6 @@ export class SessionState {
   /** Makes the response set the cookie of a session. */
   sendCookie(token: string, { deadline, values }: SessionRecord): void {
     this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
-  }
-
-  /** What the row holds, without changes; `fresh` for a new session. */
-  #readAgain(fresh: SessionRecord): SessionRecord {
-    return this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
   }
 
   #valueOf(key: string): unknown {
@@ -375,7 +355,7 @@ export class SessionState {
   /** Undoes what a function of update() did to its argument in place before it threw. */
   #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
-    this.#exposed.unwatch(key);
+    this.#exposed.noteOwn(key, copy);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
   }
 }

@@ -19,7 +19,7 @@ export interface SessionWrite {
   readonly base: StoredRow | undefined;
   /** The tokens of earlier attempts to create the session. Each may have reached the store. */
   readonly earlier: readonly string[];
-  /** The deadline of the session in that row. */
+  /** The deadline of the session in that row; `Infinity` for a new session. */
   readonly baseDeadline: number;
   /** What is written. */
   readonly record: SessionRecord;
@@ -37,7 +37,7 @@ export interface SessionWrite {
 }
 
 /** The row that a write starts from, as it was read. Without a `base` the write creates a session. */
-type Start = Pick<SessionWrite, "base" | "baseDeadline" | "token"> & Partial<Pick<SessionWrite, "earlier">>;
+type Start = Partial<Pick<SessionWrite, "base" | "baseDeadline" | "token" | "earlier">>;
 
 /**
  * The write of a session. Later changes of the same request are not in it: they belong to the next commit. Each attempt to
@@ -49,7 +49,7 @@ export function writeOf(
   settings: SessionSettings,
   changes: ChangeLog,
   content: SessionRecord,
-  { base, baseDeadline, token, earlier = [] }: Start,
+  { base, baseDeadline = Infinity, token, earlier = [] }: Start = {},
 ): SessionWrite {
   const { deadline, values, subject } = content;
   const nonce = newNonce();
@@ -70,7 +70,7 @@ export function writeOf(
     nonce,
     base,
     earlier,
-    baseDeadline: isNew ? Infinity : baseDeadline,
+    baseDeadline,
     record,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),

@@ -299,6 +299,22 @@ Deno.test("The outer one saves into a session of its own where that of an inner 
   assertEquals([answer.status, (await manager.load(cookie!.value)).get("trace")], [200, "seen"]);
 });
 
+Deno.test("An inner login is followed where the outer one has seen the mark of another login", async () => {
+  const manager = sessions<Data>();
+  const { token } = await (await manager.load()).commit();
+  const first = await manager.load(token);
+  first.renewToken();
+  await first.commit();
+  const request = new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } });
+  const outer = manager.begin(request);
+  await trace(outer.session as GetSession);
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session as GetSession);
+  const response = await outer.finish(await inner.finish(new Response("done")));
+  const kept = await manager.load(setCookies(response)[0]!.value);
+  assertEquals([response.status, kept.get("user"), kept.get("trace")], [200, "zoe", "seen"]);
+});
+
 Deno.test("An inner login is followed through another manager that marks a copy of the response", async () => {
   const manager = sessions<Data>({ store: new MemoryStore({ cleanup: "off" }) });
   const other = sessions<Data>({ cookie: { name: "other" } });

@@ -313,6 +313,33 @@ Deno.test("A commit that fails after its handler has failed leaves nothing to sa
   assertEquals([response.headers.getSetCookie(), store.size], [[], 0]);
 });
 
+Deno.test("What a handler that fails has changed after a commit in doubt is not saved by its error page", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const headers = { Cookie: `__Host-session=${token}` };
+  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const session = await current.session();
+  session.put("a", 2);
+  const update = store.update.bind(store);
+  store.update = async (...given) => {
+    await update(...given);
+    store.before = () => {
+      throw lost();
+    };
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  store.update = update;
+  session.put("b", 2);
+  const error = new Error("the handler failed");
+  current.fail(error);
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  const stored = await manager.load(token);
+  assertEquals([stored.get("a"), stored.get("b"), stored.get("notice")], [2, undefined, "Sorry"]);
+});
+
 Deno.test("A function of update() runs once where no other request has written", async () => {
   const { manager } = bed();
   const token = await saved(manager, (session) => session.put("n", 0));

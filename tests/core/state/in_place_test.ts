@@ -544,6 +544,18 @@ Deno.test("An outer middleware gets objects that can be changed, after an inner 
   assertEquals((await manager.load(token)).get("list"), [1, 3]);
 });
 
+Deno.test("An outer middleware gets a list that can be changed, after an inner one has changed and saved it", async () => {
+  const { manager, session, saved } = await bed(["a"]);
+  const headers = { Cookie: `__Host-session=${session.token}` };
+  const request = new Request(URL, { headers });
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  ((await inner.session()).get("value") as string[]).push("inner");
+  const response = await inner.finish(new Response());
+  ((await outer.session()).get("value") as string[]).push("outer");
+  await outer.finish(response);
+  assertEquals(await saved(), ["a", "inner", "outer"]);
+});
+
 Deno.test("A change in place of an outer middleware is kept where an inner one asks for the session", async () => {
   const { manager, session, saved } = await bed(["a"]);
   const headers = { Cookie: `__Host-session=${session.token}` };

@@ -302,8 +302,8 @@ export class ActorRun {
     const isSettled = pending === undefined || pending.saved > 0 || sent !== pending;
     // If a write in doubt took over a session's values, that session is deleted with the write.
     const needsWrite = view.changes.length > 0 || view.renew || (pending === undefined && view.changed);
-    const isPartial = pending !== undefined && pending.from === undefined && sent?.from === undefined &&
-      view.changes.length > 0;
+    const isPartial = pending !== undefined && (pending.from === undefined || pending.saved === 0) &&
+      sent?.from === undefined && view.changes.length > 0;
     if (result === undefined || !isSettled || isPartial || (needsWrite && attempt.sent === undefined)) {
       world.fail(`${what} was acknowledged, but not everything was saved`);
       return reply;
@@ -336,8 +336,8 @@ export class ActorRun {
     if (adopted !== undefined && view.token === undefined && state.row !== undefined) view.adopt(adopted);
     const { pending } = view;
     const isNew = sent !== undefined && sent.from === undefined;
-    // A session in doubt is created again with what it had, and without later changes.
-    const isAgain = isNew && pending !== undefined && pending.from === undefined;
+    // What was in doubt is created without later changes.
+    const isAgain = isNew && pending !== undefined && (pending.from === undefined || pending.saved === 0);
     // A session of its own has been tried in place of one that was renewed elsewhere. From now on it is that one.
     if (isNew && !isAgain && view.token !== undefined && state.row === undefined) {
       Object.assign(view, view.contents(sent.changes, undefined));
@@ -423,12 +423,10 @@ export class ActorRun {
       if (gone !== undefined) world.fail("a session that is gone is written");
     }
     const isOpen = from === undefined && !isSettled && pending !== undefined;
-    // A session in doubt is created again with what it had. A renewal that came second takes later changes with it.
-    const isAgain = isOpen && pending.from === undefined;
-    if (!isAgain) view.addUnseen();
-    const later = isAgain ? [] : view.changes;
-    const changes = isOpen ? [...pending.changes, ...later] : [...later];
-    const renew = isAgain ? pending.renew : view.renew || (isOpen && pending.renew);
+    // What was in doubt is created without later changes.
+    if (!isOpen) view.addUnseen();
+    const changes = isOpen ? pending.changes : [...view.changes];
+    const renew = isOpen ? pending.renew : view.renew;
     if (from === undefined) {
       const isOthers = view.token !== undefined || gone !== undefined || (view.offered !== undefined &&
         world.reference.liveMark(view.offered, world.now) !== undefined);
@@ -441,13 +439,14 @@ export class ActorRun {
         world.fail("a session is created in place of a live one");
       }
     }
-    const contents = isAgain ? copyOf(pending.contents) : view.contents(changes, settled);
+    const contents = isOpen ? copyOf(pending.contents) : view.contents(changes, settled);
     return {
       from,
       changes,
       contents,
       renew,
-      started: world.now,
+      // A new session is written as it was before the primary was asked for the cookie's.
+      started: view.offered === undefined ? world.now : this.#attempt.started,
       saved: 0,
       failed: false,
       results: new Map(),
