@@ -63,7 +63,6 @@ const TOKEN_BYTES = new Uint8Array(43);
 
 /** The bytes of a token, in the same array each time. On Deno a new array costs more than all else but the hash. */
 function bytesOf(token: string): Uint8Array {
-  if (token.length !== TOKEN_BYTES.length) return utf8.encode(token);
   const { read, written } = utf8.encodeInto(token, TOKEN_BYTES);
-  return read === written && read === token.length ? TOKEN_BYTES : utf8.encode(token);
+  return read === token.length && written === TOKEN_BYTES.length ? TOKEN_BYTES : utf8.encode(token);
 }
