@@ -136,7 +136,7 @@ export class Engine {
     if (row === undefined) others.push(...offered.map(this.settings.storedToken));
     for (const token of others) {
       const found = await this.operation(context).findOnPrimary(token);
-      if (found && typeof holdingOf(this.settings, found) === "object") return token;
+      if (typeof this.#heldIn(found) === "object") return token;
     }
     return row?.token;
   }
