@@ -9,7 +9,7 @@ import {
   type ResponseBody,
 } from "./body.ts";
 import { isVaried } from "./caching.ts";
-import { addCookie } from "./set_cookie.ts";
+import { addCookie, keepCookies } from "./set_cookie.ts";
 import { closeWebSocket, hasWebSocket, refuseUpgrade, upgradeWithHeaders } from "./upgrade.ts";
 import { cookieSetterOf, markCookieSetter } from "./cookie_setter.ts";
 
@@ -59,11 +59,7 @@ export function withCookie(response: Response, setCookie: string): Response {
  */
 export function withoutCookies(response: Response, setCookies: readonly string[]): Response {
   const clone = response.clone();
-  return copyOf(clone, clone.body, (headers) => {
-    const others = headers.getSetCookie().filter((text) => !setCookies.includes(text));
-    headers.delete("Set-Cookie");
-    for (const text of others) headers.append("Set-Cookie", text);
-  });
+  return copyOf(clone, clone.body, (headers) => keepCookies(headers, (text) => !setCookies.includes(text)));
 }
 
 /**

@@ -3,18 +3,19 @@ import { forbidSharedCaching, varyByCookie } from "./caching.ts";
 /** Adds a `Set-Cookie` to the headers of a response, and keeps shared caches from giving it to others. */
 export function addCookie(headers: Headers, setCookie: string): void {
   varyByCookie(headers);
-  removeCookie(headers, setCookie);
+  // A manager that is mounted twice sets its cookie twice.
+  keepCookies(headers, (cookie) => !isSameCookie(cookie, setCookie));
   headers.append("Set-Cookie", setCookie);
   forbidSharedCaching(headers);
 }
 
-/** Removes an earlier `Set-Cookie` of the same cookie. A manager that is mounted twice sets it twice. */
-function removeCookie(headers: Headers, setCookie: string): void {
+/** Removes each `Set-Cookie` that is not to be kept. */
+export function keepCookies(headers: Headers, isKept: (setCookie: string) => boolean): void {
   const cookies = headers.getSetCookie();
-  const others = cookies.filter((cookie) => !isSameCookie(cookie, setCookie));
-  if (others.length === cookies.length) return;
+  const kept = cookies.filter(isKept);
+  if (kept.length === cookies.length) return;
   headers.delete("Set-Cookie");
-  for (const text of others) headers.append("Set-Cookie", text);
+  for (const cookie of kept) headers.append("Set-Cookie", cookie);
 }
 
 /**
