@@ -1,5 +1,6 @@
 import type { CookieSettings } from "../options/cookie_options.ts";
 import { isToken } from "../bytes/token.ts";
+import type { SessionState } from "../state/session_state.ts";
 import { isSameCookie } from "./set_cookie.ts";
 
 /** The session cookie of one request, in the variant for its scheme. */
@@ -34,12 +35,16 @@ export class SessionCookie {
     return tokens;
   }
 
-  /** `Set-Cookie` for a session. Without `keep` the browser forgets the cookie when it is closed. */
-  write(token: string, deadline: number, now: number, keep: boolean): string {
+  /**
+   * `Set-Cookie` for a session. The browser forgets the cookie when it is closed, unless the options or `remember` say
+   * otherwise.
+   */
+  write({ token, deadline, remember }: NonNullable<SessionState["cookieToSet"]>, now: number): string {
+    if (!this.#settings.persist && !remember) return this.#text(token, "");
     // Rounded up, so that the cookie never ends before the session.
     const maxAgeSeconds = Math.max(0, Math.ceil((deadline - now) / 1000));
     const expires = new Date(Math.ceil(deadline / 1000) * 1000).toUTCString();
-    return this.#text(token, keep ? `; Expires=${expires}; Max-Age=${maxAgeSeconds}` : "");
+    return this.#text(token, `; Expires=${expires}; Max-Age=${maxAgeSeconds}`);
   }
 
   /** `Set-Cookie` that deletes the cookie. It repeats every attribute: browsers would keep a `Partitioned` cookie otherwise. */
@@ -51,11 +56,6 @@ export class SessionCookie {
   valueIn(headers: Headers): string | undefined {
     const last = headers.getSetCookie().findLast((text) => isSameCookie(text, this.delete()));
     return last?.slice(`${this.name}=`.length).split(";", 1)[0];
-  }
-
-  /** Whether a session cookie outlives the browser even without `rememberMe`. */
-  get persists(): boolean {
-    return this.#settings.persist;
   }
 
   #text(value: string, expiry: string): string {

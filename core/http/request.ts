@@ -270,12 +270,9 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     const { cookie } = shared;
     const { cookieToSet } = state;
     if (cookie === undefined || !state.changesCookie) return this.#markPersonal(response);
-    let setCookie = cookie.delete();
-    if (cookieToSet !== undefined) {
-      const { token, deadline, remember } = cookieToSet;
-      const now = this.#engine.settings.now();
-      setCookie = cookie.write(token, deadline, now, cookie.persists || remember);
-    }
+    const setCookie = cookieToSet === undefined
+      ? cookie.delete()
+      : cookie.write(cookieToSet, this.#engine.settings.now());
     shared.setCookie = setCookie;
     return this.#noteCookies(withCookieOrError(response, setCookie), [
       ...this.#cookiesWithin(response),

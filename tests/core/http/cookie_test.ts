@@ -14,6 +14,11 @@ function cookie(options: CookieOptions = {}, https = true): SessionCookie {
 
 const plain = cookie({ secure: false }, false);
 
+/** A session as {@linkcode SessionCookie.write} gets it. */
+function saved(token: string, deadline = 0, remember = false) {
+  return { token, deadline, remember };
+}
+
 /** A cookie text in two parts: name and value, and its attributes in one order. */
 function split(text: string): { pair: string; attributes: string[] } {
   const [pair, ...attributes] = text.split("; ");
@@ -174,7 +179,7 @@ Deno.test("SessionCookie.read() finds what write() wrote, whatever surrounds it"
   fc.assert(
     fc.property(header, header, (before, after) => {
       const token = newToken();
-      const { pair } = split(plain.write(token, 1_000, 0, true));
+      const { pair } = split(plain.write(saved(token, 1_000), 0));
       // Of several session cookies only the first and the last count.
       fc.pre(plain.read(before).length === 0 || plain.read(after).length === 0);
       assert(plain.read(`${before};${pair};${after}`).includes(token));
@@ -185,7 +190,7 @@ Deno.test("SessionCookie.read() finds what write() wrote, whatever surrounds it"
 
 // SCS: session=T; Path=/; Expires=...; Max-Age=86400; HttpOnly; SameSite=Lax
 Deno.test("SessionCookie.write() writes the cookie text of SCS, except for the order", () => {
-  const text = plain.write(A, Date.UTC(2030, 0, 2, 3, 4, 5), Date.UTC(2030, 0, 1, 3, 4, 5), true);
+  const text = plain.write(saved(A, Date.UTC(2030, 0, 2, 3, 4, 5)), Date.UTC(2030, 0, 1, 3, 4, 5));
   assertEquals(split(text), {
     pair: `session=${A}`,
     attributes: [
@@ -207,7 +212,7 @@ Deno.test("SessionCookie.delete() writes SCS's text of a deleted cookie, except 
 
 Deno.test("SessionCookie.write() adds Secure and the prefix over https", () => {
   assertEquals(
-    cookie().write(A, 0, 0, false),
+    cookie({ persist: false }).write(saved(A), 0),
     `__Host-session=${A}; Path=/; HttpOnly; SameSite=Lax; Secure`,
   );
 });
@@ -226,15 +231,16 @@ for (
   ] as const
 ) {
   Deno.test(`SessionCookie.write() rounds up to Max-Age=${maxAge} at ${now} for a deadline of ${deadline}`, () => {
-    const { attributes } = split(plain.write(A, deadline, now, true));
+    const { attributes } = split(plain.write(saved(A, deadline), now));
     assert(attributes.includes(`Max-Age=${maxAge}`));
     assert(attributes.includes(`Expires=Thu, 01 Jan 1970 ${expires} GMT`));
   });
 }
 
 Deno.test("SessionCookie.write() gives no expiry to a cookie that ends with the browser", () => {
-  const { attributes } = split(plain.write(A, 1_000, 0, false));
-  assertEquals(attributes, ["HttpOnly", "Path=/", "SameSite=Lax"]);
+  const closing = cookie({ secure: false, persist: false }, false);
+  assertEquals(split(closing.write(saved(A, 1_000), 0)).attributes, ["HttpOnly", "Path=/", "SameSite=Lax"]);
+  assertEquals(closing.write(saved(A, 1_000, true), 0), plain.write(saved(A, 1_000), 0));
 });
 
 const EVERY_OPTION: CookieOptions[] = [
@@ -252,7 +258,7 @@ const EVERY_OPTION: CookieOptions[] = [
 for (const options of EVERY_OPTION) {
   Deno.test(`SessionCookie.delete() repeats every attribute that write() sends with ${Deno.inspect(options)}`, () => {
     for (const https of [true, false]) {
-      const written = split(cookie(options, https).write(A, 0, 0, false));
+      const written = split(cookie({ ...options, persist: false }, https).write(saved(A), 0));
       const deleted = split(cookie(options, https).delete());
       assertEquals(deleted.pair, written.pair.replace(A, ""));
       assertEquals(
@@ -267,11 +273,6 @@ Deno.test("SessionCookie.delete() repeats Partitioned", () => {
   assert(cookie({ partitioned: true }).delete().endsWith("; Secure; Partitioned"));
 });
 
-Deno.test("SessionCookie.persists reflects the option", () => {
-  assertEquals(cookie().persists, true);
-  assertEquals(cookie({ persist: false }).persists, false);
-});
-
 Deno.test("SessionCookie.valueIn() finds its own cookie, and none with another path or domain", () => {
   const own = cookie({ name: "sid", path: "/app" });
   const others = ["sid=1; Path=/", "sid=2", "sid=; Path=/app; Domain=example.com", "sid2=3; Path=/app"];
@@ -279,8 +280,8 @@ Deno.test("SessionCookie.valueIn() finds its own cookie, and none with another p
     return own.valueIn(new Headers(texts.map((text): [string, string] => ["Set-Cookie", text])));
   };
   assertEquals(valueIn(...others), undefined);
-  assertEquals(valueIn(own.write(A, 0, 0, false), own.write(B, 0, 0, true), ...others), B);
-  assertEquals(valueIn(own.write(A, 0, 0, true), own.delete(), ...others), "");
+  assertEquals(valueIn(own.write(saved(A), 0), own.write(saved(B), 0), ...others), B);
+  assertEquals(valueIn(own.write(saved(A), 0), own.delete(), ...others), "");
   // The copy of a request may have another scheme.
-  assertEquals(valueIn(cookie({ name: "sid", path: "/app" }, false).write(C, 0, 0, true)), C);
+  assertEquals(valueIn(cookie({ name: "sid", path: "/app" }, false).write(saved(C), 0)), C);
 });

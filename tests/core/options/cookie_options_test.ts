@@ -20,9 +20,9 @@ function problemsIn(cookie: object): readonly string[] {
 
 /** The parts of the `Set-Cookie` over http or https, in one order. */
 function parts(cookie: CookieOptions, https: boolean): string[] {
-  const [pair, ...attributes] = new SessionCookie(settings(cookie), https).write("T", 0, 0, false).split(
-    "; ",
-  );
+  const written = new SessionCookie(settings({ ...cookie, persist: false }), https)
+    .write({ token: "T", deadline: 0, remember: false }, 0);
+  const [pair, ...attributes] = written.split("; ");
   return [pair!, ...attributes.sort()];
 }
 
