@@ -1,6 +1,6 @@
 import type { OptionsReader } from "../core/options/reader.ts";
 import type { DeleteExpiredOptions } from "../core/store.ts";
-import { type CleanupMode, type CleanupOptions, readCleanupOptions } from "../core/store/cleanup.ts";
+import { type CleanupOptions, type CleanupSettings, readCleanupOptions } from "../core/store/cleanup.ts";
 
 /** Options that every SQL store takes. */
 export interface SqlStoreOptions extends CleanupOptions {
@@ -20,11 +20,9 @@ export interface SqlStoreOptions extends CleanupOptions {
 }
 
 /** An SQL store's options, checked. */
-export interface SqlSettings {
+export interface SqlSettings extends CleanupSettings {
   readonly table: string;
   readonly timeout: number;
-  readonly mode: CleanupMode;
-  readonly interval: number;
 }
 
 /** A table's name is part of the statements, where nothing escapes it. So it holds nothing that needs escaping. */

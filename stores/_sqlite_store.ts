@@ -163,7 +163,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
    * @param reader The options. The caller has already read its own.
    */
   constructor(client: object, driver: SQLiteDriver, reader: OptionsReader) {
-    const { table, timeout, mode, interval } = readSqlOptions(reader);
+    const settings = readSqlOptions(reader);
+    const { table, timeout } = settings;
     reader.finish();
     this.#client = client;
     this.#driver = driver;
@@ -175,7 +176,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.inProcess = driver.inProcess;
-    this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
+    this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
   }
 
   /** The client and the table. A getter, so that a store in a log does not show the client's password. */

@@ -89,10 +89,10 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   /** @throws {SessionConfigError} An option is wrong. */
   constructor(options: MemoryStoreOptions = {}) {
     const reader = new OptionsReader(options);
-    const { mode, interval } = readCleanupOptions(reader, CLEANUP_INTERVAL);
+    const settings = readCleanupOptions(reader, CLEANUP_INTERVAL);
     this.#maxSessions = reader.count("maxSessions", MAX_SESSIONS);
     reader.finish();
-    this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
+    this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
   }
 
   /**

@@ -84,10 +84,10 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
    */
   constructor(client: PlanetScaleClient, options: PlanetScaleStoreOptions = {}) {
     this.#table = new MySQLTable(client, options);
-    const { timeout, mode, interval } = this.#table.settings;
-    this.timeout = timeout;
+    const { settings } = this.#table;
+    this.timeout = settings.timeout;
     this.#client = client;
-    this.#cleanup = new Cleanup(mode, interval, (given) => this.deleteExpired(given));
+    this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
   }
 
   /** The client and the table. A getter, so that a store in a log does not show the client's password. */

@@ -1,5 +1,4 @@
 import type { AnySessionError } from "../errors.ts";
-import type { SessionErrorHook } from "../events.ts";
 import type { OptionsReader } from "../options/reader.ts";
 import { purge, type PurgeEnvironment, type PurgeOptions } from "./purge.ts";
 import type { DeleteExpiredOptions, TimedOptions } from "../store.ts";
@@ -66,11 +65,14 @@ export interface CleanupOptions {
   cleanupInterval?: number | string | undefined;
 }
 
+/** Clean-up options, checked. */
+export interface CleanupSettings {
+  readonly mode: CleanupMode;
+  readonly interval: number;
+}
+
 /** Reads the clean-up options of a store. `interval` is the default of that store, in milliseconds. */
-export function readCleanupOptions(
-  reader: OptionsReader,
-  interval: number,
-): { mode: CleanupMode; interval: number } {
+export function readCleanupOptions(reader: OptionsReader, interval: number): CleanupSettings {
   return {
     mode: reader.oneOf<CleanupMode>("cleanup", "lazy", ["lazy", "timer", "off"]),
     interval: reader.duration("cleanupInterval", interval),
@@ -82,25 +84,26 @@ const MOST_DOUBLINGS = 5;
 /** A lazy purge that has not ended by then never will: on Workers it ends with its request. */
 const ABANDONED_MS = 60_000;
 
+/** What a store was given to tell of a clean-up. */
+type Hooks = Pick<TimedOptions, "onEvent" | "onError">;
+
 /** Deletes expired rows of one store when its mode says so; never two deletions at a time. */
 export class Cleanup {
-  readonly #mode: CleanupMode;
+  #mode: CleanupMode;
   readonly #interval: number;
   readonly #deleteExpired: (options: DeleteExpiredOptions) => Promise<number>;
   /** The hooks of the last call to the store. */
-  #hooks: Pick<TimedOptions, "onEvent" | "onError"> = {};
+  #hooks: Hooks = {};
   /** How far the manager's clock is ahead of the real one: tests set it. */
   #ahead = 0;
   #ticking: AbortController | undefined;
-  #stopped = false;
   /** When the lazy purge that is under way began. */
   #since: number | undefined;
   /** When the last lazy purge began, if it found few rows. */
   #last = -Infinity;
 
   constructor(
-    mode: CleanupMode,
-    interval: number,
+    { mode, interval }: CleanupSettings,
     deleteExpired: (options: DeleteExpiredOptions) => Promise<number>,
   ) {
     this.#mode = interval === 0 ? "off" : mode;
@@ -110,7 +113,7 @@ export class Cleanup {
 
   /** Called by the store with each insert and read; returns at once and never throws. */
   notice(operation: PurgeOccasion["operation"], options: TimedOptions): void {
-    if (this.#stopped || this.#mode === "off") return;
+    if (this.#mode === "off") return;
     if (this.#mode === "timer") return this.#keepTicking(options);
     const { now } = options;
     if (this.#since !== undefined && Math.abs(now - this.#since) < ABANDONED_MS) return;
@@ -128,7 +131,7 @@ export class Cleanup {
 
   /** Ends the timer and every further clean-up. A second call does nothing. */
   stop(): void {
-    this.#stopped = true;
+    this.#mode = "off";
     this.#ticking?.abort();
   }
 
@@ -136,10 +139,10 @@ export class Cleanup {
   async #purgeOnce({ now, onEvent, onError }: TimedOptions): Promise<void> {
     this.#since = now;
     this.#last = now;
-    const environment = { now: () => now, onEvent, firstBatch: LAZY_BATCH };
-    const deleted = await this.#purge({ maxStatements: 1 }, environment, onError);
+    const environment = { now: () => now, onEvent, onError, firstBatch: LAZY_BATCH };
+    const deleted = await this.#purge({ maxStatements: 1 }, environment);
     // More rows are likely: the next purge need not wait.
-    if (deleted !== undefined && deleted >= LAZY_BATCH) this.#last = -Infinity;
+    if (deleted >= LAZY_BATCH) this.#last = -Infinity;
     if (this.#since === now) this.#since = undefined;
   }
 
@@ -157,25 +160,21 @@ export class Cleanup {
     while (true) {
       await pauseInBackground(this.#interval * 2 ** Math.min(failures, MOST_DOUBLINGS), signal);
       if (signal.aborted) return;
-      const { onEvent, onError } = this.#hooks;
-      const environment = { now: () => Date.now() + this.#ahead, onEvent, rest: pauseInBackground };
-      const deleted = await this.#purge({ budget: Infinity, signal }, environment, onError);
-      failures = deleted === undefined ? failures + 1 : 0;
+      const environment = { ...this.#hooks, now: () => Date.now() + this.#ahead, rest: pauseInBackground };
+      const deleted = await this.#purge({ budget: Infinity, signal }, environment);
+      failures = deleted < 0 ? failures + 1 : 0;
     }
   }
 
-  /** Gives how many rows were deleted; `undefined` after a failure, which it reports. Never rejects. */
-  async #purge(
-    options: PurgeOptions,
-    environment: PurgeEnvironment,
-    onError: SessionErrorHook | undefined,
-  ): Promise<number | undefined> {
+  /** Gives how many rows were deleted; -1 after a failure, which it reports. Never rejects. */
+  async #purge(options: PurgeOptions, environment: PurgeEnvironment & Hooks): Promise<number> {
     const store = { deleteExpired: this.#deleteExpired, timeout: Infinity };
     try {
       return (await purge(store, options, environment)).deleted;
     } catch (error) {
       const failure = toSessionError("deleteExpired", error, false) as AnySessionError;
-      tryCall(() => onError?.(failure, { phase: "cleanup" }));
+      tryCall(() => environment.onError?.(failure, { phase: "cleanup" }));
+      return -1;
     }
   }
 }

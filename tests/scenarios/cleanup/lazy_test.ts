@@ -174,7 +174,7 @@ Deno.test("A lazy purge calls waitUntil on its object", async () => {
 
 Deno.test("A lazy purge outlives the request without a waitUntil", async () => {
   const { promise, resolve } = Promise.withResolvers<SessionEvent>();
-  const cleanup = new Cleanup("lazy", INTERVAL, () => Promise.resolve(3));
+  const cleanup = new Cleanup({ mode: "lazy", interval: INTERVAL }, () => Promise.resolve(3));
   using _ = chance(0);
   cleanup.notice("insert", { now: NOW, onEvent: resolve });
   assertEquals(await promise, { kind: "purged", deleted: 3 });
@@ -182,7 +182,7 @@ Deno.test("A lazy purge outlives the request without a waitUntil", async () => {
 
 Deno.test("Cleanup.notice() never throws, whatever waitUntil, the store and the hooks do", async () => {
   const failing = () => Promise.reject(new Error("on purpose"));
-  const cleanup = new Cleanup("lazy", INTERVAL, failing);
+  const cleanup = new Cleanup({ mode: "lazy", interval: INTERVAL }, failing);
   let reported = 0;
   using _ = chance(0);
   cleanup.notice("insert", {
@@ -202,7 +202,7 @@ Deno.test("Cleanup.notice() never throws, whatever waitUntil, the store and the 
 Deno.test("A busy database is not reported as a failure of a lazy purge", async () => {
   const call = new Call();
   const busy = new SessionStoreError("deleteExpired", { reason: "busy", retryable: true });
-  const cleanup = new Cleanup("lazy", INTERVAL, () => Promise.reject(busy));
+  const cleanup = new Cleanup({ mode: "lazy", interval: INTERVAL }, () => Promise.reject(busy));
   using _ = chance(0);
   cleanup.notice("insert", call);
   await Promise.all(call.works);
@@ -212,7 +212,7 @@ Deno.test("A busy database is not reported as a failure of a lazy purge", async 
 Deno.test("An instance that found few rows pauses for the interval, and one that found a full batch does not", async () => {
   let found = 0;
   const purges: number[] = [];
-  const cleanup = new Cleanup("lazy", INTERVAL, ({ now }) => {
+  const cleanup = new Cleanup({ mode: "lazy", interval: INTERVAL }, ({ now }) => {
     purges.push(now - NOW);
     return Promise.resolve(found);
   });
@@ -237,7 +237,7 @@ Deno.test("An instance that found few rows pauses for the interval, and one that
 
 Deno.test("A lazy purge that died with its request does not stop the clean-up", async () => {
   const purges: number[] = [];
-  const cleanup = new Cleanup("lazy", 1, ({ now }) => {
+  const cleanup = new Cleanup({ mode: "lazy", interval: 1 }, ({ now }) => {
     purges.push(now - NOW);
     return new Promise(() => {});
   });
@@ -249,7 +249,7 @@ Deno.test("A lazy purge that died with its request does not stop the clean-up", 
 
 Deno.test("Cleanup: an abandoned lazy purge that ends late does not allow a second one beside the current one", async () => {
   const purges: PromiseWithResolvers<number>[] = [];
-  const cleanup = new Cleanup("lazy", 1, () => {
+  const cleanup = new Cleanup({ mode: "lazy", interval: 1 }, () => {
     const purge = Promise.withResolvers<number>();
     purges.push(purge);
     return purge.promise;

@@ -116,7 +116,7 @@ Deno.test("Timer runs never overlap", async () => {
   let running = 0;
   let most = 0;
   let finish = () => {};
-  const cleanup = new Cleanup("timer", MINUTE, async () => {
+  const cleanup = new Cleanup({ mode: "timer", interval: MINUTE }, async () => {
     most = Math.max(most, ++running);
     await new Promise<void>((resolve) => finish = resolve);
     running--;
@@ -147,7 +147,7 @@ Deno.test("The timer backs off after errors, up to 32 intervals, and resets afte
   using timers = new Timers();
   const errors: [SessionError, unknown][] = [];
   let fails = true;
-  const cleanup = new Cleanup("timer", MINUTE, () => {
+  const cleanup = new Cleanup({ mode: "timer", interval: MINUTE }, () => {
     return fails ? Promise.reject(new Error("the disk is full")) : Promise.resolve(0);
   });
   cleanup.notice("read", { now: NOW, onError: (...given) => void errors.push(given) });
@@ -171,7 +171,7 @@ Deno.test("A busy database ends the timer's run without an error and without bac
   using timers = new Timers();
   const errors: SessionError[] = [];
   let runs = 0;
-  const cleanup = new Cleanup("timer", MINUTE, () => {
+  const cleanup = new Cleanup({ mode: "timer", interval: MINUTE }, () => {
     runs++;
     return Promise.reject(new SessionStoreError("deleteExpired", { reason: "busy", retryable: true }));
   });
@@ -202,7 +202,7 @@ Deno.test("stopCleanup() ends the timer for good: before its start, while it wai
 Deno.test("stopCleanup() ends a run after its current statement, and leaves no timer behind", async () => {
   using timers = new Timers();
   let statements = 0;
-  const cleanup = new Cleanup("timer", MINUTE, ({ limit }) => {
+  const cleanup = new Cleanup({ mode: "timer", interval: MINUTE }, ({ limit }) => {
     if (++statements === 2) cleanup.stop();
     return Promise.resolve(limit!);
   });
