@@ -47,7 +47,6 @@ export function indexName(table: string, column: string): string {
 
 /** What an error means by MySQL's number, or by the name that Vitess has for the kind. The first row that fits counts. */
 const MEANINGS: [RegExp, StoreErrorDetails][] = [
-  [/^1062/, refused("rejected", "the token exists")],
   [/^(1406|1690)/, refused("rejected", "a value is too long for its column")],
   [
     /^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i,

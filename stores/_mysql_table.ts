@@ -1,5 +1,4 @@
 import {
-  type SessionError,
   SessionStoreError,
   SessionTooLargeError,
   type StoreErrorDetails,
@@ -86,6 +85,9 @@ const BINARY_CHARSET = 63;
 /** How many characters a token has. */
 const TOKEN_LENGTH = 43;
 
+/** What comes of a statement that the server has refused because another row has the token. */
+const DUPLICATE: PlanetScaleResult = { rows: [], fields: [], rowsAffected: -1 };
+
 const RAW: PlanetScaleExecuteOptions = { as: "array", cast: (_field, value) => value };
 
 /** A table of sessions in MySQL: what is sent to it, and what its answers mean. */
@@ -127,8 +129,7 @@ export class MySQLTable {
   async insert(operation: StoreOperation, row: NextRow): Promise<boolean> {
     const { sql, args } = assignments(row);
     // Not INSERT IGNORE, which cuts a value that is too long for its column.
-    const insert = `INSERT INTO ${this.name} SET ${sql}`;
-    const written = await this.write(operation, insert, args, row.data);
+    const written = await this.write(operation, `INSERT INTO ${this.name} SET ${sql}`, args);
     if (written === 0) throw noAnswer(operation, true);
     return written > 0;
   }
@@ -194,54 +195,17 @@ export class MySQLTable {
   }
 
   /**
-   * Sends a statement that writes. Gives the number of rows, or -1 where another row has the token.
-   *
-   * @param data The bytes that it writes, if they may be too large.
+   * Sends a statement that writes. Gives the number of rows, or -1 where another row has the token. If it writes data, they
+   * are the first value.
    */
-  async write(
-    operation: StoreOperation,
-    sql: string,
-    args: PlanetScaleValue[],
-    data: Uint8Array = new Uint8Array(),
-  ): Promise<number> {
-    try {
-      return (await this.#execute(operation, sql, args)).rowsAffected;
-    } catch (error) {
-      if (isDuplicate(error)) return -1;
-      if (data.length > BLOB_BYTES && isTooLong(error)) {
-        throw new SessionTooLargeError(data.length, BLOB_BYTES);
-      }
-      throw this.#reduce(operation, true, error);
-    }
+  async write(operation: StoreOperation, sql: string, args: PlanetScaleValue[]): Promise<number> {
+    return (await this.#send(operation, true, sql, args)).rowsAffected;
   }
 
   /** Sends a statement. Its errors hold neither SQL nor values. */
   async #send(
     operation: StoreOperation,
     writes: boolean,
-    sql: string,
-    args: PlanetScaleValue[],
-    signal?: AbortSignal,
-  ): Promise<PlanetScaleResult> {
-    try {
-      return await this.#execute(operation, sql, args, signal);
-    } catch (error) {
-      throw this.#reduce(operation, writes, error);
-    }
-  }
-
-  /** What a user may see of what the driver has thrown. */
-  #reduce(operation: StoreOperation, writes: boolean, thrown: unknown): SessionError {
-    return toSessionError(
-      operation,
-      thrown,
-      writes,
-      (error) => classifyMySQLError(error, this.settings.table),
-    );
-  }
-
-  async #execute(
-    operation: StoreOperation,
     sql: string,
     args: PlanetScaleValue[],
     signal?: AbortSignal,
@@ -256,7 +220,19 @@ export class MySQLTable {
     const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
     let place = 0;
     const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");
-    return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
+    try {
+      return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
+    } catch (error) {
+      if (isDuplicate(error)) return DUPLICATE;
+      const size = args[0]?.length ?? 0;
+      if (size > BLOB_BYTES && isTooLong(error)) throw new SessionTooLargeError(size, BLOB_BYTES);
+      throw toSessionError(
+        operation,
+        error,
+        writes,
+        (thrown) => classifyMySQLError(thrown, this.settings.table),
+      );
+    }
   }
 
   /** Deletes the rows of a condition, and tells how many. `order` is an `ORDER BY` with a `LIMIT`. */
@@ -270,7 +246,7 @@ export class MySQLTable {
     const { rowsAffected, time } = await this.#send(operation, true, sql, args);
     // The driver makes a result without rows of an empty answer, but without the time that it took. A logout is not
     // done until the table has been looked at.
-    if (rowsAffected === 0 && !time && await this.hasAny(operation, condition, args)) {
+    if (rowsAffected < 1 && !time && await this.hasAny(operation, condition, args)) {
       throw noAnswer(operation, true);
     }
     return rowsAffected;

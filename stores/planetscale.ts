@@ -137,7 +137,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
       return `${column} = IF(CAST(token AS BINARY) = CAST(? AS BINARY), VALUES(${column}), ${column})`;
     });
     const upsert = `INSERT INTO ${this.#table.name} SET ${sql} ON DUPLICATE KEY UPDATE ${onDuplicate.join()}`;
-    const written = await this.#table.write("commit", upsert, args, data);
+    const written = await this.#table.write("commit", upsert, args);
     // MySQL reports 0 for an upsert that changes nothing. An empty answer looks the same.
     if (written <= 0) {
       const isThere = await this.#table.hasAny("commit", `${TOKEN_IS} AND data = ?`, [token, token, data]);
@@ -161,7 +161,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
     const { sql, args } = assignments({ ...next, token: newToken });
     const update = `UPDATE ${this.#table.name} SET ${sql} WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
     args.push(token, token, expected, toDateTime(options.now));
-    if (await this.#table.write("update", update, args, data) <= 0) return false;
+    if (await this.#table.write("update", update, args) <= 0) return false;
     // The renewal is done, even if leaving its mark fails.
     if (newToken !== undefined && mark !== undefined) {
       await this.#table.insert("update", { token, ...mark }).catch(() => {});
