@@ -1,4 +1,4 @@
-import type { SessionError, StoreErrorDetails, StoreOperation } from "../core/errors.ts";
+import type { StoreErrorDetails, StoreOperation } from "../core/errors.ts";
 import type { OptionsReader } from "../core/options/reader.ts";
 import type {
   AtomicStore,
@@ -207,7 +207,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const check = `INSERT INTO ${this.#table} (token, data, expiry, subject)` +
       " SELECT NULL, NULL, NULL, NULL WHERE 0 ON CONFLICT(token) DO NOTHING";
     const statements = [createTable, check, ...indexes].map((sql) => ({ sql, args: [] }));
-    await this.#send("createTable", "transaction", statements);
+    await this.#send("createTable", "write", statements);
   }
 
   /** Gives a live row. */
@@ -326,18 +326,17 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     const sql = `DELETE FROM ${this.#table} WHERE ${EXPIRY} <= ${day} AND token IN` +
       ` (SELECT token FROM ${this.#table} WHERE expiry <= ${day} ORDER BY expiry LIMIT ?)${returning}`;
     const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
-    const looks = onEvent !== undefined && !this.#indexChecked;
-    if (looks) {
+    if (onEvent !== undefined && !this.#indexChecked) {
       statements.push({
         sql: "SELECT sql FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?)",
         args: [this.#name],
       });
     }
-    const [deleted, indexes] = await this.#send("deleteExpired", looks ? "transaction" : "write", statements);
-    if (looks) {
+    const [deleted, indexes] = await this.#send("deleteExpired", "write", statements);
+    if (indexes !== undefined) {
       this.#indexChecked = true;
-      const isThere = indexes!.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])));
-      if (!isThere) onEvent({ kind: "missing-index", statement: this.schema()[1]! });
+      const isThere = indexes.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])));
+      if (!isThere) onEvent?.({ kind: "missing-index", statement: this.schema()[1]! });
     }
     return changesOf(deleted!);
   }
@@ -423,10 +422,9 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       }
       for (const row of rows) {
         const [data, time, found] = Object.values(row);
-        const isText = typeof found === "string";
-        after = isText ? found : toBytes(found);
-        const token = isText ? found : new TextDecoder().decode(toBytes(found));
-        if (!isText) this.#remember(token);
+        after = typeof found === "string" ? found : toBytes(found);
+        const token = typeof after === "string" ? after : new TextDecoder().decode(after);
+        if (token !== after) this.#remember(token);
         yield { token, data: toBytes(data), expiry: msOf(time) };
       }
       if (rows.length < limit) return;
@@ -444,8 +442,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   #mend(operation: StoreOperation, token: string): Promise<unknown> | undefined {
     // Where there is none, even asking for a token takes a microsecond.
     if (this.#blobs.size === 0 || !this.#blobs.delete(token)) return undefined;
-    const sql =
-      `UPDATE OR IGNORE ${this.#table} SET token = CAST(token AS TEXT) WHERE token = CAST(? AS BLOB)`;
+    const sql = `UPDATE OR IGNORE ${this.#table} SET token = CAST(token AS TEXT) WHERE token = ${AS_BLOB}`;
     return this.#write(operation, sql, [token]);
   }
 
@@ -470,13 +467,13 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     ...more: SQLiteStatement[]
   ): Promise<number> {
     const { returning, changesOf } = this.#dialect;
-    const statements = [{ sql: sql + returning, args }, ...more];
-    return changesOf(
-      (await this.#send(operation, more.length > 0 ? "transaction" : "write", statements))[0]!,
-    );
+    return changesOf((await this.#send(operation, "write", [{ sql: sql + returning, args }, ...more]))[0]!);
   }
 
-  /** Sends statements, and again while another connection holds the lock. Its errors hold neither SQL nor values. */
+  /**
+   * Sends statements, several of them in one transaction, and again while another connection holds the lock. Its errors hold
+   * neither SQL nor values.
+   */
   async #send(
     operation: StoreOperation,
     kind: SQLiteKind,
@@ -485,6 +482,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   ): Promise<readonly SQLiteResult[]> {
     const driver = this.#driver;
     const { timeout } = this;
+    if (statements.length > 1) kind = "transaction";
     const started = performance.now();
     const elapsed = () => performance.now() - started;
     for (let attempt = 1;; attempt++) {
@@ -496,20 +494,18 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         const ms = backoff(attempt, driver.inProcess ? LOCAL_LOCK : REMOTE_LOCK);
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
         const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
-        if (!isBusy(error) || elapsed() + ms > lockWait) throw this.#reduce(operation, kind, error);
+        if (!isBusy(error) || elapsed() + ms > lockWait) {
+          throw toSessionError(
+            operation,
+            error,
+            kind !== "read" && operation !== "find",
+            (thrown) =>
+              driver.classify?.(thrown) ?? classifySQLiteError(thrown, this.#name, this.schema()[2]!),
+          );
+        }
         await pause(ms, signal);
       }
     }
-  }
-
-  /** What a user may see of what a driver has thrown. */
-  #reduce(operation: StoreOperation, kind: SQLiteKind, thrown: unknown): SessionError {
-    return toSessionError(
-      operation,
-      thrown,
-      kind !== "read" && operation !== "find",
-      (error) => this.#driver.classify?.(error) ?? classifySQLiteError(error, this.#name, this.schema()[2]!),
-    );
   }
 }
 
