@@ -67,7 +67,7 @@ export class Hooks {
   readonly event: SessionEventHook | undefined;
   readonly #onError: SessionErrorHook;
 
-  constructor(onEvent: SessionEventHook | undefined, onError: SessionErrorHook = log) {
+  constructor(onError: SessionErrorHook = log, onEvent?: SessionEventHook) {
     this.event = onEvent && ((event) => void tryCall(() => onEvent(event)));
     this.#onError = onError;
   }

@@ -151,7 +151,10 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
     maxBytes: reader.count("maxBytes", MAX_BYTES),
     saveOnServerError: reader.flag("saveOnServerError", true),
     trustProxy: readTrustProxy(reader),
-    hooks: readHooks(reader),
+    hooks: new Hooks(
+      reader.function<SessionErrorHook>("onError"),
+      reader.function<SessionEventHook>("onEvent"),
+    ),
     now: readClock(reader),
   };
   reader.finish();
@@ -187,9 +190,4 @@ function readClock(reader: OptionsReader): () => number {
     ignoreRejection(time);
     throw new SessionConfigError([`"now" must give milliseconds since the epoch: got ${show(time)}`]);
   };
-}
-
-function readHooks(reader: OptionsReader): Hooks {
-  const onError = reader.function<SessionErrorHook>("onError");
-  return new Hooks(reader.function<SessionEventHook>("onEvent"), onError);
 }

@@ -26,14 +26,14 @@ const BAD_HOOKS: [what: string, hook: () => unknown][] = [
 
 for (const [what, hook] of BAD_HOOKS) {
   Deno.test(`Hooks.event() continues if the hook ${what}`, async () => {
-    const hooks = new Hooks(hook as SessionEventHook, undefined);
+    const hooks = new Hooks(undefined, hook as SessionEventHook);
     hooks.event!(EVENT);
     // An unhandled rejection would fail the test here.
     await new Promise((resolve) => setTimeout(resolve));
   });
 
   Deno.test(`Hooks.error() gives undefined if the hook ${what}`, async () => {
-    const hooks = new Hooks(undefined, hook as SessionErrorHook);
+    const hooks = new Hooks(hook as SessionErrorHook);
     assertEquals(await hooks.error(new SessionGoneError(), INFO), undefined);
   });
 
@@ -70,7 +70,7 @@ Deno.test("Hooks.error() gives a Response that is no instance of the global one"
   globalThis.Response = class extends Native {};
   try {
     const response = Native.json({ error: "gone" }, { status: 410 });
-    const hooks = new Hooks(undefined, () => response);
+    const hooks = new Hooks(() => response);
     assertStrictEquals(await hooks.error(new SessionGoneError(), INFO), response);
   } finally {
     globalThis.Response = Native;
@@ -79,10 +79,10 @@ Deno.test("Hooks.error() gives a Response that is no instance of the global one"
 
 Deno.test("Hooks.event?.() creates no event if nobody listens", () => {
   let made = 0;
-  new Hooks(undefined, undefined).event?.((made++, EVENT));
+  new Hooks().event?.((made++, EVENT));
   assertEquals(made, 0);
   const received: SessionEvent[] = [];
-  new Hooks((event) => void received.push(event), undefined).event?.((made++, EVENT));
+  new Hooks(undefined, (event) => void received.push(event)).event?.((made++, EVENT));
   assertEquals([made, received], [1, [EVENT]]);
 });
 
@@ -91,7 +91,7 @@ Deno.test("Hooks.error() gives the Response of the hook, returned at once or as 
   const error = new SessionGoneError();
   const received: unknown[] = [];
   for (const answer of [response, Promise.resolve(response)]) {
-    const hooks = new Hooks(undefined, (...args) => (received.push(...args), answer as Promise<Response>));
+    const hooks = new Hooks((...args) => (received.push(...args), answer as Promise<Response>));
     const given = await hooks.error(error, INFO);
     assertInstanceOf(given, Response);
     assertStrictEquals(given, response);
@@ -105,9 +105,9 @@ Deno.test("Without a hook Hooks.error() logs the error and its phase, and gives 
   const logged: unknown[] = [];
   console.error = (...items: unknown[]) => void logged.push(...items);
   try {
-    assertEquals(await new Hooks(undefined, undefined).error(error, INFO), undefined);
+    assertEquals(await new Hooks().error(error, INFO), undefined);
     assertEquals(logged.splice(0), [`Session error (${INFO.phase}):`, error]);
-    await new Hooks(undefined, () => {}).error(error, INFO);
+    await new Hooks(() => {}).error(error, INFO);
     assertEquals(logged, []);
   } finally {
     console.error = log;
