@@ -280,7 +280,9 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
   #queueUp(token: string, expiry: number): void {
     this.#queue.push({ token, expiry });
     // Old places must not come to outnumber the sessions.
-    if (this.#queue.length > 2 * this.#entries.size + 100) this.#rebuildQueue();
+    if (this.#queue.length > 2 * this.#entries.size + 100) {
+      this.#queue = newQueue(Array.from(this.#entries, ([token, { expiry }]) => ({ token, expiry })));
+    }
   }
 
   #evict({ now, onEvent }: TimedOptions): void {
@@ -300,10 +302,6 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
         this.#queue.push({ token: place.token, expiry: entry.expiry });
       }
     }
-  }
-
-  #rebuildQueue(): void {
-    this.#queue = newQueue(Array.from(this.#entries, ([token, { expiry }]) => ({ token, expiry })));
   }
 }
 
