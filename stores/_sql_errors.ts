@@ -49,8 +49,7 @@ export function wrongColumn(
 export function refusesRow(table: string): StoreErrorDetails {
   return refused(
     "schema",
-    `a constraint of the table ${table} refuses what the store writes, such as a column that is NOT NULL and has no ` +
-      "default; compare the table with schema()",
+    `a constraint of the table ${table} refuses what the store writes; compare the table with schema()`,
   );
 }
 

@@ -275,8 +275,8 @@ for (const [driver, open] of DRIVERS) {
       assertEquals([retryable, ambiguous], [false, false]);
       assertEquals(
         message,
-        `Session store failed in create() (schema): a constraint of the table ${table} refuses what the store writes, ` +
-          "such as a column that is NOT NULL and has no default; compare the table with schema()",
+        `Session store failed in create() (schema): a constraint of the table ${table} refuses what the store writes; ` +
+          "compare the table with schema()",
       );
       close?.();
     });
