@@ -284,14 +284,13 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
     const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
-    const args = [...values, ...condition];
-    if (newToken === undefined || mark === undefined) return await this.#write("update", sql, args) > 0;
-    return await this.#write("update", sql, args, {
+    const marks = newToken === undefined || mark === undefined ? [] : [{
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
       sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
       args: [condition[0]!, mark.data, dayOf(mark.expiry), newToken, data],
-    }) > 0;
+    }];
+    return await this.#write("update", sql, [...values, ...condition], ...marks) > 0;
   }
 
   /** Moves the expiry of a live row forward. */
