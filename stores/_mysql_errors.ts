@@ -76,35 +76,25 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
   }
   const kind = /code = (\w+)/.exec(message)?.[1] ?? body?.code;
   const number = numberOf(error);
-  switch (number) {
-    case "1146":
-      return noTable(table);
-    case "1054":
-      return lacks(table, nameOfColumn(message));
-    // A value was cut, or is out of range, where a column has another type.
-    case "1264":
-    case "1265":
-      return refused(
-        "schema",
-        `a column of the table ${table} has another type than createTable() gives it; ${USE_OTHER}`,
-      );
-    case "1292":
-      return refused(
-        "schema",
-        `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
-      );
-    // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
-    case "1048":
-    case "1364":
-    case "1451":
-    case "1452":
-    case "3819":
-    case "4025":
-      return refusesRow(table);
-    case "":
-      // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
-      if (name === "UnknownError" || status !== 400) return classifyStatus(status);
+  if (number === "1146") return noTable(table);
+  if (number === "1054") return lacks(table, nameOfColumn(message));
+  // A value was cut, or is out of range.
+  if (/^126[45]/.test(number)) {
+    return refused(
+      "schema",
+      `a column of the table ${table} has another type than createTable() gives it; ${USE_OTHER}`,
+    );
   }
+  if (number === "1292") {
+    return refused(
+      "schema",
+      `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
+    );
+  }
+  // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
+  if (/^(1048|1364|145[12]|3819|4025)/.test(number)) return refusesRow(table);
+  // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
+  if (number === "" && (name === "UnknownError" || status !== 400)) return classifyStatus(status);
   return MEANINGS.find(([pattern]) => pattern.test(`${number} ${kind}`))?.[1] ??
     (number === "" ? unsure("unreachable") : refused("rejected", `MySQL error ${number}`));
 }

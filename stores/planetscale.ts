@@ -156,7 +156,7 @@ export class PlanetScaleStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. A second statement leaves the mark. */
   async update(token: string, expected: Uint8Array, next: NextRow, options: TimedOptions): Promise<boolean> {
     if (!isAscii(token)) return false;
-    const { data, mark } = next;
+    const { mark } = next;
     const newToken = next.token === token ? undefined : next.token;
     const { sql, args } = assignments({ ...next, token: newToken });
     const update = `UPDATE ${this.#table.name} SET ${sql} WHERE ${TOKEN_IS} AND data = ? AND expiry > ?`;
