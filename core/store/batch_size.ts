@@ -29,8 +29,8 @@ export class BatchSize {
   /** The smallest statement. The others are compared with it. */
   #smallest: Sample | undefined;
   #last: Sample | undefined;
-  /** Milliseconds of work for one row, by each of the last two statements. */
-  #costs: number[] = [];
+  /** Milliseconds of work for one row, by the last statement. */
+  #cost = Infinity;
 
   constructor(firstBatch: number = FIRST_BATCH) {
     this.limit = firstBatch;
@@ -41,20 +41,19 @@ export class BatchSize {
     const rows = this.limit;
     const isSmallest = this.#smallest === undefined || rows <= this.#smallest.rows;
     const other = isSmallest ? this.#last : this.#smallest;
-    let msPerRow = this.#costs[0] ?? Infinity;
-    if (other !== undefined && other.rows !== rows) {
-      msPerRow = Math.max(0, (ms - other.ms) / (rows - other.rows));
-    } // Nothing new is known. The old cost is lowered, so that a batch does not stay small for good.
-    else if (rows <= SMALLEST_BATCH) msPerRow /= 2;
+    const before = this.#cost;
+    // Where nothing new is known the old cost is lowered, so that a batch does not stay small for good.
+    if (other !== undefined && other.rows !== rows) this.#cost = (ms - other.ms) / (rows - other.rows);
+    else if (rows <= SMALLEST_BATCH) this.#cost /= 2;
     // One row cannot cost more than its share of the statement.
-    this.#costs = [Math.min(msPerRow, ms / rows), ...this.#costs.slice(0, 1)];
+    this.#cost = Math.max(0, Math.min(this.#cost, ms / rows));
     if (isSmallest) this.#smallest = { rows, ms };
     // The first statement of a connection takes longer.
     else if (ms < this.#smallest!.ms) this.#smallest!.ms = ms;
     this.#last = { rows, ms };
 
     // The lesser of the two: one statement may have waited for something else.
-    const cost = Math.min(...this.#costs);
+    const cost = Math.min(before, this.#cost);
     const roundTripMs = Math.max(0, this.#smallest!.ms - cost * this.#smallest!.rows);
     const workMs = Math.min(LONGEST_WORK_MS, Math.max(SHORTEST_WORK_MS, roundTripMs));
     this.restMs = Math.max(0, cost * rows - roundTripMs);
