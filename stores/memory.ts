@@ -188,8 +188,8 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
     while (deleted + 1 <= limit) {
       const first = this.#soonest();
       // Of a time that is not a number nothing can be said, so everything stays.
-      if (first === undefined || !(first.expiry <= now - grace)) break;
-      this.#remove(first.token, first.entry);
+      if (first === undefined || !(first[1].expiry <= now - grace)) break;
+      this.#remove(...first);
       deleted++;
     }
     return deleted;
@@ -287,16 +287,16 @@ export class MemoryStore implements AtomicStore, IterableStore, PurgingStore, Su
 
   #evict({ now, onEvent }: TimedOptions): void {
     // There is one: a store that is empty is not full.
-    const first = this.#soonest()!;
-    this.#remove(first.token, first.entry);
-    if (now < first.expiry && !first.entry.isMark) onEvent?.({ kind: "evicted", id: publicId(first.token) });
+    const [token, entry] = this.#soonest()!;
+    this.#remove(token, entry);
+    if (now < entry.expiry && !entry.isMark) onEvent?.({ kind: "evicted", id: publicId(token) });
   }
 
   /** The session that expires soonest. */
-  #soonest(): { token: string; expiry: number; entry: Entry } | undefined {
+  #soonest(): [token: string, entry: Entry] | undefined {
     for (let place = this.#queue.peek(); place !== undefined; place = this.#queue.peek()) {
       const entry = this.#entries.get(place.token);
-      if (entry?.expiry === place.expiry) return { ...place, entry };
+      if (entry?.expiry === place.expiry) return [place.token, entry];
       this.#queue.pop();
       if (entry !== undefined && entry.expiry > place.expiry) {
         this.#queue.push({ token: place.token, expiry: entry.expiry });
