@@ -19,12 +19,7 @@ export function claimTables(store: SessionStore, cookie: CookieNames): void {
     const other = claims.get(of)?.get(name) ?? cookie;
     // Without a name of its own, a cookie has one name over http, and over https one that depends on its path and domain.
     for (const scheme of ["plain", "secure"] as const) {
-      const used = other[scheme];
-      if (used === cookie[scheme]) continue;
-      throw new SessionConfigError([
-        `"store" serves a manager with the cookie "${used}" already, and each would take the tokens of the other; ` +
-        "give this one another table or another store",
-      ]);
+      if (other[scheme] !== cookie[scheme]) throw refusal(other[scheme], cookie[scheme]);
     }
   }
   for (const { of, name } of places) {
@@ -35,4 +30,13 @@ export function claimTables(store: SessionStore, cookie: CookieNames): void {
 
 function placesOf(store: SessionStore): { of: object; name: string }[] {
   return [...(store.parts ?? []).flatMap(placesOf), store.place ?? { of: store, name: "" }];
+}
+
+function refusal(other: string, cookie: string): SessionConfigError {
+  return new SessionConfigError([
+    `"store" serves a manager with the cookie "${other}" already, and each would take the tokens of the other; ` +
+    `give this one another table, such as table: "${
+      cookie.replaceAll(/\W+/g, "_")
+    }_sessions", or another store`,
+  ]);
 }
