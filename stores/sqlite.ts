@@ -89,7 +89,11 @@ export class SQLiteStore extends SQLiteTableStore {
 
 function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   const prepared = new Map<string, SQLitePrepared>();
-  return { inProcess: true, send: (statements, kind) => withName(() => send(statements, kind)), classify };
+  return {
+    inProcess: true,
+    send: (statements, kind) => withName(() => send(statements, kind)),
+    classify: (error) => [OTHER_DRIVER, FILE_MOVED].find((details) => details === error),
+  };
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
     if (kind === "read") return [run(statements[0]!)];
@@ -147,10 +151,16 @@ function isInvalid(error: unknown): boolean {
 }
 
 /** The error of a driver whose results are promises, or without a count. Every session would seem to be unknown. */
-function unusable(result: unknown): { code: string } {
+function unusable(result: unknown): StoreErrorDetails {
   ignoreRejection(result);
-  return { code: OTHER_DRIVER };
+  return OTHER_DRIVER;
 }
+
+const OTHER_DRIVER = refused(
+  "unsupported",
+  "the database is asynchronous or of another driver; pass node:sqlite, bun:sqlite or better-sqlite3",
+);
+const FILE_MOVED = refused("unreachable", "the database's file was moved or replaced; open it again");
 
 /** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. A lock is known by its message. */
 const NAMES: Record<number, string> = {
@@ -164,7 +174,6 @@ const NAMES: Record<number, string> = {
   23: "AUTH",
 };
 const MOVED = 1032;
-const OTHER_DRIVER = "OTHER_DRIVER";
 
 /** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
 function withName<T>(work: () => T): T {
@@ -172,22 +181,9 @@ function withName<T>(work: () => T): T {
     return work();
   } catch (error) {
     const { errcode, errno, code, message } = (error ?? {}) as Record<string, unknown>;
-    if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw { code: "FILE_MOVED" };
+    if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw FILE_MOVED;
     // The lowest byte is the primary code. The others extend it.
     const name = typeof errcode === "number" && NAMES[errcode & 255];
     throw name ? Object.assign(new Error(String(message)), { code: `SQLITE_${name}` }) : error;
-  }
-}
-
-function classify(error: unknown): StoreErrorDetails | undefined {
-  const { code } = (error ?? {}) as { code?: unknown };
-  if (code === "FILE_MOVED") {
-    return refused("unreachable", "the database's file was moved or replaced; open it again");
-  }
-  if (code === OTHER_DRIVER) {
-    return refused(
-      "unsupported",
-      "the database is asynchronous or of another driver; pass node:sqlite, bun:sqlite or better-sqlite3",
-    );
   }
 }
