@@ -127,7 +127,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
     const { closed } = state;
-    const isDue = this.#isDue(shared, state);
+    const isDue = !closed && this.#isDue(shared, state);
     state.close();
     if (isDue || state.hasWork || state.changesCookie) {
       response = await this.#save(shared, state, withOwnParts(response), closed);
