@@ -110,9 +110,9 @@ export class Engine {
     // A replica may not know a session that has just got its token.
     const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
     if (typeof found !== "object") return;
-    state.adopt(found.row, token, found.record);
     // Replaces the cookie of an outer commit() or destroy(), too: the session that it belongs to is not continued.
     state.sendCookie(token, found.record);
+    state.adopt(found.row, token, found.record);
   }
 
   /** Takes over the values of another session. The other one is deleted once this one is saved. */

@@ -127,7 +127,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     if (state === undefined || shared.hasOuter(this.#number)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
     const { closed } = state;
-    const isDue = this.#isDue(shared, state);
+    const isDue = !closed && this.#isDue(shared, state);
     state.close();
     if (isDue || state.hasWork || state.changesCookie) {
       response = await this.#save(shared, state, withOwnParts(response), closed);
@@ -228,9 +228,10 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** Whether there is something to save, or a touch is due. */
   #isDue({ failure }: SharedSession, state: SessionState): boolean {
     if (failure === undefined) return this.#engine.isDue(state);
-    // After a failure only what was changed since is saved. A write in doubt stays in doubt.
+    // After a failure only what was changed since is saved. An earlier write in doubt stays in doubt.
     state.noticeChanges();
-    return state.changes !== undefined;
+    const unsaved = state.changes ?? state.writeInDoubt?.changes;
+    return unsaved !== undefined && !state.isForgotten(unsaved);
   }
 
   /** @param closed Whether it was closed before: then it was saved, or its handler has failed, and only its work has to end. */

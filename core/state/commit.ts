@@ -216,6 +216,8 @@ export class Commit {
       if (typeof held !== "object") continue;
       const adopting = this.#replay(write.changes, row!, held, token);
       state.adopt(row!, token, held, adopting.baseDeadline);
+      // A logout ends the others too.
+      state.offered = state.offered.filter((other) => other !== token);
       return adopting;
     }
     state.offered = [];
@@ -234,6 +236,8 @@ export class Commit {
   #saved(write: SessionWrite): void {
     const { base, changes, record, storedToken, token } = write;
     const state = this.#state;
+    // A session that was merged may turn out to be this one.
+    changes.merged = changes.merged.filter(({ token }) => token !== base?.token);
     state.committed(write);
     const setsCookie = base === undefined || changes.renew || changes.setsCookie;
     if (setsCookie && token !== undefined) state.sendCookie(token, record);
@@ -253,8 +257,6 @@ export class Commit {
   /** Deletes the rows of merged sessions. This session is saved by now, so after a failure only they are left to do. */
   async #deleteMerged(rows: readonly StoredRow[]): Promise<void> {
     for (const [index, row] of rows.entries()) {
-      // A session that was merged may turn out to be this one.
-      if (row.token === this.#state.row?.token) continue;
       try {
         // A renewal has moved the session: its mark stays.
         if (await endRow(this.#operation, row) === "renewed") continue;

@@ -355,7 +355,7 @@ export class SessionState {
   /** Undoes what a function of update() did to its argument in place before it threw. */
   #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
-    this.#exposed.noteOwn(key, copy);
+    this.#exposed.noteOwn(key);
     if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
   }
 }

@@ -8,6 +8,7 @@ import { honoSessions } from "../../middleware/hono.ts";
 import type { FindOptions } from "../../core/store.ts";
 import { MemoryStore, type Session, type SessionManager, sessions, SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertNotStrictEquals } from "../assert.ts";
+import { aroundCalls, countingStore } from "../counting_store.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 import { Visitor } from "./_visitor.ts";
 
@@ -263,6 +264,44 @@ Deno.test("An error in place of an inner login's response keeps the login's cook
       user: "zoe",
     });
   });
+});
+
+Deno.test("The cookie of an inner login has no deadline of an outer one that is not saved", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  let isDown = false;
+  const manager = sessions<Data>({
+    store: aroundCalls(store, async (method, call) => {
+      if (isDown && method === "update") {
+        throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+      }
+      return await call();
+    }),
+    onError() {},
+  });
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  (await outer.session()).setDeadline(Date.now() + 60_000);
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  const response = await inner.finish(new Response("done"));
+  isDown = true;
+  const answer = await outer.finish(response);
+  const [cookie] = answer.headers.getSetCookie();
+  assertEquals([answer.status, cookie?.includes("Max-Age=86400")], [503, true]);
+});
+
+Deno.test("A 5xx that is not saved reads no session of an inner login", async () => {
+  const { store, calls } = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = sessions<Data>({ store, saveOnServerError: false });
+  const request = new Request("https://example.com/");
+  const outer = manager.begin(request);
+  await trace(outer.session);
+  const inner = manager.begin(new Request(request));
+  await logIn(inner.session);
+  await (await inner.session()).commit();
+  const response = await inner.finish(new Response("down", { status: 503 }));
+  const answer = await outer.finish(response);
+  assertEquals([setCookies(answer).length, calls()], [1, { create: 1 }]);
 });
 
 for (const mount of ["begin() within begin()", "app.mount()"]) {

@@ -102,6 +102,25 @@ onEachStore("finish() after a caught error finds the first write, and counts onc
   assertEquals((await bed.manager<Data>().load(token)).get("n"), 1);
 });
 
+onEachStore("finish() finds a write of an error page whose reply was lost", async (bed) => {
+  for (const isMade of [true, false]) {
+    const token = await signedIn(bed);
+    const { store, loseReply, restore } = losing(bed.store, isMade);
+    const headers = { Cookie: `__Host-session=${token}` };
+    const request = bed.manager<Data>({ store }).begin(new Request(URL, { headers }));
+    const session = await request.session();
+    session.put("late", 1);
+    request.fail(new Error("on purpose"));
+    session.update("n", (n = 0) => n + 1);
+    loseReply();
+    await failsInDoubt(session);
+    restore();
+    assertEquals((await request.finish(new Response("sorry"))).status, 200);
+    const found = await bed.manager<Data>().load(token);
+    assertEquals([found.get("n"), found.get("late")], [1, undefined]);
+  }
+});
+
 onEachStore(
   "A renewal whose reply was lost ends with a cookie that works, or with the old one",
   async (bed) => {

@@ -1,6 +1,7 @@
 /** A session is merged into another one while a replica lags. */
 import { sessions } from "../../mod.ts";
 import { assertEquals } from "../assert.ts";
+import { countingStore } from "../counting_store.ts";
 import { StoppedReplicaStore } from "./_stopped_replica.ts";
 
 type Data = { cart: string[]; note: string; user: string };
@@ -33,4 +34,18 @@ Deno.test("mergeSession() finds a session that a lagging replica does not know",
   guest.put("cart", ["pen"]);
   const { token } = await guest.commit();
   assertEquals(await merge(store, token), { cart: ["pen"], note: undefined });
+});
+
+Deno.test("A session that turns out to be the one it merges is renewed, and nothing is deleted", async () => {
+  const replica = new StoppedReplicaStore({ cleanup: "off" });
+  await replica.stopReplica();
+  const guest = await sessions<Data>({ store: replica }).load();
+  guest.put("cart", ["pen"]);
+  const { token } = await guest.commit();
+  const { store, calls } = countingStore(replica);
+  const session = await sessions<Data>({ store }).load(token);
+  session.renewToken();
+  await session.mergeSession(token);
+  await session.commit();
+  assertEquals([session.get("cart"), calls()], [["pen"], { find: 3, update: 1 }]);
 });

@@ -1,6 +1,6 @@
 /** Two cookies of one name while a replica lags. */
 import { withSessions } from "../../middleware/fetch.ts";
-import { MemoryStore, sessions } from "../../mod.ts";
+import { MemoryStore, type SessionEventHook, sessions } from "../../mod.ts";
 import { hashToken } from "../../core/bytes/token.ts";
 import type { FindOptions } from "../../core/store.ts";
 import { assertEquals } from "../assert.ts";
@@ -17,9 +17,9 @@ class LaggingStore extends MemoryStore {
   }
 }
 
-async function twoSessions() {
+async function twoSessions(onEvent?: SessionEventHook) {
   const store = new LaggingStore({ cleanup: "off" });
-  const manager = sessions<Data>({ store, onError() {} });
+  const manager = sessions<Data>({ store, onEvent, onError() {} });
   const create = async (who: string) => {
     const session = await manager.load();
     session.put("who", who);
@@ -45,4 +45,18 @@ Deno.test("A logout after a commit ends both sessions that a lagging replica did
   store.unknown.clear();
   assertEquals((await manager.load(first)).get("who"), undefined);
   assertEquals((await manager.load(second)).get("who"), undefined);
+});
+
+Deno.test("A logout after a renewal that a lagging replica had hidden tells of one end, and leaves the mark", async () => {
+  const ended: string[] = [];
+  const { store, manager, first } = await twoSessions(({ kind }) => {
+    if (kind === "destroyed") ended.push(kind);
+  });
+  store.unknown.add(hashToken(first));
+  const session = await manager.load(first);
+  session.renewToken();
+  await session.commit();
+  await session.destroy();
+  // The other session, and the mark.
+  assertEquals([ended.length, store.size], [1, 2]);
 });

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { withSessions } from "../../../middleware/fetch.ts";
 import {
   type Codec,
   jsonCodec,
@@ -365,6 +366,23 @@ Deno.test("Session.update() that throws undoes what its function changed in plac
   addAndFail();
   await session.commit();
   assertEquals(await saved(), ["put"]);
+});
+
+Deno.test("What is read after an update() that threw refuses changes once the response has started", async () => {
+  const { manager, session: { token } } = await bed(["a"]);
+  let list: string[] = [];
+  const handler = withSessions(manager, async (_request, getSession) => {
+    const session = await getSession();
+    assertThrows(() =>
+      session.update("value", (list) => {
+        (list as string[]).push("b");
+        throw new RangeError("full");
+      }), RangeError);
+    list = session.get("value") as string[];
+    return new Response();
+  });
+  await handler(new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } }));
+  assertThrows(() => list.push("lost"), TypeError);
 });
 
 Deno.test("Session.update() that throws undoes its change in place also for a conflict", async () => {
