@@ -171,7 +171,9 @@ export class Commit {
   /** What the session holds now, with the changes that were taken. */
   #firstWrite(changes: ChangeLog): SessionWrite {
     const { record, row: base, storedDeadline: baseDeadline, token } = this.#state;
-    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    const write = writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    this.#state.watchWritten(write);
+    return write;
   }
 
   /** Makes the changes to what is in a row by now. */
@@ -215,7 +217,9 @@ export class Commit {
       if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;
       const adopting = this.#replay(write.changes, row!, held, token);
-      state.adopt(row!, token, held, adopting.baseDeadline);
+      // A handler that has failed meanwhile goes on without its changes, also where this write fails.
+      const record = state.isForgotten(write.changes) ? decodeRecord(this.#settings.codec, row!.data) : held;
+      state.adopt(row!, token, record, adopting.baseDeadline);
       return adopting;
     }
     state.offered = [];

@@ -261,6 +261,17 @@ export class SessionState {
     return taken;
   }
 
+  /** Watches the objects of the handler's own that a write saves: the handler may go on to change them in place. */
+  watchWritten({ changes, data, expiry, storedToken }: SessionWrite): void {
+    // What a closed session holds is not searched again.
+    if (this.closed) return;
+    const row = { token: storedToken, data, expiry };
+    for (const key of changes.keysPut()) {
+      const value = changes.valuePut(key);
+      if (isObject(value)) this.#exposed.watch(key, value, row);
+    }
+  }
+
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
   giveBack(taken: ChangeLog): void {
     if (this.isForgotten(taken)) return;
@@ -309,12 +320,7 @@ export class SessionState {
     }
     this.row = row;
     this.token = token;
-    if (this.closed) return;
-    this.#exposed.rebase(record.values, row, this.changes);
-    for (const key of changes.keysPut()) {
-      const value = readValue(record.values, key);
-      if (isObject(value) && !this.changes?.has(key)) this.#exposed.watch(key, value, row);
-    }
+    if (!this.closed) this.#exposed.rebase(record.values, row, this.changes);
   }
 
   /** Continues with a new, empty session: this request has ended the old one. */

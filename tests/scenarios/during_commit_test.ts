@@ -173,6 +173,39 @@ Deno.test("A value that is changed in place after a creation in doubt is saved b
   assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
 });
 
+for (const isNew of [true, false]) {
+  const which = isNew ? "a new session" : "a stored session";
+  Deno.test(`What a handler changes in place after a commit() of ${which} that it does not await is saved`, async () => {
+    const { manager } = bed();
+    const token = isNew ? "" : await saved(manager, (session) => session.put("list", ["a"]));
+    const current = manager.begin(new Request("https://example.com/"), { token });
+    const session = await current.session();
+    const list = session.get("list") ?? ["a"];
+    list.push("b");
+    if (isNew) session.put("list", list);
+    const saving = session.commit();
+    list.push("c");
+    await current.finish(new Response());
+    assertEquals((await manager.load((await saving).token)).get("list"), ["a", "b", "c"]);
+  });
+}
+
+Deno.test("What a handler changes in place after a creation in doubt is saved with the response", async () => {
+  const { store, manager } = bed();
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const list = ["a"];
+  session.put("list", list);
+  store.before = () => {
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  list.push("b");
+  await current.finish(new Response());
+  assertEquals((await manager.load(session.token)).get("list"), ["a", "b"]);
+});
+
 Deno.test("A value that is changed in place between two attempts to create its session is saved", async () => {
   const { store, manager } = bed();
   const session = await manager.load();
@@ -311,6 +344,29 @@ Deno.test("A commit that fails after its handler has failed leaves nothing to sa
   store.before = () => {};
   const response = await current.finish(new Response("sorry", { status: 500 }), error);
   assertEquals([response.headers.getSetCookie(), store.size], [[], 0]);
+});
+
+Deno.test("What a failed commit found on the primary is not saved with the changes of a handler that failed", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  store.stale = 1;
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  session.put("a", 2);
+  const error = new Error("the handler failed");
+  store.before = (_name, { primary }) => {
+    if (primary) current.fail(error);
+  };
+  const update = store.update.bind(store);
+  store.update = () => {
+    throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.update = update;
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  const stored = await manager.load(token);
+  assertEquals([stored.get("a"), stored.get("notice")], [1, "Sorry"]);
 });
 
 Deno.test("What a handler that fails has changed after a commit in doubt is not saved by its error page", async () => {
