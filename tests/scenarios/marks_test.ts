@@ -439,6 +439,7 @@ onEachStore("A merged session that logs in meanwhile keeps its mark", async (bed
   await merging.mergeSession(guest);
   await login(bed, guest);
   await merging.commit();
+  assertEquals(bed.events.filter(({ kind }) => kind === "destroyed"), []);
   const poll = await bed.manager<Data>().load(guest);
   assertEquals(poll.token, undefined);
   poll.put("visits", 9);

@@ -292,6 +292,15 @@ Deno.test("Session.update() merges the changes of two requests to one list, also
   assertEquals(await saved(), ["start", "b", "a"]);
 });
 
+Deno.test("Session.update() keeps an earlier change in place to the value, also after a conflict", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  (session.get("value") as string[]).push("b");
+  session.update("value", (list) => [...list as string[], "c"]);
+  await elsewhere((other) => other.put("another", 1));
+  await session.commit();
+  assertEquals(await saved(), ["a", "b", "c"]);
+});
+
 Deno.test("Session.get() gives a value that cannot be stored as it is, also once the session is closed", async () => {
   const manager = sessions({ onError() {} });
   const request = manager.begin(new Request("https://example.com/"));
