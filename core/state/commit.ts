@@ -69,11 +69,11 @@ export class Commit {
 
   /** Sends a write until the store has carried one out. Each further one follows from what the row holds by then. */
   async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
-    const { gone, offered, row } = this.#state;
+    const { gone, row } = this.#state;
     // Made before anything is awaited: what the handler changes from here on belongs to the next commit.
     let write: SessionWrite | undefined = inDoubt ?? this.#firstWrite(changes);
     if (inDoubt !== undefined) write = await this.#nextWrite(inDoubt, 1, true);
-    else if (row === undefined && offered.length > 0) write = await this.#adoptOffered(write);
+    else if (row === undefined) write = await this.#adoptOffered(write);
     else if (gone !== undefined) write = this.#startAnew(write);
     for (let attempt = 1; write !== undefined; attempt++) {
       const started = performance.now();
@@ -117,12 +117,11 @@ export class Commit {
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
   async #send(write: SessionWrite): Promise<boolean> {
     write.failure = undefined;
+    const { base, baseDeadline, data, expiry, record: { subject }, storedToken } = write;
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
-    if (this.#settings.now() >= write.baseDeadline) return false;
+    if (base !== undefined && this.#settings.now() >= baseDeadline) return false;
     try {
-      const { base, data, expiry, record: { subject }, storedToken } = write;
-      // The operation sends no write once the signal has aborted.
-      if (!this.#operation.context.signal?.aborted) write.isSent = true;
+      write.isSent = true;
       return await (base === undefined
         ? this.#operation.create({ token: storedToken, data, expiry }, subject)
         : this.#operation.update(base, nextRow(this.#settings, write, base)));
@@ -239,8 +238,8 @@ export class Commit {
     const { base, changes, record, storedToken, token } = write;
     const state = this.#state;
     state.committed(write);
-    const setsCookie = base === undefined || changes.renew || changes.setsCookie;
-    if (setsCookie && token !== undefined) state.sendCookie(token, record);
+    // A renewal sets the deadline as well, and so the cookie.
+    if ((base === undefined || changes.setsCookie) && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
     const { subject } = record;
     if (base === undefined) hooks.event?.({ kind: "created", id: publicId(storedToken), subject });

@@ -30,7 +30,7 @@ export class SessionState {
   row: StoredRow | undefined;
   /** The session's content, with this request's changes. */
   record: SessionRecord;
-  /** The deadline in the row, without this request's changes; `Infinity` for a new session. */
+  /** The deadline in the row, without this request's changes; of no meaning for a new session. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
@@ -60,7 +60,7 @@ export class SessionState {
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
     this.record = record;
-    this.storedDeadline = row === undefined ? Infinity : record.deadline;
+    this.storedDeadline = record.deadline;
     this.token = token;
     this.row = row;
     this.#codec = codec;
@@ -113,7 +113,6 @@ export class SessionState {
   }
 
   update(key: string, update: UpdateFunction): void {
-    this.assertOpen();
     this.#noticeInPlaceChanges([key]);
     const before = readValue(this.record.values, key);
     const copyIfChanged = this.#exposed.snapshot(key, before);
@@ -144,7 +143,6 @@ export class SessionState {
   }
 
   setSubject(subject: string | undefined): void {
-    this.assertOpen();
     const log = subject === this.record.subject ? this.#idleLog() : this.#modify();
     this.record.subject = subject;
     log.subject = subject ?? null;
@@ -236,7 +234,7 @@ export class SessionState {
 
   /** Whether the response sets the cookie or deletes it. */
   get changesCookie(): boolean {
-    return this.cookieToSet !== undefined || (this.endedHere && this.token === undefined);
+    return this.cookieToSet !== undefined || this.endedHere;
   }
 
   /** Whether a commit, a logout or a merge may still be under way. */
@@ -303,7 +301,6 @@ export class SessionState {
   committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
     this.writeInDoubt = undefined;
     this.gone = undefined;
-    const row = { token: storedToken, data, expiry };
     this.storedDeadline = record.deadline;
     // The values in memory may hold later changes of the handler that has failed.
     if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
@@ -318,9 +315,8 @@ export class SessionState {
       this.changes?.replay(record);
       this.record = record;
     }
-    this.row = row;
+    this.row = { token: storedToken, data, expiry };
     this.token = token;
-    if (!this.closed) this.#exposed.rebase(record.values, row, this.changes);
   }
 
   /** Continues with a new, empty session: this request has ended the old one. */
@@ -328,11 +324,9 @@ export class SessionState {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
-    this.storedDeadline = Infinity;
     this.#log = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
-    this.untried = NONE;
     if (this.gone === "ended") this.gone = undefined;
     this.#exposed = new ExposedValues(this.#codec);
     this.status = "destroyed";
