@@ -237,11 +237,12 @@ export class Commit {
   #saved(write: SessionWrite): void {
     const { base, changes, record, storedToken, token } = write;
     const state = this.#state;
-    state.committed(write);
-    // A renewal sets the deadline as well, and so the cookie.
-    if ((base === undefined || changes.setsCookie) && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
     const { subject } = record;
+    // A renewal sets the deadline as well, and so the cookie.
+    if ((base === undefined || changes.setsCookie) && token !== undefined) state.sendCookie(token, record);
+    // After the cookie and the subject: it makes later changes to the record, which are not saved yet.
+    state.committed(write);
     if (base === undefined) hooks.event?.({ kind: "created", id: publicId(storedToken), subject });
     else if (changes.renew) {
       hooks.event?.({

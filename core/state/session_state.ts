@@ -55,7 +55,7 @@ export class SessionState {
   /** Made anew where none of the values is the same any more. */
   #exposed: ExposedValues;
   /** How often the handler has failed. */
-  #failures = 0;
+  failures = 0;
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
@@ -178,7 +178,7 @@ export class SessionState {
    * next write makes it too, since a replica that lags may have hidden the value.
    */
   #idleLog(): ChangeLog {
-    return this.#log ??= new ChangeLog(this.#failures);
+    return this.#log ??= new ChangeLog(this.failures);
   }
 
   /** The changes that have to be saved; `undefined` where there are none. */
@@ -209,7 +209,7 @@ export class SessionState {
 
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
-    this.#failures++;
+    this.failures++;
     this.#log = undefined;
     this.#exposed = new ExposedValues(this.#codec);
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
@@ -218,7 +218,7 @@ export class SessionState {
 
   /** Whether the handler has failed since it made these changes. */
   isForgotten({ failures }: ChangeLog): boolean {
-    return failures !== this.#failures;
+    return failures !== this.failures;
   }
 
   /** Notes the changes that were made in place. */

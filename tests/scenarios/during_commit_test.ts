@@ -10,6 +10,7 @@ import {
   MemoryStore,
   type Session,
   SessionClosedError,
+  type SessionEvent,
   type SessionManager,
   sessions,
   SessionStoreError,
@@ -344,6 +345,57 @@ Deno.test("A commit that fails after its handler has failed leaves nothing to sa
   store.before = () => {};
   const response = await current.finish(new Response("sorry", { status: 500 }), error);
   assertEquals([response.headers.getSetCookie(), store.size], [[], 0]);
+});
+
+Deno.test("A merge that is under way where the handler fails changes nothing", async () => {
+  const { store, manager } = bed();
+  const guest = await saved(manager, (session) => session.put("list", ["a"]));
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const error = new Error("the handler failed");
+  store.before = () => {
+    store.before = () => {};
+    current.fail(error);
+  };
+  await session.mergeSession(guest);
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  assertEquals((await manager.load(session.token)).keys(), ["notice"]);
+  assertEquals((await manager.load(guest)).keys(), ["list"]);
+});
+
+Deno.test("A merge that waits for a commit changes nothing where the handler fails before it begins", async () => {
+  const { manager } = bed();
+  const guest = await saved(manager, (session) => session.put("list", ["a"]));
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const saving = session.commit();
+  const merging = session.mergeSession(guest);
+  const error = new Error("the handler failed");
+  current.fail(error);
+  await Promise.all([saving, merging]);
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  assertEquals((await manager.load(session.token)).keys(), ["notice"]);
+  assertEquals((await manager.load(guest)).keys(), ["list"]);
+});
+
+Deno.test("The event of a renewal has the subject that was saved, not one that was set during the commit", async () => {
+  const events: SessionEvent[] = [];
+  const store = new WatchedStore({ cleanup: "off" });
+  const manager = sessions<Data>({ store, onEvent: (event) => void events.push(event) });
+  const token = await saved(manager, (session) => session.put("n", 1));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.renewToken();
+  session.subject = "ann";
+  const saving = session.commit();
+  session.subject = "zoe";
+  await saving;
+  const renewed = events.find(({ kind }) => kind === "renewed");
+  assertEquals(renewed && "subject" in renewed && renewed.subject, "ann");
 });
 
 Deno.test("What a failed commit found on the primary is not saved with the changes of a handler that failed", async () => {

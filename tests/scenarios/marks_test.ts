@@ -326,7 +326,9 @@ onEachStore("A token that a request created and ended again is not sent to the b
 onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
   const tokens = [await visitor(bed), await visitor(bed)];
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
-    await (await getSession()).destroy();
+    const session = await getSession();
+    session.subject = "ann";
+    await session.destroy();
     return new Response("bye");
   });
   const Cookie = tokens.map((token) => `__Host-session=${token}`).join("; ");
@@ -335,6 +337,8 @@ onEachStore("A logout ends both sessions of a browser that sends two cookies", a
   assertEquals(await bed.rows(), []);
   const destroyed = bed.events.filter((event) => event.kind === "destroyed");
   assertEquals(destroyed.map(({ id }) => id).sort(), ids);
+  // The subject of the other one is not known.
+  assertEquals(destroyed.map(({ subject }) => subject), ["ann", undefined]);
 });
 
 Deno.test("One store under two cookie names is refused, and served under one", () => {

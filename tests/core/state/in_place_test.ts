@@ -292,6 +292,20 @@ Deno.test("Session.update() merges the changes of two requests to one list, also
   assertEquals(await saved(), ["start", "b", "a"]);
 });
 
+Deno.test("Session.commit() writes a change in place once", async () => {
+  const { store, calls, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = sessions({ store });
+  const first = await manager.load();
+  first.put("list", ["a"]);
+  const { token } = await first.commit();
+  const session = await manager.load(token);
+  (session.get("list") as string[]).push("b");
+  reset();
+  await session.commit();
+  await session.commit();
+  assertEquals(calls(), { update: 1 });
+});
+
 Deno.test("Session.update() keeps an earlier change in place to the value, also after a conflict", async () => {
   const { session, saved, elsewhere } = await bed(["a"]);
   (session.get("value") as string[]).push("b");
