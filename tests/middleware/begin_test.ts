@@ -53,6 +53,31 @@ Deno.test("begin() calls no store before session(), and finish() without a sessi
   assertEquals(counting.calls(), {});
 });
 
+Deno.test("An outer middleware may change the session after an inner one: both changes are one write", async () => {
+  const { manager, counting } = counted();
+  const { token } = await (await manager.load()).commit();
+  const request = new Request(URL, { headers: { Cookie: `__Host-session=${token}` } });
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  const session = await outer.session();
+  (await inner.session()).put("userId", 1);
+  counting.reset();
+  const response = await inner.finish(new Response("done"));
+  session.update("userId", (id = 0) => id + 1);
+  await outer.finish(response);
+  assertEquals(counting.calls(), { update: 1 });
+  assertEquals((await manager.load(token)).get("userId"), 2);
+});
+
+Deno.test("A handler that fails while its session is still loaded saves nothing", async () => {
+  const { manager } = counted();
+  const { token } = await (await manager.load()).commit();
+  const current = manager.begin(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+  const changing = current.session().then((session) => session.put("userId", 1));
+  await current.finish(new Response("sorry"), new Error("the handler failed"));
+  await changing.catch(() => {});
+  assertEquals((await manager.load(token)).get("userId"), undefined);
+});
+
 Deno.test("An outer middleware of a handler that has thrown may save a change of its own", async () => {
   const { manager } = counted();
   const request = new Request(URL);
