@@ -1,5 +1,5 @@
 import { publicId } from "../bytes/token.ts";
-import { writeValue } from "../bytes/values.ts";
+import { readValue, writeValue } from "../bytes/values.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
@@ -91,7 +91,7 @@ export class Commit {
    */
   async #nextWrite(write: SessionWrite, attempt: number, again: boolean): Promise<SessionWrite | undefined> {
     const state = this.#state;
-    const { changes, failure, token } = write;
+    const { failure, token } = write;
     const fate = await this.#fateOf(write);
     if (fate.kind === "done") return void this.#saved(write);
     if (fate.kind === "ended" || fate.kind === "renewed") {
@@ -107,7 +107,7 @@ export class Commit {
     if (!again) throw failure ?? new SessionConflictError(attempt);
     if (fate.kind === "changed") {
       this.#settings.hooks.event?.({ kind: "conflict", id: publicId(fate.row.token), attempt });
-      return this.#replay(changes, fate.row, fate.record, token);
+      return this.#replay(write, fate.row, fate.record, token);
     }
     if (fate.row === undefined) return this.#createAgain(write);
     // A touch of this request that came too late has not moved the expiry.
@@ -121,7 +121,8 @@ export class Commit {
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
     if (base !== undefined && this.#settings.now() >= baseDeadline) return false;
     try {
-      write.isSent = true;
+      // The operation sends no write once the signal has aborted.
+      if (!this.#operation.context.signal?.aborted) write.isSent = true;
       return await (base === undefined
         ? this.#operation.create({ token: storedToken, data, expiry }, subject)
         : this.#operation.update(base, nextRow(this.#settings, write, base)));
@@ -177,14 +178,24 @@ export class Commit {
 
   /** Makes the changes to what is in a row by now. */
   #replay(
-    changes: ChangeLog,
+    write: SessionWrite,
     base: StoredRow,
     record: SessionRecord,
     token: string | undefined,
   ): SessionWrite {
     const baseDeadline = record.deadline;
+    this.#changeAgain(write, record);
+    return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
+  }
+
+  /** A later update() may have changed an object in place that this write puts. Then what was put is in its bytes alone. */
+  #changeAgain({ changes, data }: SessionWrite, record: SessionRecord): void {
     changes.replay(record);
-    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    const { changes: later } = this.#state;
+    const keys = changes.keysPut().filter((key) => later?.has(key));
+    if (keys.length === 0) return;
+    const { values } = decodeRecord(this.#settings.codec, data);
+    for (const key of keys) writeValue(record.values, key, readValue(values, key));
   }
 
   /**
@@ -200,7 +211,7 @@ export class Commit {
     if (base === undefined) return write;
     const read = decodeRecord(this.#settings.codec, row!.data);
     const content = read.subject === undefined ? read : emptyRecord(deadline);
-    changes.replay(content);
+    this.#changeAgain(write, content);
     return writeOf(this.#settings, changes, content);
   }
 
@@ -215,7 +226,7 @@ export class Commit {
       const held = row && holdingOf(this.#settings, row);
       if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;
-      const adopting = this.#replay(write.changes, row!, held, token);
+      const adopting = this.#replay(write, row!, held, token);
       // A handler that has failed meanwhile goes on without its changes, also where this write fails.
       const record = state.isForgotten(write.changes) ? decodeRecord(this.#settings.codec, row!.data) : held;
       state.adopt(row!, token, record, adopting.baseDeadline);
@@ -229,8 +240,11 @@ export class Commit {
   #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
     const write = writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
+    const { changes: later } = this.#state;
     // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
-    for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
+    for (const key of changes.keysPut()) {
+      if (!later?.has(key)) writeValue(content.values, key, changes.valuePut(key));
+    }
     return write;
   }
 

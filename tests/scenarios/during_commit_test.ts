@@ -191,6 +191,43 @@ for (const isNew of [true, false]) {
   });
 }
 
+/** As `withEntry()`, in place. */
+const pushed = (entry: string | number) => (list: (string | number)[] = []) => (list.push(entry), list);
+
+Deno.test("An update in place during a commit that meets a conflict counts once", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.put("list", ["a"]);
+  const saving = session.commit();
+  session.update("list", pushed("b"));
+  await saving;
+  assertEquals(session.get("list"), ["a", "b"]);
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
+});
+
+Deno.test("An update in place between two attempts to create its session counts once", async () => {
+  const { store, manager } = bed();
+  const session = await manager.load();
+  const list = ["a"];
+  session.put("list", list);
+  let attempts = 0;
+  store.before = (name) => {
+    if (name === "create" && attempts++ === 0) throw busy();
+  };
+  const saving = session.commit();
+  session.update("list", pushed("b"));
+  await saving;
+  list.push("c");
+  const { token } = await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["a", "b", "c"]);
+});
+
 Deno.test("What a handler changes in place after a creation in doubt is saved with the response", async () => {
   const { store, manager } = bed();
   const current = manager.begin(new Request("https://example.com/"), { token: "" });
