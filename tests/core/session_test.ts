@@ -272,6 +272,25 @@ Deno.test('Session.status is "unmodified" where the handler of a new session has
   assertEquals(session.status, "unmodified");
 });
 
+Deno.test("Session.commit() names the subject to the store only where there is one, or was one", async () => {
+  const named: unknown[] = [];
+  class WatchedStore extends MemoryStore {
+    override update(...given: Parameters<MemoryStore["update"]>): Promise<boolean> {
+      named.push(given[2].subject);
+      return super.update(...given);
+    }
+  }
+  const manager = newManager(new WatchedStore({ cleanup: "off" }));
+  const { token } = await (await manager.load()).commit();
+  for (const subject of [undefined, "zoe", undefined]) {
+    const session = await manager.load(token);
+    session.put("a", 1);
+    session.subject = subject;
+    await session.commit();
+  }
+  assertEquals(named, [undefined, "zoe", null]);
+});
+
 Deno.test("Session.commit() keeps the time of creation, also in the request that created the session", async () => {
   let now = NOW;
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }), now: () => now });

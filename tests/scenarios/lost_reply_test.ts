@@ -269,6 +269,20 @@ onEachStore("A write that happened is noticed although the store reports no row"
   assertEquals((await bed.rows()).length, 2);
 });
 
+onEachStore("A renewal that happened is found where its mark is gone", async (bed) => {
+  const token = await savedSession(bed);
+  const old = (await bed.row()).token;
+  const step: Step = async (call) => {
+    await call();
+    await bed.store.delete(old);
+    throw LOST;
+  };
+  const session = await bed.interleaved<Data>({ update: [step] }).load(token);
+  session.renewToken();
+  const { token: renewed } = await session.commit();
+  assertEquals((await bed.manager<Data>().load(renewed)).get("n"), 0);
+});
+
 onEachStore("A token that already exists is not overwritten, and another one is created", async (bed) => {
   await savedSession(bed);
   const { data, expiry } = await bed.row();

@@ -262,6 +262,15 @@ onEachStore(
   },
 );
 
+onEachStore("destroySession() of a session that ends at that moment returns false", async (bed) => {
+  const token = await login(bed, await visitor(bed));
+  const [entry] = await bed.manager<Data>().sessionsOf("ann");
+  const ending = bed.interleaved<Data>({
+    delete: [before(async () => await (await bed.manager<Data>().load(token)).destroy())],
+  });
+  assertEquals(await ending.destroySession("ann", entry!.id), false);
+});
+
 onEachStore(
   "Of two cookies the one with a session on the primary is found, though the other has a mark",
   async (bed) => {

@@ -552,6 +552,35 @@ for (const make of [() => new Map([["a", 1]]), () => new Set(["a"]), () => new D
   });
 }
 
+Deno.test("No object of the handler is frozen, also where several were put and changed in place", async () => {
+  const manager = sessions<{ a: number[]; b: number[] }>();
+  const current = manager.begin(new Request(URL));
+  const session = await current.session();
+  const [a, b] = [[1], [1]];
+  session.put("a", a);
+  session.put("b", b);
+  await session.commit();
+  a.push(2);
+  await current.finish(new Response());
+  assertEquals([a.push(3), b.push(3)], [3, 2]);
+  const given = session.get("a");
+  assertThrows(() => session.get("b")!.push(4), TypeError);
+  assertThrows(() => given!.push(4), TypeError);
+  assertStrictEquals(session.get("a"), given);
+});
+
+Deno.test("An object of a failed handler is not frozen inside a value that it has changed in place", async () => {
+  const manager = sessions<{ list: object[] }>();
+  const first = await manager.load();
+  first.put("list", []);
+  const { token } = await first.commit();
+  const current = manager.begin(new Request(URL), { token });
+  const own: { n?: number } = {};
+  (await current.session()).get("list")!.push(own);
+  await current.finish(new Response("sorry", { status: 500 }), new Error("the handler failed"));
+  own.n = 1;
+});
+
 Deno.test("An outer middleware gets objects that can be changed, after an inner one has finished", async () => {
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }) });
   const first = await manager.load();
