@@ -101,11 +101,8 @@ export class Engine {
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (token === state.token) return;
-    if (token === "") {
-      // The changes of a session that ended end with it. Without a row they make a session of their own.
-      if (state.row !== undefined) state.startOver(this.newRecord());
-      return;
-    }
+    // The changes of a session that ended end with it. Without a row they make a session of their own.
+    if (token === "" && state.row !== undefined) state.startOver(this.newRecord());
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
     const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
