@@ -211,6 +211,20 @@ Deno.test("An update in place during a commit that meets a conflict counts once"
   assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
 });
 
+Deno.test("Updates and removals are in the session after a second attempt to create it", async () => {
+  const { store, manager } = bed();
+  const session = await manager.load();
+  session.update("n", (n = 0) => n + 1);
+  session.put("a", 1);
+  session.remove("a");
+  let attempts = 0;
+  store.before = (name) => {
+    if (name === "create" && attempts++ === 0) throw busy();
+  };
+  await session.commit();
+  assertEquals([session.get("n"), session.keys()], [1, ["n"]]);
+});
+
 Deno.test("An update in place between two attempts to create its session counts once", async () => {
   const { store, manager } = bed();
   const session = await manager.load();
