@@ -101,11 +101,8 @@ export class Engine {
    */
   async follow(state: SessionState, token: string, context: SessionContext): Promise<void> {
     if (token === state.token) return;
-    if (token === "") {
-      // The changes of a session that ended end with it. Without a row they make a session of their own.
-      if (state.row !== undefined) state.startOver(this.newRecord());
-      return;
-    }
+    // The changes of a session that ended end with it. Without a row they make a session of their own.
+    if (token === "" && state.row !== undefined) state.startOver(this.newRecord());
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
     const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
@@ -115,12 +112,17 @@ export class Engine {
     state.adopt(found.row, token, found.record);
   }
 
-  /** Takes over the values of another session. The other one is deleted once this one is saved. */
-  async merge(state: SessionState, token: string, context: SessionContext): Promise<void> {
+  /**
+   * Takes over the values of another session. The other one is deleted once this one is saved.
+   *
+   * @param failures How often the handler had failed when it asked for this.
+   */
+  async merge(state: SessionState, token: string, context: SessionContext, failures: number): Promise<void> {
     if (!isGivenToken(token) || token === state.token) return;
     // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
     const other = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
     if (typeof other !== "object" || other.row.token === state.row?.token) return;
+    if (state.failures !== failures) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
     if (other.record.deadline > state.record.deadline) state.setDeadline(other.record.deadline);
     state.deleteOnCommit(other.row);

@@ -306,9 +306,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {TypeError} The token is not a string.
    */
   mergeSession(token: string): Promise<void> {
+    const { failures } = this.#state;
     return this.#perform(async (state) => {
       state.assertOpen();
-      await this.#engine.merge(state, token, this.#context);
+      await this.#engine.merge(state, token, this.#context, failures);
     });
   }
 

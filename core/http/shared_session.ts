@@ -59,8 +59,7 @@ export class SharedSession {
 
   /** Notes that a lifecycle has finished. */
   finished(lifecycle: number): void {
-    const index = this.lifecycles.indexOf(lifecycle);
-    if (index >= 0) this.lifecycles.splice(index, 1);
+    this.lifecycles = this.lifecycles.filter((other) => other !== lifecycle);
   }
 
   /** Whether a lifecycle that began earlier is not finished: that one saves the session. */

@@ -36,9 +36,9 @@ export class ChangeLog {
     this.failures = failures;
   }
 
-  /** Whether this request has changed the value under the key. */
+  /** Whether this request has changed the value under the key, other than by `clear()`. */
   has(key: string): boolean {
-    return this.#cleared || this.#changes.has(key);
+    return this.#changes.has(key);
   }
 
   put(key: string, value: unknown): void {

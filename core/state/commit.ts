@@ -1,5 +1,5 @@
 import { publicId } from "../bytes/token.ts";
-import { writeValue } from "../bytes/values.ts";
+import { readValue, writeValue } from "../bytes/values.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
@@ -69,11 +69,11 @@ export class Commit {
 
   /** Sends a write until the store has carried one out. Each further one follows from what the row holds by then. */
   async #write(changes: ChangeLog, inDoubt?: SessionWrite): Promise<void> {
-    const { gone, offered, row } = this.#state;
+    const { gone, row } = this.#state;
     // Made before anything is awaited: what the handler changes from here on belongs to the next commit.
     let write: SessionWrite | undefined = inDoubt ?? this.#firstWrite(changes);
     if (inDoubt !== undefined) write = await this.#nextWrite(inDoubt, 1, true);
-    else if (row === undefined && offered.length > 0) write = await this.#adoptOffered(write);
+    else if (row === undefined) write = await this.#adoptOffered(write);
     else if (gone !== undefined) write = this.#startAnew(write);
     for (let attempt = 1; write !== undefined; attempt++) {
       const started = performance.now();
@@ -91,7 +91,7 @@ export class Commit {
    */
   async #nextWrite(write: SessionWrite, attempt: number, again: boolean): Promise<SessionWrite | undefined> {
     const state = this.#state;
-    const { changes, failure, token } = write;
+    const { failure, token } = write;
     const fate = await this.#fateOf(write);
     if (fate.kind === "done") return void this.#saved(write);
     if (fate.kind === "ended" || fate.kind === "renewed") {
@@ -107,7 +107,7 @@ export class Commit {
     if (!again) throw failure ?? new SessionConflictError(attempt);
     if (fate.kind === "changed") {
       this.#settings.hooks.event?.({ kind: "conflict", id: publicId(fate.row.token), attempt });
-      return this.#replay(changes, fate.row, fate.record, token);
+      return this.#replay(write, fate.row, fate.record, token);
     }
     if (fate.row === undefined) return this.#createAgain(write);
     // A touch of this request that came too late has not moved the expiry.
@@ -117,10 +117,10 @@ export class Commit {
   /** Sends a write; `true` where the store has carried it out. Throws a failure that no further attempt can mend. */
   async #send(write: SessionWrite): Promise<boolean> {
     write.failure = undefined;
+    const { base, baseDeadline, data, expiry, record: { subject }, storedToken } = write;
     // The row's expiry may be later: a touch beside a request that set an earlier deadline has moved it.
-    if (this.#settings.now() >= write.baseDeadline) return false;
+    if (base !== undefined && this.#settings.now() >= baseDeadline) return false;
     try {
-      const { base, data, expiry, record: { subject }, storedToken } = write;
       // The operation sends no write once the signal has aborted.
       if (!this.#operation.context.signal?.aborted) write.isSent = true;
       return await (base === undefined
@@ -171,19 +171,31 @@ export class Commit {
   /** What the session holds now, with the changes that were taken. */
   #firstWrite(changes: ChangeLog): SessionWrite {
     const { record, row: base, storedDeadline: baseDeadline, token } = this.#state;
-    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    const write = writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    this.#state.watchWritten(write);
+    return write;
   }
 
   /** Makes the changes to what is in a row by now. */
   #replay(
-    changes: ChangeLog,
+    write: SessionWrite,
     base: StoredRow,
     record: SessionRecord,
     token: string | undefined,
   ): SessionWrite {
     const baseDeadline = record.deadline;
+    this.#changeAgain(write, record);
+    return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
+  }
+
+  /** A later update() may have changed an object in place that this write puts. Then what was put is in its bytes alone. */
+  #changeAgain({ changes, data }: SessionWrite, record: SessionRecord): void {
     changes.replay(record);
-    return writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    const { changes: later } = this.#state;
+    const keys = changes.keysPut().filter((key) => later?.has(key));
+    if (keys.length === 0) return;
+    const { values } = decodeRecord(this.#settings.codec, data);
+    for (const key of keys) writeValue(record.values, key, readValue(values, key));
   }
 
   /**
@@ -199,7 +211,7 @@ export class Commit {
     if (base === undefined) return write;
     const read = decodeRecord(this.#settings.codec, row!.data);
     const content = read.subject === undefined ? read : emptyRecord(deadline);
-    changes.replay(content);
+    this.#changeAgain(write, content);
     return writeOf(this.#settings, changes, content);
   }
 
@@ -214,8 +226,10 @@ export class Commit {
       const held = row && holdingOf(this.#settings, row);
       if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;
-      const adopting = this.#replay(write.changes, row!, held, token);
-      state.adopt(row!, token, held, adopting.baseDeadline);
+      const adopting = this.#replay(write, row!, held, token);
+      // A handler that has failed meanwhile goes on without its changes, also where this write fails.
+      const record = state.isForgotten(write.changes) ? decodeRecord(this.#settings.codec, row!.data) : held;
+      state.adopt(row!, token, record, adopting.baseDeadline);
       // A logout ends the others too.
       state.offered = state.offered.filter((other) => other !== token);
       return adopting;
@@ -228,21 +242,25 @@ export class Commit {
   #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
     const write = writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
+    const { changes: later } = this.#state;
     // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
-    for (const key of changes.keysPut()) writeValue(content.values, key, changes.valuePut(key));
+    for (const key of changes.keysPut()) {
+      if (!later?.has(key)) writeValue(content.values, key, changes.valuePut(key));
+    }
     return write;
   }
 
   #saved(write: SessionWrite): void {
     const { base, changes, record, storedToken, token } = write;
     const state = this.#state;
-    // A session that was merged may turn out to be this one.
-    changes.merged = changes.merged.filter(({ token }) => token !== base?.token);
-    state.committed(write);
-    const setsCookie = base === undefined || changes.renew || changes.setsCookie;
-    if (setsCookie && token !== undefined) state.sendCookie(token, record);
     const { hooks } = this.#settings;
     const { subject } = record;
+    // A renewal sets the deadline as well, and so the cookie.
+    if ((base === undefined || changes.setsCookie) && token !== undefined) state.sendCookie(token, record);
+    // A session that was merged may turn out to be this one.
+    changes.merged = changes.merged.filter(({ token }) => token !== base?.token);
+    // After the cookie and the subject: it makes later changes to the record, which are not saved yet.
+    state.committed(write);
     if (base === undefined) hooks.event?.({ kind: "created", id: publicId(storedToken), subject });
     else if (changes.renew) {
       hooks.event?.({

@@ -18,7 +18,7 @@ export async function destroy(operation: Operation, state: SessionState): Promis
   let isEnded = false;
   let isRenewed = gone === "renewed";
   // The row before a renewal in doubt comes first: a renewal that arrives later then finds no row to move.
-  const read = isRenewed ? [] : [writeInDoubt?.base, row].filter((row) => row !== undefined);
+  const read = [writeInDoubt?.base, row].filter((row) => row !== undefined);
   const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
   const own = [...read.map(({ token }) => token), ...written];
   const others = [...offered, ...untried].map(storedToken);

@@ -3,7 +3,6 @@ import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
 import { isObject, readValue, type Values } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
-import type { ChangeLog } from "./changes.ts";
 import { encodeValue } from "./record.ts";
 
 /** An object that a handler got, and what it is compared with: its value in the row, or else these bytes. */
@@ -53,19 +52,6 @@ export class ExposedValues {
   isStale(key: string, current: unknown): boolean {
     const exposed = this.#objects?.get(key);
     return exposed !== undefined && exposed.value !== current;
-  }
-
-  /**
-   * Compares with the new row after a commit, which has encoded the objects that are still in the session.
-   *
-   * @param later What the handler has changed since. Those values are not in the row.
-   */
-  rebase(values: Values, row: StoredRow, later: ChangeLog | undefined): void {
-    for (const [key, exposed] of this.#objects ?? []) {
-      if (later?.has(key) || readValue(values, key) !== exposed.value) continue;
-      exposed.row = row;
-      exposed.bytes = undefined;
-    }
   }
 
   /** The objects that were changed in place, by key. From now on they are values that the handler has set. */

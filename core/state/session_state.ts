@@ -30,7 +30,7 @@ export class SessionState {
   row: StoredRow | undefined;
   /** The session's content, with this request's changes. */
   record: SessionRecord;
-  /** The deadline in the row, without this request's changes; `Infinity` for a new session. */
+  /** The deadline in the row, without this request's changes; of no meaning for a new session. */
   storedDeadline: number;
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
@@ -55,12 +55,12 @@ export class SessionState {
   /** Made anew where none of the values is the same any more. */
   #exposed: ExposedValues;
   /** How often the handler has failed. */
-  #failures = 0;
+  failures = 0;
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
     this.record = record;
-    this.storedDeadline = row === undefined ? Infinity : record.deadline;
+    this.storedDeadline = record.deadline;
     this.token = token;
     this.row = row;
     this.#codec = codec;
@@ -113,7 +113,6 @@ export class SessionState {
   }
 
   update(key: string, update: UpdateFunction): void {
-    this.assertOpen();
     this.#noticeInPlaceChanges([key]);
     const before = readValue(this.record.values, key);
     const copyIfChanged = this.#exposed.snapshot(key, before);
@@ -144,7 +143,6 @@ export class SessionState {
   }
 
   setSubject(subject: string | undefined): void {
-    this.assertOpen();
     const log = subject === this.record.subject ? this.#idleLog() : this.#modify();
     this.record.subject = subject;
     log.subject = subject ?? null;
@@ -180,7 +178,7 @@ export class SessionState {
    * next write makes it too, since a replica that lags may have hidden the value.
    */
   #idleLog(): ChangeLog {
-    return this.#log ??= new ChangeLog(this.#failures);
+    return this.#log ??= new ChangeLog(this.failures);
   }
 
   /** The changes that have to be saved; `undefined` where there are none. */
@@ -211,7 +209,7 @@ export class SessionState {
 
   /** Forgets the changes that are not saved, since the handler has failed. A commit under way stands. */
   forget(fresh: SessionRecord): void {
-    this.#failures++;
+    this.failures++;
     this.#log = undefined;
     this.#exposed = new ExposedValues(this.#codec);
     this.record = this.row === undefined ? fresh : decodeRecord(this.#codec, this.row.data);
@@ -220,7 +218,7 @@ export class SessionState {
 
   /** Whether the handler has failed since it made these changes. */
   isForgotten({ failures }: ChangeLog): boolean {
-    return failures !== this.#failures;
+    return failures !== this.failures;
   }
 
   /** Notes the changes that were made in place. */
@@ -236,7 +234,7 @@ export class SessionState {
 
   /** Whether the response sets the cookie or deletes it. */
   get changesCookie(): boolean {
-    return this.cookieToSet !== undefined || (this.endedHere && this.token === undefined);
+    return this.cookieToSet !== undefined || this.endedHere;
   }
 
   /** Whether a commit, a logout or a merge may still be under way. */
@@ -259,6 +257,17 @@ export class SessionState {
     const taken = this.#logged();
     this.#log = undefined;
     return taken;
+  }
+
+  /** Watches the objects of the handler's own that a write saves: the handler may go on to change them in place. */
+  watchWritten({ changes, data, expiry, storedToken }: SessionWrite): void {
+    // What a closed session holds is not searched again.
+    if (this.closed) return;
+    const row = { token: storedToken, data, expiry };
+    for (const key of changes.keysPut()) {
+      const value = changes.valuePut(key);
+      if (isObject(value)) this.#exposed.watch(key, value, row);
+    }
   }
 
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
@@ -292,7 +301,6 @@ export class SessionState {
   committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
     this.writeInDoubt = undefined;
     this.gone = undefined;
-    const row = { token: storedToken, data, expiry };
     this.storedDeadline = record.deadline;
     // The values in memory may hold later changes of the handler that has failed.
     if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
@@ -307,14 +315,8 @@ export class SessionState {
       this.changes?.replay(record);
       this.record = record;
     }
-    this.row = row;
+    this.row = { token: storedToken, data, expiry };
     this.token = token;
-    if (this.closed) return;
-    this.#exposed.rebase(record.values, row, this.changes);
-    for (const key of changes.keysPut()) {
-      const value = readValue(record.values, key);
-      if (isObject(value) && !this.changes?.has(key)) this.#exposed.watch(key, value, row);
-    }
   }
 
   /** Continues with a new, empty session: this request has ended the old one. */
@@ -322,11 +324,9 @@ export class SessionState {
     this.token = undefined;
     this.row = undefined;
     this.record = fresh;
-    this.storedDeadline = Infinity;
     this.#log = undefined;
     this.writeInDoubt = undefined;
     this.offered = NONE;
-    this.untried = NONE;
     if (this.gone === "ended") this.gone = undefined;
     this.#exposed = new ExposedValues(this.#codec);
     this.status = "destroyed";

@@ -252,6 +252,57 @@ for (const [what, act, status] of STATUS) {
   });
 }
 
+Deno.test("Session.status after the handler has failed tells only of a logout", async () => {
+  for (const destroys of [false, true]) {
+    const { session: load, fail } = newManager().begin(new Request("https://example.com/"));
+    const session = await load();
+    await session.commit();
+    if (destroys) await session.destroy();
+    session.put("a", 1);
+    fail(new Error("the handler failed"));
+    assertEquals(session.status, destroys ? "destroyed" : "unmodified");
+  }
+});
+
+Deno.test('Session.status is "unmodified" where the handler of a new session has failed', async () => {
+  const { session: load, fail } = newManager().begin(new Request("https://example.com/"));
+  const session = await load();
+  session.put("a", 1);
+  fail(new Error("the handler failed"));
+  assertEquals(session.status, "unmodified");
+});
+
+Deno.test("Session.commit() names the subject to the store only where there is one, or was one", async () => {
+  const named: unknown[] = [];
+  class WatchedStore extends MemoryStore {
+    override update(...given: Parameters<MemoryStore["update"]>): Promise<boolean> {
+      named.push(given[2].subject);
+      return super.update(...given);
+    }
+  }
+  const manager = newManager(new WatchedStore({ cleanup: "off" }));
+  const { token } = await (await manager.load()).commit();
+  for (const subject of [undefined, "zoe", undefined]) {
+    const session = await manager.load(token);
+    session.put("a", 1);
+    session.subject = subject;
+    await session.commit();
+  }
+  assertEquals(named, [undefined, "zoe", null]);
+});
+
+Deno.test("Session.commit() keeps the time of creation, also in the request that created the session", async () => {
+  let now = NOW;
+  const manager = sessions({ store: new MemoryStore({ cleanup: "off" }), now: () => now });
+  const session = await manager.load();
+  session.subject = "zoe";
+  await session.commit();
+  now += HOUR;
+  session.put("a", 1);
+  await session.commit();
+  assertEquals((await manager.sessionsOf("zoe")).map(({ createdAt }) => createdAt), [NOW]);
+});
+
 Deno.test("Session.clear() of an empty session keeps the status", async () => {
   const session = await newSession();
   session.clear();

@@ -1,7 +1,13 @@
 /** `manager.begin()` as the author of another middleware uses it. */
 
 import { Hono } from "hono";
-import { MemoryStore, SessionClosedError, type SessionManager, sessions } from "../../mod.ts";
+import {
+  MemoryStore,
+  SessionClosedError,
+  type SessionManager,
+  sessions,
+  SessionStoreError,
+} from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -10,7 +16,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "../assert.ts";
-import { countingStore } from "../counting_store.ts";
+import { aroundCalls, countingStore } from "../counting_store.ts";
 import { setCookies } from "../scenarios/_visits.ts";
 
 interface Data {
@@ -51,6 +57,90 @@ Deno.test("begin() calls no store before session(), and finish() without a sessi
   assertStrictEquals(await current.finish(response), response);
   assertEquals([...response.headers], [["content-type", "text/plain;charset=UTF-8"]]);
   assertEquals(counting.calls(), {});
+});
+
+Deno.test("An outer middleware may change the session after an inner one: both changes are one write", async () => {
+  const { manager, counting } = counted();
+  const { token } = await (await manager.load()).commit();
+  const request = new Request(URL, { headers: { Cookie: `__Host-session=${token}` } });
+  const [outer, inner] = [manager.begin(request), manager.begin(request)];
+  const session = await outer.session();
+  (await inner.session()).put("userId", 1);
+  counting.reset();
+  const response = await inner.finish(new Response("done"));
+  session.update("userId", (id = 0) => id + 1);
+  await outer.finish(response);
+  assertEquals(counting.calls(), { update: 1 });
+  assertEquals((await manager.load(token)).get("userId"), 2);
+});
+
+Deno.test("A handler that fails while its session is still loaded saves nothing", async () => {
+  const { manager } = counted();
+  const { token } = await (await manager.load()).commit();
+  const current = manager.begin(new Request(URL, { headers: { Cookie: `__Host-session=${token}` } }));
+  const changing = current.session().then((session) => session.put("userId", 1));
+  await current.finish(new Response("sorry"), new Error("the handler failed"));
+  await changing.catch(() => {});
+  assertEquals((await manager.load(token)).get("userId"), undefined);
+});
+
+Deno.test("What an error page changes in place is saved", async () => {
+  const manager = sessions<{ list: number[] }>();
+  const first = await manager.load();
+  first.put("list", [1]);
+  const { token } = await first.commit();
+  const current = manager.begin(new Request(URL), { token });
+  const session = await current.session();
+  session.get("list")!.push(2);
+  const error = new Error("the handler failed");
+  current.fail(error);
+  session.get("list")!.push(3);
+  await current.finish(new Response("sorry"), error);
+  assertEquals((await manager.load(token)).get("list"), [1, 3]);
+});
+
+Deno.test("finish() sends nothing again that a failed handler has left in doubt", async () => {
+  const store = new MemoryStore({ cleanup: "off" });
+  let isDown = true;
+  const lossy = aroundCalls(store, (_method, call) => {
+    if (isDown) {
+      throw new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
+    }
+    return call();
+  });
+  const manager = sessions<Data>({ store: lossy, onError() {} });
+  const current = manager.begin(new Request(URL));
+  const session = await current.session();
+  session.put("userId", 1);
+  const error = await assertRejects(() => session.commit(), SessionStoreError);
+  isDown = false;
+  current.fail(error);
+  const response = await current.finish(new Response("sorry"), error);
+  assertEquals([store.size, setCookies(response)], [0, []]);
+});
+
+Deno.test("begin() shares the session of a request by its manager and its token", async () => {
+  const [one, two] = [sessions<Data>(), sessions<Data>()];
+  const { token } = await (await one.load()).commit();
+  const request = new Request(URL);
+  const given = await one.begin(request, { token }).session();
+  const byCookie = await one.begin(request).session();
+  const other = await two.begin(request).session();
+  assertEquals(new Set([given, byCookie, other]).size, 3);
+  assertStrictEquals(await one.begin(request, { token }).session(), given);
+  assertStrictEquals(await one.begin(request).session(), byCookie);
+  assertStrictEquals(await two.begin(request).session(), other);
+});
+
+Deno.test("A logout where there is no session emits no event and deletes no cookie", async () => {
+  const events: string[] = [];
+  const manager = sessions<Data>({ onEvent: ({ kind }) => void events.push(kind) });
+  for (const headers of [new Headers(), new Headers({ Cookie: `__Host-session=${"A".repeat(43)}` })]) {
+    const current = manager.begin(new Request(URL, { headers }));
+    await (await current.session()).destroy();
+    assertEquals(setCookies(await current.finish(new Response("bye"))), []);
+  }
+  assertEquals(events, ["unknown"]);
 });
 
 Deno.test("An outer middleware of a handler that has thrown may save a change of its own", async () => {

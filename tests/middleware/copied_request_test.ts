@@ -70,6 +70,10 @@ const logIn: Use = async (getSession) => {
 };
 const logOut: Use = async (getSession) => await (await getSession()).destroy();
 const trace: Use = async (getSession) => (await getSession()).put("trace", "seen");
+const moveDeadline: Use = async (getSession) => {
+  await trace(getSession);
+  (await getSession()).setDeadline(Date.now() + 3_600_000);
+};
 const commit: Use = async (getSession) => {
   await trace(getSession);
   await (await getSession()).commit();
@@ -101,6 +105,7 @@ for (const mount of Object.keys(MOUNTS)) {
       "writes afterwards": { after: trace },
       "does both": { before: trace, after: trace },
       "read before, and writes afterwards": { before: read, after: trace },
+      "moves the deadline": { before: moveDeadline },
     };
     for (const signedIn of [false, true]) {
       for (const [name, uses] of Object.entries(orders)) {

@@ -259,6 +259,9 @@ onEachStore("destroy() after a new session in doubt leaves none", async (bed) =>
   restore();
   await session.destroy();
   assertEquals(await bed.rows(), []);
+  session.put("late", 1);
+  const { token } = await session.commit();
+  assertEquals((await bed.manager<Data>().load(token)).keys(), ["late"]);
 });
 
 onEachStore(
@@ -270,14 +273,14 @@ onEachStore(
       if (isDown) throw new SessionStoreError("find", { reason: "unreachable", retryable: true });
       if (method !== "create") return call();
       late.push(call as () => Promise<unknown>);
-      isDown = late.length === 2;
+      isDown = late.length === 3;
       throw new SessionStoreError("create", { reason: "timeout", retryable: true, ambiguous: true });
     }) as FullStore;
     const session = await bed.manager<Data>({ store }).load();
     session.put("n", 1);
     await failsInDoubt(session);
     for (const arrive of late) await arrive();
-    assertEquals((await bed.rows()).length, 2);
+    assertEquals((await bed.rows()).length, 3);
     isDown = false;
     await session.destroy();
     assertEquals(await bed.rows(), []);

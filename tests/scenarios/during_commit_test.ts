@@ -10,6 +10,7 @@ import {
   MemoryStore,
   type Session,
   SessionClosedError,
+  type SessionEvent,
   type SessionManager,
   sessions,
   SessionStoreError,
@@ -173,6 +174,90 @@ Deno.test("A value that is changed in place after a creation in doubt is saved b
   assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
 });
 
+for (const isNew of [true, false]) {
+  const which = isNew ? "a new session" : "a stored session";
+  Deno.test(`What a handler changes in place after a commit() of ${which} that it does not await is saved`, async () => {
+    const { manager } = bed();
+    const token = isNew ? "" : await saved(manager, (session) => session.put("list", ["a"]));
+    const current = manager.begin(new Request("https://example.com/"), { token });
+    const session = await current.session();
+    const list = session.get("list") ?? ["a"];
+    list.push("b");
+    if (isNew) session.put("list", list);
+    const saving = session.commit();
+    list.push("c");
+    await current.finish(new Response());
+    assertEquals((await manager.load((await saving).token)).get("list"), ["a", "b", "c"]);
+  });
+}
+
+/** As `withEntry()`, in place. */
+const pushed = (entry: string | number) => (list: (string | number)[] = []) => (list.push(entry), list);
+
+Deno.test("An update in place during a commit that meets a conflict counts once", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.put("list", ["a"]);
+  const saving = session.commit();
+  session.update("list", pushed("b"));
+  await saving;
+  assertEquals(session.get("list"), ["a", "b"]);
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
+});
+
+Deno.test("Updates and removals are in the session after a second attempt to create it", async () => {
+  const { store, manager } = bed();
+  const session = await manager.load();
+  session.update("n", (n = 0) => n + 1);
+  session.put("a", 1);
+  session.remove("a");
+  let attempts = 0;
+  store.before = (name) => {
+    if (name === "create" && attempts++ === 0) throw busy();
+  };
+  await session.commit();
+  assertEquals([session.get("n"), session.keys()], [1, ["n"]]);
+});
+
+Deno.test("An update in place between two attempts to create its session counts once", async () => {
+  const { store, manager } = bed();
+  const session = await manager.load();
+  const list = ["a"];
+  session.put("list", list);
+  let attempts = 0;
+  store.before = (name) => {
+    if (name === "create" && attempts++ === 0) throw busy();
+  };
+  const saving = session.commit();
+  session.update("list", pushed("b"));
+  await saving;
+  list.push("c");
+  const { token } = await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["a", "b", "c"]);
+});
+
+Deno.test("What a handler changes in place after a creation in doubt is saved with the response", async () => {
+  const { store, manager } = bed();
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const list = ["a"];
+  session.put("list", list);
+  store.before = () => {
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  list.push("b");
+  await current.finish(new Response());
+  assertEquals((await manager.load(session.token)).get("list"), ["a", "b"]);
+});
+
 Deno.test("A value that is changed in place between two attempts to create its session is saved", async () => {
   const { store, manager } = bed();
   const session = await manager.load();
@@ -311,6 +396,80 @@ Deno.test("A commit that fails after its handler has failed leaves nothing to sa
   store.before = () => {};
   const response = await current.finish(new Response("sorry", { status: 500 }), error);
   assertEquals([response.headers.getSetCookie(), store.size], [[], 0]);
+});
+
+Deno.test("A merge that is under way where the handler fails changes nothing", async () => {
+  const { store, manager } = bed();
+  const guest = await saved(manager, (session) => session.put("list", ["a"]));
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const error = new Error("the handler failed");
+  store.before = () => {
+    store.before = () => {};
+    current.fail(error);
+  };
+  await session.mergeSession(guest);
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  assertEquals((await manager.load(session.token)).keys(), ["notice"]);
+  assertEquals((await manager.load(guest)).keys(), ["list"]);
+});
+
+Deno.test("A merge that waits for a commit changes nothing where the handler fails before it begins", async () => {
+  const { manager } = bed();
+  const guest = await saved(manager, (session) => session.put("list", ["a"]));
+  const current = manager.begin(new Request("https://example.com/"), { token: "" });
+  const session = await current.session();
+  const saving = session.commit();
+  const merging = session.mergeSession(guest);
+  const error = new Error("the handler failed");
+  current.fail(error);
+  await Promise.all([saving, merging]);
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  assertEquals((await manager.load(session.token)).keys(), ["notice"]);
+  assertEquals((await manager.load(guest)).keys(), ["list"]);
+});
+
+Deno.test("The event of a renewal has the subject that was saved, not one that was set during the commit", async () => {
+  const events: SessionEvent[] = [];
+  const store = new WatchedStore({ cleanup: "off" });
+  const manager = sessions<Data>({ store, onEvent: (event) => void events.push(event) });
+  const token = await saved(manager, (session) => session.put("n", 1));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.renewToken();
+  session.subject = "ann";
+  const saving = session.commit();
+  session.subject = "zoe";
+  await saving;
+  const renewed = events.find(({ kind }) => kind === "renewed");
+  assertEquals(renewed && "subject" in renewed && renewed.subject, "ann");
+});
+
+Deno.test("What a failed commit found on the primary is not saved with the changes of a handler that failed", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  store.stale = 1;
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  session.put("a", 2);
+  const error = new Error("the handler failed");
+  store.before = (_name, { primary }) => {
+    if (primary) current.fail(error);
+  };
+  const update = store.update.bind(store);
+  store.update = () => {
+    throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.update = update;
+  session.put("notice", "Sorry");
+  await current.finish(new Response("sorry", { status: 500 }), error);
+  const stored = await manager.load(token);
+  assertEquals([stored.get("a"), stored.get("notice")], [1, "Sorry"]);
 });
 
 Deno.test("What a handler that fails has changed after a commit in doubt is not saved by its error page", async () => {

@@ -7,9 +7,9 @@ import {
   sessions,
   SessionStoreError,
 } from "../../mod.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../assert.ts";
 import { type Bed, HOUR, onEachStore, sha256 } from "./_bed.ts";
-import { loseReply } from "./_interleaving.ts";
+import { failUnsent, loseReply } from "./_interleaving.ts";
 
 interface Data {
   n: number;
@@ -84,6 +84,21 @@ onEachStore("A session that is merged into another emits an event of its end", a
   await session.commit();
   assertEquals(newEvents(bed), [{ kind: "destroyed", id }]);
 });
+
+onEachStore(
+  "A merged session emits one event, though another one could not be deleted at first",
+  async (bed) => {
+    const others = [await login(bed.manager<Data>()), await login(bed.manager<Data>())];
+    const down = Array.from({ length: 3 }, () => failUnsent(new Error("the connection broke")));
+    const manager = bed.interleaved<Data>({ delete: [(call) => call(), ...down] });
+    const session = await manager.load(await login(manager, "ann"));
+    for (const other of others) await session.mergeSession(other);
+    newEvents(bed);
+    await assertRejects(() => session.commit(), SessionStoreError);
+    await session.commit();
+    assertEquals(newEvents(bed).map(({ kind }) => kind), ["destroyed", "destroyed"]);
+  },
+);
 
 onEachStore("Sessions that are ended by their subject emit one event", async (bed) => {
   const manager = bed.manager<Data>();

@@ -83,6 +83,40 @@ onEachStore("A write in doubt with another's write in its place: ambiguous, neve
   assertEquals(await countOf(bed, token), 1);
 });
 
+onEachStore("A write in doubt that is refused later is ambiguous, and not worth a retry", async (bed) => {
+  const token = await savedSession(bed);
+  const steps = { update: [failUnsent(LOST), before(() => addElsewhere(bed, token, 1))] };
+  const error = await assertRejects(() => add(bed, token, steps), SessionStoreError);
+  assertEquals([error.operation, error.reason, error.retryable], ["update", "unknown", false]);
+  assertEquals(error.ambiguous, true);
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore("A write that happened counts once, though the store calls its error final", async (bed) => {
+  const token = await savedSession(bed);
+  const final = new SessionStoreError("update", { reason: "unknown", retryable: false, ambiguous: true });
+  await add(bed, token, { update: [loseReply(final)] });
+  assertEquals(await countOf(bed, token), 1);
+});
+
+onEachStore(
+  "A refused write that cannot be read back is in doubt: it may have arrived twice",
+  async (bed) => {
+    const token = await savedSession(bed);
+    const steps: Steps = {
+      find: [(call) => call(), ...Array<Step>(3).fill(failUnsent(LOST))],
+      // The first delivery is carried out, and the reply is the refusal of the second one.
+      update: [async (call) => [await call(), await call()][1]],
+    };
+    const session = await bed.interleaved<Data>(steps).load(token);
+    session.update("n", (n = 0) => n + 1);
+    const error = await assertRejects(() => session.commit(), SessionStoreError);
+    assertEquals(error.ambiguous, true);
+    await session.commit();
+    assertEquals(await countOf(bed, token), 1);
+  },
+);
+
 onEachStore(
   "A write that happened is found after seven other writes, and is ambiguous after eight",
   async (bed) => {
@@ -233,6 +267,20 @@ onEachStore("A write that happened is noticed although the store reports no row"
   const created = await session.commit();
   assertEquals(await countOf(bed, created.token), 5);
   assertEquals((await bed.rows()).length, 2);
+});
+
+onEachStore("A renewal that happened is found where its mark is gone", async (bed) => {
+  const token = await savedSession(bed);
+  const old = (await bed.row()).token;
+  const step: Step = async (call) => {
+    await call();
+    await bed.store.delete(old);
+    throw LOST;
+  };
+  const session = await bed.interleaved<Data>({ update: [step] }).load(token);
+  session.renewToken();
+  const { token: renewed } = await session.commit();
+  assertEquals((await bed.manager<Data>().load(renewed)).get("n"), 0);
 });
 
 onEachStore("A token that already exists is not overwritten, and another one is created", async (bed) => {

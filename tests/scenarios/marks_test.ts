@@ -262,6 +262,15 @@ onEachStore(
   },
 );
 
+onEachStore("destroySession() of a session that ends at that moment returns false", async (bed) => {
+  const token = await login(bed, await visitor(bed));
+  const [entry] = await bed.manager<Data>().sessionsOf("ann");
+  const ending = bed.interleaved<Data>({
+    delete: [before(async () => await (await bed.manager<Data>().load(token)).destroy())],
+  });
+  assertEquals(await ending.destroySession("ann", entry!.id), false);
+});
+
 onEachStore(
   "Of two cookies the one with a session on the primary is found, though the other has a mark",
   async (bed) => {
@@ -326,7 +335,9 @@ onEachStore("A token that a request created and ended again is not sent to the b
 onEachStore("A logout ends both sessions of a browser that sends two cookies", async (bed) => {
   const tokens = [await visitor(bed), await visitor(bed)];
   const answer = withSessions(bed.manager<Data>(), async (_request, getSession) => {
-    await (await getSession()).destroy();
+    const session = await getSession();
+    session.subject = "ann";
+    await session.destroy();
     return new Response("bye");
   });
   const Cookie = tokens.map((token) => `__Host-session=${token}`).join("; ");
@@ -335,6 +346,8 @@ onEachStore("A logout ends both sessions of a browser that sends two cookies", a
   assertEquals(await bed.rows(), []);
   const destroyed = bed.events.filter((event) => event.kind === "destroyed");
   assertEquals(destroyed.map(({ id }) => id).sort(), ids);
+  // The subject of the other one is not known.
+  assertEquals(destroyed.map(({ subject }) => subject), ["ann", undefined]);
 });
 
 Deno.test("One store under two cookie names is refused, and served under one", () => {
@@ -439,6 +452,7 @@ onEachStore("A merged session that logs in meanwhile keeps its mark", async (bed
   await merging.mergeSession(guest);
   await login(bed, guest);
   await merging.commit();
+  assertEquals(bed.events.filter(({ kind }) => kind === "destroyed"), []);
   const poll = await bed.manager<Data>().load(guest);
   assertEquals(poll.token, undefined);
   poll.put("visits", 9);

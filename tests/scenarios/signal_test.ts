@@ -1,7 +1,7 @@
 /** An aborted signal stops the waiting, never a logout or a write that was sent. */
 import { SessionStoreError } from "../../mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
-import { type Bed, onEachStore } from "./_bed.ts";
+import { type Bed, HOUR, onEachStore } from "./_bed.ts";
 import type { Step } from "./_interleaving.ts";
 
 async function savedSession(bed: Bed): Promise<string> {
@@ -77,6 +77,23 @@ onEachStore("A signal aborted during commit(): the write that was sent continues
   await written.promise;
   assertEquals((await bed.manager().load(token)).get("a"), 2);
 });
+
+onEachStore(
+  "A write that the signal kept from being sent is not in doubt, though the session expires",
+  async (bed) => {
+    const saved = await bed.manager().load();
+    const { token } = await saved.commit();
+    const controller = new AbortController();
+    const session = await bed.manager().load(token, { signal: controller.signal });
+    session.put("n", 1);
+    controller.abort();
+    const saving = session.commit();
+    // Before the second attempt.
+    bed.clock.advance(25 * HOUR);
+    const error = await assertRejects(() => saving, SessionStoreError);
+    assertEquals([error.reason, error.ambiguous], ["aborted", false]);
+  },
+);
 
 onEachStore("A logout ignores the signal", async (bed) => {
   const token = await savedSession(bed);

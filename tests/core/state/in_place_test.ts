@@ -293,6 +293,29 @@ Deno.test("Session.update() merges the changes of two requests to one list, also
   assertEquals(await saved(), ["start", "b", "a"]);
 });
 
+Deno.test("Session.commit() writes a change in place once", async () => {
+  const { store, calls, reset } = countingStore(new MemoryStore({ cleanup: "off" }));
+  const manager = sessions({ store });
+  const first = await manager.load();
+  first.put("list", ["a"]);
+  const { token } = await first.commit();
+  const session = await manager.load(token);
+  (session.get("list") as string[]).push("b");
+  reset();
+  await session.commit();
+  await session.commit();
+  assertEquals(calls(), { update: 1 });
+});
+
+Deno.test("Session.update() keeps an earlier change in place to the value, also after a conflict", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  (session.get("value") as string[]).push("b");
+  session.update("value", (list) => [...list as string[], "c"]);
+  await elsewhere((other) => other.put("another", 1));
+  await session.commit();
+  assertEquals(await saved(), ["a", "b", "c"]);
+});
+
 Deno.test("Session.get() gives a value that cannot be stored as it is, also once the session is closed", async () => {
   const manager = sessions({ onError() {} });
   const request = manager.begin(new Request("https://example.com/"));
@@ -546,6 +569,35 @@ for (const make of [() => new Map([["a", 1]]), () => new Set(["a"]), () => new D
     }
   });
 }
+
+Deno.test("No object of the handler is frozen, also where several were put and changed in place", async () => {
+  const manager = sessions<{ a: number[]; b: number[] }>();
+  const current = manager.begin(new Request(URL));
+  const session = await current.session();
+  const [a, b] = [[1], [1]];
+  session.put("a", a);
+  session.put("b", b);
+  await session.commit();
+  a.push(2);
+  await current.finish(new Response());
+  assertEquals([a.push(3), b.push(3)], [3, 2]);
+  const given = session.get("a");
+  assertThrows(() => session.get("b")!.push(4), TypeError);
+  assertThrows(() => given!.push(4), TypeError);
+  assertStrictEquals(session.get("a"), given);
+});
+
+Deno.test("An object of a failed handler is not frozen inside a value that it has changed in place", async () => {
+  const manager = sessions<{ list: object[] }>();
+  const first = await manager.load();
+  first.put("list", []);
+  const { token } = await first.commit();
+  const current = manager.begin(new Request(URL), { token });
+  const own: { n?: number } = {};
+  (await current.session()).get("list")!.push(own);
+  await current.finish(new Response("sorry", { status: 500 }), new Error("the handler failed"));
+  own.n = 1;
+});
 
 Deno.test("An outer middleware gets objects that can be changed, after an inner one has finished", async () => {
   const manager = sessions({ store: new MemoryStore({ cleanup: "off" }) });
