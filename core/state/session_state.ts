@@ -73,7 +73,10 @@ export class SessionState {
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChanges([key]);
     const value = this.#valueOf(key);
     // A value that this request has put is saved as it is at the commit, and needs no watching.
-    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.watch(key, value, this.row);
+    if (isObject(value) && this.changes?.valuePut(key) !== value) {
+      // What is not in the row yet, as by update(), is no change in place.
+      this.#exposed.watch(key, value, this.mustWrite || this.hasWork ? undefined : this.row);
+    }
     return value;
   }
 

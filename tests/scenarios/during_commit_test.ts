@@ -97,6 +97,44 @@ Deno.test("A change in place after an update, during a commit that meets a confl
   assertEquals((await manager.load(token)).get("list"), [5, 10, 13]);
 });
 
+Deno.test("An update during a commit that meets a conflict is made again after the value was read", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["start"]));
+  const session = await manager.load(token);
+  const write = async (change: (session: Session<Data>) => void) => {
+    const other = await manager.load(token);
+    change(other);
+    await other.commit();
+  };
+  await write((other) => other.put("a", 1));
+  session.put("b", 1);
+  const saving = session.commit();
+  session.update("list", withEntry("a"));
+  await saving;
+  assertEquals(session.get("list"), ["start", "a"]);
+  await write((other) => other.update("list", withEntry("b")));
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["start", "b", "a"]);
+});
+
+Deno.test("A list that is read while a commit saves its update is not saved once more", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["start"]));
+  store.stale = 1;
+  const session = await manager.load(token);
+  session.update("list", withEntry("a"));
+  const update = store.update.bind(store);
+  let writes = 0;
+  store.update = (...given) => {
+    writes++;
+    assertEquals(session.get("list"), ["start", "a"]);
+    return update(...given);
+  };
+  await session.commit();
+  await session.commit();
+  assertEquals(writes, 1);
+});
+
 Deno.test("An update at any moment of a commit that asks the primary counts once", async () => {
   for (let turns = 0; turns < 30; turns++) {
     const { store, manager } = bed();
