@@ -35,6 +35,8 @@ export class SessionState {
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
   #log: ChangeLog | undefined;
+  /** What the last commit took. It may still be under way, or in doubt. */
+  #taken: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
@@ -257,9 +259,9 @@ export class SessionState {
 
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
-    const taken = this.#logged();
+    this.#taken = this.#logged();
     this.#log = undefined;
-    return taken;
+    return this.#taken;
   }
 
   /** Watches the objects of the handler's own that a write saves: the handler may go on to change them in place. */
@@ -359,6 +361,6 @@ export class SessionState {
   #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
     this.#exposed.noteOwn(key);
-    if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
+    for (const log of [this.#log, this.#taken]) if (log?.valuePut(key) === before) log?.put(key, copy);
   }
 }
