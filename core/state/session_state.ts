@@ -339,8 +339,12 @@ export class SessionState {
   }
 
   /** Makes the response set the cookie of a session. */
-  sendCookie(token: string, { deadline, values }: SessionRecord): void {
-    this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
+  sendCookie(
+    token: string,
+    { deadline, values }: SessionRecord,
+    remember = values[REMEMBER_ME] === true,
+  ): void {
+    this.cookieToSet = { token, deadline, remember };
   }
 
   #valueOf(key: string): unknown {

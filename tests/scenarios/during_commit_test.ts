@@ -506,6 +506,21 @@ Deno.test("The event of a renewal has the subject that was saved, not one that w
   assertEquals(renewed && "subject" in renewed && renewed.subject, "ann");
 });
 
+Deno.test("The cookie of a commit forgets a rememberMe() that came during the commit and was not saved", async () => {
+  const manager = sessions({ store: new MemoryStore({ cleanup: "off" }), cookie: { persist: false } });
+  const current = manager.begin(new Request("https://example.com/"));
+  const session = await current.session();
+  const saving = session.commit();
+  session.rememberMe(true);
+  await saving;
+  const response = await current.finish(
+    new Response("sorry", { status: 500 }),
+    new Error("the handler failed"),
+  );
+  const [cookie = ""] = response.headers.getSetCookie();
+  assert(cookie.startsWith(`__Host-session=${session.token};`) && !cookie.includes("Max-Age"), cookie);
+});
+
 Deno.test("What a failed commit found on the primary is not saved with the changes of a handler that failed", async () => {
   const { store, manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
