@@ -251,12 +251,14 @@ export class Commit {
   }
 
   #saved(write: SessionWrite): void {
-    const { base, changes, record, storedToken, token } = write;
+    const { base, changes, record, remember, storedToken, token } = write;
     const state = this.#state;
     const { hooks } = this.#settings;
     const { subject } = record;
     // A renewal sets the deadline as well, and so the cookie.
-    if ((base === undefined || changes.setsCookie) && token !== undefined) state.sendCookie(token, record);
+    if ((base === undefined || changes.setsCookie) && token !== undefined) {
+      state.sendCookie(token, record, remember);
+    }
     // A session that was merged may turn out to be this one.
     changes.merged = changes.merged.filter(({ token }) => token !== base?.token);
     // After the cookie and the subject: it makes later changes to the record, which are not saved yet.

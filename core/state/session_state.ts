@@ -35,6 +35,8 @@ export class SessionState {
   status: SessionStatus = "unmodified";
   /** What this request has changed and not saved yet. */
   #log: ChangeLog | undefined;
+  /** What the last commit took. It may still be under way, or in doubt. */
+  #taken: ChangeLog | undefined;
   /** A write in doubt. Nothing else is written before its fate is known. */
   writeInDoubt: SessionWrite | undefined;
   /** The browser's tokens for which the load found neither a session nor a mark. */
@@ -73,7 +75,10 @@ export class SessionState {
     if (this.#exposed.isStale(key, readValue(this.record.values, key))) this.#noticeInPlaceChanges([key]);
     const value = this.#valueOf(key);
     // A value that this request has put is saved as it is at the commit, and needs no watching.
-    if (isObject(value) && this.changes?.valuePut(key) !== value) this.#exposed.watch(key, value, this.row);
+    if (isObject(value) && this.changes?.valuePut(key) !== value) {
+      // What is not in the row yet, as by update(), is no change in place.
+      this.#exposed.watch(key, value, this.mustWrite || this.hasWork ? undefined : this.row);
+    }
     return value;
   }
 
@@ -254,9 +259,9 @@ export class SessionState {
 
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
-    const taken = this.#logged();
+    this.#taken = this.#logged();
     this.#log = undefined;
-    return taken;
+    return this.#taken;
   }
 
   /** Watches the objects of the handler's own that a write saves: the handler may go on to change them in place. */
@@ -334,8 +339,12 @@ export class SessionState {
   }
 
   /** Makes the response set the cookie of a session. */
-  sendCookie(token: string, { deadline, values }: SessionRecord): void {
-    this.cookieToSet = { token, deadline, remember: values[REMEMBER_ME] === true };
+  sendCookie(
+    token: string,
+    { deadline, values }: SessionRecord,
+    remember = values[REMEMBER_ME] === true,
+  ): void {
+    this.cookieToSet = { token, deadline, remember };
   }
 
   #valueOf(key: string): unknown {
@@ -356,6 +365,6 @@ export class SessionState {
   #restore(key: string, before: unknown, copy: unknown): void {
     writeValue(this.record.values, key, copy);
     this.#exposed.noteOwn(key);
-    if (this.changes !== undefined && this.changes.valuePut(key) === before) this.changes.put(key, copy);
+    for (const log of [this.#log, this.#taken]) if (log?.valuePut(key) === before) log?.put(key, copy);
   }
 }

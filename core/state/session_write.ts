@@ -5,7 +5,14 @@ import type { SessionSettings } from "../options/session_options.ts";
 import type { NextRow, StoredRow, StoredSession } from "../store.ts";
 import type { ChangeLog } from "./changes.ts";
 import { mustMoveExpiry, nextExpiry } from "./expiry.ts";
-import { encodeMark, encodeRecord, type SessionRecord, tryDecodeRecord, withNonce } from "./record.ts";
+import {
+  encodeMark,
+  encodeRecord,
+  REMEMBER_ME,
+  type SessionRecord,
+  tryDecodeRecord,
+  withNonce,
+} from "./record.ts";
 
 /** How long a mark stays under an old token, in milliseconds: longer than a request with that token takes to arrive. */
 const MARK_LIFETIME = 60_000;
@@ -19,10 +26,12 @@ export interface SessionWrite {
   readonly base: StoredRow | undefined;
   /** The tokens of earlier attempts to create the session. Each may have reached the store. */
   readonly earlier: readonly string[];
-  /** The deadline of the session in that row; `Infinity` for a new session. */
+  /** The deadline of the session in that row; of no meaning for a new session. */
   readonly baseDeadline: number;
   /** What is written. */
   readonly record: SessionRecord;
+  /** Whether its cookie stays when the browser is closed. Later changes may be in the values of the record. */
+  readonly remember: boolean;
   readonly data: Uint8Array;
   /** The expiry of the row after the write. */
   readonly expiry: number;
@@ -72,6 +81,7 @@ export function writeOf(
     earlier,
     baseDeadline,
     record,
+    remember: values[REMEMBER_ME] === true,
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
     token: fresh ?? token,

@@ -16,7 +16,7 @@ import {
   SessionStoreError,
 } from "../../mod.ts";
 import { honoSessions } from "../../middleware/hono.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 
 type Data = { user: string; a: number; b: number; n: number; list: (string | number)[]; notice: string };
 
@@ -95,6 +95,44 @@ Deno.test("A change in place after an update, during a commit that meets a confl
   await saving;
   await session.commit();
   assertEquals((await manager.load(token)).get("list"), [5, 10, 13]);
+});
+
+Deno.test("An update during a commit that meets a conflict is made again after the value was read", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["start"]));
+  const session = await manager.load(token);
+  const write = async (change: (session: Session<Data>) => void) => {
+    const other = await manager.load(token);
+    change(other);
+    await other.commit();
+  };
+  await write((other) => other.put("a", 1));
+  session.put("b", 1);
+  const saving = session.commit();
+  session.update("list", withEntry("a"));
+  await saving;
+  assertEquals(session.get("list"), ["start", "a"]);
+  await write((other) => other.update("list", withEntry("b")));
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["start", "b", "a"]);
+});
+
+Deno.test("A list that is read while a commit saves its update is not saved once more", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["start"]));
+  store.stale = 1;
+  const session = await manager.load(token);
+  session.update("list", withEntry("a"));
+  const update = store.update.bind(store);
+  let writes = 0;
+  store.update = (...given) => {
+    writes++;
+    assertEquals(session.get("list"), ["start", "a"]);
+    return update(...given);
+  };
+  await session.commit();
+  await session.commit();
+  assertEquals(writes, 1);
 });
 
 Deno.test("An update at any moment of a commit that asks the primary counts once", async () => {
@@ -209,6 +247,25 @@ Deno.test("An update in place during a commit that meets a conflict counts once"
   assertEquals((await manager.load(token)).get("list"), ["a"]);
   await session.commit();
   assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
+});
+
+Deno.test("What a function of update() did before it threw is not saved by a commit that meets a conflict", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("b", 1);
+  await other.commit();
+  session.put("list", ["a"]);
+  const saving = session.commit();
+  const failing = (list: (string | number)[] = []): never => {
+    list.push("b");
+    throw new Error("the function failed");
+  };
+  assertThrows(() => session.update("list", failing), Error, "the function failed");
+  await saving;
+  await session.commit();
+  assertEquals([session.get("list"), (await manager.load(token)).get("list")], [["a"], ["a"]]);
 });
 
 Deno.test("Updates and removals are in the session after a second attempt to create it", async () => {
@@ -447,6 +504,21 @@ Deno.test("The event of a renewal has the subject that was saved, not one that w
   await saving;
   const renewed = events.find(({ kind }) => kind === "renewed");
   assertEquals(renewed && "subject" in renewed && renewed.subject, "ann");
+});
+
+Deno.test("The cookie of a commit forgets a rememberMe() that came during the commit and was not saved", async () => {
+  const manager = sessions({ store: new MemoryStore({ cleanup: "off" }), cookie: { persist: false } });
+  const current = manager.begin(new Request("https://example.com/"));
+  const session = await current.session();
+  const saving = session.commit();
+  session.rememberMe(true);
+  await saving;
+  const response = await current.finish(
+    new Response("sorry", { status: 500 }),
+    new Error("the handler failed"),
+  );
+  const [cookie = ""] = response.headers.getSetCookie();
+  assert(cookie.startsWith(`__Host-session=${session.token};`) && !cookie.includes("Max-Age"), cookie);
 });
 
 Deno.test("What a failed commit found on the primary is not saved with the changes of a handler that failed", async () => {
