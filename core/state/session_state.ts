@@ -339,12 +339,8 @@ export class SessionState {
   }
 
   /** Makes the response set the cookie of a session. */
-  sendCookie(
-    token: string,
-    { deadline, values }: SessionRecord,
-    remember = values[REMEMBER_ME] === true,
-  ): void {
-    this.cookieToSet = { token, deadline, remember };
+  sendCookie(token: string, { deadline, values }: SessionRecord, remember?: boolean): void {
+    this.cookieToSet = { token, deadline, remember: remember ?? values[REMEMBER_ME] === true };
   }
 
   #valueOf(key: string): unknown {
