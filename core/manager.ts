@@ -217,7 +217,8 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
   ): Promise<string | undefined> {
     const session = options[name];
     if (session) return await this.#engine.currentToken(stateOf(session), options);
-    // `exept` would sign its user out. Only sessions are looked for: the context of Workers has properties of its own.
+    // A misspelt `except` would sign the user out. Only sessions are looked for, since the context of Workers has
+    // properties of its own.
     if ([options, ...Object.values(options)].some((value) => hasMethods<Session>(value, "renewToken"))) {
       throw new TypeError(`Cannot tell what the session is for: pass it as { ${name}: session }`);
     }

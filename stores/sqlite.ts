@@ -21,8 +21,9 @@
  * ```
  *
  * For a file run `PRAGMA journal_mode = WAL` once, and `PRAGMA synchronous = NORMAL` on each connection: a save then does
- * not wait for the disk. After a power failure the last writes may be missing, a logout among them. Turn off the driver's own waiting for locks (`timeout: 0` in better-sqlite3 and `node:sqlite`):
- * it stops the whole process. The store waits without stopping it.
+ * not wait for the disk. After a power failure the last writes may be missing, a logout among them. Turn off the driver's
+ * own waiting for locks (`timeout: 0` in better-sqlite3 and `node:sqlite`): it stops the whole process. The store waits
+ * without stopping it.
  *
  * @module
  */

@@ -85,7 +85,7 @@ export class Commit {
   }
 
   /**
-   * Looks what became of a write, and gives the one to send next; `undefined` where it has happened after all.
+   * Finds out what became of a write, and gives the one to send next; `undefined` where it has happened after all.
    *
    * @param again Whether there is an attempt left.
    */
