@@ -31,7 +31,7 @@ export class SharedSession {
    * saves it. Those within it are unfinished by then only if it did not wait for them.
    */
   lifecycles: number[] = [];
-  /** What the handler threw that failed last; `undefined` where none has. */
+  /** What the handler that failed last threw, or its response; `undefined` where none has failed. */
   failure: unknown;
   /** The cookie that was set. The browser must hear of it also where another manager of the request fails. */
   setCookie: string | undefined;

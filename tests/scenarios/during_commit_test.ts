@@ -53,6 +53,21 @@ function bed(): { store: WatchedStore; manager: SessionManager<Data> } {
   return { store, manager: sessions<Data>({ store, onError() {} }) };
 }
 
+/** A commit that the store carries out. Its reply is lost, and so is the answer to the question what became of it. */
+async function commitInDoubt(store: WatchedStore, session: Session<Data>): Promise<void> {
+  const update = store.update.bind(store);
+  store.update = async (...given) => {
+    await update(...given);
+    store.before = () => {
+      throw lost();
+    };
+    throw lost();
+  };
+  await assertRejects(() => session.commit(), SessionStoreError);
+  store.before = () => {};
+  store.update = update;
+}
+
 async function saved(
   manager: SessionManager<Data>,
   change: (session: Session<Data>) => void,
@@ -391,17 +406,7 @@ Deno.test("A session whose renewal is in doubt is the current one, and is except
   const token = await saved(manager, (session) => session.subject = "ann");
   const session = await manager.load(token);
   session.renewToken();
-  const update = store.update.bind(store);
-  store.update = async (...given) => {
-    await update(...given);
-    store.before = () => {
-      throw lost();
-    };
-    throw lost();
-  };
-  await assertRejects(() => session.commit(), SessionStoreError);
-  store.before = () => {};
-  store.update = update;
+  await commitInDoubt(store, session);
   assertEquals((await manager.sessionsOf("ann", { current: session })).map(({ current }) => current), [true]);
   assertEquals(await manager.destroyAll("ann", { except: session }), 0);
   await session.commit();
@@ -551,17 +556,7 @@ Deno.test("What a handler that fails has changed after a commit in doubt is not 
   const current = manager.begin(new Request("https://example.com/", { headers }));
   const session = await current.session();
   session.put("a", 2);
-  const update = store.update.bind(store);
-  store.update = async (...given) => {
-    await update(...given);
-    store.before = () => {
-      throw lost();
-    };
-    throw lost();
-  };
-  await assertRejects(() => session.commit(), SessionStoreError);
-  store.before = () => {};
-  store.update = update;
+  await commitInDoubt(store, session);
   session.put("b", 2);
   const error = new Error("the handler failed");
   current.fail(error);

@@ -341,20 +341,25 @@ for (const renews of [false, true]) {
   });
 }
 
+/** The stores refuse every update but the next one, which interrupts a renewal to another store. */
+function rejectLaterUpdates(scene: Scene): void {
+  let updates = 0;
+  scene.intercept = (method, call) => {
+    if (method !== "update" || ++updates === 1) return call();
+    throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+  };
+}
+
 Deno.test("A session whose renewal was interrupted is read, though its mark cannot be completed", async () => {
   let interrupted = 0;
   for (let round = 0; round < 8; round++) {
     const scene = await Scene.open(undefined);
-    let updates = 0;
-    scene.intercept = (method, call) => {
-      if (method !== "update" || ++updates === 1) return call();
-      throw new SessionStoreError("update", { reason: "rejected", retryable: false });
-    };
+    rejectLaterUpdates(scene);
     const { token } = await scene.renew();
     if (!scene.crossed(token)) continue;
     interrupted++;
     // The session is completed, and then its mark is not.
-    updates = 0;
+    rejectLaterUpdates(scene);
     assert(await scene.works(token), `round ${round}`);
     scene.intercept = undefined;
     assertEquals(await scene.live(), 1);
@@ -400,11 +405,7 @@ Deno.test("A logout with the old token of a renewal that cannot be completed fai
   let interrupted = 0;
   for (let round = 0; round < 8; round++) {
     const scene = await Scene.open(undefined);
-    let updates = 0;
-    scene.intercept = (method, call) => {
-      if (method !== "update" || ++updates === 1) return call();
-      throw new SessionStoreError("update", { reason: "rejected", retryable: false });
-    };
+    rejectLaterUpdates(scene);
     const { token } = await scene.renew();
     if (!scene.crossed(token)) continue;
     interrupted++;

@@ -138,21 +138,6 @@ export const BROKEN_WRITES: Broken[] = [
     found: ["update() to an existing token returns false even if that token has expired"],
   },
   {
-    name: "update() without an expiry writes the one with which the session was created",
-    breakage: (right) => {
-      const first = new Map<string, number>();
-      return {
-        commit(token, data, expiry, options) {
-          first.set(token, expiry);
-          return right.commit(token, data, expiry, options);
-        },
-        update: (token, expected, next, options) =>
-          right.update(token, expected, { expiry: first.get(token), ...next }, options),
-      };
-    },
-    found: ["update() without an expiry keeps the current one, also after touch()"],
-  },
-  {
     name: "a renewal without an expiry gives the session a new hour",
     breakage: (right) => ({
       update: (token, expected, next, options) =>
