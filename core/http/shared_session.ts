@@ -1,6 +1,7 @@
 import type { Engine } from "../engine.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionCookie } from "./cookie.ts";
+import type { Lifecycle } from "./nesting.ts";
 
 /**
  * Under this symbol a request carries the session that was loaded last, which knows the one before it. A WeakMap would double
@@ -27,10 +28,10 @@ export class SharedSession {
   /** Set once the session is loaded. */
   state: SessionState | undefined;
   /**
-   * The numbers of the lifecycles that have asked for it and are not finished. The outermost one has the lowest number, and
-   * saves it. Those within it are unfinished by then only if it did not wait for them.
+   * The lifecycles that have asked for it and are not finished. The outermost one began first, and saves it. Those within it
+   * are unfinished by then only if it did not wait for them.
    */
-  lifecycles: number[] = [];
+  lifecycles: Lifecycle[] = [];
   /** What the handler that failed last threw, or its response; `undefined` where none has failed. */
   failure: unknown;
   /** The cookie that was set. The browser must hear of it also where another manager of the request fails. */
@@ -58,13 +59,13 @@ export class SharedSession {
   }
 
   /** Notes that a lifecycle has finished. */
-  finished(lifecycle: number): void {
+  finished(lifecycle: Lifecycle): void {
     this.lifecycles = this.lifecycles.filter((other) => other !== lifecycle);
   }
 
   /** Whether a lifecycle that began earlier is not finished: that one saves the session. */
-  hasOuter(lifecycle: number): boolean {
-    return this.lifecycles.some((other) => other < lifecycle);
+  hasOuter({ number }: Lifecycle): boolean {
+    return this.lifecycles.some((other) => other.number < number);
   }
 
   /** Forgets the changes of a handler that has failed. Later changes are saved again. */
