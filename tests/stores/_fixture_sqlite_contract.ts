@@ -1,17 +1,18 @@
-/** Runs the contract on the SQLite of its runtime, Node or Bun, and prints the cases that failed. */
+/** Runs the contract on a SQLite of Node or Bun, by default on its own, and prints the cases that failed. */
+import process from "node:process";
 import { SQLiteStore } from "../../stores/sqlite.ts";
 import { storeContract } from "../../testing/mod.ts";
 
-const isBun = "Bun" in globalThis;
 // The name is computed, so that a bundler does not look for a module of another runtime.
-const module = await import(isBun ? "bun:sqlite" : "node:sqlite");
-const open = () => isBun ? new module.Database(":memory:") : new module.DatabaseSync(":memory:");
+const driver = process.argv[2] || ("Bun" in globalThis ? "bun:sqlite" : "node:sqlite");
+const module = await import(driver);
+const Database = module.DatabaseSync ?? module.default;
 
 const report: { passed: number; failed: string[] } = { passed: 0, failed: [] };
 const cases = storeContract({
   name: "SQLiteStore",
   async open() {
-    const store = new SQLiteStore(open(), { cleanup: "off", timeout: "30s" });
+    const store = new SQLiteStore(new Database(":memory:"), { cleanup: "off", timeout: "30s" });
     await store.createTable();
     return store;
   },

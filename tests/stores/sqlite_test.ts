@@ -10,6 +10,7 @@ import {
   type SQLiteStoreOptions,
 } from "../../stores/sqlite.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assertContractOn } from "./_sqlite_contract.ts";
 
 const NOW = Date.UTC(2026, 2, 4);
 const HOUR = 3_600_000;
@@ -33,33 +34,11 @@ for (const [name, program] of RUNTIMES) {
   Deno.test(`SQLiteStore passes the contract on the SQLite of ${name}`, async () => {
     const directory = await Deno.makeTempDir({ prefix: "sessions_test_" });
     try {
-      const bundle = `${directory}/contract.mjs`;
-      const entry = decodeURIComponent(new URL("_fixture_sqlite_contract.ts", import.meta.url).pathname);
-      const config = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
-      await run(Deno.execPath(), [
-        "bundle",
-        "--quiet",
-        "--config",
-        config,
-        "--platform=deno",
-        entry,
-        "-o",
-        bundle,
-      ]);
-      const report = JSON.parse(await run(decodeURIComponent(program), [bundle]));
-      assertEquals(report.failed, []);
-      assert(report.passed > 50, `only ${report.passed} cases`);
+      await assertContractOn(decodeURIComponent(program), directory);
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
   });
-}
-
-async function run(program: string, args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
-  const decoder = new TextDecoder();
-  if (!success) throw new Error(`Cannot run ${program}:\n${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
 }
 
 interface Bench extends AsyncDisposable {
