@@ -9,7 +9,7 @@ import {
   SQLiteStore,
   type SQLiteStoreOptions,
 } from "../../stores/sqlite.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assertEquals, assertRejects } from "../assert.ts";
 import { assertContractOn } from "./_sqlite_contract.ts";
 
 const NOW = Date.UTC(2026, 2, 4);
