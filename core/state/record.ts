@@ -124,8 +124,8 @@ export function encodeRecord(codec: Codec, record: SessionRecord, maxBytes: numb
 }
 
 function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint8Array {
-  const { deadline, subject, createdAt } = record;
-  const values = { ...record.values, [NONCES]: nonces };
+  const { deadline, values, subject, createdAt } = record;
+  values[NONCES] = nonces;
   writeOrRemove(values, SUBJECT, subject);
   writeOrRemove(values, CREATED_AT, createdAt);
   let data: unknown;
@@ -141,10 +141,11 @@ function encodeValues(codec: Codec, record: SessionRecord, nonces: string): Uint
   throw new SessionEncodeError("", "encode() of the codec must give a Uint8Array");
 }
 
-/** Encodes into bytes of their own. Another codec than ours may give the same buffer each time. */
+/** Encodes into bytes of their own. Another codec than ours may change the values, or give the same buffer each time. */
 function encodeAlone(codec: Codec, deadline: number, values: Values): Uint8Array {
-  const data = codec.encode(deadline, values);
-  return codec === jsonCodec || !(data instanceof Uint8Array) ? data : new Uint8Array(data);
+  if (codec === jsonCodec) return codec.encode(deadline, values);
+  const data = codec.encode(deadline, { ...values });
+  return data instanceof Uint8Array ? new Uint8Array(data) : data;
 }
 
 function writeOrRemove(values: Values, key: string, value: unknown): void {

@@ -89,11 +89,10 @@ export class Operation {
 
   /** Inserts a row; `false` where the token exists. */
   create({ token, data, expiry }: StoredRow, subject: string | undefined): Promise<boolean> {
-    return this.run(
-      "create",
-      "once",
-      (options) => this.#store.create(token, data, expiry, Object.assign(options, { subject })),
-    );
+    return this.run("create", "once", (options) => {
+      options.subject = subject;
+      return this.#store.create(token, data, expiry, options);
+    });
   }
 
   /** Changes a row; `false` where it no longer holds the bytes of `base`. */
@@ -117,11 +116,10 @@ export class Operation {
 
   /** Deletes a row, and tells whether one went; with `expected` only a row that still holds these bytes. */
   delete(token: string, expected?: Uint8Array): Promise<boolean> {
-    return this.run(
-      "delete",
-      "repeatable",
-      (options) => this.#store.delete(token, Object.assign(options, { expected })),
-    );
+    return this.run("delete", "repeatable", (options) => {
+      options.expected = expected;
+      return this.#store.delete(token, options);
+    });
   }
 
   /** Sends a call, and again as its mode allows. */

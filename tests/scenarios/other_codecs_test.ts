@@ -134,3 +134,18 @@ Deno.test("A codec that keeps references: a value that contains itself is read, 
   assertEquals((await manager.load(token)).get("tree")!.children[0]!.name, "changed");
   assertEquals(calls().update, 1);
 });
+
+Deno.test("A codec that changes the values it is given, to store a version say, does not change the session's", async () => {
+  const codec: Codec = {
+    encode(deadline, values) {
+      values.version = 1;
+      delete values.x;
+      return jsonCodec.encode(deadline, values);
+    },
+    decode: jsonCodec.decode,
+  };
+  const session = await sessions<Data>({ store: new MemoryStore(), codec }).load();
+  session.put("x", 1);
+  await session.commit();
+  assertEquals(session.keys(), ["x"]);
+});
