@@ -74,7 +74,10 @@ export class Session<Data extends object = Record<string, unknown>> {
     };
   }
 
-  /** The value, or `undefined` where there is none. An object that is then changed in place is saved by the commit. */
+  /**
+   * The value, or `undefined` where there is none. An object that is then changed in place is saved by the commit, as a
+   * whole. If two requests do that at once the last one wins: with {@linkcode Session.update} both changes are saved.
+   */
   get<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
     return this.#state.get(key) as Data[Key] | undefined;
   }
