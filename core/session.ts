@@ -74,7 +74,10 @@ export class Session<Data extends object = Record<string, unknown>> {
     };
   }
 
-  /** The value, or `undefined` where there is none. An object that is then changed in place is saved by the commit. */
+  /**
+   * The value, or `undefined` where there is none. An object that is then changed in place is saved by the commit, as a
+   * whole. If two requests do that at once the last one wins: with {@linkcode Session.update} both changes are saved.
+   */
   get<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
     return this.#state.get(key) as Data[Key] | undefined;
   }
@@ -109,7 +112,10 @@ export class Session<Data extends object = Record<string, unknown>> {
     return asTime(this.#state.get(key));
   }
 
-  /** Gives the value and removes it: a flash message is read once. Nothing happens where there is none. */
+  /**
+   * Gives the value and removes it: a flash message is read once. Nothing happens where there is none. Several requests at
+   * once may each get it: for a value that counts once use {@linkcode Session.update}.
+   */
   pop<Key extends SessionKey<Data>>(key: Key): Data[Key] | undefined {
     return this.#pop(key) as Data[Key] | undefined;
   }
@@ -188,7 +194,8 @@ export class Session<Data extends object = Record<string, unknown>> {
   /**
    * Changes a value by a function of the old one. `fn` gets the value, or `undefined` where there is none, and returns the
    * new one; `undefined` removes it. After a conflict with another request `fn` runs again on the fresh value, so it must be
-   * synchronous and have no side effect. A counter then never loses a count.
+   * synchronous and have no side effect. A counter then never loses a count. To decide by the new value, such as a limit, first
+   * `await` {@linkcode Session.commit}: until then other requests may have got the same one.
    *
    * @throws {SessionEncodeError} The key is reserved, or `fn` returned a promise.
    */

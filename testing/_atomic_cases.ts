@@ -305,7 +305,7 @@ export const atomicCases: Case[] = [
     async check(fixture) {
       const { store, now, later } = fixture;
       const [old, data] = [[A, B], [DATA, OTHER]] as const;
-      await together(old.map((token, index) => fixture.put(token, { data: data[index] })));
+      await together(old.map((token, index) => fixture.put(token, { data: data[index]! })));
       const answers = await race(
         old.map((token, index) => () =>
           store.update(token, data[index]!, { token: C, data: data[index]!, expiry: later }, { now })

@@ -415,3 +415,31 @@ Deno.test("A program outside the project reaches the package and its drivers by 
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("An application that links a clone compiles with stricter options than the clone has", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const options = {
+      lock: false,
+      links: [decodeURIComponent(new URL("../", import.meta.url).pathname)],
+      imports: { hono: config.imports.hono },
+      compilerOptions: {
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        noUnusedLocals: true,
+        noUnusedParameters: true,
+      },
+    };
+    await Deno.writeTextFile(`${dir}/deno.json`, JSON.stringify(options));
+    const names = Object.keys(config.exports).map((name) => config.name + name.slice(1));
+    await Deno.writeTextFile(
+      `${dir}/main.ts`,
+      names.map((name) => `import ${JSON.stringify(name)};\n`).join(""),
+    );
+    const args = ["check", "--quiet", "main.ts"];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: dir }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

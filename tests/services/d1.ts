@@ -112,7 +112,16 @@ async function bundleWorker(
   { entry, output, args, cwd }: { entry: string; output: string; args: string[]; cwd?: string },
 ): Promise<void> {
   const bundling = new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", ...args, "--platform=browser", entry, "-o", output],
+    args: [
+      "bundle",
+      "--quiet",
+      ...args,
+      "--external=cloudflare:workers",
+      "--platform=browser",
+      entry,
+      "-o",
+      output,
+    ],
     cwd,
     stderr: "piped",
   });
