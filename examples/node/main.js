@@ -38,8 +38,9 @@ const app = new Hono()
     return c.redirect("/", 303);
   })
   .post("/logout-everywhere", async (c) => {
-    const { subject } = await c.var.session();
-    if (subject !== undefined) await manager.destroyAll(subject);
+    const session = await c.var.session();
+    if (session.subject !== undefined) await manager.destroyAll(session.subject);
+    await session.destroy(); // also deletes the cookie
     return c.redirect("/", 303);
   })
   .post("/count", async (c) => {

@@ -87,5 +87,6 @@ export async function visitExample(url: string): Promise<void> {
   const devices = [new ExampleVisitor(url), new ExampleVisitor(url)];
   for (const device of devices) await device.submit("/login", { user: "zoe" });
   await devices[0]!.submit("/logout-everywhere");
+  assertEquals(devices[0]!.cookies.size, 0);
   for (const device of devices) assertEquals(await device.home(), nobody);
 }

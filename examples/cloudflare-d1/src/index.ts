@@ -37,8 +37,9 @@ const app = new Hono<{ Bindings: Bindings }>()
     return c.redirect("/", 303);
   })
   .post("/logout-everywhere", async (c) => {
-    const { subject } = await c.var.session();
-    if (subject !== undefined) await managerOf(c.env).destroyAll(subject);
+    const session = await c.var.session();
+    if (session.subject !== undefined) await managerOf(c.env).destroyAll(session.subject);
+    await session.destroy(); // also deletes the cookie
     return c.redirect("/", 303);
   })
   .post("/count", async (c) => {
