@@ -1,8 +1,10 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
 import {
   BUSY,
-  classifyFetchError,
   classifyStatus,
+  FETCH_ERRORS,
+  meaningOf,
+  type Meanings,
   noColumn,
   noTable,
   refused,
@@ -46,7 +48,7 @@ export function indexName(table: string, column: string): string {
 }
 
 /** What an error means by MySQL's number, or by the name that Vitess has for the kind. The first row that fits counts. */
-const MEANINGS: [RegExp, StoreErrorDetails][] = [
+const MEANINGS: Meanings = [
   [/^(1406|1690)/, refused("rejected", "a value is too long for its column")],
   [
     /^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i,
@@ -63,7 +65,10 @@ const MEANINGS: [RegExp, StoreErrorDetails][] = [
  * What an error of the PlanetScale driver means. Its text holds the statement with all values, so nothing of it is kept.
  */
 export function classifyMySQLError(error: unknown, table: string): StoreErrorDetails | undefined {
-  if (!isDatabaseError(error)) return classifyFetchError(error);
+  if (!isDatabaseError(error)) {
+    const { name, message } = (error ?? {}) as Record<string, unknown>;
+    return meaningOf(`${name} ${message}`, FETCH_ERRORS);
+  }
   const { name, status = 500, body, message } = error;
   if (/primary vindex/i.test(message)) {
     return refused(
@@ -95,7 +100,7 @@ export function classifyMySQLError(error: unknown, table: string): StoreErrorDet
   if (/^(1048|1364|145[12]|3819|4025)/.test(number)) return refusesRow(table);
   // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
   if (number === "" && (name === "UnknownError" || status !== 400)) return classifyStatus(status);
-  return MEANINGS.find(([pattern]) => pattern.test(`${number} ${kind}`))?.[1] ??
+  return meaningOf(`${number} ${kind}`, MEANINGS) ??
     (number === "" ? unsure("unreachable") : refused("rejected", `MySQL error ${number}`));
 }
 
