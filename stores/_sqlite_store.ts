@@ -121,9 +121,6 @@ const HAS_BYTES = `AND ${DATA} = ?`;
  */
 const EXPIRY = "expiry + 0";
 
-/** How pauses grow while another connection holds the lock, in milliseconds. */
-const LOCAL_LOCK = { base: 2, growth: 2, cap: 8 };
-const REMOTE_LOCK = { base: 2, growth: 2, cap: 100 };
 /** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
 /** The most tokens that are remembered as BLOBs. */
@@ -146,10 +143,6 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #dialect: Dialect;
   /** The condition for a live row. */
   readonly #isLive: string;
-  /** The condition for a live row that still holds the expected bytes. */
-  readonly #isExpected: string;
-  /** Changes the data of such a row. It is the most frequent write, so its text is made once. */
-  readonly #save: string;
   readonly #name: string;
   /** The table's name as a statement has it. */
   readonly #table: string;
@@ -170,10 +163,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#driver = driver;
     this.#dialect = driver.inProcess ? LOCAL : REMOTE;
     this.#isLive = `${EXPIRY} > ${this.#dialect.day}`;
-    this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
-    this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.inProcess = driver.inProcess;
     this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
@@ -250,22 +241,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
-    const { data, expiry, subject } = next;
-    const condition = [token, expected, this.#dialect.dayOf(now)];
+    const { data, expiry, subject, mark } = next;
     const newToken = next.token === token ? undefined : next.token;
-    if (newToken === undefined && expiry === undefined && subject === undefined) {
-      return await this.#write("update", this.#save, [data, ...condition]) > 0;
-    }
-    return await this.#updateColumns(newToken, next, condition);
-  }
-
-  /** Changes more than the data, and names only columns that change: SQLite writes an index entry for each named one. */
-  async #updateColumns(
-    newToken: string | undefined,
-    { data, expiry, subject, mark }: NextRow,
-    condition: SQLiteValue[],
-  ): Promise<boolean> {
     const { day, dayOf } = this.#dialect;
+    const isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
+    const condition = [token, expected, dayOf(now)];
+    // Only columns that change are named: SQLite writes an index entry for each named one.
     let columns = "data = ?";
     const values: SQLiteValue[] = [data];
     const assign = (assignment: string, value: SQLiteValue) => {
@@ -277,18 +258,18 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (newToken === undefined && subject !== undefined) {
       // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
       // or another request was first.
-      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${this.#isExpected} AND subject IS ?`;
+      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${isExpected} AND subject IS ?`;
       if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
     if (subject !== undefined) assign("subject = ?", subject);
     // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
-    const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
+    const sql = `${update} ${this.#table} SET ${columns} WHERE ${isExpected}`;
     const marks = newToken === undefined || mark === undefined ? [] : [{
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
       sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
-      args: [condition[0]!, mark.data, dayOf(mark.expiry), newToken, data],
+      args: [token, mark.data, dayOf(mark.expiry), newToken, data],
     }];
     return await this.#write("update", sql, [...values, ...condition], ...marks) > 0;
   }
@@ -490,7 +471,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         const work = driver.send(statements, kind);
         return await (driver.inProcess ? work : waitFor(work, timeout - elapsed(), signal));
       } catch (error) {
-        const ms = backoff(attempt, driver.inProcess ? LOCAL_LOCK : REMOTE_LOCK);
+        const ms = backoff(attempt, { base: 2, growth: 2, cap: driver.inProcess ? 8 : 100 });
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
         const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
         if (!isBusy(error) || elapsed() + ms > lockWait) {
