@@ -48,7 +48,10 @@ export function fileSender(
     try {
       return await statement();
     } catch (error) {
-      if (isMoved(error)) await reconnect();
+      if (isMoved(error)) {
+        await reconnect();
+        return await inTurn(before, writes, statement);
+      }
       if (isLocked(error)) await giveUpConnection();
       throw error;
     }

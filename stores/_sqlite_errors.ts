@@ -30,10 +30,10 @@ export function isMoved(error: unknown): boolean {
 
 /**
  * Whether the same statement may succeed a moment later. Another connection holds the lock, the application's
- * transactions hold every connection, the server is overloaded, or the file was replaced and has been opened again.
+ * transactions hold every connection, or the server is overloaded.
  */
 export function isBusy(error: unknown): boolean {
-  return isLocked(error) || isMoved(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));
+  return isLocked(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));
 }
 
 /**

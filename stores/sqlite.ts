@@ -32,8 +32,8 @@ import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
-import { refused } from "./_sql_errors.ts";
-import { refuseTransaction } from "./_sqlite_errors.ts";
+import { refused, unsure } from "./_sql_errors.ts";
+import { isMoved, refuseTransaction } from "./_sqlite_errors.ts";
 import {
   type SQLiteDriver,
   type SQLiteResult,
@@ -92,8 +92,8 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   const prepared = new Map<string, SQLitePrepared>();
   return {
     inProcess: true,
-    send: (statements, kind) => withName(() => send(statements, kind)),
-    classify: (error) => [OTHER_DRIVER, FILE_MOVED].find((details) => details === error),
+    send,
+    classify,
   };
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
@@ -163,28 +163,17 @@ const OTHER_DRIVER = refused(
 );
 const FILE_MOVED = refused("unreachable", "the database's file was moved or replaced; open it again");
 
-/** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. A lock is known by its message. */
-const NAMES: Record<number, string> = {
-  3: "PERM",
-  7: "NOMEM",
-  8: "READONLY",
-  9: "INTERRUPT",
-  10: "IOERR",
-  13: "FULL",
-  14: "CANTOPEN",
-  23: "AUTH",
-};
+/** What errors of `node:sqlite` mean by their numbers, which other drivers give names. A lock is known by its message. */
+const REFUSED = [/* PERM */ 3, /* READONLY */ 8, /* AUTH */ 23];
+const UNSURE = [/* NOMEM */ 7, /* INTERRUPT */ 9, /* IOERR */ 10, /* FULL */ 13, /* CANTOPEN */ 14];
 const MOVED = 1032;
 
-/** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
-function withName<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const { errcode, errno, code, message } = (error ?? {}) as Record<string, unknown>;
-    if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw FILE_MOVED;
-    // The lowest byte is the primary code. The others extend it.
-    const name = typeof errcode === "number" && NAMES[errcode & 255];
-    throw name ? Object.assign(new Error(String(message)), { code: `SQLITE_${name}` }) : error;
-  }
+function classify(error: unknown): StoreErrorDetails | undefined {
+  if (error === OTHER_DRIVER) return OTHER_DRIVER;
+  const { errcode } = Object(error) as { errcode: number };
+  if (errcode === MOVED || isMoved(error)) return FILE_MOVED;
+  // The lowest byte is the primary code. The others extend it.
+  const primary = errcode & 255;
+  if (REFUSED.includes(primary)) return refused("unauthorized");
+  if (UNSURE.includes(primary)) return unsure("unreachable");
 }
