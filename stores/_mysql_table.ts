@@ -264,18 +264,18 @@ export class MySQLTable {
   /** Throws where the table is another program's, or does not keep tokens and times as they are. */
   async check(): Promise<void> {
     const { table } = this.settings;
-    const fail = (details: StoreErrorDetails) => {
-      throw new SessionStoreError("createTable", details);
-    };
     const { rows } = await this.read("createTable", `SHOW COLUMNS FROM ${this.name}`);
-    // Name, type, whether it may be NULL, and the kind of index that it begins.
-    const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type: type!, key }]));
-    for (const name of ["token", "data", "expiry"]) if (!columns.has(name)) fail(lacks(table, name));
-    const [token, expiry] = [columns.get("token")!, columns.get("expiry")!];
-    if (!HOLDS_TOKENS.test(token.type)) fail(misfits(table, "token", `is ${token.type}`, TO_TOKENS));
-    if (!HOLDS_TIMES.test(expiry.type)) fail(misfits(table, "expiry", `is ${expiry.type}`, TO_DATETIME));
-    if (!/PRI|UNI/.test(token.key!)) {
-      fail(misfits(table, "token", "is not unique", "ADD PRIMARY KEY (token)"));
+    for (const [column, fits, change] of COLUMNS) {
+      // Name, type, whether it may be NULL, and the kind of index that it begins.
+      const [, type, , key] = rows.find(([name]) => name!.toLowerCase() === column) ?? [];
+      const problem = type === undefined
+        ? lacks(table, column)
+        : !fits.test(type!)
+        ? misfits(table, column, `is ${type}`, change)
+        : column === "token" && !/PRI|UNI/.test(key!)
+        ? misfits(table, column, "is not unique", "ADD PRIMARY KEY (token)")
+        : undefined;
+      if (problem) throw new SessionStoreError("createTable", problem);
     }
   }
 
@@ -294,9 +294,13 @@ export class MySQLTable {
   }
 }
 
-/** Types that hold 43 characters and no padding: VARCHAR and CHAR of 43 or more, VARBINARY, BINARY of exactly 43. */
-const HOLDS_TOKENS = /^(char|var(char|binary))\((4[3-9]|[5-9]\d|\d{3,})\)|^binary\(43\)/i;
-const HOLDS_TIMES = /^(datetime|timestamp)/i;
+/** The columns, the types that fit, and how to change another one. */
+const COLUMNS: [column: string, fits: RegExp, change: string][] = [
+  // What holds 43 characters and no padding: VARCHAR and CHAR of 43 or more, VARBINARY, BINARY of exactly 43.
+  ["token", /^(char|var(char|binary))\((4[3-9]|[5-9]\d|\d{3,})\)|^binary\(43\)/i, TO_TOKENS],
+  ["data", /^/, ""],
+  ["expiry", /^(datetime|timestamp)/i, TO_DATETIME],
+];
 
 /**
  * What follows `SET` where a row is written.
