@@ -217,9 +217,9 @@ export class MySQLTable {
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
     // The client may have a `format` of its own. That of sqlstring takes no bytes but a Buffer, and every one takes text.
-    const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
+    const texts = args.map((arg) => typeof arg === "string" ? arg : toBase64(arg));
     let place = 0;
-    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");
+    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "FROM_BASE64(?)");
     try {
       return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
     } catch (error) {
@@ -372,14 +372,9 @@ export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
 }
 
-/** Each byte in two digits. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
-/** Bytes as `UNHEX()` takes them. */
-function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += HEX[byte];
-  return hex;
+/** Bytes as `FROM_BASE64()` takes them. */
+function toBase64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 /** The bytes of a value that has one character for each byte. */
