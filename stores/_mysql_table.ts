@@ -1,9 +1,4 @@
-import {
-  SessionStoreError,
-  SessionTooLargeError,
-  type StoreErrorDetails,
-  type StoreOperation,
-} from "../core/errors.ts";
+import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
 import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { asAmbiguous, toSessionError } from "../core/store/failure.ts";
