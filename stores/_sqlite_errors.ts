@@ -69,7 +69,10 @@ export function classifySQLiteError(
     [/SQLITE_(AUTH|PERM|READONLY)/, refused("unauthorized")],
   ]) ?? (status ? classifyStatus(Number(status)) : meaningOf(text, [
     [/HRANA_PROTO_ERROR/, unsure("malformed")],
-    [/SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT/, unsure("unreachable")],
+    [
+      /SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT|reset|transient/,
+      unsure("unreachable"),
+    ],
     [/SQLITE_|\bSQL_[A-Z]+_/, refused("rejected")],
     ...FETCH_ERRORS,
   ]));
