@@ -346,15 +346,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: WriteOptions,
   ): Promise<number> {
     const { subject } = options;
-    const args: SQLiteValue[] = [token, data, this.#dayOf(expiry)];
-    let [column, value] = ["", ""];
-    if (subject !== undefined) {
-      [column, value] = [", subject", ", ?"];
-      args.push(subject);
-    }
+    const [column, value, ...subjects] = subject === undefined ? ["", ""] : [", subject", ", ?", subject];
     const sql =
       `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${this.#day}${value})` +
       ` ON CONFLICT(token) DO ${onConflict}`;
+    const args = [token, data, this.#dayOf(expiry), ...subjects];
     const inserted = await this.#write(operation, sql, args);
     this.#cleanup.notice("insert", options);
     return inserted;
@@ -456,27 +452,25 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     statements: SQLiteStatement[],
     signal?: AbortSignal,
   ): Promise<readonly SQLiteResult[]> {
-    const driver = this.#driver;
-    const { timeout } = this;
     if (statements.length > 1) kind = "transaction";
     const started = performance.now();
     const elapsed = () => performance.now() - started;
     for (let attempt = 1;; attempt++) {
       try {
         if (signal?.aborted) throw new GaveUp("aborted");
-        const work = driver.send(statements, kind);
-        return await (this.inProcess ? work : waitFor(work, timeout - elapsed(), signal));
+        const work = this.#driver.send(statements, kind);
+        return await (this.inProcess ? work : waitFor(work, this.timeout - elapsed(), signal));
       } catch (error) {
         const ms = backoff(attempt, { base: 2, growth: 2, cap: this.inProcess ? 8 : 100 });
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
-        const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
+        const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * this.timeout;
         if (!isBusy(error) || elapsed() + ms > lockWait) {
           throw toSessionError(
             operation,
             error,
             kind !== "read" && operation !== "find",
             (thrown) =>
-              driver.classify?.(thrown) ?? classifySQLiteError(thrown, this.#name, this.schema()[2]!),
+              this.#driver.classify?.(thrown) ?? classifySQLiteError(thrown, this.#name, this.schema()[2]!),
           );
         }
         await pause(ms, signal);
