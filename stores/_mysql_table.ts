@@ -100,8 +100,9 @@ export class MySQLTable {
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
     // Clients of mysql2, Drizzle and libSQL have an execute() too, and one of these beside it.
-    const isOther = () => "query" in client || "executeMultiple" in client;
-    if (!hasMethods<PlanetScaleClient>(client, "execute") || isOther()) {
+    if (
+      !hasMethods<PlanetScaleClient>(client, "execute") || "query" in client || "executeMultiple" in client
+    ) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);

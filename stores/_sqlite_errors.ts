@@ -20,7 +20,7 @@ function describe(error: unknown): string {
 
 /** Whether another connection holds the lock. Nothing was done then. */
 export function isLocked(error: unknown): boolean {
-  return /SQLITE_BUSY|SQLITE_LOCKED|TRANSACTION_BUSY|database (table )?is locked/.test(describe(error));
+  return /SQLITE_(BUSY|LOCKED)|TRANSACTION_BUSY|is locked/.test(describe(error));
 }
 
 /** Whether the database's file was replaced while a connection was open. Nothing was done then. */
@@ -73,7 +73,7 @@ export function classifySQLiteError(
       /SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT|reset|transient/,
       unsure("unreachable"),
     ],
-    [/SQLITE_|\bSQL_[A-Z]+_/, refused("rejected")],
+    [/\bSQL(ITE)?_/, refused("rejected")],
     ...FETCH_ERRORS,
   ]));
 }
