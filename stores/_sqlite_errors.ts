@@ -73,7 +73,7 @@ export function classifySQLiteError(
       /SQLITE_(IOERR|FULL|NOMEM|CANTOPEN|INTERRUPT)|TRANSACTION_TIMEOUT|reset|transient/,
       unsure("unreachable"),
     ],
-    [/\bSQL(ITE)?_/, refused("rejected")],
+    [/SQLITE_|\bSQL_/, refused("rejected")],
     ...FETCH_ERRORS,
   ]));
 }

@@ -32,7 +32,7 @@ import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
-import { refused, unsure } from "./_sql_errors.ts";
+import { meaningOf, refused, unsure } from "./_sql_errors.ts";
 import { isMoved, refuseTransaction } from "./_sqlite_errors.ts";
 import {
   type SQLiteDriver,
@@ -129,7 +129,7 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
       return { rows: [], rowsAffected: Number(result.changes) };
     } catch (error) {
       // A database of `node:sqlite` that was closed can be opened again, but its statements are gone.
-      if (!isInvalid(error) || !prepared.delete(sql)) throw error;
+      if ((error as { code?: unknown }).code !== "ERR_INVALID_STATE" || !prepared.delete(sql)) throw error;
       return run({ sql, args });
     }
   }
@@ -146,11 +146,6 @@ function beginFails(database: SQLiteDatabase): boolean {
   }
 }
 
-/** Whether a database, or the one that a statement was prepared for, is closed (`node:sqlite`). */
-function isInvalid(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === "ERR_INVALID_STATE";
-}
-
 /** The error of a driver whose results are promises, or without a count. Every session would seem to be unknown. */
 function unusable(result: unknown): StoreErrorDetails {
   ignoreRejection(result);
@@ -159,21 +154,20 @@ function unusable(result: unknown): StoreErrorDetails {
 
 const OTHER_DRIVER = refused(
   "unsupported",
-  "the database is asynchronous or of another driver; pass node:sqlite, bun:sqlite or better-sqlite3",
+  "pass a synchronous database of node:sqlite, bun:sqlite or better-sqlite3",
 );
-const FILE_MOVED = refused("unreachable", "the database's file was moved or replaced; open it again");
+const FILE_MOVED = refused("unreachable", "the file was moved or replaced; open it again");
 
 /** What errors of `node:sqlite` mean by their numbers, which other drivers give names. A lock is known by its message. */
-const REFUSED = [/* PERM */ 3, /* READONLY */ 8, /* AUTH */ 23];
-const UNSURE = [/* NOMEM */ 7, /* INTERRUPT */ 9, /* IOERR */ 10, /* FULL */ 13, /* CANTOPEN */ 14];
-const MOVED = 1032;
-
 function classify(error: unknown): StoreErrorDetails | undefined {
   if (error === OTHER_DRIVER) return OTHER_DRIVER;
   const { errcode } = Object(error) as { errcode: number };
-  if (errcode === MOVED || isMoved(error)) return FILE_MOVED;
+  if (errcode === 1032 || isMoved(error)) return FILE_MOVED;
   // The lowest byte is the primary code. The others extend it.
-  const primary = errcode & 255;
-  if (REFUSED.includes(primary)) return refused("unauthorized");
-  if (UNSURE.includes(primary)) return unsure("unreachable");
+  return meaningOf(`${errcode & 255}`, [
+    // PERM, READONLY, AUTH
+    [/^(3|8|23)$/, refused("unauthorized")],
+    // NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN
+    [/^(7|9|1[034])$/, unsure("unreachable")],
+  ]);
 }
