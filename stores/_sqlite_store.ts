@@ -123,6 +123,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly inProcess: boolean;
   readonly #client: object;
   readonly #driver: SQLiteDriver;
+  // The texts of the dialect.
   readonly #day: string;
   readonly #expiry: string;
   readonly #returning: string;
@@ -403,9 +404,8 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   }
 
   #remember(token: string): void {
-    // The token that was read last is the most likely to be written, so the one that was read first makes room.
-    this.#blobs.delete(token);
-    if (this.#blobs.size >= MOST_BLOBS) this.#blobs.delete(this.#blobs.keys().next().value!);
+    // A write that misses its row is a conflict, and the manager finds the row again.
+    if (this.#blobs.size >= MOST_BLOBS) this.#blobs.clear();
     this.#blobs.add(token);
   }
 
