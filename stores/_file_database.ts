@@ -50,7 +50,8 @@ export function fileSender(
     } catch (error) {
       if (isMoved(error)) {
         await reconnect();
-        return await inTurn(before, writes, statement);
+        // Nothing was done, and the store sends it again.
+        throw { code: "SQLITE_BUSY" };
       }
       if (isLocked(error)) await giveUpConnection();
       throw error;
