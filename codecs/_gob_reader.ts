@@ -34,7 +34,7 @@ type GobType =
 /** Reads the session in a gob stream. Throws a `TypeError` that shows no part of it. */
 export function readSession(bytes: Uint8Array): DecodedSession {
   const { Deadline, Values } = new GobReader(bytes).readStruct();
-  if (!(Deadline instanceof Date) || !isPlainObject(Values)) fail("the gob stream holds something else");
+  if (!(Deadline instanceof Date) || !isPlainObject(Values)) fail();
   return { deadline: Deadline.getTime(), values: Values };
 }
 
@@ -55,9 +55,9 @@ class GobReader {
   readStruct(): Record<string, unknown> {
     this.#readLength();
     const type = this.#typeOf(this.#readTypeId());
-    if (type.kind !== "struct") fail("the gob stream holds something else");
+    if (type.kind !== "struct") fail();
     const value = this.#readFields(type.fields);
-    if (this.#position < this.#bytes.length) fail("the gob stream goes on after its value");
+    if (this.#position < this.#bytes.length) fail();
     return value;
   }
 
@@ -106,7 +106,7 @@ class GobReader {
     const type = this.#typeOf(this.#readTypeId());
     // The length of the value. It is of no use: where the value holds definitions, it ends at the first of them.
     this.#readLength();
-    if (type.kind !== "struct" && this.#readByte() !== 0) fail("a value does not start as it has to");
+    if (type.kind !== "struct" && this.#readByte() !== 0) fail();
     return this.#readValue(type, name);
   }
 
@@ -122,7 +122,7 @@ class GobReader {
   }
 
   #readDefinition(id: number): void {
-    if (id < FIRST_DEFINED_ID || this.#types.has(id)) fail("a type is defined twice");
+    if (id < FIRST_DEFINED_ID || this.#types.has(id)) fail();
     for (const field of this.#readFieldNumbers(DEFINED_KINDS.length)) {
       this.#types.set(id, this.#readDefinitionOf(DEFINED_KINDS[field]!));
     }
@@ -157,7 +157,7 @@ class GobReader {
 
   #typeOf(id: number): GobType {
     const kind = BASIC_KINDS[id];
-    return this.#types.get(id) ?? (kind ? { kind } : fail("a value is of a type that is not defined"));
+    return this.#types.get(id) ?? (kind ? { kind } : fail());
   }
 
   #readItems(elem: number): unknown[] {
@@ -202,14 +202,14 @@ class GobReader {
       const distance = Number(this.#readUint());
       if (distance === 0) return;
       field += distance;
-      if (field >= count) fail("a value has a field that its type lacks");
+      if (field >= count) fail();
       yield field;
     }
   }
 
   /** The value of a field that Go left out. Go always sends structs and arrays, so there it was a nil pointer. */
   #zeroOf(id: number): unknown {
-    if (++this.#zeroFields > MAX_ZERO_FIELDS) fail("too many fields are left out");
+    if (++this.#zeroFields > MAX_ZERO_FIELDS) fail();
     const type = this.#typeOf(id);
     switch (type.kind) {
       case "bool":
@@ -238,7 +238,7 @@ class GobReader {
     const bytes = this.#readBytes();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const expectedLength = { 1: 15, 2: 16 }[bytes[0] ?? 0];
-    if (bytes.length !== expectedLength) fail("a time is of a form that is not known");
+    if (bytes.length !== expectedLength) fail();
     const milliseconds = Number(view.getBigInt64(1)) * 1000 + YEAR_1;
     const nanoseconds = view.getInt32(9);
     const date = new Date(milliseconds + Math.floor(nanoseconds / 1e6));
@@ -250,7 +250,7 @@ class GobReader {
     try {
       return decoder.decode(this.#readBytes());
     } catch {
-      return fail("a string is cut off or not UTF-8");
+      return fail("a string is not UTF-8");
     }
   }
 
@@ -274,7 +274,7 @@ class GobReader {
   /** A count of bytes, items or fields. Each takes at least one byte, so a count cannot exceed the bytes that are left. */
   #readLength(): number {
     const length = this.#readUint();
-    if (length > this.#bytes.length - this.#position) fail("it is cut off");
+    if (length > this.#bytes.length - this.#position) fail();
     return Number(length);
   }
 
@@ -282,12 +282,12 @@ class GobReader {
   #readUint(): bigint {
     const first = this.#readByte();
     if (first < 0x80) return BigInt(first);
-    if (first < 0x100 - 8) fail("a number has more than 8 bytes");
+    if (first < 0x100 - 8) fail();
     return this.#take(0x100 - first).reduce((value, byte) => value << 8n | BigInt(byte), 0n);
   }
 
   #readByte(): number {
-    return this.#bytes[this.#position++] ?? fail("it is cut off");
+    return this.#bytes[this.#position++] ?? fail();
   }
 
   /** At the end of the stream it gives fewer bytes. Then the byte that ends the session is missing as well. */
@@ -313,7 +313,7 @@ function describe(...names: (string | undefined)[]): string {
 }
 const GO_NAME = /^\*?([\w.~-]+\/)*([\w-]+\.)?[A-Z_a-z]\w{0,39}$/;
 
-function fail(problem: string): never {
+function fail(problem = "the bytes are damaged, or no session of gob"): never {
   throw new TypeError(`Cannot decode session: ${problem}`);
 }
 

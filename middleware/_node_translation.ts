@@ -18,20 +18,19 @@ function makeRequest(request: NodeRequest): Request {
   const host = request.headers.host ?? request.headers[":authority"] ?? "localhost";
   // In an Express router `url` lacks the path at which the router is mounted.
   const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "/";
-  const url = `${scheme}://${host}${path}`;
   const { method = "GET" } = request;
-  return new Request(path.startsWith("/") && isRequestUrl(url) ? url : `${scheme}://localhost/`, {
+  const init = {
     // `Request` refuses these.
     method: /^(?:CONNECT|TRACE|TRACK)$/i.test(method) ? "GET" : method,
     headers: webHeaders(request.headers),
-  });
-}
-
-/** Whether `Request` accepts the URL. It refuses credentials, which a client may put into the header `Host`. */
-function isRequestUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { username, password } = new URL(url);
-  return username + password === "";
+  };
+  try {
+    // Some runtimes refuse a URL with credentials, which a client may put into the header `Host`.
+    if (path.startsWith("/") && !host.includes("@")) return new Request(`${scheme}://${host}${path}`, init);
+  } catch {
+    // It is no URL.
+  }
+  return new Request(`${scheme}://localhost/`, init);
 }
 
 /** The headers of a Node request, or those that a Node response has so far. */

@@ -21,16 +21,14 @@ export function fetchWithTimeout(
   ms: number,
 ): (input: Request | URL | string, init?: RequestInit) => Promise<Response> {
   if (!(ms > 0)) {
-    throw new RangeError(
-      `Cannot make fetchWithTimeout: the time must be a number of milliseconds above 0: got ${ms}`,
-    );
+    throw new RangeError(`The time must be a number of milliseconds above 0: got ${ms}`);
   }
   return async (input, init) => {
     // Workers with a compatibility date before 2024-11-11 throw if `cache` is named at all.
     const { cache: _, ...rest } = init ?? {};
     const controller = new AbortController();
-    const expired = () => controller.abort(new DOMException("The database took too long", "TimeoutError"));
-    const timer = setTimeout(expired, Math.min(LONGEST_TIMER, ms));
+    const expire = () => controller.abort(new DOMException("Timed out", "TimeoutError"));
+    const timer = setTimeout(expire, Math.min(LONGEST_TIMER, ms));
     const given = rest.signal ?? (input instanceof Request ? input.signal : undefined);
     const signal = given ? AbortSignal.any([given, controller.signal]) : controller.signal;
     try {

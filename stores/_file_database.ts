@@ -48,7 +48,11 @@ export function fileSender(
     try {
       return await statement();
     } catch (error) {
-      if (isMoved(error)) await reconnect();
+      if (isMoved(error)) {
+        await reconnect();
+        // Nothing was done, and the store sends it again.
+        throw { code: "SQLITE_BUSY" };
+      }
       if (isLocked(error)) await giveUpConnection();
       throw error;
     }

@@ -1,8 +1,9 @@
 import type { StoreErrorDetails } from "../core/errors.ts";
 import {
   BUSY,
-  classifyFetchError,
   classifyStatus,
+  FETCH_ERRORS,
+  meaningOf,
   noColumn,
   noTable,
   refused,
@@ -30,9 +31,11 @@ export function isDuplicate(error: unknown): boolean {
 
 /** Whether the server has refused a statement because a value does not fit its column. */
 export function isTooLong(error: unknown): boolean {
-  // 1690 is what `assignments` makes of a value that was cut, where the server is not in strict mode.
-  return /^(1406|1690)/.test(numberOf(error));
+  return TOO_LONG.test(numberOf(error));
 }
+
+/** 1690 is what `assignments` makes of a value that was cut, where the server is not in strict mode. */
+const TOO_LONG = /^(1406|1690)/;
 
 /** Makes the column hold any time, in any time zone. */
 export const TO_DATETIME = "MODIFY expiry DATETIME(6) NOT NULL";
@@ -45,58 +48,59 @@ export function indexName(table: string, column: string): string {
   return `\`${table.slice(0, 50)}_${column}_idx\``;
 }
 
-/** What an error means by MySQL's number, or by the name that Vitess has for the kind. The first row that fits counts. */
-const MEANINGS: [RegExp, StoreErrorDetails][] = [
-  [/^(1406|1690)/, refused("rejected", "a value is too long for its column")],
-  [
-    /^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i,
-    refused("unauthorized", "the user may not do this"),
-  ],
-  [/^(1040|1203|1205|1213|3572)|resource/i, BUSY],
-  // From 2000 on: errors of a client. Here that is Vitess, and they are about its connection to MySQL.
-  // 1317 and 3024: Vitess has given up a statement, which may have been done by then.
-  [/^(1053|1317|1927|3024|20\d\d)|unavailable|deadline_?exceeded/i, unsure("unreachable")],
-  [/^ .*(invalid|unimplemented|precondition|found|exists)/i, refused("rejected")],
-];
-
 /**
  * What an error of the PlanetScale driver means. Its text holds the statement with all values, so nothing of it is kept.
  */
 export function classifyMySQLError(error: unknown, table: string): StoreErrorDetails | undefined {
-  if (!isDatabaseError(error)) return classifyFetchError(error);
-  const { name, status = 500, body, message } = error;
-  if (/primary vindex/i.test(message)) {
-    return refused(
-      "rejected",
-      "the keyspace is sharded by token; use @x/sessions/stores/planetscale-sharded",
-    );
+  if (!isDatabaseError(error)) {
+    const { name, message } = (error ?? {}) as Record<string, unknown>;
+    return meaningOf(`${name} ${message}`, FETCH_ERRORS);
   }
-  if (/direct DDL is disabled/i.test(message)) {
-    return refused("rejected", "the branch takes no DDL; run schema() on a development branch and deploy it");
+  const { name, status = 500, body, message } = error;
+  const number = numberOf(error);
+  const byMessage = meaningOf(message, [
+    [
+      /primary vindex/i,
+      refused("rejected", "the keyspace is sharded by token; use @x/sessions/stores/planetscale-sharded"),
+    ],
+    [
+      /direct DDL is disabled/i,
+      refused("rejected", "the branch takes no DDL; run schema() on a development branch and deploy it"),
+    ],
+  ]);
+  // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
+  if (!byMessage && number === "" && (name === "UnknownError" || status !== 400)) {
+    return classifyStatus(status);
   }
   const kind = /code = (\w+)/.exec(message)?.[1] ?? body?.code;
-  const number = numberOf(error);
-  if (number === "1146") return noTable(table);
-  if (number === "1054") return lacks(table, nameOfColumn(message));
-  // A value was cut, or is out of range.
-  if (/^126[45]/.test(number)) {
-    return refused(
-      "schema",
-      `a column of the table ${table} has another type than createTable() gives it; ${USE_OTHER}`,
-    );
-  }
-  if (number === "1292") {
-    return refused(
-      "schema",
-      `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`,
-    );
-  }
-  // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
-  if (/^(1048|1364|145[12]|3819|4025)/.test(number)) return refusesRow(table);
-  // The driver gives the status 400 to an error that came with a 200. Only then the kind is worth a look.
-  if (number === "" && (name === "UnknownError" || status !== 400)) return classifyStatus(status);
-  return MEANINGS.find(([pattern]) => pattern.test(`${number} ${kind}`))?.[1] ??
-    (number === "" ? unsure("unreachable") : refused("rejected", `MySQL error ${number}`));
+  // MySQL's number, or the name that Vitess has for the kind.
+  return byMessage ?? meaningOf(`${number} ${kind}`, [
+    [/^1146/, noTable(table)],
+    [/^1054/, lacks(table, nameOfColumn(message))],
+    [
+      // A value was cut, or is out of range.
+      /^126[45]/,
+      refused(
+        "schema",
+        `a column of the table ${table} has another type than createTable() gives it; ${USE_OTHER}`,
+      ),
+    ],
+    [
+      /^1292/,
+      refused("schema", `a TIMESTAMP ends in January 2038; run ALTER TABLE \`${table}\` ${TO_DATETIME}`),
+    ],
+    // NOT NULL, a foreign key, a CHECK in MySQL and in MariaDB.
+    [/^(1048|1364|145[12]|3819|4025)/, refusesRow(table)],
+    [TOO_LONG, refused("rejected", "a value is too long for its column")],
+    [/^(104[45]|114[23]|1290|1792)|unauthenticated|permission/i, refused("unauthorized")],
+    [/^(1040|1203|1205|1213|3572)|resource/i, BUSY],
+    // From 2000 on: errors of a client. Here that is Vitess, and they are about its connection to MySQL.
+    // 1317 and 3024: Vitess has given up a statement, which may have been done by then.
+    [/^(1053|1317|1927|3024|20\d\d)|unavailable|deadline_?exceeded/i, unsure("unreachable")],
+    [/^ .*(invalid|unimplemented|precondition|found|exists)/i, refused("rejected")],
+    [/^\d/, refused("rejected", `MySQL error ${number}`)],
+    [/^/, unsure("unreachable")],
+  ]);
 }
 
 /** The column that an error is about. Only names that the store's own statements have are shown. */

@@ -1,9 +1,4 @@
-import {
-  SessionStoreError,
-  SessionTooLargeError,
-  type StoreErrorDetails,
-  type StoreOperation,
-} from "../core/errors.ts";
+import { SessionStoreError, SessionTooLargeError, type StoreOperation } from "../core/errors.ts";
 import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { asAmbiguous, toSessionError } from "../core/store/failure.ts";
@@ -105,8 +100,9 @@ export class MySQLTable {
   constructor(client: PlanetScaleClient, options: SqlStoreOptions) {
     const reader = new OptionsReader(options);
     // Clients of mysql2, Drizzle and libSQL have an execute() too, and one of these beside it.
-    const isOther = () => "query" in client || "executeMultiple" in client;
-    if (!hasMethods<PlanetScaleClient>(client, "execute") || isOther()) {
+    if (
+      !hasMethods<PlanetScaleClient>(client, "execute") || "query" in client || "executeMultiple" in client
+    ) {
       reader.problems.push(`"client" must be a Client or a Connection of @planetscale/database`);
     }
     this.settings = readSqlOptions(reader);
@@ -217,9 +213,9 @@ export class MySQLTable {
       throw new SessionStoreError(operation, { ...BUSY, advice });
     }
     // The client may have a `format` of its own. That of sqlstring takes no bytes but a Buffer, and every one takes text.
-    const texts = args.map((arg) => typeof arg === "string" ? arg : toHex(arg));
+    const texts = args.map((arg) => typeof arg === "string" ? arg : toBase64(arg));
     let place = 0;
-    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "UNHEX(?)");
+    const query = sql.replaceAll("?", () => typeof args[place++] === "string" ? "?" : "FROM_BASE64(?)");
     try {
       return await waitFor(this.#client.execute(query, texts, RAW), this.settings.timeout, signal);
     } catch (error) {
@@ -264,18 +260,18 @@ export class MySQLTable {
   /** Throws where the table is another program's, or does not keep tokens and times as they are. */
   async check(): Promise<void> {
     const { table } = this.settings;
-    const fail = (details: StoreErrorDetails) => {
-      throw new SessionStoreError("createTable", details);
-    };
     const { rows } = await this.read("createTable", `SHOW COLUMNS FROM ${this.name}`);
-    // Name, type, whether it may be NULL, and the kind of index that it begins.
-    const columns = new Map(rows.map(([name, type, , key]) => [name!.toLowerCase(), { type: type!, key }]));
-    for (const name of ["token", "data", "expiry"]) if (!columns.has(name)) fail(lacks(table, name));
-    const [token, expiry] = [columns.get("token")!, columns.get("expiry")!];
-    if (!HOLDS_TOKENS.test(token.type)) fail(misfits(table, "token", `is ${token.type}`, TO_TOKENS));
-    if (!HOLDS_TIMES.test(expiry.type)) fail(misfits(table, "expiry", `is ${expiry.type}`, TO_DATETIME));
-    if (!/PRI|UNI/.test(token.key!)) {
-      fail(misfits(table, "token", "is not unique", "ADD PRIMARY KEY (token)"));
+    for (const [column, fits, change] of COLUMNS) {
+      // Name, type, whether it may be NULL, and the kind of index that it begins.
+      const [, type, , key] = rows.find(([name]) => name!.toLowerCase() === column) ?? [];
+      const problem = type === undefined
+        ? lacks(table, column)
+        : !fits.test(type!)
+        ? misfits(table, column, `is ${type}`, change)
+        : column === "token" && !/PRI|UNI/.test(key!)
+        ? misfits(table, column, "is not unique", "ADD PRIMARY KEY (token)")
+        : undefined;
+      if (problem) throw new SessionStoreError("createTable", problem);
     }
   }
 
@@ -283,10 +279,11 @@ export class MySQLTable {
   async reportMissingIndex({ onEvent }: StoreOptions): Promise<void> {
     if (onEvent === undefined || this.#indexChecked) return;
     this.#indexChecked = true;
-    const sql = `SHOW INDEX FROM ${this.name} WHERE Column_name = 'expiry' AND Seq_in_index = 1`;
-    // A host that does not show its indexes is no reason to warn.
+    const sql = `SHOW COLUMNS FROM ${this.name} LIKE 'expiry'`;
+    // A host that does not show its columns is no reason to warn.
     const found = await this.read("deleteExpired", sql).catch(() => undefined);
-    if (found?.rows.length !== 0) return;
+    // The kind of index that the column begins.
+    if (found?.rows[0]?.[3] !== "") return;
     onEvent({
       kind: "missing-index",
       statement: `CREATE INDEX ${this.index("expiry")} ON ${this.name} (expiry)`,
@@ -294,9 +291,13 @@ export class MySQLTable {
   }
 }
 
-/** Types that hold 43 characters and no padding: VARCHAR and CHAR of 43 or more, VARBINARY, BINARY of exactly 43. */
-const HOLDS_TOKENS = /^(char|var(char|binary))\((4[3-9]|[5-9]\d|\d{3,})\)|^binary\(43\)/i;
-const HOLDS_TIMES = /^(datetime|timestamp)/i;
+/** The columns, the types that fit, and how to change another one. */
+const COLUMNS: [column: string, fits: RegExp, change: string][] = [
+  // What holds 43 characters and no padding: VARCHAR and CHAR of 43 or more, VARBINARY, BINARY of exactly 43.
+  ["token", /^(char|var(char|binary))\((4[3-9]|[5-9]\d|\d{3,})\)|^binary\(43\)/i, TO_TOKENS],
+  ["data", /^/, ""],
+  ["expiry", /^(datetime|timestamp)/i, TO_DATETIME],
+];
 
 /**
  * What follows `SET` where a row is written.
@@ -368,14 +369,9 @@ export function toBytes(subject: string): Uint8Array {
   return subject.isWellFormed() ? new TextEncoder().encode(subject) : Uint8Array.of(255);
 }
 
-/** Each byte in two digits. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
-/** Bytes as `UNHEX()` takes them. */
-function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += HEX[byte];
-  return hex;
+/** Bytes as `FROM_BASE64()` takes them. */
+function toBase64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 /** The bytes of a value that has one character for each byte. */

@@ -14,22 +14,17 @@ export function unsure(reason: StoreFailure, advice?: string): StoreErrorDetails
 }
 
 /** How to leave another program's table alone. */
-export const USE_OTHER = 'name another table in the option "table" and run createTable()';
+export const USE_OTHER = 'set another "table" and run createTable()';
 
 /** The table is missing. */
 export function noTable(table: string): StoreErrorDetails {
-  return refused("schema", `there is no table ${table}; run createTable() of the store once`);
+  return refused("schema", `there is no table ${table}; run createTable()`);
 }
 
 /** The table lacks a column. `addSubject` is the statement that adds the one for subjects. */
 export function noColumn(table: string, column: string, addSubject: string): StoreErrorDetails {
-  return refused(
-    "schema",
-    `the table ${table} has no column ` +
-      (column === "subject"
-        ? `for subjects; run ${addSubject}`
-        : `${column}, so it is another program's; ${USE_OTHER}`),
-  );
+  const advice = column === "subject" ? `run ${addSubject}` : USE_OTHER;
+  return refused("schema", `the table ${table} has no column ${column}; ${advice}`);
 }
 
 /** A column is not what the store needs. `statement` changes it. */
@@ -39,18 +34,12 @@ export function wrongColumn(
   problem: string,
   statement: string,
 ): StoreErrorDetails {
-  return refused(
-    "schema",
-    `the column ${column} of the table ${table} ${problem}; run ${statement}, or ${USE_OTHER}`,
-  );
+  return refused("schema", `${table}.${column} ${problem}; run ${statement}, or ${USE_OTHER}`);
 }
 
 /** A rule of the table that the store knows nothing of, such as a column that must be given. */
 export function refusesRow(table: string): StoreErrorDetails {
-  return refused(
-    "schema",
-    `a constraint of the table ${table} refuses what the store writes; compare the table with schema()`,
-  );
+  return refused("schema", `a constraint of the table ${table} refuses the row; compare it with schema()`);
 }
 
 /** For `catch`, after asking for a subject. A table made by SCS has no subjects. */
@@ -66,13 +55,20 @@ export function classifyStatus(status: number): StoreErrorDetails {
   return status >= 500 ? unsure("unreachable", advice) : refused("rejected", advice);
 }
 
-/** What an error of the platform's `fetch` means, or one about a body that is cut off or no JSON. */
-export function classifyFetchError(error: unknown): StoreErrorDetails | undefined {
-  if (!(error instanceof Error)) return undefined;
-  if (error.name === "TimeoutError") return unsure("timeout");
-  if (error.name === "AbortError") return unsure("aborted");
-  if (error instanceof SyntaxError) return unsure("malformed");
+/** Patterns of errors, and what they mean. The first row that fits counts. */
+export type Meanings = readonly (readonly [pattern: RegExp, details: StoreErrorDetails])[];
+
+/** What a text of an error means. */
+export function meaningOf(text: string, meanings: Meanings): StoreErrorDetails | undefined {
+  return meanings.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** Errors of the platform's `fetch`, and one about a body that is cut off or no JSON: by their names and messages. */
+export const FETCH_ERRORS: Meanings = [
+  [/^TimeoutError/, unsure("timeout")],
+  [/^AbortError/, unsure("aborted")],
+  [/^SyntaxError/, unsure("malformed")],
   // A refused connection is no proof that nothing was done. When a connection breaks Deno's `fetch` sends a POST a
   // second time, and reports only the failure of that.
-  if (error instanceof TypeError || /network|connection/i.test(error.message)) return unsure("unreachable");
-}
+  [/^TypeError|network|connection/i, unsure("unreachable")],
+];

@@ -64,45 +64,28 @@ export interface SQLiteDriver {
 const JULIAN_OFFSET = 210_866_760_000_000;
 const MS_PER_DAY = 86_400_000;
 
-/** What differs between a database in this process and one that is remote. */
-interface Dialect {
-  /** SQL with one `?` for the Julian day of a time. Its value is that of SQLite's own `julianday()`, to the bit. */
-  readonly day: string;
-  /** What goes into the `?` of `day`. */
-  dayOf(ms: number): number;
-  /** SQL that selects an expiry. */
-  readonly expiry: string;
-  /** Milliseconds of what the statement gave for `expiry`. */
-  msOf(expiry: unknown): number;
-  /** The end of a statement that writes. */
-  readonly returning: string;
-  /** How many rows a statement has changed. */
-  changesOf(result: SQLiteResult): number;
-}
+/**
+ * What differs between a database in this process and one that is remote:
+ *
+ * - SQL with one `?` for the Julian day of a time. Its value is that of SQLite's own `julianday()`, to the bit.
+ * - SQL that selects an expiry.
+ * - The end of a statement that writes.
+ */
+type Dialect = readonly [day: string, expiry: string, returning: string];
 
 /** Short statements save time. Numbers arrive as they are, and the count of the changed rows is right. */
-const LOCAL: Dialect = {
-  day: "?",
-  dayOf: (ms) => (ms + JULIAN_OFFSET) / MS_PER_DAY,
-  expiry: "expiry",
-  msOf: (expiry) => Math.round(Number(expiry) * MS_PER_DAY) - JULIAN_OFFSET,
-  returning: "",
-  changesOf: ({ rowsAffected }) => rowsAffected!,
-};
+const LOCAL: Dialect = ["?", "expiry", ""];
 
 /**
  * A server may lose the last bit of a fraction that arrives as JSON, so times travel in milliseconds. Some hosts have
  * reported a count of 0 for a write that happened, so a write gives a row for each row that it changed.
  */
-const REMOTE: Dialect = {
-  day: `((? + ${JULIAN_OFFSET}) / ${MS_PER_DAY}.0)`,
-  dayOf: (ms) => ms,
+const REMOTE: Dialect = [
+  `((? + ${JULIAN_OFFSET}) / ${MS_PER_DAY}.0)`,
   // Not an INTEGER: @libsql/client refuses one that is too large, and one such row would end every listing.
-  expiry: `round(expiry * ${MS_PER_DAY}.0) - ${JULIAN_OFFSET}`,
-  msOf: Number,
-  returning: " RETURNING 1",
-  changesOf: ({ rows }) => rows.length,
-};
+  `round(expiry * ${MS_PER_DAY}.0) - ${JULIAN_OFFSET}`,
+  " RETURNING 1",
+];
 
 /** The data as bytes. Another program may have made a text of them. */
 const DATA = "CAST(data AS BLOB)";
@@ -121,9 +104,6 @@ const HAS_BYTES = `AND ${DATA} = ?`;
  */
 const EXPIRY = "expiry + 0";
 
-/** How pauses grow while another connection holds the lock, in milliseconds. */
-const LOCAL_LOCK = { base: 2, growth: 2, cap: 8 };
-const REMOTE_LOCK = { base: 2, growth: 2, cap: 100 };
 /** How long a purge waits for a lock, in milliseconds. If it takes longer the rows are left for the next purge. */
 const PURGE_LOCK_WAIT = 10;
 /** The most tokens that are remembered as BLOBs. */
@@ -143,13 +123,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly inProcess: boolean;
   readonly #client: object;
   readonly #driver: SQLiteDriver;
-  readonly #dialect: Dialect;
+  // The texts of the dialect.
+  readonly #day: string;
+  readonly #expiry: string;
+  readonly #returning: string;
   /** The condition for a live row. */
   readonly #isLive: string;
-  /** The condition for a live row that still holds the expected bytes. */
-  readonly #isExpected: string;
-  /** Changes the data of such a row. It is the most frequent write, so its text is made once. */
-  readonly #save: string;
   readonly #name: string;
   /** The table's name as a statement has it. */
   readonly #table: string;
@@ -168,12 +147,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     reader.finish();
     this.#client = client;
     this.#driver = driver;
-    this.#dialect = driver.inProcess ? LOCAL : REMOTE;
-    this.#isLive = `${EXPIRY} > ${this.#dialect.day}`;
-    this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
+    [this.#day, this.#expiry, this.#returning] = driver.inProcess ? LOCAL : REMOTE;
+    this.#isLive = `${EXPIRY} > ${this.#day}`;
     this.#name = table;
     this.#table = `"${table}"`;
-    this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.inProcess = driver.inProcess;
     this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
@@ -213,13 +190,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Gives a live row. */
   async find(token: string, options: FindOptions): Promise<StoredSession | undefined> {
     const { primary, signal } = options;
-    const { expiry, dayOf, msOf } = this.#dialect;
-    const args = [token, dayOf(options.now)];
-    const select = `SELECT ${DATA}, ${expiry}, typeof(token) FROM ${this.#table} WHERE token = `;
+    const args = [token, this.#dayOf(options.now)];
+    const select = `SELECT ${DATA}, ${this.#expiry}, typeof(token) FROM ${this.#table} WHERE token = `;
     const asText = `${select}? AND ${this.#isLive}`;
     const asBlob = `${select}${AS_BLOB} AND ${this.#isLive}`;
     let row: object | undefined;
-    if (this.#driver.inProcess) {
+    if (this.inProcess) {
       [row] = await this.#read("find", asText, args, signal);
       row ??= (await this.#read("find", asBlob, args, signal))[0];
     } else {
@@ -231,7 +207,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (row === undefined) return undefined;
     const [data, time, type] = Object.values(row);
     if (type === "blob") this.#remember(token);
-    return { data: toBytes(data), expiry: msOf(time) };
+    return { data: toBytes(data), expiry: this.#msOf(time) };
   }
 
   /** Inserts or overwrites. */
@@ -250,22 +226,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
-    const { data, expiry, subject } = next;
-    const condition = [token, expected, this.#dialect.dayOf(now)];
+    const { data, expiry, subject, mark } = next;
     const newToken = next.token === token ? undefined : next.token;
-    if (newToken === undefined && expiry === undefined && subject === undefined) {
-      return await this.#write("update", this.#save, [data, ...condition]) > 0;
-    }
-    return await this.#updateColumns(newToken, next, condition);
-  }
-
-  /** Changes more than the data, and names only columns that change: SQLite writes an index entry for each named one. */
-  async #updateColumns(
-    newToken: string | undefined,
-    { data, expiry, subject, mark }: NextRow,
-    condition: SQLiteValue[],
-  ): Promise<boolean> {
-    const { day, dayOf } = this.#dialect;
+    const isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
+    const condition = [token, expected, this.#dayOf(now)];
+    // Only columns that change are named: SQLite writes an index entry for each named one.
     let columns = "data = ?";
     const values: SQLiteValue[] = [data];
     const assign = (assignment: string, value: SQLiteValue) => {
@@ -273,22 +238,22 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       values.push(value);
     };
     if (newToken !== undefined) assign("token = ?", newToken);
-    if (expiry !== undefined) assign(`expiry = ${day}`, dayOf(expiry));
+    if (expiry !== undefined) assign(`expiry = ${this.#day}`, this.#dayOf(expiry));
     if (newToken === undefined && subject !== undefined) {
       // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
       // or another request was first.
-      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${this.#isExpected} AND subject IS ?`;
+      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${isExpected} AND subject IS ?`;
       if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
     if (subject !== undefined) assign("subject = ?", subject);
     // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
-    const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
+    const sql = `${update} ${this.#table} SET ${columns} WHERE ${isExpected}`;
     const marks = newToken === undefined || mark === undefined ? [] : [{
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
-      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${day}` +
+      sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${this.#day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
-      args: [condition[0]!, mark.data, dayOf(mark.expiry), newToken, data],
+      args: [token, mark.data, this.#dayOf(mark.expiry), newToken, data],
     }];
     return await this.#write("update", sql, [...values, ...condition], ...marks) > 0;
   }
@@ -296,10 +261,9 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Moves the expiry of a live row forward. */
   async touch(token: string, expiry: number, { now }: TimedOptions): Promise<void> {
     await this.#mend("touch", token);
-    const { day, dayOf } = this.#dialect;
     const sql =
-      `UPDATE ${this.#table} SET expiry = ${day} WHERE token = ? AND ${this.#isLive} AND ${EXPIRY} < ${day}`;
-    await this.#write("touch", sql, [dayOf(expiry), token, dayOf(now), dayOf(expiry)]);
+      `UPDATE ${this.#table} SET expiry = ${this.#day} WHERE token = ? AND ${this.#isLive} AND ${EXPIRY} < ${this.#day}`;
+    await this.#write("touch", sql, [this.#dayOf(expiry), token, this.#dayOf(now), this.#dayOf(expiry)]);
   }
 
   /** Deletes, and tells whether a row went; with `expected` only one that still holds these bytes. */
@@ -319,11 +283,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Deletes expired rows, the longest expired first; never more than 1,000 at once. */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const { now, grace = 0, onEvent } = options;
-    const { day, dayOf, returning, changesOf } = this.#dialect;
-    const until = dayOf(now - grace);
+    const until = this.#dayOf(now - grace);
     // The outer condition is checked when a row is deleted.
-    const sql = `DELETE FROM ${this.#table} WHERE ${EXPIRY} <= ${day} AND token IN` +
-      ` (SELECT token FROM ${this.#table} WHERE expiry <= ${day} ORDER BY expiry LIMIT ?)${returning}`;
+    const sql = `DELETE FROM ${this.#table} WHERE ${EXPIRY} <= ${this.#day} AND token IN` +
+      ` (SELECT token FROM ${this.#table} WHERE expiry <= ${this.#day} ORDER BY expiry LIMIT ?)${this.#returning}`;
     const statements: SQLiteStatement[] = [{ sql, args: [until, until, batchSize(options)] }];
     if (onEvent !== undefined && !this.#indexChecked) {
       statements.push({
@@ -337,7 +300,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
       const isThere = indexes.rows.some((row) => EXPIRY_INDEX.test(String(Object.values(row)[0])));
       if (!isThere) onEvent?.({ kind: "missing-index", statement: this.schema()[1]! });
     }
-    return changesOf(deleted!);
+    return this.#changesOf(deleted!);
   }
 
   /** Every live row of the subject, page by page. */
@@ -384,15 +347,11 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     options: WriteOptions,
   ): Promise<number> {
     const { subject } = options;
-    const { day, dayOf } = this.#dialect;
-    const args: SQLiteValue[] = [token, data, dayOf(expiry)];
-    let [column, value] = ["", ""];
-    if (subject !== undefined) {
-      [column, value] = [", subject", ", ?"];
-      args.push(subject);
-    }
-    const sql = `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${day}${value})` +
+    const [column, value, ...subjects] = subject === undefined ? ["", ""] : [", subject", ", ?", subject];
+    const sql =
+      `INSERT INTO ${this.#table} (token, data, expiry${column}) VALUES (?, ?, ${this.#day}${value})` +
       ` ON CONFLICT(token) DO ${onConflict}`;
+    const args = [token, data, this.#dayOf(expiry), ...subjects];
     const inserted = await this.#write(operation, sql, args);
     this.#cleanup.notice("insert", options);
     return inserted;
@@ -404,8 +363,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     args: SQLiteValue[],
     { now, signal }: TimedOptions,
   ): AsyncGenerator<StoredRow, void, undefined> {
-    const { expiry, dayOf, msOf } = this.#dialect;
-    const sql = `SELECT ${DATA}, ${expiry}, token FROM ${this.#table}` +
+    const sql = `SELECT ${DATA}, ${this.#expiry}, token FROM ${this.#table}` +
       ` WHERE token > ? AND ${this.#isLive}${condition} ORDER BY token LIMIT ?`;
     // A text or bytes, as it was found: in SQLite's order all BLOBs come after all texts.
     let after: SQLiteValue = "";
@@ -413,7 +371,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     while (true) {
       let rows: readonly object[];
       try {
-        rows = await this.#read(operation, sql, [after, dayOf(now), ...args, limit], signal);
+        rows = await this.#read(operation, sql, [after, this.#dayOf(now), ...args, limit], signal);
       } catch (error) {
         if (limit === 1 || !isTooLarge(error)) throw error;
         limit = Math.ceil(limit / 4);
@@ -424,16 +382,30 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
         after = typeof found === "string" ? found : toBytes(found);
         const token = typeof after === "string" ? after : new TextDecoder().decode(after);
         if (token !== after) this.#remember(token);
-        yield { token, data: toBytes(data), expiry: msOf(time) };
+        yield { token, data: toBytes(data), expiry: this.#msOf(time) };
       }
       if (rows.length < limit) return;
     }
   }
 
+  /** What goes into the `?` of a Julian day. */
+  #dayOf(ms: number): number {
+    return this.inProcess ? (ms + JULIAN_OFFSET) / MS_PER_DAY : ms;
+  }
+
+  /** Milliseconds of what a statement gave for an expiry. */
+  #msOf(expiry: unknown): number {
+    return this.inProcess ? Math.round(Number(expiry) * MS_PER_DAY) - JULIAN_OFFSET : Number(expiry);
+  }
+
+  /** How many rows a statement has changed. */
+  #changesOf({ rows, rowsAffected }: SQLiteResult): number {
+    return this.inProcess ? rowsAffected! : rows.length;
+  }
+
   #remember(token: string): void {
-    // The token that was read last is the most likely to be written, so the one that was read first makes room.
-    this.#blobs.delete(token);
-    if (this.#blobs.size >= MOST_BLOBS) this.#blobs.delete(this.#blobs.keys().next().value!);
+    // A write that misses its row is a conflict, and the manager finds the row again.
+    if (this.#blobs.size >= MOST_BLOBS) this.#blobs.clear();
     this.#blobs.add(token);
   }
 
@@ -454,7 +426,7 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     primary?: boolean,
   ): Promise<readonly object[]> {
     // A replica that lags may answer a lone SELECT, but no transaction.
-    const kind = primary && !this.#driver.inProcess ? "transaction" : "read";
+    const kind = primary && !this.inProcess ? "transaction" : "read";
     return (await this.#send(operation, kind, [{ sql, args }], signal))[0]!.rows;
   }
 
@@ -465,8 +437,9 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     args: SQLiteValue[],
     ...more: SQLiteStatement[]
   ): Promise<number> {
-    const { returning, changesOf } = this.#dialect;
-    return changesOf((await this.#send(operation, "write", [{ sql: sql + returning, args }, ...more]))[0]!);
+    return this.#changesOf(
+      (await this.#send(operation, "write", [{ sql: sql + this.#returning, args }, ...more]))[0]!,
+    );
   }
 
   /**
@@ -479,27 +452,25 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     statements: SQLiteStatement[],
     signal?: AbortSignal,
   ): Promise<readonly SQLiteResult[]> {
-    const driver = this.#driver;
-    const { timeout } = this;
     if (statements.length > 1) kind = "transaction";
     const started = performance.now();
     const elapsed = () => performance.now() - started;
     for (let attempt = 1;; attempt++) {
       try {
         if (signal?.aborted) throw new GaveUp("aborted");
-        const work = driver.send(statements, kind);
-        return await (driver.inProcess ? work : waitFor(work, timeout - elapsed(), signal));
+        const work = this.#driver.send(statements, kind);
+        return await (this.inProcess ? work : waitFor(work, this.timeout - elapsed(), signal));
       } catch (error) {
-        const ms = backoff(attempt, driver.inProcess ? LOCAL_LOCK : REMOTE_LOCK);
+        const ms = backoff(attempt, { base: 2, growth: 2, cap: this.inProcess ? 8 : 100 });
         // Less than the timeout: when the store gives up a lock it is certain that nothing was written.
-        const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * timeout;
+        const lockWait = operation === "deleteExpired" ? PURGE_LOCK_WAIT : 0.8 * this.timeout;
         if (!isBusy(error) || elapsed() + ms > lockWait) {
           throw toSessionError(
             operation,
             error,
             kind !== "read" && operation !== "find",
             (thrown) =>
-              driver.classify?.(thrown) ?? classifySQLiteError(thrown, this.#name, this.schema()[2]!),
+              this.#driver.classify?.(thrown) ?? classifySQLiteError(thrown, this.#name, this.schema()[2]!),
           );
         }
         await pause(ms, signal);

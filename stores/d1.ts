@@ -24,11 +24,9 @@
  * @module
  */
 
-import type { StoreErrorDetails } from "../core/errors.ts";
 import { hasMethods } from "../core/foreign.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
-import { unsure } from "./_sql_errors.ts";
 import {
   type SQLiteDriver,
   type SQLiteStatement,
@@ -102,7 +100,6 @@ function d1Driver(database: D1Database): SQLiteDriver {
     queryable.prepare(sql).bind(...args);
   return {
     inProcess: false,
-    classify,
     async send(statements, kind) {
       if (kind === "transaction") {
         session = database.withSession?.("first-primary");
@@ -114,13 +111,6 @@ function d1Driver(database: D1Database): SQLiteDriver {
       return [toResult(await prepare(session ?? database, statements[0]!).all())];
     },
   };
-}
-
-/** Errors of D1 itself. Those of SQLite are common to all drivers. */
-function classify(error: unknown): StoreErrorDetails | undefined {
-  if (/reset|transient/.test(String((error as { message?: unknown } | null)?.message))) {
-    return unsure("unreachable");
-  }
 }
 
 function toResult({ results }: D1Result): { rows: readonly object[] } {

@@ -177,22 +177,14 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
   }
 
   /**
-   * Deletes expired rows of all stores at once, the same number of each, and never more than 1,000 together.
+   * Deletes expired rows, of one store after the other, and by default never more than 1,000 together.
    * `manager.purge()` does not call this: it purges each store by itself.
    */
   async deleteExpired(options: DeleteExpiredOptions): Promise<number> {
     const limit = Math.trunc(options.limit ?? 1_000);
-    let shards = this.parts;
     let deleted = 0;
-    while (shards.length > 0 && deleted < limit) {
-      const left = limit - deleted;
-      const asked = shards.slice(0, left);
-      const share = Math.floor(left / asked.length);
-      const counts = await Promise.all(
-        asked.map((shard) => shard.deleteExpired({ ...options, limit: share })),
-      );
-      deleted += counts.reduce((sum, count) => sum + count, 0);
-      shards = asked.filter((_, index) => counts[index]! >= share).concat(shards.slice(left));
+    for (const shard of this.parts) {
+      if (deleted < limit) deleted += await shard.deleteExpired({ ...options, limit: limit - deleted });
     }
     return deleted;
   }

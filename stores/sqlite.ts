@@ -32,8 +32,8 @@ import type { StoreErrorDetails } from "../core/errors.ts";
 import { OptionsReader } from "../core/options/reader.ts";
 import { hasMethods, ignoreRejection } from "../core/foreign.ts";
 import type { SqlStoreOptions } from "./_sql.ts";
-import { refused } from "./_sql_errors.ts";
-import { refuseTransaction } from "./_sqlite_errors.ts";
+import { meaningOf, refused, unsure } from "./_sql_errors.ts";
+import { isMoved, refuseTransaction } from "./_sqlite_errors.ts";
 import {
   type SQLiteDriver,
   type SQLiteResult,
@@ -92,8 +92,8 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
   const prepared = new Map<string, SQLitePrepared>();
   return {
     inProcess: true,
-    send: (statements, kind) => withName(() => send(statements, kind)),
-    classify: (error) => [OTHER_DRIVER, FILE_MOVED].find((details) => details === error),
+    send,
+    classify,
   };
 
   function send(statements: SQLiteStatement[], kind: string): SQLiteResult[] {
@@ -129,7 +129,7 @@ function syncDriver(database: SQLiteDatabase): SQLiteDriver {
       return { rows: [], rowsAffected: Number(result.changes) };
     } catch (error) {
       // A database of `node:sqlite` that was closed can be opened again, but its statements are gone.
-      if (!isInvalid(error) || !prepared.delete(sql)) throw error;
+      if ((error as { code?: unknown }).code !== "ERR_INVALID_STATE" || !prepared.delete(sql)) throw error;
       return run({ sql, args });
     }
   }
@@ -146,11 +146,6 @@ function beginFails(database: SQLiteDatabase): boolean {
   }
 }
 
-/** Whether a database, or the one that a statement was prepared for, is closed (`node:sqlite`). */
-function isInvalid(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === "ERR_INVALID_STATE";
-}
-
 /** The error of a driver whose results are promises, or without a count. Every session would seem to be unknown. */
 function unusable(result: unknown): StoreErrorDetails {
   ignoreRejection(result);
@@ -159,32 +154,20 @@ function unusable(result: unknown): StoreErrorDetails {
 
 const OTHER_DRIVER = refused(
   "unsupported",
-  "the database is asynchronous or of another driver; pass node:sqlite, bun:sqlite or better-sqlite3",
+  "pass a synchronous database of node:sqlite, bun:sqlite or better-sqlite3",
 );
-const FILE_MOVED = refused("unreachable", "the database's file was moved or replaced; open it again");
+const FILE_MOVED = refused("unreachable", "the file was moved or replaced; open it again");
 
-/** The names of SQLite's errors by their numbers. `node:sqlite` gives only the numbers. A lock is known by its message. */
-const NAMES: Record<number, string> = {
-  3: "PERM",
-  7: "NOMEM",
-  8: "READONLY",
-  9: "INTERRUPT",
-  10: "IOERR",
-  13: "FULL",
-  14: "CANTOPEN",
-  23: "AUTH",
-};
-const MOVED = 1032;
-
-/** Runs work, and gives an error of `node:sqlite` the name that other drivers give it. */
-function withName<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const { errcode, errno, code, message } = (error ?? {}) as Record<string, unknown>;
-    if (errcode === MOVED || errno === MOVED || /DBMOVED/.test(String(code))) throw FILE_MOVED;
-    // The lowest byte is the primary code. The others extend it.
-    const name = typeof errcode === "number" && NAMES[errcode & 255];
-    throw name ? Object.assign(new Error(String(message)), { code: `SQLITE_${name}` }) : error;
-  }
+/** What errors of `node:sqlite` mean by their numbers, which other drivers give names. A lock is known by its message. */
+function classify(error: unknown): StoreErrorDetails | undefined {
+  if (error === OTHER_DRIVER) return OTHER_DRIVER;
+  const { errcode } = Object(error) as { errcode: number };
+  if (errcode === 1032 || isMoved(error)) return FILE_MOVED;
+  // The lowest byte is the primary code. The others extend it.
+  return meaningOf(`${errcode & 255}`, [
+    // PERM, READONLY, AUTH
+    [/^(3|8|23)$/, refused("unauthorized")],
+    // NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN
+    [/^(7|9|1[034])$/, unsure("unreachable")],
+  ]);
 }

@@ -255,50 +255,51 @@ Deno.test("gobCodec.decode() reads bytes that begin in the middle of their buffe
 });
 
 const HELD_BY_ITSELF = "ff85 02 01 02 ff86 00 01 ff86 00 00";
+const DAMAGED = "the bytes are damaged, or no session of gob";
 const malformed: [name: string, hex: string, problem: string][] = [
-  ["nothing", "", "it is cut off"],
-  ["JSON", toHex(jsonCodec.encode(DEADLINE, { a: 1 })), "it is cut off"],
-  ["a string in place of a session", message("0c 00 03666f6f"), "the gob stream holds something else"],
+  ["nothing", "", DAMAGED],
+  ["JSON", toHex(jsonCodec.encode(DEADLINE, { a: 1 })), DAMAGED],
+  ["a string in place of a session", message("0c 00 03666f6f"), DAMAGED],
   [
     "a map in place of a session",
     definitions() + message("ff84 00 00"),
-    "the gob stream holds something else",
+    DAMAGED,
   ],
   [
     "a struct with other fields",
     message("7f 03 01 02 ff80 00 01 01 01 0158 01 04 00 00 00") + message("ff80 01 02 00"),
-    "the gob stream holds something else",
+    DAMAGED,
   ],
   [
     "a struct whose Values are a string",
     definitions().replace("257f", "247f").replace("56616c75657301ff84", "56616c756573010c") +
     message("ff80 01 0f010000000ee86f4c2528697580ffff 01 0178 00"),
-    "the gob stream holds something else",
+    DAMAGED,
   ],
   [
     "a struct whose Values are bytes",
     definitions().replace("56616c75657301ff84", "56616c756573010a") +
     message("ff80 01 0f010000000ee86f4c2528697580ffff 01 0178 00"),
-    "the gob stream holds something else",
+    DAMAGED,
   ],
   [
     "a struct without Values",
     message("7f 03 01 02 ff80 00 01 01 01 08446561646c696e65 01 ff82 00 00 00") +
     message("ff81 05 01 01 0454696d65 01 ff82 00 00 00") +
     message("ff80 01 0f010000000ee86f4c2528697580ffff 00"),
-    "the gob stream holds something else",
+    DAMAGED,
   ],
-  ["a length beyond the end", "f8 ffffffffffffffff", "it is cut off"],
-  ["a number of more than 8 bytes", "f7 000000000000000000", "a number has more than 8 bytes"],
-  ["a number of 128 bytes", "80", "a number has more than 8 bytes"],
-  ["bytes after the session", session("00 00") + "00", "the gob stream goes on after its value"],
-  ["more entries than bytes", session("fc7fffffff"), "it is cut off"],
-  ["a field that the type lacks", session("00 05"), "a value has a field that its type lacks"],
-  ["a type that is not defined", sessionOf("ffc8 00 00 00"), "a value is of a type that is not defined"],
-  ["a value without its leading 0", sessionOf("04 02 01 02"), "a value does not start as it has to"],
-  ["a key that is not UTF-8", session("01 01ff 00 00"), "a string is cut off or not UTF-8"],
-  ["a time of version 3", sessionOf("ff82 03 00 01 03"), "a time is of a form that is not known"],
-  ["a time without bytes", sessionOf("ff82 02 00 00"), "a time is of a form that is not known"],
+  ["a length beyond the end", "f8 ffffffffffffffff", DAMAGED],
+  ["a number of more than 8 bytes", "f7 000000000000000000", DAMAGED],
+  ["a number of 128 bytes", "80", DAMAGED],
+  ["bytes after the session", session("00 00") + "00", DAMAGED],
+  ["more entries than bytes", session("fc7fffffff"), DAMAGED],
+  ["a field that the type lacks", session("00 05"), DAMAGED],
+  ["a type that is not defined", sessionOf("ffc8 00 00 00"), DAMAGED],
+  ["a value without its leading 0", sessionOf("04 02 01 02"), DAMAGED],
+  ["a key that is not UTF-8", session("01 01ff 00 00"), "a string is not UTF-8"],
+  ["a time of version 3", sessionOf("ff82 03 00 01 03"), DAMAGED],
+  ["a time without bytes", sessionOf("ff82 02 00 00"), DAMAGED],
   [
     "a time with as many nanoseconds as a second has",
     sessionOf("ff82 11 00 0f 01 0000000ee86f4c25 3b9aca00 ffff"),
@@ -326,8 +327,8 @@ const malformed: [name: string, hex: string, problem: string][] = [
     ),
     "only Go can read a.b, which encodes itself",
   ],
-  ["a second definition of a type", sessionOf("ff83 02 00 00"), "a type is defined twice"],
-  ["a definition of one of Go's own types", sessionOf("0b 02 00 00"), "a type is defined twice"],
+  ["a second definition of a type", sessionOf("ff83 02 00 00"), DAMAGED],
+  ["a definition of one of Go's own types", sessionOf("0b 02 00 00"), DAMAGED],
   [
     "slices in slices of a type that holds itself",
     sessionOf(`${HELD_BY_ITSELF} 00 ff86 00 00 ${"01".repeat(300)}`),
@@ -346,7 +347,7 @@ const malformed: [name: string, hex: string, problem: string][] = [
         `ff85 03 01 02 ff86 00 01 fe0190 ${"01 0161 01 04 00".repeat(400)} 00 00 00` +
         `ff88 00 00 fe0190 ${"00".repeat(400)}`,
     ),
-    "too many fields are left out",
+    DAMAGED,
   ],
 ];
 for (const [name, hex, problem] of malformed) {
@@ -362,10 +363,10 @@ Deno.test("gobCodec.decode() takes memory in proportion to the bytes, whatever t
   const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
   assertEquals(code, 0, "it ran out of memory");
   assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
-    "lists in lists: Cannot decode session: it is cut off",
-    "maps in maps: Cannot decode session: it is cut off",
-    "fields of a type: Cannot decode session: a value is of a type that is not defined",
-    "structs without fields: Cannot decode session: too many fields are left out",
+    "lists in lists: Cannot decode session: the bytes are damaged, or no session of gob",
+    "maps in maps: Cannot decode session: the bytes are damaged, or no session of gob",
+    "fields of a type: Cannot decode session: the bytes are damaged, or no session of gob",
+    "structs without fields: Cannot decode session: the bytes are damaged, or no session of gob",
   ]);
 });
 

@@ -15,7 +15,7 @@ function refuses(one: SessionStore, other: SessionStore): void {
   assertThrows(
     () => sessions({ store: other, cookie: { name: "__Host-admin" } }),
     SessionConfigError,
-    "each would take the tokens of the other",
+    "serves a manager with the cookie",
   );
 }
 

@@ -175,7 +175,7 @@ Deno.test("A store without its table: a SessionStoreError that names the call to
   assertEquals([error.reason, error.retryable, error.ambiguous], ["schema", false, false]);
   assertEquals(
     error.message,
-    "Session store failed in find() (schema): there is no table sessions; run createTable() of the store once",
+    "Session store failed in find() (schema): there is no table sessions; run createTable()",
   );
 });
 

@@ -105,7 +105,7 @@ export async function assertAsksForSubjects(
   store: FullStore,
   execute: (statement: string) => Promise<unknown>,
 ): Promise<void> {
-  const advice = /no column for subjects; run ALTER TABLE/;
+  const advice = /no column subject; run ALTER TABLE/;
   let statements: string[] = [];
   for (const call of callsWithSubject) {
     const { message } = await assertFails(store, call, { reason: "schema", retryable: false, advice });

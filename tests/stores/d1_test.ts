@@ -85,7 +85,7 @@ Deno.test("D1Store without its table says how to make it", async () => {
   assertEquals(
     await failure(() => store.find(A, now)),
     "schema | false | false | Session store failed in find() (schema): " +
-      "there is no table nowhere; run createTable() of the store once",
+      "there is no table nowhere; run createTable()",
   );
 });
 

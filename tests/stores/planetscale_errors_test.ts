@@ -25,7 +25,7 @@ const isUpdate = ({ operation }: Call) => operation === "update" || operation ==
 
 Deno.test("PlanetScaleStore without its table reports how to make it, and works once it is there", async () => {
   await using bench = await openPlanetScale({ table: [] });
-  const advice = /there is no table sessions; run createTable\(\) of the store once$/;
+  const advice = /there is no table sessions; run createTable\(\)$/;
   for (const call of calls) {
     await assertFails(bench.store, call, { reason: "schema", retryable: false, advice });
   }
@@ -49,14 +49,13 @@ Deno.test("PlanetScaleStore on a table with a constraint that it knows nothing o
     const { message } = await assertRejects(create, SessionStoreError);
     assertEquals(
       message,
-      "Session store failed in create() (schema): a constraint of the table sessions refuses what the store writes; " +
-        "compare the table with schema()",
+      "Session store failed in create() (schema): a constraint of the table sessions refuses the row; compare it with schema()",
     );
   }
 });
 
 /** What to do about another program's table. */
-const USE_OTHER = 'name another table in the option "table" and run createTable()';
+const USE_OTHER = 'set another "table" and run createTable()';
 
 Deno.test("PlanetScaleStore refuses another program's table, in createTable() too, and names the missing column", async () => {
   const tables: [columns: string, missing: string][] = [
@@ -67,7 +66,7 @@ Deno.test("PlanetScaleStore refuses another program's table, in createTable() to
   ];
   for (const [columns, missing] of tables) {
     await using bench = await openPlanetScale({ table: [`CREATE TABLE sessions (${columns})`] });
-    const advice = `the table sessions has no column ${missing}, so it is another program's; ${USE_OTHER}`;
+    const advice = `the table sessions has no column ${missing}; ${USE_OTHER}`;
     const found = await assertRejects(() => bench.store.find("a", { now: 1 }), SessionStoreError);
     assertEquals(found.message, `Session store failed in find() (schema): ${advice}`);
     const made = await assertRejects(() => bench.store.createTable(), SessionStoreError);
@@ -88,7 +87,7 @@ Deno.test("createTable() refuses a table whose columns have another type, and na
     const { store } = bench;
     const error = await assertRejects(() => store.createTable(), SessionStoreError);
     assertEquals([error.reason, error.retryable], ["schema", false]);
-    assertStringIncludes(error.message, `the column ${column} of the table sessions is `);
+    assertStringIncludes(error.message, `sessions.${column} is `);
     assertStringIncludes(error.message, `; run ALTER TABLE \`sessions\` ${change}, or ${USE_OTHER}`);
     await bench.query(`ALTER TABLE sessions ${change}`);
     await store.createTable();
@@ -103,7 +102,7 @@ Deno.test("A read refuses a table that pads tokens, and a write one whose expiry
     table: ["CREATE TABLE sessions (token BINARY(64) PRIMARY KEY, data BLOB, expiry DATETIME)"],
   });
   const found = await assertRejects(() => padded.store.find("a", { now: NOW }), SessionStoreError);
-  assertStringIncludes(found.message, "(schema): the column token of the table sessions is BINARY(64)");
+  assertStringIncludes(found.message, "(schema): sessions.token is BINARY(64)");
   await using timeless = await openPlanetScale({
     table: ["CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB, expiry DOUBLE)"],
   });

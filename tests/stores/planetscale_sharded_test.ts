@@ -25,9 +25,11 @@ const MINUTE = 60_000;
 const STEPS = ["look at the old row", "insert", "switch", "complete", "tidy up"] as const;
 type Step = typeof STEPS[number];
 
-/** How the data of a moved row begins, as a statement has it. */
-const MOVED_HEX = new TextEncoder().encode("\0x-sessions:M").toHex();
-const MOVED = `UNHEX('${MOVED_HEX}`;
+/** How the data of a moved row begins. */
+const MOVED_TAG = "\0x-sessions:M";
+const MOVED_HEX = new TextEncoder().encode(MOVED_TAG).toHex();
+/** The same as a statement has it, up to the first character that depends on what follows. */
+const MOVED = `FROM_BASE64('${btoa(MOVED_TAG).slice(0, 17)}`;
 const MINUTES_OF_A_MARK = 1;
 
 /** Which step of a renewal a statement is; `undefined` for any other statement. */

@@ -619,7 +619,7 @@ Deno.test("manager.purge() purges the other stores if one fails or is busy", asy
   }
 });
 
-Deno.test("ShardedStore.deleteExpired() divides its limit among the stores, and again what one store leaves of its share", async () => {
+Deno.test("ShardedStore.deleteExpired() deletes up to its limit, whichever stores have the rows", async () => {
   const shards = memories(3);
   for (const [index, count] of [5, 40, 0].entries()) {
     for (let i = 0; i < count; i++) await shards[index]!.create(randomToken(), DATA, now - i, { now: 0 });
@@ -630,7 +630,7 @@ Deno.test("ShardedStore.deleteExpired() divides its limit among the stores, and 
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 30);
   assertEquals(await store.deleteExpired({ now, limit: 30 }), 13);
   assertEquals(await store.deleteExpired({ now }), 0);
-  // Only the last store has any, and it is not among those that are asked first.
+  // Only the last store has any.
   for (let i = 0; i < 3; i++) await shards[2]!.create(randomToken(), DATA, now, { now: 0 });
   assertEquals(await store.deleteExpired({ now, limit: 2 }), 2);
 });

@@ -275,8 +275,8 @@ for (const [driver, open] of DRIVERS) {
       assertEquals([retryable, ambiguous], [false, false]);
       assertEquals(
         message,
-        `Session store failed in create() (schema): a constraint of the table ${table} refuses what the store writes; ` +
-          "compare the table with schema()",
+        `Session store failed in create() (schema): a constraint of the table ${table} refuses the row; ` +
+          "compare it with schema()",
       );
       close?.();
     });
@@ -292,8 +292,7 @@ for (const [driver, open] of DRIVERS) {
       const { store, table, execute, close } = await open();
       await execute(`CREATE TABLE ${table} (${columns})`);
       const advice = (column: string) =>
-        `the table ${table} has no column ${column}, so it is another program's; ` +
-        'name another table in the option "table" and run createTable()';
+        `the table ${table} has no column ${column}; set another "table" and run createTable()`;
       const read = await assertRejects(() => store.find("a", { now: 1 }), SessionStoreError);
       assertEquals(read.message, `Session store failed in find() (schema): ${advice(missing)}`);
       const made = await assertRejects(() => store.createTable(), SessionStoreError);
@@ -306,8 +305,8 @@ for (const [driver, open] of DRIVERS) {
     const { store, table, execute, close } = await open();
     await execute(`CREATE TABLE ${table} (token TEXT, data BLOB, expiry REAL, subject TEXT)`);
     const index = `CREATE UNIQUE INDEX "${table}_token_idx" ON "${table}"(token)`;
-    const advice = `the column token of the table ${table} is not unique; run ${index}, ` +
-      'or name another table in the option "table" and run createTable()';
+    const advice = `${table}.token is not unique; run ${index}, ` +
+      'or set another "table" and run createTable()';
     const made = await assertRejects(() => store.createTable(), SessionStoreError);
     assertEquals(made.message, `Session store failed in createTable() (schema): ${advice}`);
     const create = () => store.create("a", Uint8Array.of(1), 2, { now: 1 });

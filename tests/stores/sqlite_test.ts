@@ -209,7 +209,7 @@ Deno.test("SQLiteStore on a file that was replaced reports that it must be opene
   assertEquals(
     await failure(() => bench.store.create(A, DATA, NOW + HOUR, now)),
     "unreachable | false | false | Session store failed in create() (unreachable): " +
-      "the database's file was moved or replaced; open it again",
+      "the file was moved or replaced; open it again",
   );
 });
 
@@ -270,7 +270,7 @@ Deno.test("SQLiteStore refuses a database whose statements give promises, or no 
       const error = await assertRejects(
         call,
         SessionStoreError,
-        "the database is asynchronous or of another",
+        "pass a synchronous database of node:sqlite",
         what,
       );
       assertEquals([error.reason, error.ambiguous], ["unsupported", false]);

@@ -67,7 +67,7 @@ Deno.test("Deno.cron runs scheduledPurge(), and tries again after a failure", as
   });
   try {
     await until(() => child.output().includes("Exception in cron handler purge sessions"), child);
-    assertStringIncludes(child.output(), "run createTable() of the store once");
+    assertStringIncludes(child.output(), "run createTable()");
     await table.query(`ALTER TABLE ${table.name}_away RENAME TO ${table.name}`);
     await until(() => child.output().includes('{"kind":"purged","deleted":120}'), child);
   } finally {

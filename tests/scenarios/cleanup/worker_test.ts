@@ -47,7 +47,7 @@ onEachServer(
     await using worker = await startWorkerOn(kind, table);
     const { ok, outcome, noRetry, error } = await worker.scheduled();
     assertEquals({ ok, outcome, noRetry }, { ok: false, outcome: "exception", noRetry: false });
-    assertMatch(error ?? "", /^Error: Session store failed .+ run createTable\(\) of the store once$/);
+    assertMatch(error ?? "", /^Error: Session store failed .+ run createTable\(\)$/);
     await table.query(`ALTER TABLE ${table.name}_away RENAME TO ${table.name}`);
     assertEquals((await worker.scheduled()).ok, true);
     assertEquals(await table.count(), { expired: 0, live: 0 });
