@@ -124,7 +124,7 @@ export function nodeSessions<Data extends object>(manager: SessionManager<Data>)
 }
 
 /** On the head that `finish()` is given. If it is missing afterwards, `finish()` has returned an error. */
-const HANDLER_HEAD = "x-own-head";
+const HANDLER_HEAD = "x-sessions-own-head";
 
 /** One request and its response. */
 class Exchange<Data extends object> {

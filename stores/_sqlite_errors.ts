@@ -20,7 +20,7 @@ function describe(error: unknown): string {
 
 /** Whether another connection holds the lock. Nothing was done then. */
 export function isLocked(error: unknown): boolean {
-  return /SQLITE_(BUSY|LOCKED)|TRANSACTION_BUSY|is locked/.test(describe(error));
+  return /SQLITE_(BUSY|LOCKED)|TRANSACTION_BUSY|database (table )?is locked/.test(describe(error));
 }
 
 /** Whether the database's file was replaced while a connection was open. Nothing was done then. */

@@ -129,6 +129,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   readonly #returning: string;
   /** The condition for a live row. */
   readonly #isLive: string;
+  /** The condition for a live row that still holds the expected bytes. */
+  readonly #isExpected: string;
+  /** Changes the data of such a row. It is the most frequent write, so its text is made once. */
+  readonly #save: string;
   readonly #name: string;
   /** The table's name as a statement has it. */
   readonly #table: string;
@@ -149,8 +153,10 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     this.#driver = driver;
     [this.#day, this.#expiry, this.#returning] = driver.inProcess ? LOCAL : REMOTE;
     this.#isLive = `${EXPIRY} > ${this.#day}`;
+    this.#isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     this.#name = table;
     this.#table = `"${table}"`;
+    this.#save = `UPDATE ${this.#table} SET data = ? WHERE ${this.#isExpected}`;
     this.timeout = timeout;
     this.inProcess = driver.inProcess;
     this.#cleanup = new Cleanup(settings, (given) => this.deleteExpired(given));
@@ -228,7 +234,6 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     await this.#mend("update", token);
     const { data, expiry, subject, mark } = next;
     const newToken = next.token === token ? undefined : next.token;
-    const isExpected = `token = ? ${HAS_BYTES} AND ${this.#isLive}`;
     const condition = [token, expected, this.#dayOf(now)];
     // Only columns that change are named: SQLite writes an index entry for each named one.
     let columns = "data = ?";
@@ -242,13 +247,15 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (newToken === undefined && subject !== undefined) {
       // Most rows have the subject already. A second statement is sent only where an SCS service has emptied the column,
       // or another request was first.
-      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${isExpected} AND subject IS ?`;
+      const sql = `UPDATE ${this.#table} SET ${columns} WHERE ${this.#isExpected} AND subject IS ?`;
       if (await this.#write("update", sql, [...values, ...condition, subject]) > 0) return true;
     }
     if (subject !== undefined) assign("subject = ?", subject);
     // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
-    const sql = `${update} ${this.#table} SET ${columns} WHERE ${isExpected}`;
+    const sql = values.length === 1
+      ? this.#save
+      : `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
     const marks = newToken === undefined || mark === undefined ? [] : [{
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
       sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${this.#day}` +
