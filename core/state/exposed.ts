@@ -97,7 +97,7 @@ export class ExposedValues {
     if (isFrozen) return value;
     if (this.#copies?.has(key)) return this.#copies.get(key);
     try {
-      const copy = readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
+      const copy = this.#copyOf(key, value);
       freezeDeeply(copy);
       (this.#copies ??= new Map()).set(key, copy);
       return copy;
@@ -118,20 +118,28 @@ export class ExposedValues {
 
   #isChanged(key: string, { value, row, bytes }: Exposed, valuesOf: (row: StoredRow) => Values): boolean {
     let before = bytes;
+    let current: unknown = value;
     if (row !== undefined) {
       const stored = readValue(valuesOf(row), key);
+      // JSON keeps the order of keys. Another codec may not.
+      const isOrdered = this.#codec === jsonCodec;
       try {
-        // JSON keeps the order of keys. Another codec may not.
-        if (equalPlain(value, stored, this.#codec === jsonCodec)) return false;
+        if (equalPlain(value, stored, isOrdered)) return false;
+        if (!isOrdered) current = this.#copyOf(key, value);
       } catch {
-        // The stack is exhausted: another codec may read a value that contains itself.
+        // The stack is exhausted, since another codec may read a value that contains itself. Or no codec can write the value.
       }
       before = this.#bytesOf(key, stored);
     }
     // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.
     if (before === undefined) return false;
-    const now = this.#bytesOf(key, value);
+    const now = this.#bytesOf(key, current);
     return now === undefined || !equalBytes(now, before);
+  }
+
+  /** The value as it is read once the codec has written it. */
+  #copyOf(key: string, value: object): unknown {
+    return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
   }
 
   /** The bytes to compare a value by; `undefined` if no codec can write it. */
