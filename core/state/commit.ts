@@ -9,7 +9,7 @@ import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
-import { nextRow, type SessionWrite, writeOf } from "./session_write.ts";
+import { nextRow, type SessionWrite, type Start, writeOf } from "./session_write.ts";
 import { decodeRecord, emptyRecord, holdingOf, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -50,6 +50,7 @@ export class Commit {
     const state = this.#state;
     if (state.writeInDoubt !== undefined) {
       await this.#save(state.writeInDoubt.changes, state.writeInDoubt);
+      state.noticeChanges();
       if (state.changes === undefined) return;
     }
     await this.#save(state.takeChanges());
@@ -171,7 +172,11 @@ export class Commit {
   /** What the session holds now, with the changes that were taken. */
   #firstWrite(changes: ChangeLog): SessionWrite {
     const { record, row: base, storedDeadline: baseDeadline, token } = this.#state;
-    const write = writeOf(this.#settings, changes, record, { base, baseDeadline, token });
+    return this.#writeOf(changes, record, { base, baseDeadline, token });
+  }
+
+  #writeOf(changes: ChangeLog, content: SessionRecord, start?: Start): SessionWrite {
+    const write = writeOf(this.#settings, changes, content, start);
     this.#state.watchWritten(write);
     return write;
   }
@@ -185,7 +190,7 @@ export class Commit {
   ): SessionWrite {
     const baseDeadline = record.deadline;
     this.#changeAgain(write, record);
-    return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
+    return this.#writeOf(write.changes, record, { base, baseDeadline, token });
   }
 
   /** A later update() may have changed an object in place that this write puts. Then what was put is in its bytes alone. */
@@ -212,7 +217,7 @@ export class Commit {
     const read = decodeRecord(this.#settings.codec, row!.data);
     const content = read.subject === undefined ? read : emptyRecord(deadline);
     this.#changeAgain(write, content);
-    return writeOf(this.#settings, changes, content);
+    return this.#writeOf(changes, content);
   }
 
   /**
@@ -241,13 +246,7 @@ export class Commit {
   /** Sends the content of an attempt under another token. Later changes are not in it: they belong to the next write. */
   #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
-    const write = writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
-    const { changes: later } = this.#state;
-    // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
-    for (const key of changes.keysPut()) {
-      if (!later?.has(key)) writeValue(content.values, key, changes.valuePut(key));
-    }
-    return write;
+    return writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
   }
 
   #saved(write: SessionWrite): void {

@@ -269,10 +269,16 @@ export class SessionState {
     // What a closed session holds is not searched again.
     if (this.closed) return;
     const row = { token: storedToken, data, expiry };
-    for (const key of changes.keysPut()) {
-      const value = changes.valuePut(key);
+    for (const [key, value] of this.#stillPut(changes)) {
       if (isObject(value)) this.#exposed.watch(key, value, row);
     }
+  }
+
+  /** What these changes put, and what the handler has neither changed nor forgotten since. */
+  #stillPut(changes: ChangeLog): [key: string, value: unknown][] {
+    if (this.isForgotten(changes)) return [];
+    const keys = changes.keysPut().filter((key) => !this.#log?.has(key));
+    return keys.map((key) => [key, changes.valuePut(key)]);
   }
 
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
@@ -291,10 +297,16 @@ export class SessionState {
   ): void {
     this.gone = undefined;
     this.storedDeadline = storedDeadline;
-    this.#log?.replay(record);
-    this.record = record;
+    this.#continueWith(record);
     this.row = row;
     this.token = token;
+  }
+
+  /** Makes the changes that are not saved yet to another record. What changed nothing in the old one may change it. */
+  #continueWith(record: SessionRecord): void {
+    if (this.#log !== undefined) this.#log.mustWrite = true;
+    this.#log?.replay(record);
+    this.record = record;
   }
 
   /** Notes merged sessions that could not be deleted. The next commit tries again. */
@@ -307,18 +319,15 @@ export class SessionState {
     this.writeInDoubt = undefined;
     this.gone = undefined;
     this.storedDeadline = record.deadline;
-    // The values in memory may hold later changes of the handler that has failed.
-    if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
-    const { createdAt, nonces } = record;
-    if (record.values === this.record.values) {
+    if (record.values === this.record.values && !this.isForgotten(changes)) {
       // No conflict has replaced the values, and they hold the later changes already.
-      this.record.createdAt = createdAt;
-      this.record.nonces = nonces;
+      this.record.createdAt = record.createdAt;
+      this.record.nonces = record.nonces;
     } else {
-      // What changed nothing in the old values may change something in these.
-      if (this.#log !== undefined) this.#log.mustWrite = true;
-      this.changes?.replay(record);
-      this.record = record;
+      // As they were written: later changes in place may be in the values of the write.
+      const written = decodeRecord(this.#codec, data);
+      for (const [key, value] of this.#stillPut(changes)) writeValue(written.values, key, value);
+      this.#continueWith(written);
     }
     this.row = { token: storedToken, data, expiry };
     this.token = token;
