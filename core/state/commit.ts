@@ -9,7 +9,7 @@ import { backoff, eventLoopTurn, type Growth, turns } from "../wait.ts";
 import type { ChangeLog } from "./changes.ts";
 import { endRow } from "./ending.ts";
 import { type Fate, fateOf } from "./lost_reply.ts";
-import { nextRow, type SessionWrite, type Start, writeOf } from "./session_write.ts";
+import { nextRow, type SessionWrite, writeOf } from "./session_write.ts";
 import { decodeRecord, emptyRecord, holdingOf, type SessionRecord } from "./record.ts";
 import type { SessionState } from "./session_state.ts";
 
@@ -172,11 +172,7 @@ export class Commit {
   /** What the session holds now, with the changes that were taken. */
   #firstWrite(changes: ChangeLog): SessionWrite {
     const { record, row: base, storedDeadline: baseDeadline, token } = this.#state;
-    return this.#writeOf(changes, record, { base, baseDeadline, token });
-  }
-
-  #writeOf(changes: ChangeLog, content: SessionRecord, start?: Start): SessionWrite {
-    const write = writeOf(this.#settings, changes, content, start);
+    const write = writeOf(this.#settings, changes, record, { base, baseDeadline, token });
     this.#state.watchWritten(write);
     return write;
   }
@@ -190,14 +186,13 @@ export class Commit {
   ): SessionWrite {
     const baseDeadline = record.deadline;
     this.#changeAgain(write, record);
-    return this.#writeOf(write.changes, record, { base, baseDeadline, token });
+    return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
   }
 
-  /** A later update() may have changed an object in place that this write puts. Then what was put is in its bytes alone. */
+  /** What was put comes from the bytes: the handler may have changed its objects in place since, for the next write. */
   #changeAgain({ changes, data }: SessionWrite, record: SessionRecord): void {
     changes.replay(record);
-    const { changes: later } = this.#state;
-    const keys = changes.keysPut().filter((key) => later?.has(key));
+    const keys = changes.keysPut();
     if (keys.length === 0) return;
     const { values } = decodeRecord(this.#settings.codec, data);
     for (const key of keys) writeValue(record.values, key, readValue(values, key));
@@ -217,7 +212,7 @@ export class Commit {
     const read = decodeRecord(this.#settings.codec, row!.data);
     const content = read.subject === undefined ? read : emptyRecord(deadline);
     this.#changeAgain(write, content);
-    return this.#writeOf(changes, content);
+    return writeOf(this.#settings, changes, content);
   }
 
   /**
@@ -234,7 +229,7 @@ export class Commit {
       const adopting = this.#replay(write, row!, held, token);
       // A handler that has failed meanwhile goes on without its changes, also where this write fails.
       const record = state.isForgotten(write.changes) ? decodeRecord(this.#settings.codec, row!.data) : held;
-      state.adopt(row!, token, record, adopting.baseDeadline);
+      state.adopt(row!, token, record, adopting);
       // A logout ends the others too.
       state.offered = state.offered.filter((other) => other !== token);
       return adopting;

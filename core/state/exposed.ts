@@ -32,13 +32,12 @@ export class ExposedValues {
   }
 
   /**
-   * Watches an object. It is compared with its value in the row; without a row, with what it is now. Without a row, nothing
-   * changes for an object that is watched already.
+   * Watches an object. It is compared with its value in the row; without a row, with what it is now. Nothing changes for an
+   * object that is watched already.
    */
   watch(key: string, value: object, row: StoredRow | undefined): void {
     this.#objects ??= new Map();
-    const known = this.#objects.get(key);
-    if (known?.value === value && (row === undefined || known.row === row)) return;
+    if (this.#objects.get(key)?.value === value) return;
     const bytes = row === undefined ? this.#bytesOf(key, value) : undefined;
     this.#objects.set(key, { value, row, bytes });
   }

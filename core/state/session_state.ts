@@ -269,16 +269,10 @@ export class SessionState {
     // What a closed session holds is not searched again.
     if (this.closed) return;
     const row = { token: storedToken, data, expiry };
-    for (const [key, value] of this.#stillPut(changes)) {
+    for (const key of changes.keysPut()) {
+      const value = changes.valuePut(key);
       if (isObject(value)) this.#exposed.watch(key, value, row);
     }
-  }
-
-  /** What these changes put, and what the handler has neither changed nor forgotten since. */
-  #stillPut(changes: ChangeLog): [key: string, value: unknown][] {
-    if (this.isForgotten(changes)) return [];
-    const keys = changes.keysPut().filter((key) => !this.#log?.has(key));
-    return keys.map((key) => [key, changes.valuePut(key)]);
   }
 
   /** Puts the changes of a failed commit back, before those that were made meanwhile. */
@@ -288,22 +282,27 @@ export class SessionState {
     this.#log = taken;
   }
 
-  /** Continues with another row, and makes the changes to its record that are not in it yet. */
-  adopt(
-    row: StoredRow,
-    token: string,
-    record: SessionRecord,
-    storedDeadline: number = record.deadline,
-  ): void {
+  /**
+   * Continues with another row, and makes the changes to its record that are not in it yet.
+   *
+   * @param write The write that is about to change the row.
+   */
+  adopt(row: StoredRow, token: string, record: SessionRecord, write?: SessionWrite): void {
     this.gone = undefined;
-    this.storedDeadline = storedDeadline;
-    this.#continueWith(record);
+    this.storedDeadline = write?.baseDeadline ?? record.deadline;
+    this.#continueWith(record, write?.changes);
     this.row = row;
     this.token = token;
   }
 
-  /** Makes the changes that are not saved yet to another record. What changed nothing in the old one may change it. */
-  #continueWith(record: SessionRecord): void {
+  /** Continues with another record. What was written is there as copies, and the handler may change its own objects in place. */
+  #continueWith(record: SessionRecord, written?: ChangeLog): void {
+    if (written !== undefined && !this.isForgotten(written)) {
+      for (const key of written.keysPut()) {
+        if (!this.#log?.has(key)) writeValue(record.values, key, written.valuePut(key));
+      }
+    }
+    // What changed nothing in the old values may change something in these.
     if (this.#log !== undefined) this.#log.mustWrite = true;
     this.#log?.replay(record);
     this.record = record;
@@ -324,10 +323,7 @@ export class SessionState {
       this.record.createdAt = record.createdAt;
       this.record.nonces = record.nonces;
     } else {
-      // As they were written: later changes in place may be in the values of the write.
-      const written = decodeRecord(this.#codec, data);
-      for (const [key, value] of this.#stillPut(changes)) writeValue(written.values, key, value);
-      this.#continueWith(written);
+      this.#continueWith(decodeRecord(this.#codec, data), changes);
     }
     this.row = { token: storedToken, data, expiry };
     this.token = token;

@@ -46,7 +46,7 @@ export interface SessionWrite {
 }
 
 /** The row that a write starts from, as it was read. Without a `base` the write creates a session. */
-export type Start = Partial<Pick<SessionWrite, "base" | "baseDeadline" | "token" | "earlier">>;
+type Start = Partial<Pick<SessionWrite, "base" | "baseDeadline" | "token" | "earlier">>;
 
 /**
  * The write of a session. Later changes of the same request are not in it: they belong to the next commit. Each attempt to

@@ -618,16 +618,36 @@ async function inConflict(list: string[]) {
   return { session, stored: async () => (await manager.load(token)).get("list") };
 }
 
-Deno.test("A change in place during a conflict is saved, and its undoing too", async () => {
+Deno.test("A change in place during a conflict is saved by the next commit, and its undoing is saved too", async () => {
+  for (const isUndone of [false, true]) {
+    const list = ["a"];
+    const { session, stored } = await inConflict(list);
+    const saving = session.commit();
+    list.push("b");
+    await saving;
+    assertEquals(await stored(), ["a"]);
+    if (isUndone) list.pop();
+    await session.commit();
+    assertEquals(await stored(), list);
+  }
+});
+
+Deno.test("A change in place during a conflict is not saved where the handler then fails", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
   const list = ["a"];
-  const { session, stored } = await inConflict(list);
+  session.put("list", list);
   const saving = session.commit();
   list.push("b");
+  current.fail(new Error("the handler failed"));
   await saving;
-  assertEquals(await stored(), ["a", "b"]);
-  list.pop();
-  await session.commit();
-  assertEquals(await stored(), ["a"]);
+  await current.finish(new Response("sorry"));
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
 });
 
 Deno.test("An update() that throws at any moment of a conflict leaves the session as it is saved", async () => {
