@@ -114,6 +114,25 @@ Deno.test("A codec that gives the same buffer each time: a change in place of a 
   assertEquals((await manager.load(token)).get("r")?.lastIndex, 1);
 });
 
+Deno.test("A codec that gives bytes as views of the row, as MessagePack's does: a change in place is saved", async () => {
+  const codec: Codec = {
+    encode: (deadline, { bytes, x }) =>
+      Uint8Array.of(...bytes as Uint8Array, ...jsonCodec.encode(deadline, { x })),
+    decode(data) {
+      const { deadline, values } = jsonCodec.decode(data.subarray(2));
+      return { deadline, values: { ...values, bytes: data.subarray(0, 2) } };
+    },
+  };
+  const manager = sessions<{ bytes: Uint8Array; x: number }>({ store: new MemoryStore(), codec });
+  const first = await manager.load();
+  first.put("bytes", Uint8Array.of(1, 2));
+  const { token } = await first.commit();
+  const session = await manager.load(token);
+  session.get("bytes")![0] = 9;
+  await session.commit();
+  assertEquals((await manager.load(token)).get("bytes"), Uint8Array.of(9, 2));
+});
+
 /** As `node:v8`, devalue and CBOR do, it keeps references. */
 const REFERRING: Codec = {
   encode: (deadline, values) => new Uint8Array(serialize({ deadline, values })),
