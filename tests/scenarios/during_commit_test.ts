@@ -413,6 +413,19 @@ Deno.test("A session whose renewal is in doubt is the current one, and is except
   assertEquals((await manager.load(session.token)).subject, "ann");
 });
 
+Deno.test("A session whose renewal is under way is the current one, and is excepted from destroyAll()", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.subject = "ann");
+  const session = await manager.load(token);
+  session.renewToken();
+  session.commit();
+  assertEquals((await manager.sessionsOf("ann", { current: session })).map(({ current }) => current), [true]);
+  session.renewToken();
+  session.commit();
+  assertEquals(await manager.destroyAll("ann", { except: session }), 0);
+  assertEquals((await manager.load(session.token)).subject, "ann");
+});
+
 Deno.test("A commit that waits for another one is refused where the handler fails before it begins", async () => {
   const { manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
