@@ -118,23 +118,29 @@ export class ExposedValues {
 
   #isChanged(key: string, { value, row, bytes }: Exposed, valuesOf: (row: StoredRow) => Values): boolean {
     let before = bytes;
-    let current: unknown = value;
+    // JSON keeps the order of keys. Another codec may not.
+    const isOrdered = this.#codec === jsonCodec;
     if (row !== undefined) {
       const stored = readValue(valuesOf(row), key);
-      // JSON keeps the order of keys. Another codec may not.
-      const isOrdered = this.#codec === jsonCodec;
       try {
         if (equalPlain(value, stored, isOrdered)) return false;
-        if (!isOrdered) current = this.#copyOf(key, value);
       } catch {
-        // The stack is exhausted, since another codec may read a value that contains itself. Or no codec can write the value.
+        // The stack is exhausted: another codec may read a value that contains itself.
       }
       before = this.#bytesOf(key, stored);
     }
     // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.
-    if (before === undefined) return false;
-    const now = this.#bytesOf(key, current);
-    return now === undefined || !equalBytes(now, before);
+    if (before === undefined || this.#hasBytes(key, value, before)) return false;
+    try {
+      return isOrdered || !this.#hasBytes(key, this.#copyOf(key, value), before);
+    } catch {
+      return true;
+    }
+  }
+
+  #hasBytes(key: string, value: unknown, bytes: Uint8Array): boolean {
+    const now = this.#bytesOf(key, value);
+    return now !== undefined && equalBytes(now, bytes);
   }
 
   /** The value as it is read once the codec has written it. */
