@@ -1,5 +1,5 @@
 import { publicId } from "../bytes/token.ts";
-import { readValue, writeValue } from "../bytes/values.ts";
+import { isObject, readValue, writeValue } from "../bytes/values.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
@@ -189,10 +189,10 @@ export class Commit {
     return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
   }
 
-  /** What was put comes from the bytes: the handler may have changed its objects in place since, for the next write. */
+  /** Objects that were put come from the bytes: the handler may have changed them in place since, for the next write. */
   #changeAgain({ changes, data }: SessionWrite, record: SessionRecord): void {
     changes.replay(record);
-    const keys = changes.keysPut();
+    const keys = changes.keysPut().filter((key) => isObject(changes.valuePut(key)));
     if (keys.length === 0) return;
     const { values } = decodeRecord(this.#settings.codec, data);
     for (const key of keys) writeValue(record.values, key, readValue(values, key));

@@ -1,6 +1,7 @@
 /** Codecs that write other bytes than `jsonCodec`: with sorted keys, as canonical CBOR has, or as text of bytes. */
 import { deserialize, serialize } from "node:v8";
 import { type Codec, type DecodedSession, jsonCodec, MemoryStore, sessions } from "../../mod.ts";
+import { gobCodec } from "../../codecs/gob.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
 
@@ -131,6 +132,20 @@ Deno.test("A codec that gives bytes as views of the row, as MessagePack's does: 
   session.get("bytes")![0] = 9;
   await session.commit();
   assertEquals((await manager.load(token)).get("bytes"), Uint8Array.of(9, 2));
+});
+
+Deno.test("A bigint that is put is an int64 of gob, also where the commit meets a conflict", async () => {
+  const store = new MemoryStore();
+  const manager = sessions<{ id: bigint; x: string }>({ store, codec: gobCodec });
+  const { token } = await (await manager.load()).commit();
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("x", "another request");
+  await other.commit();
+  session.put("id", 5n);
+  await session.commit();
+  const [row] = await Array.fromAsync(store.all({ now: 0 }));
+  assert(new TextDecoder().decode(row!.data).includes("int64"));
 });
 
 /** As `node:v8`, devalue and CBOR do, it keeps references. */
