@@ -314,7 +314,7 @@ export class SessionState {
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
-  committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+  committed({ base, changes, data, expiry, record, storedToken, token }: SessionWrite): void {
     this.writeInDoubt = undefined;
     this.gone = undefined;
     this.storedDeadline = record.deadline;
@@ -323,7 +323,12 @@ export class SessionState {
       this.record.createdAt = record.createdAt;
       this.record.nonces = record.nonces;
     } else {
-      this.#continueWith(decodeRecord(this.#codec, data), changes);
+      try {
+        this.#continueWith(decodeRecord(this.#codec, data), changes);
+      } catch {
+        // A function of update() refuses the new values. The next commit meets a conflict with the old bytes, and calls it again.
+        data = base?.data ?? data;
+      }
     }
     this.row = { token: storedToken, data, expiry };
     this.token = token;

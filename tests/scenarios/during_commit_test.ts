@@ -708,6 +708,30 @@ Deno.test("A change in place while a doubt is settled is saved, and its undoing 
   assertEquals((await manager.load(token)).get("list"), ["a"]);
 });
 
+Deno.test("A saved update counts once, though a later one refuses what another request has written", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const session = await manager.load(token);
+  const setElsewhere = async (a: number) => {
+    const other = await manager.load(token);
+    other.put("a", a);
+    await other.commit();
+  };
+  await setElsewhere(0);
+  session.update("n", (n = 0) => n + 1);
+  const saving = session.commit();
+  session.update("a", (left = 0) => {
+    if (left === 0) throw new Error("sold out");
+    return left - 1;
+  });
+  await saving;
+  await assertRejects(() => session.commit(), Error, "sold out");
+  await setElsewhere(5);
+  await session.commit();
+  const stored = await manager.load(token);
+  assertEquals([stored.get("n"), stored.get("a")], [1, 4]);
+});
+
 Deno.test("What is removed during a commit is removed from the session that it finds on the primary", async () => {
   const { store, manager } = bed();
   const token = await saved(manager, (session) => session.put("list", ["a"]));
