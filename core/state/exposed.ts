@@ -1,7 +1,7 @@
 import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
-import { isObject, readValue, type Values } from "../bytes/values.ts";
+import { isObject, readValue, type Values, writeValue } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import { encodeValue } from "./record.ts";
 
@@ -67,6 +67,16 @@ export class ExposedValues {
       taken.push([key, value]);
     }
     return taken;
+  }
+
+  /** Puts the objects that were given out into fresh values, where another request has not changed them. */
+  keepIn(values: Values): void {
+    const valuesOf = this.#decoder();
+    for (const [key, exposed] of this.#objects ?? []) {
+      const value = readValue(values, key);
+      const isSame = isObject(value) && !this.#isChanged(key, { ...exposed, value }, valuesOf);
+      if (isSame) writeValue(values, key, exposed.value);
+    }
   }
 
   /**

@@ -302,6 +302,7 @@ export class SessionState {
         if (!this.#log?.has(key)) writeValue(record.values, key, written.valuePut(key));
       }
     }
+    this.#exposed.keepIn(record.values);
     // What changed nothing in the old values may change something in these.
     if (this.#log !== undefined) this.#log.mustWrite = true;
     this.#log?.replay(record);
