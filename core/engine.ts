@@ -128,11 +128,13 @@ export class Engine {
     state.deleteOnCommit(other.row);
   }
 
-  /**
-   * The token that a session has in the store. A renewal in doubt may have given it another one, and a replica that lags may
-   * not know it.
-   */
-  async currentToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
+  /** The token that a session has in the store, once the work on it is done. */
+  currentToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
+    return state.exclusively(() => this.#findToken(state, context));
+  }
+
+  /** A renewal in doubt may have given the session another token, and a replica that lags may not know it. */
+  async #findToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
     const { offered, row, writeInDoubt } = state;
     const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
     if (row === undefined) others.push(...offered.map(this.settings.storedToken));

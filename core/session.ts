@@ -297,8 +297,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionStoreError} The store failed, and the session may live on.
    */
   destroy(): Promise<void> {
+    // Not once its turn has come: the response may have started by then, and waits for it.
+    const { closed } = this.#state;
     return this.#perform(async (state) => {
-      state.assertOpen();
+      if (closed) throw new SessionClosedError();
       await this.#engine.destroy(state, this.#context);
     });
   }
@@ -332,10 +334,10 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
    */
   commit(): Promise<CommitResult> {
-    const { changes } = this.#state;
+    const { failures } = this.#state;
     return this.#perform(async (state) => {
       // The handler failed while this commit waited for an earlier one: there is nothing left of what it had to save.
-      if (changes !== undefined && state.isForgotten(changes)) throw new SessionClosedError(FORGOTTEN);
+      if (state.failures !== failures) throw new SessionClosedError(FORGOTTEN);
       state.noticeChanges();
       const writes = state.mustWrite || (state.row === undefined && !state.endedHere);
       if (writes) state.assertOpen();

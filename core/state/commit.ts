@@ -1,5 +1,5 @@
 import { publicId } from "../bytes/token.ts";
-import { readValue, writeValue } from "../bytes/values.ts";
+import { isObject, readValue, writeValue } from "../bytes/values.ts";
 import { SessionConflictError, SessionGoneError, SessionStoreError } from "../errors.ts";
 import type { SessionSettings } from "../options/session_options.ts";
 import type { StoredRow } from "../store.ts";
@@ -50,6 +50,7 @@ export class Commit {
     const state = this.#state;
     if (state.writeInDoubt !== undefined) {
       await this.#save(state.writeInDoubt.changes, state.writeInDoubt);
+      state.noticeChanges();
       if (state.changes === undefined) return;
     }
     await this.#save(state.takeChanges());
@@ -188,11 +189,10 @@ export class Commit {
     return writeOf(this.#settings, write.changes, record, { base, baseDeadline, token });
   }
 
-  /** A later update() may have changed an object in place that this write puts. Then what was put is in its bytes alone. */
+  /** Objects that were put come from the bytes: the handler may have changed them in place since, for the next write. */
   #changeAgain({ changes, data }: SessionWrite, record: SessionRecord): void {
     changes.replay(record);
-    const { changes: later } = this.#state;
-    const keys = changes.keysPut().filter((key) => later?.has(key));
+    const keys = changes.keysPut().filter((key) => isObject(changes.valuePut(key)));
     if (keys.length === 0) return;
     const { values } = decodeRecord(this.#settings.codec, data);
     for (const key of keys) writeValue(record.values, key, readValue(values, key));
@@ -229,7 +229,7 @@ export class Commit {
       const adopting = this.#replay(write, row!, held, token);
       // A handler that has failed meanwhile goes on without its changes, also where this write fails.
       const record = state.isForgotten(write.changes) ? decodeRecord(this.#settings.codec, row!.data) : held;
-      state.adopt(row!, token, record, adopting.baseDeadline);
+      state.adopt(row!, token, record, adopting);
       // A logout ends the others too.
       state.offered = state.offered.filter((other) => other !== token);
       return adopting;
@@ -241,13 +241,7 @@ export class Commit {
   /** Sends the content of an attempt under another token. Later changes are not in it: they belong to the next write. */
   #createAgain({ changes, data, earlier, storedToken }: SessionWrite): SessionWrite {
     const content = decodeRecord(this.#settings.codec, data);
-    const write = writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
-    const { changes: later } = this.#state;
-    // The handler may go on to change in place what it has put. Its own objects are in the session, and not in these bytes.
-    for (const key of changes.keysPut()) {
-      if (!later?.has(key)) writeValue(content.values, key, changes.valuePut(key));
-    }
-    return write;
+    return writeOf(this.#settings, changes, content, { earlier: [...earlier, storedToken] });
   }
 
   #saved(write: SessionWrite): void {

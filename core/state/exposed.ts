@@ -1,7 +1,7 @@
 import { equalBytes, equalPlain } from "../bytes/equal.ts";
 import { type Codec, jsonCodec } from "../bytes/json_codec.ts";
 import { freezeAlone, freezeDeeply } from "../bytes/read_only.ts";
-import { isObject, readValue, type Values } from "../bytes/values.ts";
+import { isObject, readValue, type Values, writeValue } from "../bytes/values.ts";
 import type { StoredRow } from "../store.ts";
 import { encodeValue } from "./record.ts";
 
@@ -69,6 +69,16 @@ export class ExposedValues {
     return taken;
   }
 
+  /** Puts the objects that were given out into fresh values, where another request has not changed them. */
+  keepIn(values: Values): void {
+    const valuesOf = this.#decoder();
+    for (const [key, exposed] of this.#objects ?? []) {
+      const value = readValue(values, key);
+      const isSame = isObject(value) && !this.#isChanged(key, { ...exposed, value }, valuesOf);
+      if (isSame) writeValue(values, key, exposed.value);
+    }
+  }
+
   /**
    * Keeps what an object is now, and gives a function. If the object has changed since, the function returns a copy of what
    * it was, else `undefined`. What no codec can write is not copied, since a commit refuses it.
@@ -97,7 +107,7 @@ export class ExposedValues {
     if (isFrozen) return value;
     if (this.#copies?.has(key)) return this.#copies.get(key);
     try {
-      const copy = readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
+      const copy = this.#copyOf(key, value);
       freezeDeeply(copy);
       (this.#copies ??= new Map()).set(key, copy);
       return copy;
@@ -118,20 +128,34 @@ export class ExposedValues {
 
   #isChanged(key: string, { value, row, bytes }: Exposed, valuesOf: (row: StoredRow) => Values): boolean {
     let before = bytes;
+    // JSON keeps the order of keys. Another codec may not.
+    const isOrdered = this.#codec === jsonCodec;
     if (row !== undefined) {
       const stored = readValue(valuesOf(row), key);
       try {
-        // JSON keeps the order of keys. Another codec may not.
-        if (equalPlain(value, stored, this.#codec === jsonCodec)) return false;
+        if (equalPlain(value, stored, isOrdered)) return false;
       } catch {
         // The stack is exhausted: another codec may read a value that contains itself.
       }
       before = this.#bytesOf(key, stored);
     }
     // No codec can write the value, so any commit of it fails: a change of it is not lost in silence.
-    if (before === undefined) return false;
+    if (before === undefined || this.#hasBytes(key, value, before)) return false;
+    try {
+      return isOrdered || !this.#hasBytes(key, this.#copyOf(key, value), before);
+    } catch {
+      return true;
+    }
+  }
+
+  #hasBytes(key: string, value: unknown, bytes: Uint8Array): boolean {
     const now = this.#bytesOf(key, value);
-    return now === undefined || !equalBytes(now, before);
+    return now !== undefined && equalBytes(now, bytes);
+  }
+
+  /** The value as it is read once the codec has written it. */
+  #copyOf(key: string, value: object): unknown {
+    return readValue(this.#codec.decode(encodeValue(this.#codec, key, value)).values, key);
   }
 
   /** The bytes to compare a value by; `undefined` if no codec can write it. */

@@ -52,7 +52,8 @@ export function keysOf({ values }: SessionRecord): string[] {
 
 /** Decodes a session. Throws what the codec throws for bytes that it cannot read. */
 export function decodeRecord(codec: Codec, data: Uint8Array): SessionRecord {
-  const decoded = codec.decode(data);
+  // Another codec than ours may give parts of these bytes as values, which the handler may change.
+  const decoded = codec.decode(codec === jsonCodec ? data : new Uint8Array(data));
   const { deadline, values } = decoded;
   if (!Number.isFinite(deadline)) {
     ignoreRejection(decoded);

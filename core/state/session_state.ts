@@ -282,19 +282,31 @@ export class SessionState {
     this.#log = taken;
   }
 
-  /** Continues with another row, and makes the changes to its record that are not in it yet. */
-  adopt(
-    row: StoredRow,
-    token: string,
-    record: SessionRecord,
-    storedDeadline: number = record.deadline,
-  ): void {
+  /**
+   * Continues with another row, and makes the changes to its record that are not in it yet.
+   *
+   * @param write The write that is about to change the row.
+   */
+  adopt(row: StoredRow, token: string, record: SessionRecord, write?: SessionWrite): void {
     this.gone = undefined;
-    this.storedDeadline = storedDeadline;
-    this.#log?.replay(record);
-    this.record = record;
+    this.storedDeadline = write?.baseDeadline ?? record.deadline;
+    this.#continueWith(record, write?.changes);
     this.row = row;
     this.token = token;
+  }
+
+  /** Continues with another record. What was written is there as copies, and the handler may change its own objects in place. */
+  #continueWith(record: SessionRecord, written?: ChangeLog): void {
+    if (written !== undefined && !this.isForgotten(written)) {
+      for (const key of written.keysPut()) {
+        if (!this.#log?.has(key)) writeValue(record.values, key, written.valuePut(key));
+      }
+    }
+    this.#exposed.keepIn(record.values);
+    // What changed nothing in the old values may change something in these.
+    if (this.#log !== undefined) this.#log.mustWrite = true;
+    this.#log?.replay(record);
+    this.record = record;
   }
 
   /** Notes merged sessions that could not be deleted. The next commit tries again. */
@@ -303,22 +315,21 @@ export class SessionState {
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
-  committed({ changes, data, expiry, record, storedToken, token }: SessionWrite): void {
+  committed({ base, changes, data, expiry, record, storedToken, token }: SessionWrite): void {
     this.writeInDoubt = undefined;
     this.gone = undefined;
     this.storedDeadline = record.deadline;
-    // The values in memory may hold later changes of the handler that has failed.
-    if (this.isForgotten(changes)) record = decodeRecord(this.#codec, data);
-    const { createdAt, nonces } = record;
-    if (record.values === this.record.values) {
+    if (record.values === this.record.values && !this.isForgotten(changes)) {
       // No conflict has replaced the values, and they hold the later changes already.
-      this.record.createdAt = createdAt;
-      this.record.nonces = nonces;
+      this.record.createdAt = record.createdAt;
+      this.record.nonces = record.nonces;
     } else {
-      // What changed nothing in the old values may change something in these.
-      if (this.#log !== undefined) this.#log.mustWrite = true;
-      this.changes?.replay(record);
-      this.record = record;
+      try {
+        this.#continueWith(decodeRecord(this.#codec, data), changes);
+      } catch {
+        // A function of update() refuses the new values. The next commit meets a conflict with the old bytes, and calls it again.
+        data = base?.data ?? data;
+      }
     }
     this.row = { token: storedToken, data, expiry };
     this.token = token;

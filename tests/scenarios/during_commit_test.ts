@@ -413,6 +413,19 @@ Deno.test("A session whose renewal is in doubt is the current one, and is except
   assertEquals((await manager.load(session.token)).subject, "ann");
 });
 
+Deno.test("A session whose renewal is under way is the current one, and is excepted from destroyAll()", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.subject = "ann");
+  const session = await manager.load(token);
+  session.renewToken();
+  session.commit();
+  assertEquals((await manager.sessionsOf("ann", { current: session })).map(({ current }) => current), [true]);
+  session.renewToken();
+  session.commit();
+  assertEquals(await manager.destroyAll("ann", { except: session }), 0);
+  assertEquals((await manager.load(session.token)).subject, "ann");
+});
+
 Deno.test("A commit that waits for another one is refused where the handler fails before it begins", async () => {
   const { manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
@@ -574,4 +587,160 @@ Deno.test("A function of update() runs once where no other request has written",
   session.update("n", (n = 0) => n + ++runs);
   await session.commit();
   assertEquals([runs, (await manager.load(token)).get("n")], [1, 1]);
+});
+
+Deno.test("A logout that a handler does not await, behind a commit, ends the session", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const headers = { Cookie: `__Host-session=${token}` };
+  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const session = await current.session();
+  session.put("a", 2);
+  session.commit();
+  session.destroy();
+  const response = await current.finish(new Response("bye"));
+  const [cookie = ""] = response.headers.getSetCookie();
+  assert(cookie.startsWith("__Host-session=;"), cookie);
+  assertEquals((await manager.load(token)).token, undefined);
+});
+
+Deno.test("A commit of a change in place that waits for another one is refused where the handler fails", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["a"]));
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  session.put("a", 2);
+  const first = session.commit();
+  session.get("list")!.push("b");
+  const second = session.commit();
+  current.fail(new Error("the handler failed"));
+  await first;
+  await assertRejects(() => second, SessionClosedError, "its changes are forgotten");
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
+});
+
+/** A session whose next commit meets a conflict, with a list that this commit saves. */
+async function inConflict(list: string[]) {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  session.put("list", list);
+  return { session, stored: async () => (await manager.load(token)).get("list") };
+}
+
+Deno.test("A change in place during a conflict is saved by the next commit, and its undoing is saved too", async () => {
+  for (const isUndone of [false, true]) {
+    const list = ["a"];
+    const { session, stored } = await inConflict(list);
+    const saving = session.commit();
+    list.push("b");
+    await saving;
+    assertEquals(await stored(), ["a"]);
+    if (isUndone) list.pop();
+    await session.commit();
+    assertEquals(await stored(), list);
+  }
+});
+
+Deno.test("A change in place during a conflict is not saved where the handler then fails", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("n", 0));
+  const current = manager.begin(new Request("https://example.com/"), { token });
+  const session = await current.session();
+  const other = await manager.load(token);
+  other.put("a", 1);
+  await other.commit();
+  const list = ["a"];
+  session.put("list", list);
+  const saving = session.commit();
+  list.push("b");
+  current.fail(new Error("the handler failed"));
+  await saving;
+  await current.finish(new Response("sorry"));
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
+});
+
+Deno.test("An update() that throws at any moment of a conflict leaves the session as it is saved", async () => {
+  for (let moment = 0; moment < 80; moment++) {
+    const { session, stored } = await inConflict(["a"]);
+    const saving = session.commit();
+    for (let turn = 0; turn < moment; turn++) await undefined;
+    const failing = (list: (string | number)[] = []): never => {
+      list.push("b");
+      throw new Error("the list is full");
+    };
+    assertThrows(() => session.update("list", failing), Error, "the list is full");
+    await saving;
+    await session.commit();
+    assertEquals([session.get("list"), await stored()], [["a"], ["a"]], `after ${moment} turns`);
+  }
+});
+
+Deno.test("An update in place at any moment of a conflict counts once", async () => {
+  for (let moment = 0; moment < 80; moment++) {
+    const { session, stored } = await inConflict(["a"]);
+    const saving = session.commit();
+    for (let turn = 0; turn < moment; turn++) await undefined;
+    session.update("list", pushed("b"));
+    await saving;
+    await session.commit();
+    assertEquals([session.get("list"), await stored()], [["a", "b"], ["a", "b"]], `after ${moment} turns`);
+  }
+});
+
+Deno.test("A change in place while a doubt is settled is saved, and its undoing too", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["a"]));
+  const session = await manager.load(token);
+  const list = session.get("list")!;
+  session.put("a", 1);
+  await commitInDoubt(store, session);
+  session.put("b", 1);
+  const saving = session.commit();
+  list.push("b");
+  await saving;
+  assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
+  list.pop();
+  await session.commit();
+  assertEquals((await manager.load(token)).get("list"), ["a"]);
+});
+
+Deno.test("A saved update counts once, though a later one refuses what another request has written", async () => {
+  const { manager } = bed();
+  const token = await saved(manager, (session) => session.put("a", 1));
+  const session = await manager.load(token);
+  const setElsewhere = async (a: number) => {
+    const other = await manager.load(token);
+    other.put("a", a);
+    await other.commit();
+  };
+  await setElsewhere(0);
+  session.update("n", (n = 0) => n + 1);
+  const saving = session.commit();
+  session.update("a", (left = 0) => {
+    if (left === 0) throw new Error("sold out");
+    return left - 1;
+  });
+  await saving;
+  await assertRejects(() => session.commit(), Error, "sold out");
+  await setElsewhere(5);
+  await session.commit();
+  const stored = await manager.load(token);
+  assertEquals([stored.get("n"), stored.get("a")], [1, 4]);
+});
+
+Deno.test("What is removed during a commit is removed from the session that it finds on the primary", async () => {
+  const { store, manager } = bed();
+  const token = await saved(manager, (session) => session.put("list", ["a"]));
+  store.stale = 1;
+  const session = await manager.load(token);
+  const saving = session.commit();
+  session.remove("list");
+  await saving;
+  await session.commit();
+  const stored = await manager.load(token);
+  assertEquals([session.exists("list"), stored.exists("list")], [false, false]);
 });

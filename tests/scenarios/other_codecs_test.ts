@@ -1,10 +1,12 @@
 /** Codecs that write other bytes than `jsonCodec`: with sorted keys, as canonical CBOR has, or as text of bytes. */
 import { deserialize, serialize } from "node:v8";
 import { type Codec, type DecodedSession, jsonCodec, MemoryStore, sessions } from "../../mod.ts";
+import { gobCodec } from "../../codecs/gob.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { countingStore } from "../counting_store.ts";
 
 function sorted(value: unknown): unknown {
+  if (value instanceof Map) return new Map([...value].map(([key, inner]) => [key, sorted(inner)]));
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
     return value;
   }
@@ -36,26 +38,30 @@ const REUSING: Codec = {
 
 type Data = { o: Record<string, unknown>; v: string; x: number };
 
-Deno.test("A codec that sorts keys: an object that was saved and read is no change, and loses nobody's update", async () => {
-  const manager = sessions<Data>({ store: new MemoryStore(), codec: SORTING, onError() {} });
-  const first = await manager.load();
-  first.put("x", 1);
-  const { token } = await first.commit();
+for (const o of [{ b: 1, a: 2 }, { b: new Date(0), a: 2 }, { b: new Map([[1, { d: 1, c: 2 }]]) }]) {
+  const title =
+    "A codec that sorts keys: an object that was saved and read is no change, and loses nobody's update";
+  Deno.test(`${title}: ${Deno.inspect(o)}`, async () => {
+    const manager = sessions<Data>({ store: new MemoryStore(), codec: SORTING, onError() {} });
+    const first = await manager.load();
+    first.put("x", 1);
+    const { token } = await first.commit();
 
-  const headers = { Cookie: `__Host-session=${token}` };
-  const request = manager.begin(new Request("https://example.com/", { headers }));
-  const session = await request.session();
-  session.put("o", { b: 1, a: 2 });
-  await session.commit();
-  session.get("o");
+    const headers = { Cookie: `__Host-session=${token}` };
+    const request = manager.begin(new Request("https://example.com/", { headers }));
+    const session = await request.session();
+    session.put("o", o);
+    await session.commit();
+    session.get("o");
 
-  const other = await manager.load(token);
-  other.put("o", { other: true });
-  await other.commit();
+    const other = await manager.load(token);
+    other.put("o", { other: true });
+    await other.commit();
 
-  await request.finish(new Response());
-  assertEquals((await manager.load(token)).get("o"), { other: true });
-});
+    await request.finish(new Response());
+    assertEquals((await manager.load(token)).get("o"), { other: true });
+  });
+}
 
 Deno.test("A codec whose bytes are longer than the values: what was saved once can be saved again", async () => {
   const manager = sessions<Data>({ store: new MemoryStore(), codec: HEX, maxBytes: 4_096, onError() {} });
@@ -107,6 +113,39 @@ Deno.test("A codec that gives the same buffer each time: a change in place of a 
   session.get("r")!.lastIndex = 1;
   await session.commit();
   assertEquals((await manager.load(token)).get("r")?.lastIndex, 1);
+});
+
+Deno.test("A codec that gives bytes as views of the row, as MessagePack's does: a change in place is saved", async () => {
+  const codec: Codec = {
+    encode: (deadline, { bytes, x }) =>
+      Uint8Array.of(...bytes as Uint8Array, ...jsonCodec.encode(deadline, { x })),
+    decode(data) {
+      const { deadline, values } = jsonCodec.decode(data.subarray(2));
+      return { deadline, values: { ...values, bytes: data.subarray(0, 2) } };
+    },
+  };
+  const manager = sessions<{ bytes: Uint8Array; x: number }>({ store: new MemoryStore(), codec });
+  const first = await manager.load();
+  first.put("bytes", Uint8Array.of(1, 2));
+  const { token } = await first.commit();
+  const session = await manager.load(token);
+  session.get("bytes")![0] = 9;
+  await session.commit();
+  assertEquals((await manager.load(token)).get("bytes"), Uint8Array.of(9, 2));
+});
+
+Deno.test("A bigint that is put is an int64 of gob, also where the commit meets a conflict", async () => {
+  const store = new MemoryStore();
+  const manager = sessions<{ id: bigint; x: string }>({ store, codec: gobCodec });
+  const { token } = await (await manager.load()).commit();
+  const session = await manager.load(token);
+  const other = await manager.load(token);
+  other.put("x", "another request");
+  await other.commit();
+  session.put("id", 5n);
+  await session.commit();
+  const [row] = await Array.fromAsync(store.all({ now: 0 }));
+  assert(new TextDecoder().decode(row!.data).includes("int64"));
 });
 
 /** As `node:v8`, devalue and CBOR do, it keeps references. */

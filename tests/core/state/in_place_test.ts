@@ -355,6 +355,18 @@ Deno.test("Session.get() gives the other request's value after a conflict, and t
   assertEquals(await saved(), ["theirs", "mine"]);
 });
 
+Deno.test("Session.get() gives the same object after a conflict over another value, and its changes are saved", async () => {
+  const { session, saved, elsewhere } = await bed(["a"]);
+  const list = session.get("value") as string[];
+  session.put("else", 1);
+  await elsewhere((other) => other.put("more", 1));
+  await session.commit();
+  assertStrictEquals(session.get("value"), list);
+  list.push("b");
+  await session.commit();
+  assertEquals(await saved(), ["a", "b"]);
+});
+
 Deno.test("Session.update() that throws changes nothing, and changes in place are still noticed", async () => {
   const { session, saved } = await bed(["a"]);
   const list = session.get("value") as string[];
