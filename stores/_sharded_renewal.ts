@@ -123,10 +123,9 @@ export class ShardedRenewal {
     const { token } = parse(moved)!;
     const { find } = this.#statements;
     const row = await find(token, now);
-    if (row === undefined || !isPending(row)) return true;
+    if (!isPending(row)) return true;
     await this.resolve({ token, ...row }, now);
-    const after = await find(token, now);
-    return after === undefined || !isPending(after);
+    return !isPending(await find(token, now));
   }
 
   /** Gives the session that a row stands for, or the mark; `undefined` where it stands for neither. */
@@ -139,24 +138,24 @@ export class ShardedRenewal {
     }
     const { find } = this.#statements;
     const old = await find(row.token, now);
-    const hasSwitched = isSwitch(old, token, row.attempt);
-    if (hasSwitched && await this.#complete(row.token, old.data, { token, data, expiry }, row.rest, now)) {
+    const pending = { token, data, expiry };
+    if (
+      isSwitch(old, token, row.attempt) && await this.#complete(row.token, old.data, pending, row.rest, now)
+    ) {
       return { data: row.rest, expiry };
     }
     // Meanwhile another request may have completed the renewal, and changed, ended or renewed the session.
     const after = await find(token, now);
-    if (hasSwitched && after !== undefined && equalBytes(after.data, data)) return { data: row.rest, expiry };
     return after !== undefined && parse(after.data) === undefined ? after : undefined;
   }
 
-  /** Gives each row that stands for a session, and with `marks` also each mark. */
+  /** Gives each row that stands for a session. */
   async *resolveAll(
     rows: AsyncIterable<StoredRow>,
     now: number,
-    { marks }: { marks: boolean },
   ): AsyncGenerator<StoredRow, void, undefined> {
     for await (const row of rows) {
-      const found = marks || !hasMoved(row.data) ? await this.resolve(row, now) : undefined;
+      const found = hasMoved(row.data) ? undefined : await this.resolve(row, now);
       if (found !== undefined) yield { ...row, ...found };
     }
   }
@@ -168,8 +167,8 @@ export function hasMoved(data: Uint8Array): boolean {
 }
 
 /** Whether a row is a pending one. */
-function isPending(row: { data: Uint8Array }): boolean {
-  return parse(row.data)?.kind === PENDING;
+function isPending(row: StoredSession | undefined): row is StoredSession {
+  return row !== undefined && parse(row.data)?.kind === PENDING;
 }
 
 function throwInDoubt(error: unknown): never {
