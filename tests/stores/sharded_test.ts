@@ -462,6 +462,19 @@ Deno.test("A refused renewal on shards is in doubt if the store cannot tell why"
   assertEquals((await assertRejects(() => renew(OTHER), SessionStoreError)).ambiguous, true);
 });
 
+Deno.test("A renewal on shards whose switch had no answer is completed by the next attempt, with the first mark", async () => {
+  let updates = 0;
+  const mark = { data: DATA, expiry: now + 60_000 };
+  const { shards, old, renew } = await openPair(async (method, call) => {
+    const answer = await call();
+    if (method !== "update" || ++updates > 1) return answer;
+    throw new SessionStoreError("update", { reason: "unreachable", retryable: true, ambiguous: true });
+  }, mark);
+  await assertRejects(() => renew(), SessionStoreError);
+  assertEquals(await renew(DATA, { mark: { ...mark, expiry: mark.expiry + 1 } }), true);
+  assertEquals((await shards[0]!.find(old, { now }))?.expiry, mark.expiry);
+});
+
 Deno.test("The readers of an interrupted renewal complete it, and each finds the session", async () => {
   const mark = { data: DATA, expiry: now + 60_000 };
   for (const given of [undefined, mark]) {
