@@ -414,13 +414,8 @@ async function openPair(
   const store = new ShardedStore(shards.map((shard) => aroundCalls(shard, around)));
   await shards[0]!.create(old, DATA, later, { now, subject: "zoe" });
   const next = { token, data: OTHER, expiry: later, subject: "zoe", mark };
-  return {
-    shards,
-    old,
-    token,
-    store,
-    renew: (expected = DATA) => store.update(old, expected, next, { now }),
-  };
+  const renew = (expected = DATA, given = {}) => store.update(old, expected, { ...next, ...given }, { now });
+  return { shards, old, token, store, renew };
 }
 
 /** Fails from the second update on, so that a renewal ends with the switch. */
@@ -504,7 +499,7 @@ Deno.test("A renewal on shards whose last call fails is made, and waits for that
 
 Deno.test("ShardedStore fails where any store fails, and hands each the signal", async () => {
   const { signal } = new AbortController();
-  let isDown = false;
+  let isDown = (_method: StoreMethod) => false;
   let signals: unknown[] = [];
   const shards = memories(3).map((shard) =>
     aroundCalls(shard, (method, call, args) => {
@@ -513,7 +508,7 @@ Deno.test("ShardedStore fails where any store fails, and hands each the signal",
         new Promise<never>((_, reject) => {
           setTimeout(() => reject(new SessionStoreError("find", { reason: "rejected", retryable: false })));
         });
-      if (!isDown) return call();
+      if (!isDown(method)) return call();
       return method === "all" || method === "findBySubject" ? failing(failure) : failure();
     })
   );
@@ -540,8 +535,11 @@ Deno.test("ShardedStore fails where any store fails, and hands each the signal",
     await call();
     assertEquals([...new Set(signals)], [signal], name);
   }
-  isDown = true;
+  isDown = () => true;
   for (const call of Object.values(calls)) await assertRejects(call, SessionStoreError);
+  // The row in the session's former place cannot be deleted.
+  isDown = (method) => method === "delete";
+  await assertRejects(() => store.commit(tokenIn(shards, 2), DATA, later, options), SessionStoreError);
 });
 
 Deno.test("A logout with the old token of a renewal that cannot be completed fails, and spares the session", async () => {
