@@ -428,7 +428,10 @@ function untilSwitch() {
 }
 
 Deno.test("A refused renewal on shards leaves no row, and deletes none but its own", async () => {
-  const { shards, old, token, renew } = await openPair();
+  const { shards, old, token, renew } = await openPair(async (_method, call) => {
+    await new Promise((resolve) => setTimeout(resolve));
+    return await call();
+  });
   assertEquals(await renew(OTHER), false);
   assertEquals(shards.map(({ size }) => size), [1, 0]);
   assertEquals(await shards[0]!.find(old, { now }), { data: DATA, expiry: later });
@@ -483,6 +486,22 @@ Deno.test("The readers of an interrupted renewal complete it, and each finds the
     assertEquals(await shards[1]!.find(token, { now }), found[0]);
     assertEquals((await shards[0]!.find(old, { now }))?.expiry, given?.expiry);
   }
+});
+
+Deno.test("A reader of an interrupted renewal that comes too late gives what was written since", async () => {
+  let isLate = false;
+  const interrupted = untilSwitch();
+  const { store, token, renew } = await openPair(async (method, call) => {
+    if (isLate && method === "update") {
+      isLate = false;
+      assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+      assertEquals(await store.update(token, OTHER, { data: DATA }, { now }), true);
+    }
+    return await interrupted(method, call);
+  });
+  await renew();
+  isLate = true;
+  assertEquals(await store.find(token, { now }), { data: DATA, expiry: later });
 });
 
 Deno.test("A renewal on shards whose last call fails is made, and waits for that call", async () => {
@@ -896,7 +915,7 @@ Deno.test("new ShardedStore() reports every wrong store and option in one error"
   const sameTable = () => new LibSQLStore(client, { cleanup: "off" });
   assertEquals(problems([sameTable(), sameTable()]), ['"stores" must not have a store twice']);
   const otherTable = new LibSQLStore(client, { cleanup: "off", table: "others" });
-  assertEquals(new ShardedStore([sameTable(), otherTable]).parts.length, 2);
+  assertEquals(new ShardedStore([sameTable(), otherTable, one]).parts.length, 3);
   client.close();
   for (const wrong of [[undefined, one], [one, null]]) {
     assert(problems(wrong)[0]!.includes("must be a store with the methods"));
