@@ -107,6 +107,20 @@ Deno.test("nodeSessions() closes the connection if not even an error can be sent
   assertEquals(logged, ["no head", "no head"]);
 });
 
+for (const asks of [true, false]) {
+  Deno.test(`nodeSessions() sends the whole of a response that had ended before its handler threw, session: ${asks}`, async () => {
+    const page = "x".repeat(20_000_000);
+    const { body, logged } = await visit((session) => (request, response) =>
+      session(request, response, async () => {
+        if (asks) await session.of(request);
+        response.end(page);
+        throw new Error("on purpose");
+      })
+    );
+    assertEquals([body.length, logged], [page.length, ["on purpose"]]);
+  });
+}
+
 Deno.test("handleError() passes an error on once a response without a session has begun", async () => {
   const { body, logged } = await visit((session) => (request, response) =>
     session(request, response, () => {

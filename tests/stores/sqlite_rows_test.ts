@@ -141,6 +141,15 @@ for (const [driver, open] of DRIVERS) {
     assertEquals(await store.subjectOf("a"), "zoe");
     assertEquals((await Array.fromAsync(store.all({ now }))).map(({ token }) => token), ["a"]);
     assertEquals(await store.update("a", data, { data: Uint8Array.of(2) }, { now }), true);
+    // A read tells as well.
+    for (const write of ["touch", "commit"]) {
+      await execute(`UPDATE ${table} SET token = CAST(token AS BLOB)`);
+      await store.find("a", { now });
+      if (write === "touch") await store.touch("a", now + 2_000, { now });
+      else await store.commit("a", data, now + 2_000, { now });
+      const rows = await Array.fromAsync(store.all({ now }), ({ expiry }) => expiry);
+      assertEquals(rows, [now + 2_000], write);
+    }
     close?.();
   });
 
