@@ -352,11 +352,15 @@ Deno.test("A session whose token is a BLOB is saved after more than 1,000 others
   const now = Date.now();
   const later = now + 3_600_000;
   const data = new Uint8Array([1]);
-  const tokens = Array.from({ length: 1_001 }, (_, index) => `token${index}`);
+  const tokens = Array.from({ length: 1_002 }, (_, index) => `token${index}`);
   for (const token of tokens) await store.create(token, data, later, { now });
   database.exec("UPDATE sessions SET token = CAST(token AS BLOB)");
   for (const token of tokens) await store.find(token, { now });
   const last = tokens.at(-1)!;
   assert(await store.update(last, data, { data: new Uint8Array([2]), token: last }, { now }));
+  // One that was read long ago, and now again.
+  const again = tokens[2]!;
+  for (const token of [again, "token0", "token1"]) await store.find(token, { now });
+  assert(await store.update(again, data, { data: new Uint8Array([2]), token: again }, { now }));
   database.close();
 });
