@@ -378,4 +378,11 @@ export const BROKEN_ROWS: Broken[] = [
     }),
     found: ["larger data replaces other data whole, or is refused and the other data stays"],
   },
+  {
+    name: "find() returns null if there is no session",
+    breakage: (right) => ({
+      find: async (token, options) => await right.find(token, options) ?? (null as unknown as undefined),
+    }),
+    found: ["find() returns undefined if there is no session"],
+  },
 ];
