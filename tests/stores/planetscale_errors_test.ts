@@ -114,9 +114,17 @@ Deno.test("A read refuses a table that pads tokens, and a write one whose expiry
   assertStringIncludes(created.message, "(schema): a column of the table sessions has another type than");
 });
 
-Deno.test("createTable() accepts a table of SCS's, and one with a token of 43 bytes", async () => {
-  const binary = "CREATE TABLE sessions (token BINARY(43) PRIMARY KEY, data BLOB, expiry DATETIME(6))";
-  for (const table of [SCS_MYSQL_TABLE, [binary]]) {
+Deno.test("createTable() accepts a table of SCS's, and other types that hold a token and tell one from another", async () => {
+  const types = [
+    "BINARY(43) PRIMARY KEY",
+    "VARBINARY(64) UNIQUE",
+    "VARCHAR(100) PRIMARY KEY",
+    "CHAR(50) UNIQUE",
+  ];
+  const tables = types.map((
+    type,
+  ) => [`CREATE TABLE sessions (token ${type}, data BLOB, expiry DATETIME(6))`]);
+  for (const table of [SCS_MYSQL_TABLE, ...tables]) {
     await using bench = await openPlanetScale({ table });
     await bench.store.createTable();
     const token = "t".repeat(43);
