@@ -528,6 +528,17 @@ Deno.test("LibSQLStore sends a statement again after a lock has refused it, and 
   assert(counting.count() < 60, `it asked ${counting.count()} times`);
 });
 
+Deno.test("LibSQLStore waits no longer than its timeout for all attempts together", async () => {
+  const { client, answerBy, table } = await overHTTP();
+  const store = new LibSQLStore(client, { cleanup: "off", table, timeout: 1_000 });
+  const started = performance.now();
+  const elapsed = () => performance.now() - started;
+  answerBy(() => elapsed() < 700 ? sqlError("SQLITE_BUSY") : new Promise<never>(() => {}));
+  const error = await assertRejects(() => store.create(A, DATA, NOW + HOUR, now), SessionStoreError);
+  assertEquals(error.reason, "timeout");
+  assert(elapsed() < 1_500, `it took ${elapsed()} ms`);
+});
+
 Deno.test("LibSQLStore on a read-only database reads, and fails for good where it writes", async () => {
   using bench = inMemory();
   await bench.make();
