@@ -105,6 +105,19 @@ Deno.test("LibSQLStore sends one request for each operation", async (t) => {
   }
 });
 
+Deno.test("LibSQLStore sends one more request for the first save of a session whose token it has read as a BLOB", async () => {
+  const { store, client, counting, table } = await overHTTP();
+  await store.createTable();
+  for (const token of [A, B]) await store.create(token, DATA, NOW + HOUR, now);
+  await client.execute({ sql: `UPDATE ${table} SET token = CAST(token AS BLOB) WHERE token = ?`, args: [A] });
+  await store.find(A, now);
+  for (const [token, expected] of [[B, 1], [A, 2], [A, 1]] as const) {
+    counting.reset();
+    assertEquals(await store.update(token, DATA, { data: DATA }, now), true);
+    assertEquals(counting.count(), expected);
+  }
+});
+
 Deno.test("LibSQLStore sends as many requests for a listing as it has pages", async () => {
   const { store, counting, client, table } = await overHTTP();
   await store.createTable();
