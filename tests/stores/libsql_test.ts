@@ -105,16 +105,35 @@ Deno.test("LibSQLStore sends one request for each operation", async (t) => {
   }
 });
 
-Deno.test("LibSQLStore sends one more request for the first save of a session whose token it has read as a BLOB", async () => {
-  const { store, client, counting, table } = await overHTTP();
+Deno.test("LibSQLStore sends one more request before the first write of a session whose token it has read as a BLOB", async () => {
+  const { store, client, counting, answerBy, table } = await overHTTP();
   await store.createTable();
   for (const token of [A, B]) await store.create(token, DATA, NOW + HOUR, now);
-  await client.execute({ sql: `UPDATE ${table} SET token = CAST(token AS BLOB) WHERE token = ?`, args: [A] });
-  await store.find(A, now);
-  for (const [token, expected] of [[B, 1], [A, 2], [A, 1]] as const) {
-    counting.reset();
-    assertEquals(await store.update(token, DATA, { data: DATA }, now), true);
-    assertEquals(counting.count(), expected);
+  const send = fetchWithTimeout(10_000);
+  const writes: [expiry: number, write: (token: string) => Promise<unknown>][] = [
+    [NOW + HOUR, async (token) => assert(await store.update(token, DATA, { data: DATA }, now))],
+    [NOW + 2 * HOUR, (token) => store.touch(token, NOW + 2 * HOUR, now)],
+    [NOW + HOUR, (token) => store.commit(token, DATA, NOW + HOUR, now)],
+  ];
+  for (const [expiry, write] of writes) {
+    answerBy(send);
+    await client.execute({
+      sql: `UPDATE ${table} SET token = CAST(token AS BLOB) WHERE token = ?`,
+      args: [A],
+    });
+    await store.find(A, now);
+    // The first request takes its time.
+    answerBy(async (request) => {
+      if (counting.count() === 1) await new Promise((resolve) => setTimeout(resolve, 20));
+      return await send(request);
+    });
+    for (const [token, expected] of [[B, 1], [A, 2], [A, 1]] as const) {
+      counting.reset();
+      await write(token);
+      assertEquals(counting.count(), expected);
+      assertEquals((await store.find(token, now))?.expiry, expiry);
+    }
+    assertEquals((await Array.fromAsync(store.all(now))).length, 2);
   }
 });
 
