@@ -132,12 +132,13 @@ Deno.test("handleError() passes an error on once a response without a session ha
 });
 
 Deno.test("handleError() sends a Response that was thrown", async () => {
-  const { status, body } = await visit((session) => (request, response) =>
+  const { status, statusText, body } = await visit((session) => (request, response) =>
     session(request, response, () => {
-      session.handleError(new Response("teapot", { status: 418 }), request, response, () => response.end());
+      const teapot = new Response("teapot", { status: 418, statusText: "Short and stout" });
+      session.handleError(teapot, request, response, () => response.end());
     })
   );
-  assertEquals([status, body], [418, "teapot"]);
+  assertEquals([status, statusText, body], [418, "Short and stout", "teapot"]);
 });
 
 Deno.test("nodeSessions() refuses a value that is no manager", () => {
