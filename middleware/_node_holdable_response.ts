@@ -232,9 +232,9 @@ export class HoldableResponse {
     if (this.#hasStatusMessage) this.#response.statusMessage = message;
   }
 
-  /** HTTP/2 has no status messages, and warns whoever reads or sets one. */
+  /** HTTP/2 has no status messages, and warns whoever reads or sets one. Its responses have a stream. */
   get #hasStatusMessage(): boolean {
-    return Object.hasOwn(this.#response, "statusMessage");
+    return !("stream" in this.#response);
   }
 
   /** Tells whoever was refused that there is room. */
