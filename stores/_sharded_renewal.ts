@@ -138,24 +138,25 @@ export class ShardedRenewal {
     }
     const { find } = this.#statements;
     const old = await find(row.token, now);
-    const pending = { token, data, expiry };
-    if (
-      isSwitch(old, token, row.attempt) && await this.#complete(row.token, old.data, pending, row.rest, now)
-    ) {
+    const hasSwitched = isSwitch(old, token, row.attempt);
+    if (hasSwitched && await this.#complete(row.token, old.data, { token, data, expiry }, row.rest, now)) {
       return { data: row.rest, expiry };
     }
     // Meanwhile another request may have completed the renewal, and changed, ended or renewed the session.
     const after = await find(token, now);
+    // A driver that makes "no row" of an empty answer has written nothing.
+    if (hasSwitched && after !== undefined && equalBytes(after.data, data)) return { data: row.rest, expiry };
     return after !== undefined && parse(after.data) === undefined ? after : undefined;
   }
 
-  /** Gives each row that stands for a session. */
+  /** Gives each row that stands for a session, and with `marks` also each mark. */
   async *resolveAll(
     rows: AsyncIterable<StoredRow>,
     now: number,
+    { marks }: { marks: boolean },
   ): AsyncGenerator<StoredRow, void, undefined> {
     for await (const row of rows) {
-      const found = hasMoved(row.data) ? undefined : await this.resolve(row, now);
+      const found = marks || !hasMoved(row.data) ? await this.resolve(row, now) : undefined;
       if (found !== undefined) yield { ...row, ...found };
     }
   }

@@ -110,9 +110,9 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
     return await this.#table.delete("delete", `${sql} AND NOT ${HAS_MOVED}`, [...args, MOVED_TAG]) > 0;
   }
 
-  /** Every live session, in the order of the tokens, page by page. */
+  /** Every live row, in the order of the tokens, page by page. */
   override all(options: TimedOptions): AsyncIterable<StoredRow> {
-    return this.#renewal.resolveAll(super.all(options), options.now);
+    return this.#renewal.resolveAll(super.all(options), options.now, { marks: true });
   }
 
   /**
@@ -136,7 +136,7 @@ export class ShardedPlanetScaleStore extends PlanetScaleStore {
   /** Every live row of the subject, page by page. */
   override findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
     const rows = super.findBySubject(subject, options);
-    return this.#renewal.resolveAll(rows, options.now);
+    return this.#renewal.resolveAll(rows, options.now, { marks: false });
   }
 
   /** Deletes every row of the subject but one. Marks stay. */

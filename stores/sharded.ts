@@ -169,10 +169,10 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
     return await this.#delete(token, options);
   }
 
-  /** Every live session, store by store and page by page. */
+  /** Every live row, store by store and page by page. */
   async *all(options: TimedOptions): AsyncGenerator<StoredRow, void, undefined> {
     for (const shard of this.parts) {
-      yield* this.#renewal.resolveAll(shard.all(options), options.now);
+      yield* this.#renewal.resolveAll(shard.all(options), options.now, { marks: true });
     }
   }
 
@@ -199,7 +199,7 @@ export class ShardedStore implements AtomicStore, IterableStore, PurgingStore, S
 
   /** Every live row of the subject. All stores are asked at once. */
   findBySubject(subject: string, options: TimedOptions): AsyncIterable<StoredRow> {
-    return this.#renewal.resolveAll(this.#rowsOf(subject, options), options.now);
+    return this.#renewal.resolveAll(this.#rowsOf(subject, options), options.now, { marks: false });
   }
 
   /** Deletes every row of the subject but one. Marks stay, unless a session is written all the time. */

@@ -488,6 +488,17 @@ Deno.test("The readers of an interrupted renewal complete it, and each finds the
   }
 });
 
+Deno.test("An interrupted renewal whose completion got an empty answer is read", async () => {
+  let isEmpty = false;
+  const interrupted = untilSwitch();
+  const { store, token, renew } = await openPair((method, call) =>
+    isEmpty && method === "update" ? Promise.resolve(false) : interrupted(method, call)
+  );
+  await renew();
+  isEmpty = true;
+  assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+});
+
 Deno.test("A reader of an interrupted renewal that comes too late gives what was written since", async () => {
   let isLate = false;
   const interrupted = untilSwitch();
