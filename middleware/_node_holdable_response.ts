@@ -18,7 +18,6 @@ interface HeldCall {
 
 interface Emitter {
   emit(event: string): unknown;
-  off(event: string, listener: () => void): unknown;
 }
 
 /** Node's default, in bytes. */
@@ -52,7 +51,7 @@ export class HoldableResponse {
   /** The status when the handler started the response. One that is set afterwards is not sent. */
   #status: [code: number, message: string | undefined] = [200, undefined];
   /**
-   * @param onHeld Called when the handler has started a response that is held.
+   * @param onHeld Called when the handler has started a response that must be held. It calls {@linkcode hold}.
    */
   constructor(response: NodeResponse, onHeld: () => void) {
     this.#response = response;
@@ -67,7 +66,6 @@ export class HoldableResponse {
 
   /** Keeps the calls of the handler from now on. */
   hold(): void {
-    if (this.#state === "held") return;
     this.#state = "held";
     const response = this.#response;
     if (this.#own.setHeader === undefined) {
@@ -123,7 +121,6 @@ export class HoldableResponse {
     this.#setHeaders(Object.keys(response.getHeaders()), new Headers());
     this.#setHeaders(new Set(headers.keys()), headers);
     this.#setStatus(status, statusText || undefined);
-    this.#own.writeHead!.call(response, status);
     this.#own.end!.call(response, body);
     // Only now: over HTTP/2 end() calls write().
     this.#state = "replaced";
@@ -165,7 +162,6 @@ export class HoldableResponse {
       applyHead(response, given);
     }
     if (!mustHold) return this.#own[method]!.apply(response, given);
-    this.hold();
     const result = this.#keep(method, given);
     this.#onHeld();
     return result;
@@ -228,7 +224,6 @@ export class HoldableResponse {
     for (const name in this.#properties) Reflect.deleteProperty(this.#response, name);
     const calls = this.#calls;
     this.#calls = [];
-    this.#heldBytes = 0;
     return { calls, wasFull };
   }
 
@@ -237,18 +232,16 @@ export class HoldableResponse {
     if (this.#hasStatusMessage) this.#response.statusMessage = message;
   }
 
-  /** HTTP/2 has no status messages, and warns whoever reads or sets one. */
+  /** HTTP/2 has no status messages, and warns whoever reads or sets one. Its responses have a stream. */
   get #hasStatusMessage(): boolean {
-    return Object.hasOwn(this.#response, "statusMessage");
+    return !("stream" in this.#response);
   }
 
   /** Tells whoever was refused that there is room. */
   #emitDrain(): void {
     const response = this.#response;
-    const listener = () => {};
     // `compression` puts listeners on a stream of its own, which on() returns.
-    const emitter = (response.on("drain", listener) ?? response) as Emitter;
-    emitter.off("drain", listener);
+    const emitter = (response.on("drain", () => {}) ?? response) as Emitter;
     emitter.emit("drain");
   }
 }

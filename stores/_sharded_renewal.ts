@@ -123,10 +123,9 @@ export class ShardedRenewal {
     const { token } = parse(moved)!;
     const { find } = this.#statements;
     const row = await find(token, now);
-    if (row === undefined || !isPending(row)) return true;
+    if (!isPending(row)) return true;
     await this.resolve({ token, ...row }, now);
-    const after = await find(token, now);
-    return after === undefined || !isPending(after);
+    return !isPending(await find(token, now));
   }
 
   /** Gives the session that a row stands for, or the mark; `undefined` where it stands for neither. */
@@ -145,6 +144,7 @@ export class ShardedRenewal {
     }
     // Meanwhile another request may have completed the renewal, and changed, ended or renewed the session.
     const after = await find(token, now);
+    // A driver that makes "no row" of an empty answer has written nothing.
     if (hasSwitched && after !== undefined && equalBytes(after.data, data)) return { data: row.rest, expiry };
     return after !== undefined && parse(after.data) === undefined ? after : undefined;
   }
@@ -168,8 +168,8 @@ export function hasMoved(data: Uint8Array): boolean {
 }
 
 /** Whether a row is a pending one. */
-function isPending(row: { data: Uint8Array }): boolean {
-  return parse(row.data)?.kind === PENDING;
+function isPending(row: StoredSession | undefined): row is StoredSession {
+  return row !== undefined && parse(row.data)?.kind === PENDING;
 }
 
 function throwInDoubt(error: unknown): never {

@@ -40,7 +40,6 @@ function show(value: unknown): string {
     if (value.length > SHOWN) shown.push(`... ${value.length} in all`);
     return `[${shown.join(", ")}]`;
   }
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (isObject(value)) {
     return `{ ${Object.entries(value).map(([key, entry]) => `${key}: ${show(entry)}`).join(", ")} }`;
   }

@@ -63,9 +63,10 @@ export const markCases: Case[] = [
       const next = { data: OTHER, expiry: later, mark };
       expect("onto another session", await store.update(A, DATA, { ...next, token: B }, { now }), false);
       expect("of other bytes", await store.update(A, OTHER, { ...next, token: C }, { now }), false);
-      for (const token of [A, B]) await fixture.expectIntact("the session", token);
       expect("of none", await store.update(C, DATA, { ...next, token: tokenOf("d") }, { now }), false);
+      expect("of none onto a session", await store.update(C, DATA, { ...next, token: B }, { now }), false);
       await fixture.expectFound("where none was", C, undefined);
+      for (const token of [A, B]) await fixture.expectIntact("the session", token);
     },
   },
   {

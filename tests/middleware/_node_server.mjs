@@ -213,11 +213,12 @@ const SCENARIOS = {
   },
   "much-drained": {
     handle: async (res) => {
-      let drained = 0;
-      res.on("drain", () => drained++);
-      if (!res.write("x".repeat(4_000_000))) await once(res, "drain");
+      const needed = [];
+      res.on("drain", () => needed.push(res.writableNeedDrain));
+      note([res.write("x".repeat(4_000_000)), res.writableNeedDrain]);
+      await once(res, "drain");
       await pause(20);
-      note(drained);
+      note(needed);
       res.end("end");
     },
   },

@@ -105,6 +105,38 @@ Deno.test("LibSQLStore sends one request for each operation", async (t) => {
   }
 });
 
+Deno.test("LibSQLStore sends one more request before the first write of a session whose token it has read as a BLOB", async () => {
+  const { store, client, counting, answerBy, table } = await overHTTP();
+  await store.createTable();
+  for (const token of [A, B]) await store.create(token, DATA, NOW + HOUR, now);
+  const send = fetchWithTimeout(10_000);
+  const writes: [expiry: number, write: (token: string) => Promise<unknown>][] = [
+    [NOW + HOUR, async (token) => assert(await store.update(token, DATA, { data: DATA }, now))],
+    [NOW + 2 * HOUR, (token) => store.touch(token, NOW + 2 * HOUR, now)],
+    [NOW + HOUR, (token) => store.commit(token, DATA, NOW + HOUR, now)],
+  ];
+  for (const [expiry, write] of writes) {
+    answerBy(send);
+    await client.execute({
+      sql: `UPDATE ${table} SET token = CAST(token AS BLOB) WHERE token = ?`,
+      args: [A],
+    });
+    await store.find(A, now);
+    // The first request takes its time.
+    answerBy(async (request) => {
+      if (counting.count() === 1) await new Promise((resolve) => setTimeout(resolve, 20));
+      return await send(request);
+    });
+    for (const [token, expected] of [[B, 1], [A, 2], [A, 1]] as const) {
+      counting.reset();
+      await write(token);
+      assertEquals(counting.count(), expected);
+      assertEquals((await store.find(token, now))?.expiry, expiry);
+    }
+    assertEquals((await Array.fromAsync(store.all(now))).length, 2);
+  }
+});
+
 Deno.test("LibSQLStore sends as many requests for a listing as it has pages", async () => {
   const { store, counting, client, table } = await overHTTP();
   await store.createTable();
@@ -525,6 +557,17 @@ Deno.test("LibSQLStore sends a statement again after a lock has refused it, and 
   const error = await assertRejects(() => store.deleteExpired(now), SessionStoreError);
   assertEquals(error.reason, "busy");
   assert(counting.count() < 60, `it asked ${counting.count()} times`);
+});
+
+Deno.test("LibSQLStore waits no longer than its timeout for all attempts together", async () => {
+  const { client, answerBy, table } = await overHTTP();
+  const store = new LibSQLStore(client, { cleanup: "off", table, timeout: 1_000 });
+  const started = performance.now();
+  const elapsed = () => performance.now() - started;
+  answerBy(() => elapsed() < 700 ? sqlError("SQLITE_BUSY") : new Promise<never>(() => {}));
+  const error = await assertRejects(() => store.create(A, DATA, NOW + HOUR, now), SessionStoreError);
+  assertEquals(error.reason, "timeout");
+  assert(elapsed() < 1_500, `it took ${elapsed()} ms`);
 });
 
 Deno.test("LibSQLStore on a read-only database reads, and fails for good where it writes", async () => {

@@ -539,3 +539,15 @@ Deno.test("A renewal of ShardedPlanetScaleStore that names no expiry keeps the r
   assertEquals(await store.find("next", { now: time }), { data, expiry });
   assertEquals(await store.update(old, data, { token: "other", data }, { now: time }), false);
 });
+
+Deno.test("A renewal of ShardedPlanetScaleStore keeps the row's expiry in a table without a column for subjects", async () => {
+  await using bench = await openPlanetScale({
+    sharded: true,
+    table: ["CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB, expiry DATETIME(6))"],
+  });
+  const now = Date.UTC(2026, 2, 4);
+  const row = { data: MARK, expiry: now + MINUTE };
+  await bench.store.create("a", row.data, row.expiry, { now });
+  assertEquals(await bench.store.update("a", row.data, { token: "b", data: row.data }, { now }), true);
+  assertEquals(await bench.store.find("b", { now }), row);
+});

@@ -287,6 +287,20 @@ Deno.test("PlanetScaleStore makes, keeps and ends sessions when the manager's cl
   assertEquals((await manager.purge()).deleted, 1);
 });
 
+Deno.test("PlanetScaleStore takes an expiry before or after every time of its column for the nearest one", async () => {
+  const end = 8.64e15;
+  for (const [table, expiries] of [[undefined, [-end, 0, end]], [SCS_MYSQL_TABLE, [-end, 0]]] as const) {
+    await using bench = await openPlanetScale({ table });
+    const { store } = bench;
+    for (const expiry of expiries) {
+      await store.commit(A, DATA, expiry, now);
+      const live = expiry > NOW;
+      assertEquals((await store.find(A, now))?.data, live ? DATA : undefined);
+      assertEquals(await store.deleteExpired(now), live ? 0 : 1);
+    }
+  }
+});
+
 Deno.test("PlanetScaleStore on a TIMESTAMP column refuses an expiry that does not fit, and names the statement to run", async () => {
   await using bench = await openPlanetScale({ table: SCS_MYSQL_TABLE });
   // A TIMESTAMP ends in 2038, and from MariaDB 11.5 on in 2106.

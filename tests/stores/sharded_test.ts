@@ -11,6 +11,7 @@ import {
   type SessionManager,
   sessions,
   SessionStoreError,
+  type StoreOptions,
 } from "../../mod.ts";
 import { createClient } from "@libsql/client";
 import { hashToken } from "../../core/bytes/token.ts";
@@ -287,7 +288,7 @@ Deno.test("A logout with the old token of an interrupted renewal spares the sess
     if (scene.crossed(token)) interrupted++;
     // The manager deletes what it has read; a store that is asked without that spares the session, too.
     if (round % 2 === 0) await other.destroy();
-    else await scene.store.delete(hashToken(scene.token), { now } as object);
+    else assertEquals(await scene.store.delete(hashToken(scene.token), { now } as object), true);
     assert(await scene.works(token), `round ${round}`);
   }
   assert(interrupted > 0, "none crossed");
@@ -397,8 +398,178 @@ Deno.test("A renewal on shards that is repeated goes on where it failed, and no 
   downAfter("update");
   assertEquals(await store.update(old, DATA, next, { now }), true);
   downAfter(undefined);
-  assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+  assertEquals(await store.update(old, DATA, next, { now }), true);
+  assertEquals(shards.map(({ size }) => size), [1, 1]);
+  assertEquals(await shards[1]!.find(token, { now }), { data: OTHER, expiry: later });
   assertEquals(await store.find(old, { now }), undefined);
+});
+
+/** A session on the first of two stores, and how to renew it to the second one. */
+async function openPair(
+  around: (method: StoreMethod, call: () => unknown) => unknown = (_method, call) => call(),
+  mark?: { data: Uint8Array; expiry: number },
+) {
+  const shards = memories(2);
+  const [old, token] = [tokenIn(shards, 0), tokenIn(shards, 1)];
+  const store = new ShardedStore(shards.map((shard) => aroundCalls(shard, around)));
+  await shards[0]!.create(old, DATA, later, { now, subject: "zoe" });
+  const next = { token, data: OTHER, expiry: later, subject: "zoe", mark };
+  const renew = (expected = DATA, given = {}) => store.update(old, expected, { ...next, ...given }, { now });
+  return { shards, old, token, store, renew };
+}
+
+/** Fails from the second update on, so that a renewal ends with the switch. */
+function untilSwitch() {
+  let updates = 0;
+  return (method: StoreMethod, call: () => unknown) => {
+    if (method !== "update" || ++updates !== 2) return call();
+    throw new SessionStoreError("update", { reason: "rejected", retryable: false });
+  };
+}
+
+Deno.test("A refused renewal on shards leaves no row, and deletes none but its own", async () => {
+  const { shards, old, token, renew } = await openPair(async (_method, call) => {
+    await new Promise((resolve) => setTimeout(resolve));
+    return await call();
+  });
+  assertEquals(await renew(OTHER), false);
+  assertEquals(shards.map(({ size }) => size), [1, 0]);
+  assertEquals(await shards[0]!.find(old, { now }), { data: DATA, expiry: later });
+
+  // An earlier call that arrives late has completed the renewal.
+  let late: () => unknown = () => {};
+  const other = await openPair(async (method, call) => {
+    if (method === "delete") await late();
+    return await call();
+  });
+  late = () => other.shards[1]!.commit(other.token, OTHER, later, { now });
+  assertEquals(await other.renew(OTHER), false);
+  assertEquals(await other.shards[1]!.find(other.token, { now }), { data: OTHER, expiry: later });
+  assertEquals(await shards[1]!.find(token, { now }), undefined);
+});
+
+Deno.test("A refused renewal on shards is in doubt if the store cannot tell why", async () => {
+  let isRefused = false;
+  const { renew } = await openPair(async (method, call) => {
+    if (method === "find" && isRefused) {
+      throw new SessionStoreError("find", { reason: "unreachable", retryable: true });
+    }
+    isRefused = method === "update";
+    return await call();
+  });
+  assertEquals((await assertRejects(() => renew(OTHER), SessionStoreError)).ambiguous, true);
+});
+
+Deno.test("A renewal on shards whose switch had no answer is completed by the next attempt, with the first mark", async () => {
+  let updates = 0;
+  const mark = { data: DATA, expiry: now + 60_000 };
+  const { shards, old, renew } = await openPair(async (method, call) => {
+    const answer = await call();
+    if (method !== "update" || ++updates > 1) return answer;
+    throw new SessionStoreError("update", { reason: "unreachable", retryable: true, ambiguous: true });
+  }, mark);
+  await assertRejects(() => renew(), SessionStoreError);
+  assertEquals(await renew(DATA, { mark: { ...mark, expiry: mark.expiry + 1 } }), true);
+  assertEquals((await shards[0]!.find(old, { now }))?.expiry, mark.expiry);
+});
+
+Deno.test("The readers of an interrupted renewal complete it, and each finds the session", async () => {
+  const mark = { data: DATA, expiry: now + 60_000 };
+  for (const given of [undefined, mark]) {
+    const { shards, old, token, store, renew } = await openPair(untilSwitch(), given);
+    assertEquals(await renew(), true);
+    assertEquals(await store.find(old, { now }), given);
+    assertEquals(await store.find(old, { now: mark.expiry - 1 }), given);
+    assertEquals(await store.find(old, { now: mark.expiry }), undefined);
+    const found = await Promise.all([1, 2, 3].map(() => store.find(token, { now })));
+    assertEquals(found, found.map(() => ({ data: OTHER, expiry: later })));
+    assertEquals(await shards[1]!.find(token, { now }), found[0]);
+    assertEquals((await shards[0]!.find(old, { now }))?.expiry, given?.expiry);
+  }
+});
+
+Deno.test("An interrupted renewal whose completion got an empty answer is read", async () => {
+  let isEmpty = false;
+  const interrupted = untilSwitch();
+  const { store, token, renew } = await openPair((method, call) =>
+    isEmpty && method === "update" ? Promise.resolve(false) : interrupted(method, call)
+  );
+  await renew();
+  isEmpty = true;
+  assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+});
+
+Deno.test("A reader of an interrupted renewal that comes too late gives what was written since", async () => {
+  let isLate = false;
+  const interrupted = untilSwitch();
+  const { store, token, renew } = await openPair(async (method, call) => {
+    if (isLate && method === "update") {
+      isLate = false;
+      assertEquals(await store.find(token, { now }), { data: OTHER, expiry: later });
+      assertEquals(await store.update(token, OTHER, { data: DATA }, { now }), true);
+    }
+    return await interrupted(method, call);
+  });
+  await renew();
+  isLate = true;
+  assertEquals(await store.find(token, { now }), { data: DATA, expiry: later });
+});
+
+Deno.test("A renewal on shards whose last call fails is made, and waits for that call", async () => {
+  const { shards, token, renew } = await openPair(async (method, call) => {
+    if (method !== "delete") return await call();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    isOver = true;
+    throw new SessionStoreError("delete", { reason: "rejected", retryable: false });
+  });
+  let isOver = false;
+  assertEquals([await renew(), isOver], [true, true]);
+  assertEquals(await shards[1]!.find(token, { now }), { data: OTHER, expiry: later });
+});
+
+Deno.test("ShardedStore fails where any store fails, and hands each the signal", async () => {
+  const { signal } = new AbortController();
+  let isDown = (_method: StoreMethod) => false;
+  let signals: unknown[] = [];
+  const shards = memories(3).map((shard) =>
+    aroundCalls(shard, (method, call, args) => {
+      signals.push((args.at(-1) as StoreOptions | undefined)?.signal);
+      const failure = () =>
+        new Promise<never>((_, reject) => {
+          setTimeout(() => reject(new SessionStoreError("find", { reason: "rejected", retryable: false })));
+        });
+      if (!isDown(method)) return call();
+      return method === "all" || method === "findBySubject" ? failing(failure) : failure();
+    })
+  );
+  async function* failing(failure: () => Promise<never>) {
+    yield await failure();
+  }
+  const store = new ShardedStore(shards, { also: shards.slice(0, 2) });
+  const options = { now, signal };
+  const [token, subject] = [randomToken(), "zoe"];
+  const calls: Record<string, () => Promise<unknown>> = {
+    create: () => store.create(token, DATA, later, { ...options, subject }),
+    find: () => store.find(token, options),
+    commit: () => store.commit(token, DATA, later, options),
+    update: () => store.update(token, DATA, { data: OTHER }, options),
+    touch: () => store.touch(token, later + 1, options),
+    all: () => Array.fromAsync(store.all(options)),
+    findBySubject: () => Array.fromAsync(store.findBySubject(subject, options)),
+    deleteBySubject: () => store.deleteBySubject(subject, options),
+    deleteExpired: () => store.deleteExpired(options),
+    delete: () => store.delete(token, options),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    signals = [];
+    await call();
+    assertEquals([...new Set(signals)], [signal], name);
+  }
+  isDown = () => true;
+  for (const call of Object.values(calls)) await assertRejects(call, SessionStoreError);
+  // The row in the session's former place cannot be deleted.
+  isDown = (method) => method === "delete";
+  await assertRejects(() => store.commit(tokenIn(shards, 2), DATA, later, options), SessionStoreError);
 });
 
 Deno.test("A logout with the old token of a renewal that cannot be completed fails, and spares the session", async () => {
@@ -464,9 +635,8 @@ Deno.test("No call of a renewal or of a logout on shards asks a replica", async 
 });
 
 Deno.test("The mark of a session that has ended since can be deleted", async () => {
-  const scene = await Scene.open(undefined);
-  let token = "";
-  do ({ token } = await scene.renew()); while (!scene.crossed(token));
+  let [scene, token] = [await Scene.open(undefined), ""];
+  while (({ token } = await scene.renew(), !scene.crossed(token))) scene = await Scene.open(undefined);
   await (await scene.manager.load(token)).destroy();
   assertEquals(await scene.store.delete(hashToken(scene.token), { now } as object), true);
 });
@@ -479,6 +649,29 @@ Deno.test("A listing of a subject that fails on every store fails once", async (
     throw new SessionStoreError("findBySubject", { reason: "rejected", retryable: false });
   };
   await assertRejects(() => Array.fromAsync(scene.store.findBySubject("zoe", { now })), SessionStoreError);
+});
+
+Deno.test("A listing of a subject that is left early ends the listings of all stores", async () => {
+  let ended = 0;
+  const shards = memories(3).map((shard) =>
+    aroundCalls(shard, (method, call) => {
+      if (method !== "findBySubject") return call();
+      return (async function* () {
+        try {
+          yield* call() as AsyncIterable<unknown>;
+        } finally {
+          ended++;
+          // deno-lint-ignore no-unsafe-finally
+          throw new Error("cannot end");
+        }
+      })();
+    })
+  );
+  const store = new ShardedStore(shards);
+  for (let i = 0; i < 40; i++) await store.create(randomToken(), DATA, later, { now, subject: "zoe" });
+  for await (const _ of store.findBySubject("zoe", { now })) break;
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(ended, 3);
 });
 
 Deno.test("destroyAll() on shards that fails is in doubt only after it has begun to delete", async () => {
@@ -511,6 +704,31 @@ Deno.test("destroyAll() on shards ends a session that is written before each of 
   assert(writes > 1);
   assert(!(await scene.works(scene.token)));
   assertEquals((await scene.manager.sessionsOf("zoe")).length, 1);
+});
+
+Deno.test("destroyAll() on shards keeps a session whose renewal was interrupted, beside one that is written all the time", async () => {
+  let interrupted = 0;
+  for (let round = 0; round < 8; round++) {
+    const scene = await Scene.open("zoe");
+    rejectLaterUpdates(scene);
+    const { token } = await scene.renew();
+    if (!scene.crossed(token)) continue;
+    interrupted++;
+    scene.intercept = undefined;
+    const busy = await scene.manager.load();
+    busy.subject = "zoe";
+    await busy.commit();
+    const write = async () => {
+      busy.put("writes", crypto.randomUUID());
+      await busy.commit();
+    };
+    scene.intercept = (method, call) => method === "delete" ? write().then(call) : call();
+    const given = { except: hashToken(token), now };
+    assertEquals(await scene.store.deleteBySubject("zoe", given), 1);
+    scene.intercept = undefined;
+    assert(await scene.works(token), `round ${round}`);
+  }
+  assert(interrupted > 0, "none crossed");
 });
 
 Deno.test("While a store is added, old and new instances share every session", async () => {
@@ -708,7 +926,7 @@ Deno.test("new ShardedStore() reports every wrong store and option in one error"
   const sameTable = () => new LibSQLStore(client, { cleanup: "off" });
   assertEquals(problems([sameTable(), sameTable()]), ['"stores" must not have a store twice']);
   const otherTable = new LibSQLStore(client, { cleanup: "off", table: "others" });
-  assertEquals(new ShardedStore([sameTable(), otherTable]).parts.length, 2);
+  assertEquals(new ShardedStore([sameTable(), otherTable, one]).parts.length, 3);
   client.close();
   for (const wrong of [[undefined, one], [one, null]]) {
     assert(problems(wrong)[0]!.includes("must be a store with the methods"));

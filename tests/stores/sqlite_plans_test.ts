@@ -2,9 +2,10 @@
 import { createClient } from "@libsql/client";
 import { connect as openTurso } from "@tursodatabase/database";
 import { DatabaseSync } from "node:sqlite";
+import type { NextRow } from "../../mod.ts";
 import { type LibSQLClient, LibSQLStore, type LibSQLValue } from "../../stores/libsql.ts";
 import { SQLiteStore } from "../../stores/sqlite.ts";
-import { assertEquals, assertMatch } from "../assert.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
 
 type Query = (sql: string, args: LibSQLValue[]) => Promise<Record<string, unknown>[]>;
 
@@ -77,4 +78,33 @@ Deno.test("The sessions of a subject are found by the index in @tursodatabase/da
   assertEquals(plans.length, 2);
   for (const plan of plans) assertMatch(plan, /USING INDEX sessions_subject_idx \(subject=\?\)/);
   await database.close();
+});
+
+Deno.test("A save names no column that keeps its value, since SQLite writes an index entry for each named one", async () => {
+  const client = createClient({ url: ":memory:" });
+  const named: (string | undefined)[] = [];
+  const execute: LibSQLClient["execute"] = (statement) => {
+    if (statement.sql.startsWith("UPDATE")) named.push(/ SET (.*?) WHERE token/.exec(statement.sql)?.[1]);
+    return client.execute(statement);
+  };
+  const batch: LibSQLClient["batch"] = (statements, mode) => client.batch(statements, mode);
+  const store = new LibSQLStore({ protocol: "file", execute, batch });
+  await store.createTable();
+  await store.create("a", DATA, NOW + HOUR, { now: NOW, subject: "zoe" });
+  const saves: [next: Partial<NextRow>, columns: string[]][] = [
+    [{}, ["data = ?"]],
+    [{ token: "a" }, ["data = ?"]],
+    [{ subject: "zoe" }, ["data = ?"]],
+    [{ expiry: NOW + HOUR + 1, subject: "zoe" }, ["data = ?, expiry = ?"]],
+    [{ subject: "max" }, ["data = ?", "data = ?, subject = ?"]],
+    [{ subject: null }, ["data = ?", "data = ?, subject = ?"]],
+    [{ subject: null }, ["data = ?"]],
+    [{ token: "b" }, ["data = ?, token = ?"]],
+  ];
+  for (const [next, columns] of saves) {
+    named.length = 0;
+    assert(await store.update("a", DATA, { data: DATA, ...next }, { now: NOW }));
+    assertEquals(named, columns);
+  }
+  client.close();
 });

@@ -141,6 +141,15 @@ for (const [driver, open] of DRIVERS) {
     assertEquals(await store.subjectOf("a"), "zoe");
     assertEquals((await Array.fromAsync(store.all({ now }))).map(({ token }) => token), ["a"]);
     assertEquals(await store.update("a", data, { data: Uint8Array.of(2) }, { now }), true);
+    // A read tells as well.
+    for (const write of ["touch", "commit"]) {
+      await execute(`UPDATE ${table} SET token = CAST(token AS BLOB)`);
+      await store.find("a", { now });
+      if (write === "touch") await store.touch("a", now + 2_000, { now });
+      else await store.commit("a", data, now + 2_000, { now });
+      const rows = await Array.fromAsync(store.all({ now }), ({ expiry }) => expiry);
+      assertEquals(rows, [now + 2_000], write);
+    }
     close?.();
   });
 
@@ -342,11 +351,15 @@ Deno.test("A session whose token is a BLOB is saved after more than 1,000 others
   const now = Date.now();
   const later = now + 3_600_000;
   const data = new Uint8Array([1]);
-  const tokens = Array.from({ length: 1_001 }, (_, index) => `token${index}`);
+  const tokens = Array.from({ length: 1_002 }, (_, index) => `token${index}`);
   for (const token of tokens) await store.create(token, data, later, { now });
   database.exec("UPDATE sessions SET token = CAST(token AS BLOB)");
   for (const token of tokens) await store.find(token, { now });
   const last = tokens.at(-1)!;
   assert(await store.update(last, data, { data: new Uint8Array([2]), token: last }, { now }));
+  // One that was read long ago, and now again.
+  const again = tokens[2]!;
+  for (const token of [again, "token0", "token1"]) await store.find(token, { now });
+  assert(await store.update(again, data, { data: new Uint8Array([2]), token: again }, { now }));
   database.close();
 });

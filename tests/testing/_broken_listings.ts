@@ -512,4 +512,86 @@ export const BROKEN_LISTINGS: Broken[] = [
     }),
     found: ["a lone surrogate matches no subject"],
   },
+  {
+    name: "listings yield a session a millisecond too short",
+    breakage: (right) => ({
+      all: ({ now }) => right.all({ now: now + 1 }),
+      findBySubject: (subject, { now }) => right.findBySubject(subject, { now: now + 1 }),
+    }),
+    found: [
+      "all() yields a session up to the millisecond before its expiry",
+      "findBySubject() yields a session up to the millisecond before its expiry",
+    ],
+  },
+  {
+    name: "a listing that is left early ends the next one",
+    breakage: (right) => {
+      let isOpen = false;
+      return {
+        async *all(options) {
+          if (isOpen) return void (isOpen = false);
+          isOpen = true;
+          yield* right.all(options);
+          isOpen = false;
+        },
+      };
+    },
+    found: ["all() yields each of 450 sessions once, even while some are deleted"],
+  },
+  {
+    name: "all() yields the last of a thousand rows twice, and not the next one",
+    breakage: (right) => ({
+      async *all(options) {
+        let [count, last] = [0, undefined as StoredRow | undefined];
+        for await (const row of right.all(options)) {
+          yield ++count === 1_001 ? last! : row;
+          last = row;
+        }
+      },
+    }),
+    found: ["all() yields all of 1010 sessions, not only the first thousand"],
+  },
+  {
+    name: "deleteExpired() with a grace deletes nothing, whatever the grace",
+    breakage: (right) => ({
+      async deleteExpired(options) {
+        return options.grace === undefined ? await right.deleteExpired(options) : 1;
+      },
+    }),
+    found: ["deleteExpired() keeps sessions that expired less than grace ago"],
+  },
+  {
+    name: "deleteExpired() returns 1 where there is nothing to delete",
+    breakage: (right) => ({
+      deleteExpired: async (options) => await right.deleteExpired(options) || 1,
+    }),
+    found: [
+      "deleteExpired() deletes sessions from the millisecond of their expiry on, and returns how many",
+      "a mark is purged when it expires, and the session stays",
+    ],
+  },
+  {
+    name: "a refused create() changes the subject",
+    breakage: (right) => ({
+      async create(token, data, expiry, options) {
+        if (await right.create(token, data, expiry, options)) return true;
+        await right.commit(token, data, expiry, options);
+        return false;
+      },
+    }),
+    found: ["a refused create() keeps the subject"],
+  },
+  {
+    name: "deleteBySubject() counts the sessions that it keeps",
+    breakage: (right) => ({
+      async deleteBySubject(subject, options) {
+        const deleted = await right.deleteBySubject(subject, options);
+        return deleted + (await Array.fromAsync(right.findBySubject(subject, EVER))).length;
+      },
+    }),
+    found: [
+      "deleteBySubject() keeps the session of except even if it is the only one",
+      "a mark has no subject: findBySubject() and deleteBySubject() ignore it",
+    ],
+  },
 ];

@@ -170,4 +170,18 @@ export const BROKEN_MARKS: Broken[] = [
     }),
     found: [NO_TWO],
   },
+  {
+    name: "a mark is left if the new token has a session, whoever made it",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        const updated = await right.update(token, expected, next, options);
+        const { mark, token: newToken = token } = next;
+        if (!updated && mark !== undefined && await right.find(newToken, options) !== undefined) {
+          await right.create(token, mark.data, mark.expiry, options);
+        }
+        return updated;
+      },
+    }),
+    found: [REFUSED],
+  },
 ];

@@ -315,4 +315,74 @@ export const BROKEN_ROWS: Broken[] = [
     breakage: (right) => ({ commit: (token, ...args) => right.commit(token.trimEnd(), ...args) }),
     found: ["a write under a similar or a hostile token harms no other session"],
   },
+  {
+    name: "find() with primary: true finds what was deleted",
+    breakage: (right) => {
+      const rows = new Map<string, { data: Uint8Array; expiry: number }>();
+      return {
+        commit: (token, data, expiry, options) => {
+          rows.set(token, { data, expiry });
+          return right.commit(token, data, expiry, options);
+        },
+        find: (token, options) =>
+          options.primary ? Promise.resolve(rows.get(token)) : right.find(token, options),
+      };
+    },
+    found: ["find() with primary: true returns what was last written"],
+  },
+  {
+    name: "find() shares with the caller what it returns",
+    breakage: (right) => {
+      const found = new Map<string, { data: Uint8Array; expiry: number }>();
+      return {
+        async find(token, options) {
+          const row = found.get(token) ?? await right.find(token, options);
+          if (row !== undefined) found.set(token, row);
+          return row;
+        },
+        commit(token, ...args) {
+          found.delete(token);
+          return right.commit(token, ...args);
+        },
+      };
+    },
+    found: ["the store keeps its own copy of the bytes, and returns copies"],
+  },
+  {
+    name: "commit() keeps the bytes that it was given",
+    breakage: (right) => {
+      const given = new Map<string, Uint8Array>();
+      return {
+        commit(token, data, ...args) {
+          given.set(token, data);
+          return right.commit(token, data, ...args);
+        },
+        async find(token, options) {
+          const found = await right.find(token, options);
+          return found && { ...found, data: given.get(token)!.slice() };
+        },
+      };
+    },
+    found: ["the store keeps its own copy of the bytes, and returns copies"],
+  },
+  {
+    name: "a refused commit() of larger data leaves the session of another token",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (next.token === undefined || next.token === token || next.data.length < 70_000) {
+          return await right.update(token, expected, next, options);
+        }
+        await right.commit(next.token, expected, next.expiry!, options);
+        throw new Error("too large");
+      },
+    }),
+    found: ["larger data replaces other data whole, or is refused and the other data stays"],
+  },
+  {
+    name: "find() returns null if there is no session",
+    breakage: (right) => ({
+      find: async (token, options) => await right.find(token, options) ?? (null as unknown as undefined),
+    }),
+    found: ["find() returns undefined if there is no session"],
+  },
 ];

@@ -627,4 +627,198 @@ export const BROKEN_WRITES: Broken[] = [
       "update() returns true even if it changes nothing",
     ],
   },
+  {
+    name: "create() returns false if the token exists, but writes",
+    breakage: (right) => ({
+      async create(token, data, expiry, options) {
+        const created = await right.create(token, data, expiry, options);
+        if (!created) await right.commit(token, data, expiry, options);
+        return created;
+      },
+    }),
+    found: [
+      "create() returns false if the token exists, and leaves the session unchanged",
+      "create() returns false if the token exists but has expired",
+      "of twenty concurrent create() calls one returns true, and its data is stored",
+    ],
+  },
+  {
+    name: "create() returns true where the token exists, and writes nothing",
+    breakage: (right) => ({
+      create: async (...args) => await right.create(...args) || true,
+    }),
+    found: [
+      "create() returns false if the token exists, and leaves the session unchanged",
+      "of twenty concurrent create() calls one returns true, and its data is stored",
+    ],
+  },
+  {
+    name: "update() that comes second returns false, but writes",
+    breakage: (right) => {
+      let last: { token: string; expected: Uint8Array } | undefined;
+      return {
+        async update(token, expected, next, options) {
+          const updated = await right.update(token, expected, next, options);
+          if (updated) last = { token, expected };
+          else if (next.token === token && last?.token === token && sameBytes(last.expected, expected)) {
+            await write(right, token, next);
+          }
+          return updated;
+        },
+      };
+    },
+    found: [
+      "of twenty concurrent update() calls with the same expected bytes one returns true, and its data is stored",
+    ],
+  },
+  {
+    name: "update() returns true for all that expect the same bytes",
+    breakage: (right) => {
+      let last: Uint8Array | undefined;
+      return {
+        async update(token, expected, next, options) {
+          const updated = await right.update(token, expected, next, options);
+          if (updated) last = expected;
+          return updated || last === expected;
+        },
+      };
+    },
+    found: [
+      "of twenty concurrent update() calls with the same expected bytes one returns true, and its data is stored",
+      "of ten concurrent renewals of one session one returns true, and only its token is live",
+      "ten concurrent renewals leave the mark of the one that returned true",
+    ],
+  },
+  {
+    name: "update() returns false for an expired session, but prolongs it",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        if (await right.find(token, options) === undefined && await right.find(token, EVER) !== undefined) {
+          await right.commit(token, next.data, next.expiry!, options);
+          return false;
+        }
+        return await right.update(token, expected, next, options);
+      },
+    }),
+    found: ["update() returns false from the expiry on, and revives no expired session"],
+  },
+  {
+    name: "a renewal deletes every other session",
+    breakage: (right) => ({
+      async update(token, expected, next, options) {
+        const updated = await right.update(token, expected, next, options);
+        if (!updated || next.token === undefined || next.token === token) return updated;
+        const kept = [token, next.token];
+        for (const row of await rowsOf(right)) {
+          if (!kept.includes(row.token)) await right.delete(row.token);
+        }
+        return updated;
+      },
+    }),
+    found: [
+      "update() with a new token moves the session: the old token is dead, the new one lives",
+      "update() with a new token leaves its mark under the old one until the mark expires",
+      "update() with a new token and no mark leaves nothing under the old one, and keeps earlier marks",
+    ],
+  },
+  {
+    name: "touch() touches every session",
+    breakage: (right) => ({
+      async touch(_token, expiry, options) {
+        for (const row of await rowsOf(right)) await right.touch(row.token, expiry, options);
+      },
+    }),
+    found: ["touch() moves an expiry forward, to the millisecond, and keeps the data"],
+  },
+  {
+    name: "touch() follows a session to its new token",
+    breakage: (right) => {
+      const moved = new Map<string, string>();
+      return {
+        async update(token, expected, next, options) {
+          const updated = await right.update(token, expected, next, options);
+          if (updated && next.token !== undefined) moved.set(token, next.token);
+          return updated;
+        },
+        touch: (token, ...args) => right.touch(moved.get(token) ?? token, ...args),
+      };
+    },
+    found: [
+      "update() with a new token moves the session: the old token is dead, the new one lives",
+      "touch() creates no session, and revives none that was deleted or renewed",
+    ],
+  },
+  {
+    name: "delete() takes no bytes for none given",
+    breakage: (right) => ({
+      delete: (token, options: { expected?: Uint8Array } = {}) =>
+        right.delete(token, options.expected?.length === 0 ? {} : options),
+    }),
+    found: ["delete() with expected bytes deletes only a session that still holds them"],
+  },
+  {
+    name: "delete() with expected bytes returns true although the session is gone",
+    breakage: (right) => ({
+      async delete(token, options: { expected?: Uint8Array } = {}) {
+        return await right.delete(token, options) ||
+          options.expected !== undefined && await right.find(token, EVER) === undefined;
+      },
+    }),
+    found: [
+      "delete() with expected bytes deletes only a session that still holds them",
+    ],
+  },
+  {
+    name: "delete() returns false for a session that was written lately, but deletes it",
+    breakage: (right) => {
+      const written = new Set<string>();
+      return {
+        async update(token, expected, next, options) {
+          written.add(token);
+          return await right.update(token, expected, next, options);
+        },
+        async touch(token, ...args) {
+          written.add(token);
+          await right.touch(token, ...args);
+        },
+        delete: async (token, options) => await right.delete(token, options) && !written.has(token),
+      };
+    },
+    found: [
+      "delete() ends a session that is updated at the same time",
+      "delete() ends a session that is touched at the same time",
+    ],
+  },
+  {
+    name: "update() returns false for a session that was touched at the same time",
+    breakage: (right) => {
+      const touching = new Set<string>();
+      return {
+        async touch(token, ...args) {
+          touching.add(token);
+          await right.touch(token, ...args);
+          await turn();
+          touching.delete(token);
+        },
+        update: async (token, ...args) => !touching.has(token) && await right.update(token, ...args),
+      };
+    },
+    found: [
+      "touch() undoes nothing of a concurrent update()",
+      "touch() does not revive the old token of a concurrent renewal",
+    ],
+  },
+  {
+    name: "touch() adds to the expiry",
+    breakage: (right) => ({
+      async touch(token, expiry, options) {
+        const found = await right.find(token, options);
+        await turn();
+        const now = await right.find(token, options);
+        const others = now && found ? now.expiry - found.expiry : 0;
+        await right.touch(token, expiry + others, options);
+      },
+    }),
+    found: ["touch() undoes nothing of a concurrent update()"],
+  },
 ];

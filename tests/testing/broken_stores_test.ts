@@ -1,9 +1,10 @@
 /** The contract finds each of these mistakes: a broken store fails the cases that are listed for it. */
-import { type SessionStore, SessionStoreError, type StoreErrorDetails } from "../../mod.ts";
+import { type SessionStore, SessionStoreError, type StoredRow, type StoreErrorDetails } from "../../mod.ts";
 import { MemoryStore } from "../../stores/memory.ts";
+import { expect } from "../../testing/_checks.ts";
 import { storeContract } from "../../testing/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { type Breakage, type Broken, broken } from "./_broken.ts";
+import { type Breakage, type Broken, broken, byToken, turn } from "./_broken.ts";
 import { BROKEN_LISTINGS } from "./_broken_listings.ts";
 import { BROKEN_MARKS } from "./_broken_marks.ts";
 import { BROKEN_ROWS } from "./_broken_rows.ts";
@@ -39,6 +40,40 @@ Deno.test("storeContract() passes the store that the broken ones are made from",
 
 Deno.test("storeContract() passes a store whose delete() takes only a token", async () => {
   for (const run of casesOf((right) => ({ delete: (token) => right.delete(token) })).values()) await run();
+});
+
+Deno.test("storeContract() passes a store that gives more properties, lists in any order and holds no more than 32 KiB", async () => {
+  const more = async function* (rows: AsyncIterable<StoredRow>) {
+    for (const row of (await byToken(rows)).reverse()) yield { ...row, id: 1 };
+  };
+  const breakage: Breakage = (right) => ({
+    async find(token, options) {
+      const found = await right.find(token, options);
+      return found && { ...found, id: 1 };
+    },
+    commit: (token, data, ...args) =>
+      data.length > 32_768 ? Promise.reject(new Error("too large")) : right.commit(token, data, ...args),
+    all: (options) => more(right.all(options)),
+    findBySubject: (subject, options) => more(right.findBySubject(subject, options)),
+  });
+  for (const run of casesOf(breakage).values()) await run();
+});
+
+Deno.test("storeContract() stores rows one by one where concurrent calls may disturb each other", async () => {
+  for (const [without, expected] of [[{}, 4], [{ races: "it locks nothing" }, 1]] as const) {
+    let [running, most] = [0, 0];
+    const breakage: Breakage = (right) => ({
+      async commit(...args) {
+        most = Math.max(most, ++running);
+        await turn();
+        await right.commit(...args);
+        running--;
+      },
+    });
+    const cases = storeContract({ name: "slow", open: () => broken(breakage), without });
+    await cases.find(({ name }) => name.includes("each of 450"))!.run();
+    assertEquals(most, expected);
+  }
 });
 
 Deno.test("storeContract() passes a store that holds a later expiry than maxExpiry, or refuses it", async () => {
@@ -114,6 +149,39 @@ Deno.test("storeContract() closes the store of a failed case, and reports the ex
     "in an empty store: expected undefined, got { data: 2 bytes (01ff), expiry: 5 }",
   );
   assertEquals(closed.length, 1);
+});
+
+Deno.test("storeContract() waits for every call of a failed case before it closes the store", async () => {
+  let running = 0;
+  const cases = storeContract({
+    name: "broken",
+    open: () =>
+      broken((right) => ({
+        async delete(token) {
+          if (++running === 1) throw new Error("on purpose");
+          await new Promise((resolve) => setTimeout(resolve));
+          const deleted = await right.delete(token);
+          running--;
+          return deleted;
+        },
+      })),
+    // The call that failed is still counted.
+    close: () => void assertEquals(running, 1),
+  });
+  const { run } = cases.find(({ name }) => name.includes("twenty concurrent delete()"))!;
+  await assertRejects(run, Error, "on purpose");
+});
+
+Deno.test("expect() tells bytes from a list, and shows the begin of what is long", () => {
+  const long = Array.from({ length: 25 }, (_, index) => index);
+  for (const [a, b] of [[[1], Uint8Array.of(1)], [Uint8Array.of(1), [1]], [[1], { 0: 1 }]]) {
+    assertThrows(() => expect("the value", a, b), Error, "the value: expected ");
+  }
+  const begin = long.slice(0, 24).join(", ");
+  assertThrows(() => expect("it", long, [1]), Error, `it: expected [1], got [${begin}, ... 25 in all]`);
+  assertThrows(() => expect("it", long.slice(1), 1), Error, ", 23, 24]");
+  assertThrows(() => expect("it", new Uint8Array(25), 1), Error, `got 25 bytes (${"00".repeat(24)}...)`);
+  assertThrows(() => expect("it", new Uint8Array(24), 1), Error, `got 24 bytes (${"00".repeat(24)})`);
 });
 
 Deno.test("storeContract() lists the cases of a missing ability as skipped, with the reason", async () => {

@@ -7,6 +7,7 @@ import {
   SessionStoreError,
 } from "../../../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../assert.ts";
+import type { FullStore } from "../../backends.ts";
 import type { TimedOptions } from "../../../mod.ts";
 import { ExecutionContext } from "../_visits.ts";
 import { chance } from "./_chance.ts";
@@ -102,15 +103,17 @@ for (const options of [{ cleanup: "off" }, { cleanup: "lazy", cleanupInterval: 0
   });
 }
 
-onEachKind("Nothing is purged lazily after stopCleanup()", async (kind) => {
-  await using table = await kind.open({ cleanup: "lazy" });
-  await table.fill({ expired: 3 });
-  const call = new Call();
-  using _ = chance(0);
-  table.store.stopCleanup();
-  await table.store.find(TOKEN, call);
-  assertEquals(call.works, []);
-});
+for (const stop of ["stopCleanup", Symbol.dispose] as const) {
+  onEachKind(`Nothing is purged lazily after ${String(stop)}()`, async (kind) => {
+    await using table = await kind.open({ cleanup: "lazy" });
+    await table.fill({ expired: 3 });
+    const call = new Call();
+    using _ = chance(0);
+    (table.store as FullStore & Disposable)[stop]();
+    await table.store.find(TOKEN, call);
+    assertEquals(call.works, []);
+  });
+}
 
 onEachServer("Neither a read nor an insert waits for the lazy purge that it starts", async (kind) => {
   await using table = await kind.open({ cleanup: "lazy" });
