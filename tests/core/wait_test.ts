@@ -95,7 +95,7 @@ Deno.test("fetchWithTimeout() accepts a time that is too long for a timer, and I
 
 Deno.test("fetchWithTimeout() refuses a time that is not above 0, or is text", () => {
   for (const ms of [0, -1, NaN, undefined as unknown as number, "2s" as unknown as number]) {
-    const message = `the time must be a number of milliseconds above 0: got ${ms}`;
+    const message = `The time must be a number of milliseconds above 0: got ${ms}`;
     assertThrows(() => fetchWithTimeout(ms), RangeError, message);
   }
 });
