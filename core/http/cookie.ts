@@ -1,16 +1,18 @@
-import type { CookieSettings } from "../options/cookie_options.ts";
 import { isToken } from "../bytes/token.ts";
+import type { CookieSettings } from "../options/cookie_options.ts";
+import type { SessionSettings } from "../options/session_options.ts";
 import type { SessionState } from "../state/session_state.ts";
+import { usesSecureCookie } from "./scheme.ts";
 import { isSameCookie } from "./set_cookie.ts";
 
-/** The session cookie of one request, in the variant for its scheme. */
+/** The session cookie of one request, in one of its two variants. */
 export class SessionCookie {
   readonly #settings: CookieSettings;
   readonly #variant: "secure" | "plain";
 
-  constructor(settings: CookieSettings, https: boolean) {
-    this.#settings = settings;
-    this.#variant = (settings.secure === "auto" ? https : settings.secure) ? "secure" : "plain";
+  constructor(request: Request, settings: SessionSettings) {
+    this.#settings = settings.cookie;
+    this.#variant = usesSecureCookie(request, settings) ? "secure" : "plain";
   }
 
   get name(): string {

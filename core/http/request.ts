@@ -12,7 +12,6 @@ import { SessionCookie } from "./cookie.ts";
 import { isReportedWithin, reportOnce } from "./reports.ts";
 import { markPersonal, withOwnParts } from "./response.ts";
 import { ResponseCookies } from "./response_cookies.ts";
-import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
 
@@ -161,14 +160,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
 
   #startLoad(response: Response | undefined): SharedSession {
     const token = this.#token;
-    const { settings } = this.#engine;
-    const cookie = token === undefined
-      ? new SessionCookie(settings.cookie, isHttps(this.#request, settings))
-      : undefined;
-    const shared = new SharedSession(this.#engine, this.#request, token, cookie);
+    const cookie = token === undefined ? new SessionCookie(this.#request, this.#engine.settings) : undefined;
     // JavaScript may pass the `null` of a missing header as the token. No cookie takes its place.
     const given = token === undefined ? response && this.#cookies.innerValue(response, cookie) : token;
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
+    const shared = new SharedSession(this.#engine, this.#request, token, cookie);
     shared.session = this.#load(shared, tokens);
     return shared;
   }
