@@ -86,7 +86,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
       if (this.#unmarked !== undefined && this.#isLate(this.#unmarked)) return this.#refuse();
       this.#shared = this.#ask(response);
     }
-    return this.#shared.session as Promise<Session>;
+    return this.#shared.session;
   };
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
