@@ -19,19 +19,19 @@ export interface ReportingContext extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
-/** A live session and its row, or what is under the token instead. */
-type FoundSession = { row: StoredRow; record: SessionRecord } | Exclude<Holding, SessionRecord>;
+/** A live session and its row, or why there is none. */
+type Found = { row: StoredRow; record: SessionRecord } | Exclude<Holding, SessionRecord>;
 
 /** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
   readonly settings: SessionSettings;
-  readonly store: AtomicStore;
+  readonly #store: AtomicStore;
 
   constructor(settings: SessionSettings) {
     this.settings = settings;
     const { store } = settings;
     claimTables(store, settings.cookie.names);
-    this.store = hasMethods<AtomicStore>(store, "create", "update", "touch")
+    this.#store = hasMethods<AtomicStore>(store, "create", "update", "touch")
       ? store
       : new BasicStoreAdapter(store);
   }
@@ -155,7 +155,7 @@ export class Engine {
   }
 
   operation(context: SessionContext): Operation {
-    return new Operation(this.store, this.settings, context);
+    return new Operation(this.#store, this.settings, context);
   }
 
   newRecord(): SessionRecord {
@@ -170,7 +170,7 @@ export class Engine {
     token: string,
     context: SessionContext,
     how: "find" | "findOnPrimary" = "find",
-  ): Promise<FoundSession> {
+  ): Promise<Found> {
     const row = await this.operation(context)[how](token);
     const held = this.#heldIn(row);
     if (typeof held === "object") return { row: row!, record: held };
