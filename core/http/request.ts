@@ -106,11 +106,13 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     response = this.#cookies.own(response);
     if (state === undefined || shared.hasOuter(this.#cookies)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
-    const { closed } = state;
-    const isDue = !closed && this.#isDue(shared, state);
+    // A session that was closed before is saved already, or its handler has failed: only its work has to end.
+    const wasClosed = state.closed;
+    const isDue = !wasClosed && this.#isDue(shared, state);
     state.close();
+    // If the cookie changes, a login further in may have set another one, whose session is continued then.
     if (isDue || state.hasWork || state.changesCookie) {
-      response = await this.#save(shared, state, withOwnParts(response), closed);
+      response = await this.#save(shared, state, withOwnParts(response), wasClosed);
     }
     return this.#tellBrowser(shared, state, this.#cookies.own(response));
   };
@@ -207,19 +209,19 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return unsaved !== undefined && !state.isForgotten(unsaved);
   }
 
-  /** @param closed Whether it was closed before: then it was saved, or its handler has failed, and only its work has to end. */
+  /** Saves what is due after all earlier work. Gives an error response if that fails. */
   async #save(
     shared: SharedSession,
     state: SessionState,
     response: Response,
-    closed: boolean,
+    wasClosed: boolean,
   ): Promise<Response> {
     const inner = this.#cookies.innerValue(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
-        if (!closed && this.#isDue(shared, state)) await this.#engine.commit(state, this);
+        if (!wasClosed && this.#isDue(shared, state)) await this.#engine.commit(state, this);
       });
       return response;
     } catch (error) {

@@ -28,7 +28,10 @@ export class ResponseCookies implements Lifecycle {
     this.#setter = setterOf(response);
   }
 
-  /** The response. If another request has set its cookie on the same object, a copy without that cookie. */
+  /**
+   * The response. If another request has set its cookie on the same object, a copy without that cookie. Asked after each
+   * wait, since it may have happened meanwhile.
+   */
   own(response: Response): Response {
     const setter = setterOf(response);
     const isOwn = setter === undefined || setter === this ||
