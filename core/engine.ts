@@ -43,7 +43,7 @@ export class Engine {
     let gone: SessionState["gone"];
     for (const [index, token] of tokens.entries()) {
       if (!isGivenToken(token)) continue;
-      const found = await this.#find(this.settings.storedToken(token), context);
+      const found = await this.#find(this.settings.storedTokenOf(token), context);
       if (typeof found === "object") {
         const state = new SessionState(codec, found.record, token, found.row);
         state.offered = offered;
@@ -105,7 +105,7 @@ export class Engine {
     if (token === "" && state.row !== undefined) state.startOver(this.newRecord());
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
-    const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
+    const found = await this.#find(this.settings.storedTokenOf(token), context, "findOnPrimary");
     if (typeof found !== "object") return;
     // Replaces the cookie of an outer commit() or destroy(), too: the session that it belongs to is not continued.
     state.sendCookie(token, found.record);
@@ -120,7 +120,7 @@ export class Engine {
   async merge(state: SessionState, token: string, context: SessionContext, failures: number): Promise<void> {
     if (!isGivenToken(token) || token === state.token) return;
     // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
-    const other = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
+    const other = await this.#find(this.settings.storedTokenOf(token), context, "findOnPrimary");
     if (typeof other !== "object" || other.row.token === state.row?.token) return;
     if (state.failures !== failures) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
@@ -135,7 +135,7 @@ export class Engine {
   async currentToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
     const { offered, row, writeInDoubt } = state;
     const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
-    if (row === undefined) others.push(...offered.map(this.settings.storedToken));
+    if (row === undefined) others.push(...offered.map(this.settings.storedTokenOf));
     for (const token of others) {
       const found = await this.operation(context).findOnPrimary(token);
       if (typeof this.#heldIn(found) === "object") return token;

@@ -103,7 +103,7 @@ export interface SessionSettings {
   readonly codec: Codec;
   readonly hashTokenInStore: boolean;
   /** What the store knows a token by: its hash, or the token itself. */
-  readonly storedToken: (token: string) => string;
+  readonly storedTokenOf: (token: string) => string;
   readonly maxBytes: number;
   readonly saveOnServerError: boolean;
   readonly trustProxy: { readonly header: string; readonly value: string } | undefined;
@@ -146,7 +146,7 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
     cookie,
     codec,
     hashTokenInStore,
-    storedToken: hashTokenInStore ? hashToken : (token) => token,
+    storedTokenOf: hashTokenInStore ? hashToken : (token) => token,
     maxBytes: reader.count("maxBytes", MAX_BYTES),
     saveOnServerError: reader.flag("saveOnServerError", true),
     trustProxy: readTrustProxy(reader),

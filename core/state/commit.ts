@@ -222,7 +222,7 @@ export class Commit {
   async #adoptOffered(write: SessionWrite): Promise<SessionWrite> {
     const state = this.#state;
     for (const token of state.offered) {
-      const row = await this.#operation.findOnPrimary(this.#settings.storedToken(token));
+      const row = await this.#operation.findOnPrimary(this.#settings.storedTokenOf(token));
       const held = row && holdingOf(this.#settings, row);
       if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;
