@@ -210,7 +210,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     return await purge(store, options, { now, onEvent: hooks.event });
   }
 
-  /** The token in the store of the session that an option names. */
+  /** The stored token of the session in an option. */
   async #tokenIn<Name extends "current" | "except">(
     name: Name,
     options: SessionContext & { [Key in Name]?: Session<Data> | undefined },

@@ -67,7 +67,7 @@ export class SessionCookie {
 
 /**
  * Removes the blanks of RFC 6265bis, 5.6, and not all that `trim()` removes. For a browser `__Host-session` after a no-break
- * space is another name, which any site of the domain may set.
+ * space is another name, which any site of the domain may set. By hand: for many blanks a pattern takes quadratic time.
  */
 function withoutBlanks(text: string): string {
   let [start, end] = [0, text.length];

@@ -152,6 +152,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#startLoad(response);
+    // After finish() it saves nothing, and a session that another lifecycle has closed stays closed.
     if (!this.#isFinished) {
       shared.lifecycles.push(this.#cookies);
       // Another lifecycle of the request may have loaded it before the failure, and changed it.
@@ -187,7 +188,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return new Session(shared.state, this.#engine, this);
   }
 
-  /** Whether a shared cache may keep a response that was sent unmarked. */
+  /** Whether it is too late to ask: a shared cache may keep a response that was sent unmarked. */
   #isLate(response: Response): boolean {
     return isShareable(this.#request, response) &&
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
