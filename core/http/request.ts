@@ -56,7 +56,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   readonly #context: SessionContext;
   /** The token that was given in place of a cookie. */
   readonly #token: string | undefined;
-  /** Also what this lifecycle is told apart by. */
+  /** Also tells this lifecycle apart from others. */
   readonly #cookies: ResponseCookies;
   #shared: SharedSession | undefined;
   #isFinished = false;

@@ -25,7 +25,7 @@ export class SharedSession {
   readonly cookie: SessionCookie | undefined;
   /** The session that was loaded before this one in the same request. */
   readonly earlier: SharedSession | undefined;
-  /** Its load. Whoever makes this object sets it at once. */
+  /** Its load, which `#startLoad()` of `request.ts` sets at once. */
   session!: Promise<Session>;
   /** Set once the session is loaded. */
   state: SessionState | undefined;
