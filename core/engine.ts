@@ -19,19 +19,19 @@ export interface ReportingContext extends SessionContext {
   report?(error: SessionError): Promise<unknown>;
 }
 
-/** A live session and its row, or what is under the token instead. */
-type FoundSession = { row: StoredRow; record: SessionRecord } | Exclude<Holding, SessionRecord>;
+/** A live session and its row, or why there is none. */
+type Found = { row: StoredRow; record: SessionRecord } | Exclude<Holding, SessionRecord>;
 
 /** Loads, saves and ends sessions. The manager, a request and a session all call it. */
 export class Engine {
   readonly settings: SessionSettings;
-  readonly store: AtomicStore;
+  readonly #store: AtomicStore;
 
   constructor(settings: SessionSettings) {
     this.settings = settings;
     const { store } = settings;
     claimTables(store, settings.cookie.names);
-    this.store = hasMethods<AtomicStore>(store, "create", "update", "touch")
+    this.#store = hasMethods<AtomicStore>(store, "create", "update", "touch")
       ? store
       : new BasicStoreAdapter(store);
   }
@@ -43,7 +43,7 @@ export class Engine {
     let gone: SessionState["gone"];
     for (const [index, token] of tokens.entries()) {
       if (!isGivenToken(token)) continue;
-      const found = await this.#find(this.settings.storedToken(token), context);
+      const found = await this.#find(token, context);
       if (typeof found === "object") {
         const state = new SessionState(codec, found.record, token, found.row);
         state.offered = offered;
@@ -105,7 +105,7 @@ export class Engine {
     if (token === "" && state.row !== undefined) state.startOver(this.newRecord());
     if (!isToken(token)) return;
     // A replica may not know a session that has just got its token.
-    const found = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
+    const found = await this.#find(token, context, "findOnPrimary");
     if (typeof found !== "object") return;
     // Replaces the cookie of an outer commit() or destroy(), too: the session that it belongs to is not continued.
     state.sendCookie(token, found.record);
@@ -120,7 +120,7 @@ export class Engine {
   async merge(state: SessionState, token: string, context: SessionContext, failures: number): Promise<void> {
     if (!isGivenToken(token) || token === state.token) return;
     // Not a replica, which may lag: the other session is deleted, and with it what was not read of it.
-    const other = await this.#find(this.settings.storedToken(token), context, "findOnPrimary");
+    const other = await this.#find(token, context, "findOnPrimary");
     if (typeof other !== "object" || other.row.token === state.row?.token) return;
     if (state.failures !== failures) return;
     for (const key of keysOf(other.record)) state.put(key, other.record.values[key]);
@@ -137,7 +137,7 @@ export class Engine {
   async #findToken(state: SessionState, context: SessionContext): Promise<string | undefined> {
     const { offered, row, writeInDoubt } = state;
     const others = writeInDoubt === undefined ? [] : [writeInDoubt.storedToken];
-    if (row === undefined) others.push(...offered.map(this.settings.storedToken));
+    if (row === undefined) others.push(...offered.map(this.settings.storedTokenOf));
     for (const token of others) {
       const found = await this.operation(context).findOnPrimary(token);
       if (typeof this.#heldIn(found) === "object") return token;
@@ -157,7 +157,7 @@ export class Engine {
   }
 
   operation(context: SessionContext): Operation {
-    return new Operation(this.store, this.settings, context);
+    return new Operation(this.#store, this.settings, context);
   }
 
   newRecord(): SessionRecord {
@@ -168,15 +168,17 @@ export class Engine {
     return this.settings.now() + this.settings.lifetime;
   }
 
+  /** Looks for the session of a browser's token. */
   async #find(
     token: string,
     context: SessionContext,
     how: "find" | "findOnPrimary" = "find",
-  ): Promise<FoundSession> {
-    const row = await this.operation(context)[how](token);
+  ): Promise<Found> {
+    const storedToken = this.settings.storedTokenOf(token);
+    const row = await this.operation(context)[how](storedToken);
     const held = this.#heldIn(row);
     if (typeof held === "object") return { row: row!, record: held };
-    this.#emit(held === "renewed" ? "unknown" : held, token);
+    this.#emit(held === "renewed" ? "unknown" : held, storedToken);
     return held;
   }
 

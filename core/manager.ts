@@ -5,7 +5,7 @@ import type { StoreOperation } from "./errors.ts";
 import { RequestLifecycle, type RequestSession } from "./http/request.ts";
 import { show } from "./options/reader.ts";
 import { readOptions, type SessionOptions, type SessionSettings } from "./options/session_options.ts";
-import { assertText, Session, stateOf } from "./session.ts";
+import { assertSubjectIsText, Session, stateOf } from "./session.ts";
 import { endRow } from "./state/ending.ts";
 import type { SessionRecord } from "./state/record.ts";
 import type {
@@ -124,7 +124,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     subject: string,
     options: SessionContext & { current?: Session<Data> | undefined } = {},
   ): Promise<SubjectSession<Data>[]> {
-    assertText(subject);
+    assertSubjectIsText(subject);
     const current = await this.#tokenIn("current", options);
     const entries: SubjectSession<Data>[] = [];
     for await (const row of this.#rowsOf(subject, options)) {
@@ -153,7 +153,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
    * @throws {SessionEncodeError} The subject is not a string.
    */
   async destroySession(subject: string, id: string, context: SessionContext = {}): Promise<boolean> {
-    assertText(subject);
+    assertSubjectIsText(subject);
     for await (const row of this.#rowsOf(subject, context)) {
       if (publicId(row.token) !== id) continue;
       const operation = this.#engine.operation(context);
@@ -183,7 +183,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     subject: string,
     options: SessionContext & { except?: Session<Data> | undefined } = {},
   ): Promise<number> {
-    assertText(subject);
+    assertSubjectIsText(subject);
     const store = this.#engine.storeWith<SubjectStore>("deleteBySubject");
     const except = await this.#tokenIn("except", options);
     const operation = this.#engine.operation(options);
@@ -210,7 +210,7 @@ export class SessionManager<Data extends object = Record<string, unknown>> {
     return await purge(store, options, { now, onEvent: hooks.event });
   }
 
-  /** The token in the store of the session that an option names. */
+  /** The stored token of the session in an option. */
   async #tokenIn<Name extends "current" | "except">(
     name: Name,
     options: SessionContext & { [Key in Name]?: Session<Data> | undefined },

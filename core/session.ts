@@ -380,7 +380,7 @@ function assertUsable(key: unknown): void {
 
 /** Throws for a subject that some store cannot hold unchanged. */
 function assertSubject(subject: unknown): asserts subject is string {
-  assertText(subject);
+  assertSubjectIsText(subject);
   if (!subject.isWellFormed()) throw new SessionEncodeError("subject", "it must be well-formed text");
   const { length } = new TextEncoder().encode(subject);
   if (length < 1 || length > 255) {
@@ -389,7 +389,7 @@ function assertSubject(subject: unknown): asserts subject is string {
 }
 
 /** Throws for a subject such as 42, which no session can have. */
-export function assertText(subject: unknown): asserts subject is string {
+export function assertSubjectIsText(subject: unknown): asserts subject is string {
   if (typeof subject === "string") return;
   const given = subject === null ? "null" : typeof subject;
   throw new SessionEncodeError("subject", `it must be text, such as String(user.id), and is ${given}`);

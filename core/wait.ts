@@ -26,7 +26,7 @@ export async function waitFor<T>(
   // A query builder is thenable without being a Promise. A hook or a store in JavaScript may return another value.
   const promise = Promise.resolve(work);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let onAbort = () => {};
+  let onAbort!: () => void;
   const givenUp = new Promise<never>((_, reject) => {
     onAbort = () => reject(new GaveUp("aborted"));
     if (ms !== Infinity) {

@@ -25,7 +25,7 @@
 
 import type { Context, Env, MiddlewareHandler } from "hono";
 import { SessionError } from "../core/errors.ts";
-import { OptionNames } from "../core/options/reader.ts";
+import { RawOptionsReader } from "../core/options/reader.ts";
 import { lightBodyOf } from "../core/http/body.ts";
 import { markPersonal } from "../core/http/response.ts";
 import type { RequestSession } from "../core/http/request.ts";
@@ -85,7 +85,7 @@ export function honoSessions<Data extends object, const Key extends string = "se
   options: HonoSessionsOptions<Key> = {},
 ): MiddlewareHandler<{ Variables: SessionVariables<Data, Key> }> {
   const managerOf = perEnvironment(manager);
-  const reader = new OptionNames(options);
+  const reader = new RawOptionsReader(options);
   const given = reader.read("key");
   const key = (given === undefined ? "session" : given) as Key;
   if (typeof key !== "string" || key === "") reader.refuse("key", "must be a name");

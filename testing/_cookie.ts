@@ -1,6 +1,6 @@
 import { SessionConfigError } from "../core/errors.ts";
 import type { SessionManager } from "../core/manager.ts";
-import { OptionNames } from "../core/options/reader.ts";
+import { RawOptionsReader } from "../core/options/reader.ts";
 import type { SessionKey } from "../core/session.ts";
 
 /** Options of {@linkcode cookieFor}. */
@@ -55,7 +55,7 @@ export async function cookieFor<Data extends object>(
   if (typeof (manager as Partial<SessionManager<Data>> | undefined)?.begin !== "function") {
     throw new SessionConfigError(["the first argument of cookieFor() must be a session manager"]);
   }
-  const reader = new OptionNames(options);
+  const reader = new RawOptionsReader(options);
   const url = reader.read("url") as string | URL | undefined;
   const subject = reader.read("subject") as string | undefined;
   reader.finish();

@@ -1,16 +1,18 @@
-import type { CookieSettings } from "../options/cookie_options.ts";
 import { isToken } from "../bytes/token.ts";
+import type { CookieSettings } from "../options/cookie_options.ts";
+import type { SessionSettings } from "../options/session_options.ts";
 import type { SessionState } from "../state/session_state.ts";
+import { usesSecureCookie } from "./scheme.ts";
 import { isSameCookie } from "./set_cookie.ts";
 
-/** The session cookie of one request, in the variant for its scheme. */
+/** The session cookie of one request, in one of its two variants. */
 export class SessionCookie {
   readonly #settings: CookieSettings;
   readonly #variant: "secure" | "plain";
 
-  constructor(settings: CookieSettings, https: boolean) {
-    this.#settings = settings;
-    this.#variant = (settings.secure === "auto" ? https : settings.secure) ? "secure" : "plain";
+  constructor(request: Request, settings: SessionSettings) {
+    this.#settings = settings.cookie;
+    this.#variant = usesSecureCookie(request, settings) ? "secure" : "plain";
   }
 
   get name(): string {
@@ -65,7 +67,7 @@ export class SessionCookie {
 
 /**
  * Removes the blanks of RFC 6265bis, 5.6, and not all that `trim()` removes. For a browser `__Host-session` after a no-break
- * space is another name, which any site of the domain may set.
+ * space is another name, which any site of the domain may set. By hand: for many blanks a pattern takes quadratic time.
  */
 function withoutBlanks(text: string): string {
   let [start, end] = [0, text.length];

@@ -1,4 +1,4 @@
-/** What one lifecycle of a request is told apart by. A request has several where middlewares are nested. */
+/** What tells the lifecycles of requests apart. A request has several where middlewares are nested. */
 export interface Lifecycle {
   readonly request: Request;
   /** A lifecycle that begins later has a higher number. */
@@ -13,8 +13,8 @@ export function nextNumber(): number {
 }
 
 /**
- * Whether a lifecycle runs within another one: it is of the same request, or of a copy. That one began later and has the same
- * `Cookie` header.
+ * Whether a lifecycle runs within another one: both are of one request, or the inner one is of a copy. A copy's lifecycle
+ * begins later, and has the same `Cookie` header.
  */
 export function isWithin(inner: Lifecycle, outer: Lifecycle): boolean {
   return inner.request === outer.request ||

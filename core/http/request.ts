@@ -12,7 +12,6 @@ import { SessionCookie } from "./cookie.ts";
 import { isReportedWithin, reportOnce } from "./reports.ts";
 import { markPersonal, withOwnParts } from "./response.ts";
 import { ResponseCookies } from "./response_cookies.ts";
-import { isHttps } from "./scheme.ts";
 import { findShared, SharedSession, sharedSessions } from "./shared_session.ts";
 import { responseOf } from "./thrown.ts";
 
@@ -57,6 +56,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   readonly #context: SessionContext;
   /** The token that was given in place of a cookie. */
   readonly #token: string | undefined;
+  /** Also tells this lifecycle apart from others. */
   readonly #cookies: ResponseCookies;
   #shared: SharedSession | undefined;
   #isFinished = false;
@@ -87,7 +87,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
       if (this.#unmarked !== undefined && this.#isLate(this.#unmarked)) return this.#refuse();
       this.#shared = this.#ask(response);
     }
-    return this.#shared.session as Promise<Session>;
+    return this.#shared.session;
   };
 
   readonly finish = async (response: Response | undefined, error?: unknown): Promise<Response> => {
@@ -106,11 +106,13 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     response = this.#cookies.own(response);
     if (state === undefined || shared.hasOuter(this.#cookies)) return this.#markPersonal(response);
     if (response.status >= 500 && !this.#engine.settings.saveOnServerError) shared.discard(response);
-    const { closed } = state;
-    const isDue = !closed && this.#isDue(shared, state);
+    // A session that was closed before is saved already, or its handler has failed: only its work has to end.
+    const wasClosed = state.closed;
+    const isDue = !wasClosed && this.#isDue(shared, state);
     state.close();
+    // If the cookie changes, a login further in may have set another one, whose session is continued then.
     if (isDue || state.hasWork || state.changesCookie) {
-      response = await this.#save(shared, state, withOwnParts(response), closed);
+      response = await this.#save(shared, state, withOwnParts(response), wasClosed);
     }
     return this.#tellBrowser(shared, state, this.#cookies.own(response));
   };
@@ -150,6 +152,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
   /** The session that this request has loaded before, else a new load. */
   #ask(response: Response | undefined): SharedSession {
     const shared = findShared(this.#request, this.#engine, this.#token) ?? this.#startLoad(response);
+    // After finish() it saves nothing, and a session that another lifecycle has closed stays closed.
     if (!this.#isFinished) {
       shared.lifecycles.push(this.#cookies);
       // Another lifecycle of the request may have loaded it before the failure, and changed it.
@@ -161,14 +164,11 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
 
   #startLoad(response: Response | undefined): SharedSession {
     const token = this.#token;
-    const { settings } = this.#engine;
-    const cookie = token === undefined
-      ? new SessionCookie(settings.cookie, isHttps(this.#request, settings))
-      : undefined;
-    const shared = new SharedSession(this.#engine, this.#request, token, cookie);
+    const cookie = token === undefined ? new SessionCookie(this.#request, this.#engine.settings) : undefined;
     // JavaScript may pass the `null` of a missing header as the token. No cookie takes its place.
     const given = token === undefined ? response && this.#cookies.innerValue(response, cookie) : token;
     const tokens = given === undefined ? cookie!.read(this.#request.headers.get("Cookie")) : [given];
+    const shared = new SharedSession(this.#engine, this.#request, token, cookie);
     shared.session = this.#load(shared, tokens);
     return shared;
   }
@@ -188,7 +188,7 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return new Session(shared.state, this.#engine, this);
   }
 
-  /** Whether a shared cache may keep a response that was sent unmarked. */
+  /** Whether it is too late to ask: a shared cache may keep a response that was sent unmarked. */
   #isLate(response: Response): boolean {
     return isShareable(this.#request, response) &&
       !sharedSessions(this.#request).some(({ engine }) => engine === this.#engine);
@@ -210,19 +210,19 @@ export class RequestLifecycle implements RequestSession<Record<string, unknown>>
     return unsaved !== undefined && !state.isForgotten(unsaved);
   }
 
-  /** @param closed Whether it was closed before: then it was saved, or its handler has failed, and only its work has to end. */
+  /** Saves what is due after all earlier work. Gives an error response if that fails. */
   async #save(
     shared: SharedSession,
     state: SessionState,
     response: Response,
-    closed: boolean,
+    wasClosed: boolean,
   ): Promise<Response> {
     const inner = this.#cookies.innerValue(response, shared.cookie);
     try {
       await state.exclusively(async () => {
         if (inner !== undefined) await this.#engine.follow(state, inner, this);
         // Asked again: an explicit commit() may have run before. Without a change no session is created.
-        if (!closed && this.#isDue(shared, state)) await this.#engine.commit(state, this);
+        if (!wasClosed && this.#isDue(shared, state)) await this.#engine.commit(state, this);
       });
       return response;
     } catch (error) {

@@ -28,7 +28,10 @@ export class ResponseCookies implements Lifecycle {
     this.#setter = setterOf(response);
   }
 
-  /** The response. If another request has set its cookie on the same object, a copy without that cookie. */
+  /**
+   * The response. If another request has set its cookie on the same object, a copy without that cookie. Asked after each
+   * wait, since it may have happened meanwhile.
+   */
   own(response: Response): Response {
     const setter = setterOf(response);
     const isOwn = setter === undefined || setter === this ||
@@ -49,16 +52,16 @@ export class ResponseCookies implements Lifecycle {
 
   /** The response with the cookie. */
   set(response: Response, setCookie: string): Response {
-    return this.#note(withCookieOrError(response, setCookie), [...this.#setWithin(response), setCookie]);
+    return this.#note(withCookieOrError(response, setCookie), [...this.#cookiesWithin(response), setCookie]);
   }
 
   /**
    * The error in place of the handler's response, with the cookies that were set within.
    *
-   * @param setCookies Those that the request has set before.
+   * @param setCookies The cookies that the request itself has set before.
    */
   replace(replaced: Response | undefined, error: Response, setCookies: readonly string[]): Response {
-    const all = replaced === undefined ? setCookies : [...this.#setWithin(replaced), ...setCookies];
+    const all = replaced === undefined ? setCookies : [...this.#cookiesWithin(replaced), ...setCookies];
     const answer = all.reduce(withCookieOrError, replaceResponse(replaced, error));
     if (all.length > 0) this.#note(answer, all);
     this.receive(answer);
@@ -75,7 +78,7 @@ export class ResponseCookies implements Lifecycle {
   }
 
   /** The cookies that a response got in lifecycles within this one. */
-  #setWithin(response: Response): readonly string[] {
+  #cookiesWithin(response: Response): readonly string[] {
     const inner = this.#innerOf(response);
     return inner === undefined ? NO_COOKIES : inner.#cookies;
   }

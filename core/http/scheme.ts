@@ -3,10 +3,12 @@ import type { SessionSettings } from "../options/session_options.ts";
 /** The settings of the managers that have warned of a proxy. Each warns once. */
 const warned = new WeakSet<SessionSettings>();
 
-/** Whether the browser used https: the request's URL says so, or a trusted proxy does. */
-export function isHttps(request: Request, settings: SessionSettings): boolean {
-  if (request.url.startsWith("https:") || isForwarded(request.headers, settings.trustProxy)) return true;
-  if (settings.cookie.secure === "auto") noticeProxy(request, settings);
+/** Whether the cookie of a request is the secure one. By default that is up to the scheme, also as a trusted proxy tells it. */
+export function usesSecureCookie(request: Request, settings: SessionSettings): boolean {
+  const { cookie: { secure }, trustProxy } = settings;
+  if (secure !== "auto") return secure;
+  if (request.url.startsWith("https:") || isForwarded(request.headers, trustProxy)) return true;
+  noticeProxy(request, settings);
   return false;
 }
 

@@ -1,4 +1,5 @@
 import type { Engine } from "../engine.ts";
+import type { Session } from "../session.ts";
 import type { SessionState } from "../state/session_state.ts";
 import type { SessionCookie } from "./cookie.ts";
 import type { Lifecycle } from "./nesting.ts";
@@ -24,7 +25,8 @@ export class SharedSession {
   readonly cookie: SessionCookie | undefined;
   /** The session that was loaded before this one in the same request. */
   readonly earlier: SharedSession | undefined;
-  session: Promise<unknown> | undefined;
+  /** Its load, which `#startLoad()` of `request.ts` sets at once. */
+  session!: Promise<Session>;
   /** Set once the session is loaded. */
   state: SessionState | undefined;
   /**
@@ -54,7 +56,7 @@ export class SharedSession {
 
   /** The state of a session whose load may still be under way; `undefined` where the load failed. */
   async loaded(): Promise<SessionState | undefined> {
-    await this.session?.catch(() => {});
+    await this.session.catch(() => {});
     return this.state;
   }
 

@@ -27,7 +27,7 @@ function responseIn(thrown: unknown): Response | undefined {
     ignoreRejection(made);
     return isResponse(made) ? made : undefined;
   }
-  if (typeof digest === "string") return nextResponse(digest);
+  if (typeof digest === "string") return responseOfNext(digest);
   if (typeof status !== "number" || thrown instanceof Error) return undefined;
   if (typeof location === "string" && status >= 300 && status < 400) return redirect(status, location);
   // The body of SvelteKit's `error()` always has a message. Another error's body may not be meant for the visitor.
@@ -47,7 +47,7 @@ interface Thrown {
 }
 
 /** Such as `NEXT_REDIRECT;replace;/welcome;307;` and `NEXT_HTTP_ERROR_FALLBACK;404`. */
-function nextResponse(digest: string): Response | undefined {
+function responseOfNext(digest: string): Response | undefined {
   const parts = digest.split(";");
   if (parts[0] === "NEXT_NOT_FOUND") return new Response(null, { status: 404 });
   if (parts[0] === "NEXT_HTTP_ERROR_FALLBACK") return new Response(null, { status: Number(parts[1]) });

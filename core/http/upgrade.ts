@@ -26,7 +26,7 @@ export function refuseUpgrade(response: Response): Response {
   return upgradeWithHeaders(response, (headers) => headers.delete("Upgrade"));
 }
 
-/** Whether closing the connection is up to the caller, as on Workers. */
+/** Whether it carries a socket, as on Workers. If it is not sent, the socket has to be closed. */
 export function hasWebSocket(response: Response): response is UpgradeResponse {
   return Boolean((response as { webSocket?: unknown }).webSocket);
 }

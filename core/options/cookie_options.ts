@@ -83,13 +83,13 @@ const PATH = /^\/[\x20-\x3a\x3c-\x7e]{0,1023}$/;
 export function readCookieOptions(reader: OptionsReader): CookieSettings {
   const name = reader.text("name", NAME, "must be letters, digits and !#$%&'*+-.^_`|~, at most 4053 of them");
   const prefix = PREFIX.exec(name ?? "")?.[1]?.toLowerCase() ?? "";
-  const isHostOnly = prefix.startsWith("host");
+  const hasHostPrefix = prefix.startsWith("host");
 
   const domain = reader.text("domain", DOMAIN, "must be a host name of at most 1024 characters");
-  if (domain !== undefined && isHostOnly) reader.refuse("domain", 'must be absent with a "__Host-" name');
+  if (domain !== undefined && hasHostPrefix) reader.refuse("domain", 'must be absent with a "__Host-" name');
   const pathRule = 'must start with "/", with no ";" or control character, and at most 1024 characters';
   const path = reader.text("path", PATH, pathRule) ?? "/";
-  if (path !== "/" && isHostOnly) reader.refuse("path", 'must be "/" with a "__Host-" name');
+  if (path !== "/" && hasHostPrefix) reader.refuse("path", 'must be "/" with a "__Host-" name');
   const httpOnly = reader.flag("httpOnly", true);
   if (!httpOnly && prefix.endsWith("http")) reader.refuse("httpOnly", 'must be true with a "__Http-" name');
   const given = reader.oneOf<boolean | "auto">("secure", "auto", [true, false, "auto"]);
@@ -107,9 +107,12 @@ export function readCookieOptions(reader: OptionsReader): CookieSettings {
 
   const plain = `; Path=${path}` + (domain === undefined ? "" : `; Domain=${domain}`) +
     (httpOnly ? "; HttpOnly" : "") + `; SameSite=${sameSite}`;
-  const hostOnly = domain === undefined && path === "/";
+  const mayHaveHostPrefix = domain === undefined && path === "/";
   return Object.freeze({
-    names: { secure: name ?? (hostOnly ? "__Host-session" : "__Secure-session"), plain: name ?? "session" },
+    names: {
+      secure: name ?? (mayHaveHostPrefix ? "__Host-session" : "__Secure-session"),
+      plain: name ?? "session",
+    },
     secure: needsSecure || given,
     persist,
     attributes: { secure: `${plain}; Secure${partitioned ? "; Partitioned" : ""}`, plain },

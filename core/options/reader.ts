@@ -5,12 +5,12 @@ import { parseDuration } from "./duration.ts";
 
 /**
  * Reads options one by one and collects what is wrong with them. A name that was never read is no option:
- * {@linkcode OptionNames.finish} reports it, since a misspelt option would be ignored in silence.
+ * {@linkcode RawOptionsReader.finish} reports it, since a misspelt option would be ignored in silence.
  */
-export class OptionNames {
+export class RawOptionsReader {
   /** One sentence for each mistake, in the order of reading, with unknown names last. */
   readonly problems: string[];
-  protected readonly options: Record<string, unknown>;
+  readonly #options: Record<string, unknown>;
   protected readonly prefix: string;
   readonly #names = new Set<string>();
 
@@ -18,23 +18,23 @@ export class OptionNames {
     this.prefix = prefix;
     this.problems = problems;
     if (!isObject(options)) problems.push(`the options must be an object: got ${show(options)}`);
-    this.options = isObject(options) ? options as Record<string, unknown> : {};
+    this.#options = isObject(options) ? options as Record<string, unknown> : {};
   }
 
   /** The option as it was given. */
   read(name: string): unknown {
     this.#names.add(name);
-    return optionOf(this.options, name);
+    return optionOf(this.#options, name);
   }
 
   /** Adds a problem with an option. */
   refuse(name: string, rule: string): void {
-    this.problems.push(`"${this.prefix}${name}" ${rule}: got ${show(optionOf(this.options, name))}`);
+    this.problems.push(`"${this.prefix}${name}" ${rule}: got ${show(optionOf(this.#options, name))}`);
   }
 
   /** Adds a problem for each name that is no option. The last one lists the options. */
   reportUnknown(): void {
-    const unknown = Object.keys(this.options).filter((name) => !this.#names.has(name));
+    const unknown = Object.keys(this.#options).filter((name) => !this.#names.has(name));
     unknown.forEach((name, index) => {
       const list = index === unknown.length - 1 ? `; the options are ${[...this.#names].join(", ")}` : "";
       this.problems.push(`"${this.prefix}${name}" is no option${list}`);
@@ -49,7 +49,7 @@ export class OptionNames {
 }
 
 /** Reads options of several types. A class of its own, since the middleware reads one name and nothing else. */
-export class OptionsReader extends OptionNames {
+export class OptionsReader extends RawOptionsReader {
   /** A length of time in milliseconds; `NaN` after a problem. */
   duration(name: string, byDefault: number): number {
     const given = this.read(name);

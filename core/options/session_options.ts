@@ -103,7 +103,7 @@ export interface SessionSettings {
   readonly codec: Codec;
   readonly hashTokenInStore: boolean;
   /** What the store knows a token by: its hash, or the token itself. */
-  readonly storedToken: (token: string) => string;
+  readonly storedTokenOf: (token: string) => string;
   readonly maxBytes: number;
   readonly saveOnServerError: boolean;
   readonly trustProxy: { readonly header: string; readonly value: string } | undefined;
@@ -111,10 +111,9 @@ export interface SessionSettings {
   readonly now: () => number;
 }
 
-/** A day. */
-const LIFETIME = 86_400_000;
+const DAY = 86_400_000;
 /** Browsers cut longer cookies: RFC 6265bis, 5.5. */
-export const LONGEST_LIFETIME = 400 * LIFETIME;
+export const LONGEST_LIFETIME = 400 * DAY;
 /** 32 KiB. */
 const MAX_BYTES = 32_768;
 
@@ -128,7 +127,7 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
   }
   const reader = new OptionsReader(options);
   const store = readStore(reader, defaultStore);
-  const lifetime = reader.duration("lifetime", LIFETIME);
+  const lifetime = reader.duration("lifetime", DAY);
   if (lifetime === 0 || lifetime > LONGEST_LIFETIME) {
     reader.refuse("lifetime", "must be above 0 and at most 400 days");
   }
@@ -147,7 +146,7 @@ export function readOptions(options: SessionOptions, defaultStore: () => Session
     cookie,
     codec,
     hashTokenInStore,
-    storedToken: hashTokenInStore ? hashToken : (token) => token,
+    storedTokenOf: hashTokenInStore ? hashToken : (token) => token,
     maxBytes: reader.count("maxBytes", MAX_BYTES),
     saveOnServerError: reader.flag("saveOnServerError", true),
     trustProxy: readTrustProxy(reader),

@@ -37,7 +37,7 @@ export class Commit {
   readonly #operation: Operation;
   readonly #state: SessionState;
   /** How many attempts have failed, other than by a conflict. */
-  #failures = 0;
+  #failedAttempts = 0;
 
   constructor(operation: Operation, state: SessionState) {
     this.#settings = operation.settings;
@@ -139,7 +139,7 @@ export class Commit {
   async #pause({ failure }: SessionWrite, attempt: number, duration: number): Promise<boolean> {
     if (attempt >= MOST_ATTEMPTS) return false;
     if (failure === undefined) return await this.#pauseAfterConflict(attempt, duration);
-    return ++this.#failures < ATTEMPTS && await this.#operation.pause(attempt);
+    return ++this.#failedAttempts < ATTEMPTS && await this.#operation.pause(attempt);
   }
 
   async #pauseAfterConflict(attempt: number, duration: number): Promise<boolean> {
@@ -222,7 +222,7 @@ export class Commit {
   async #adoptOffered(write: SessionWrite): Promise<SessionWrite> {
     const state = this.#state;
     for (const token of state.offered) {
-      const row = await this.#operation.findOnPrimary(this.#settings.storedToken(token));
+      const row = await this.#operation.findOnPrimary(this.#settings.storedTokenOf(token));
       const held = row && holdingOf(this.#settings, row);
       if (held === "renewed") state.gone = held;
       if (typeof held !== "object") continue;

@@ -13,7 +13,7 @@ const MOST_DELETIONS = 4;
  * left. Also deletes the rows of the browser's other tokens, since the browser would go on sending these.
  */
 export async function destroy(operation: Operation, state: SessionState): Promise<void> {
-  const { hooks, storedToken } = operation.settings;
+  const { hooks, storedTokenOf } = operation.settings;
   const { gone, writeInDoubt, row, offered, untried, record: { subject } } = state;
   let isEnded = false;
   let isRenewed = gone === "renewed";
@@ -21,7 +21,7 @@ export async function destroy(operation: Operation, state: SessionState): Promis
   const read = [writeInDoubt?.base, row].filter((row) => row !== undefined);
   const written = writeInDoubt === undefined ? [] : [...writeInDoubt.earlier, writeInDoubt.storedToken];
   const own = [...read.map(({ token }) => token), ...written];
-  const others = [...offered, ...untried].map(storedToken);
+  const others = [...offered, ...untried].map(storedTokenOf);
 
   try {
     for (const token of new Set([...own, ...others])) {

@@ -58,6 +58,7 @@ export class SessionState {
   #exposed: ExposedValues;
   /** How often the handler has failed. */
   failures = 0;
+  /** The end of the work that was begun last, while it is under way. */
   #tail: Promise<unknown> | undefined;
 
   constructor(codec: Codec, record: SessionRecord, token?: string, row?: StoredRow) {
@@ -100,7 +101,7 @@ export class SessionState {
   /** Where there is no such key the removal is kept for the next write, but is no reason for one. */
   remove(key: string): void {
     this.assertOpen();
-    if (!this.exists(key)) return this.#idleLog().remove(key);
+    if (!this.exists(key)) return this.#unsavedLog().remove(key);
     const log = this.#modifyValue(key);
     removeValue(this.record.values, key);
     log.remove(key);
@@ -109,7 +110,7 @@ export class SessionState {
 
   clear(): void {
     this.assertOpen();
-    if (keysOf(this.record).length === 0) return this.#idleLog().clear();
+    if (keysOf(this.record).length === 0) return this.#unsavedLog().clear();
     const log = this.#modify();
     if (this.exists(REMEMBER_ME)) log.setsCookie = true;
     this.record.values = {};
@@ -148,7 +149,7 @@ export class SessionState {
   }
 
   setSubject(subject: string | undefined): void {
-    const log = subject === this.record.subject ? this.#idleLog() : this.#modify();
+    const log = subject === this.record.subject ? this.#unsavedLog() : this.#modify();
     this.record.subject = subject;
     log.subject = subject ?? null;
   }
@@ -169,20 +170,21 @@ export class SessionState {
   #modify(): ChangeLog {
     this.assertOpen();
     this.status = "modified";
-    return this.#logged();
+    return this.#logToWrite();
   }
 
-  #logged(): ChangeLog {
-    const log = this.#idleLog();
+  /** The log, with a reason to write it. */
+  #logToWrite(): ChangeLog {
+    const log = this.#unsavedLog();
     log.mustWrite = true;
     return log;
   }
 
   /**
-   * The log for a change that is no reason to write: a removal that finds no value, or the subject that is there already. The
-   * next write makes it too, since a replica that lags may have hidden the value.
+   * The log of what is not saved yet. A change that is noted here alone is no reason to write: a removal that finds no value,
+   * or the subject that is there already. The next write makes it too, since a replica that lags may have hidden the value.
    */
-  #idleLog(): ChangeLog {
+  #unsavedLog(): ChangeLog {
     return this.#log ??= new ChangeLog(this.failures);
   }
 
@@ -259,7 +261,7 @@ export class SessionState {
 
   /** Takes the changes to be committed. Changes made while the commit is under way go into a new log. */
   takeChanges(): ChangeLog {
-    this.#taken = this.#logged();
+    this.#taken = this.#logToWrite();
     this.#log = undefined;
     return this.#taken;
   }
@@ -304,14 +306,13 @@ export class SessionState {
     }
     this.#exposed.keepIn(record.values);
     // What changed nothing in the old values may change something in these.
-    if (this.#log !== undefined) this.#log.mustWrite = true;
-    this.#log?.replay(record);
+    if (this.#log !== undefined) this.#logToWrite().replay(record);
     this.record = record;
   }
 
   /** Notes merged sessions that could not be deleted. The next commit tries again. */
   deleteLater(rows: readonly StoredRow[]): void {
-    this.#logged().addMerged(rows);
+    this.#logToWrite().addMerged(rows);
   }
 
   /** Takes over what a commit has written, and makes the changes to it that were made meanwhile. */
@@ -364,7 +365,7 @@ export class SessionState {
       // Not put(): the session may be closed by now, and the change was made before.
       this.status = "modified";
       writeValue(this.record.values, key, value);
-      this.#logged().put(key, value);
+      this.#logToWrite().put(key, value);
     }
   }
 

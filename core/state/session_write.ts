@@ -85,7 +85,7 @@ export function writeOf(
     data: encodeRecord(settings.codec, record, settings.maxBytes),
     expiry: keepsExpiry ? base!.expiry : nextExpiry(settings, record),
     token: fresh ?? token,
-    storedToken: fresh === undefined ? base!.token : settings.storedToken(fresh),
+    storedToken: fresh === undefined ? base!.token : settings.storedTokenOf(fresh),
     isSent: false,
     failure: undefined,
   };

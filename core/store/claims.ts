@@ -35,6 +35,8 @@ function placesOf(store: SessionStore): { of: object; name: string }[] {
 function refusal(other: string, cookie: string): SessionConfigError {
   return new SessionConfigError([
     `"store" serves a manager with the cookie "${other}" already; ` +
-    `give this one another table, such as "${cookie.replaceAll(/\W+/g, "_")}_sessions", or another store`,
+    `give this one another table, such as table: "${
+      cookie.replaceAll(/\W+/g, "_")
+    }_sessions", or another store`,
   ]);
 }

@@ -1,15 +1,15 @@
 import fc from "../../fast_check.ts";
 import { SessionCookie } from "../../../core/http/cookie.ts";
-import { readCookieOptions } from "../../../core/options/cookie_options.ts";
-import { OptionsReader } from "../../../core/options/reader.ts";
+import { readOptions } from "../../../core/options/session_options.ts";
 import { isToken, newToken } from "../../../core/bytes/token.ts";
-import type { CookieOptions } from "../../../mod.ts";
+import { type CookieOptions, MemoryStore } from "../../../mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
 
 const [A, B, C] = ["A".repeat(43), "E".repeat(43), "c".repeat(43)];
 
 function cookie(options: CookieOptions = {}, https = true): SessionCookie {
-  return new SessionCookie(readCookieOptions(new OptionsReader(options)), https);
+  const request = new Request(https ? "https://example.com" : "http://example.com");
+  return new SessionCookie(request, readOptions({ cookie: options }, () => new MemoryStore()));
 }
 
 const plain = cookie({ secure: false }, false);

@@ -1,7 +1,8 @@
 import { SessionCookie } from "../../../core/http/cookie.ts";
 import { type CookieSettings, readCookieOptions } from "../../../core/options/cookie_options.ts";
 import { OptionsReader } from "../../../core/options/reader.ts";
-import { type CookieOptions, sessions } from "../../../mod.ts";
+import { readOptions } from "../../../core/options/session_options.ts";
+import { type CookieOptions, MemoryStore, sessions } from "../../../mod.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { documentedDefaults, sourceOf } from "./_documented_defaults.ts";
 import { problemsOf } from "./_problems.ts";
@@ -20,8 +21,9 @@ function problemsIn(cookie: object): readonly string[] {
 
 /** The parts of the `Set-Cookie` over http or https, in one order. */
 function parts(cookie: CookieOptions, https: boolean): string[] {
-  const written = new SessionCookie(settings({ ...cookie, persist: false }), https)
-    .write({ token: "T", deadline: 0, remember: false }, 0);
+  const request = new Request(https ? "https://example.com" : "http://example.com");
+  const options = readOptions({ cookie: { ...cookie, persist: false } }, () => new MemoryStore());
+  const written = new SessionCookie(request, options).write({ token: "T", deadline: 0, remember: false }, 0);
   const [pair, ...attributes] = written.split("; ");
   return [pair!, ...attributes.sort()];
 }

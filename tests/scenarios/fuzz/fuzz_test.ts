@@ -10,8 +10,7 @@ import fc from "../../fast_check.ts";
 import { type Codec, jsonCodec, MemoryStore, type SessionEvent, sessions } from "../../../mod.ts";
 import { gobCodec } from "../../../codecs/gob.ts";
 import { SessionCookie } from "../../../core/http/cookie.ts";
-import { readCookieOptions } from "../../../core/options/cookie_options.ts";
-import { OptionsReader } from "../../../core/options/reader.ts";
+import { readOptions } from "../../../core/options/session_options.ts";
 import { hashToken, newToken } from "../../../core/bytes/token.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { countingStore } from "../../counting_store.ts";
@@ -83,7 +82,10 @@ Deno.test("A request gets a session or a new one, whatever its cookies, after at
 });
 
 Deno.test("Reading cookies takes at most twice the work for twice the header", () => {
-  const cookie = new SessionCookie(readCookieOptions(new OptionsReader({})), true);
+  const cookie = new SessionCookie(
+    new Request("https://example.com"),
+    readOptions({}, () => new MemoryStore()),
+  );
   fc.assert(
     fc.property(header, (text) => {
       const once = textWork(() => cookie.read(text));
