@@ -232,10 +232,21 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
   /** Changes a live row that still holds the expected bytes. */
   async update(token: string, expected: Uint8Array, next: NextRow, { now }: TimedOptions): Promise<boolean> {
     await this.#mend("update", token);
-    const { data, expiry, subject, mark } = next;
-    const newToken = next.token === token ? undefined : next.token;
+    const { data, expiry, subject } = next;
     const condition = [token, expected, this.#dayOf(now)];
-    // Only columns that change are named: SQLite writes an index entry for each named one.
+    const newToken = next.token === token ? undefined : next.token;
+    if (newToken === undefined && expiry === undefined && subject === undefined) {
+      return await this.#write("update", this.#save, [data, ...condition]) > 0;
+    }
+    return await this.#updateColumns(newToken, next, condition);
+  }
+
+  /** Changes more than the data, and names only columns that change: SQLite writes an index entry for each named one. */
+  async #updateColumns(
+    newToken: string | undefined,
+    { data, expiry, subject, mark }: NextRow,
+    condition: SQLiteValue[],
+  ): Promise<boolean> {
     let columns = "data = ?";
     const values: SQLiteValue[] = [data];
     const assign = (assignment: string, value: SQLiteValue) => {
@@ -253,14 +264,12 @@ export class SQLiteTableStore implements AtomicStore, IterableStore, PurgingStor
     if (subject !== undefined) assign("subject = ?", subject);
     // A renewal changes nothing if the new token exists.
     const update = newToken === undefined ? "UPDATE" : "UPDATE OR IGNORE";
-    const sql = values.length === 1
-      ? this.#save
-      : `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
+    const sql = `${update} ${this.#table} SET ${columns} WHERE ${this.#isExpected}`;
     const marks = newToken === undefined || mark === undefined ? [] : [{
       // Only where the renewal has moved the row: no other row holds the bytes that it wrote.
       sql: `INSERT OR IGNORE INTO ${this.#table} (token, data, expiry) SELECT ?, ?, ${this.#day}` +
         ` WHERE EXISTS (SELECT 1 FROM ${this.#table} WHERE token = ? AND data = ?)`,
-      args: [token, mark.data, this.#dayOf(mark.expiry), newToken, data],
+      args: [condition[0]!, mark.data, this.#dayOf(mark.expiry), newToken, data],
     }];
     return await this.#write("update", sql, [...values, ...condition], ...marks) > 0;
   }
