@@ -334,13 +334,14 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws {SessionTooLargeError} The session is larger than `maxBytes`.
    */
   commit(): Promise<CommitResult> {
-    const { failures } = this.#state;
+    // Whether the response has started by now: it waits for a commit whose turn comes later.
+    const { closed, failures } = this.#state;
     return this.#perform(async (state) => {
       // The handler failed while this commit waited for an earlier one: there is nothing left of what it had to save.
       if (state.failures !== failures) throw new SessionClosedError(FORGOTTEN);
       state.noticeChanges();
       const writes = state.mustWrite || (state.row === undefined && !state.endedHere);
-      if (writes) state.assertOpen();
+      if (writes && closed) throw new SessionClosedError();
       if (writes || state.row !== undefined) await this.#engine.commit(state, this.#context);
       const { row, record: { deadline }, token = "", touchTarget } = state;
       return { token, expiry: Math.min(touchTarget ?? row?.expiry ?? deadline, deadline) };

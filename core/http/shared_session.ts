@@ -81,9 +81,7 @@ export class SharedSession {
   /** Closes the session of a handler that has failed. Its changes are not saved. */
   discard(failure: unknown): void {
     this.failure = failure;
-    // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
-    this.state?.noticeChanges();
-    this.state?.close();
+    this.state?.abandon();
   }
 
   /** Opens the session again, for another middleware of the request. What was discarded is forgotten. */

@@ -204,6 +204,14 @@ export class SessionState {
     this.closed = true;
   }
 
+  /** Closes the session of a handler that has failed. A commit that waits for its turn does not save the changes either. */
+  abandon(): void {
+    // Objects that were changed in place may hold the handler's own objects, which close() must not freeze.
+    this.noticeChanges();
+    this.close();
+    this.failures++;
+  }
+
   /** Makes the session writable again, for another middleware of the request. Frozen objects are replaced by fresh ones. */
   reopen(): void {
     if (!this.closed) return;

@@ -105,3 +105,45 @@ Deno.test("A clock that rejects is refused", async () => {
   await assertRejects(() => manager.load(), SessionConfigError, '"now" must give milliseconds');
   await aMoment();
 });
+
+Deno.test("Two commits and changes between them, of which the handler awaits nothing, are saved without an error", async () => {
+  const errors: string[] = [];
+  const store = new MemoryStore();
+  const manager = sessions<Data>({ store, onError: (error) => void errors.push(error.code) });
+  const commits: Promise<unknown>[] = [];
+  const handler = withSessions(manager, async (_request, getSession) => {
+    const session = await getSession();
+    session.put("n", 1);
+    commits.push(session.commit());
+    session.put("n", 2);
+    commits.push(session.commit());
+    return new Response("done");
+  });
+  const response = await handler(new Request("https://example.com/"));
+  const token = response.headers.get("Set-Cookie")!.slice("__Host-session=".length).split(";")[0]!;
+  assertEquals((await Promise.allSettled(commits)).map(({ status }) => status), ["fulfilled", "fulfilled"]);
+  assertEquals(errors, []);
+  assertEquals((await manager.load(token)).get("n"), 2);
+});
+
+Deno.test("A commit that waits when its handler fails does not save what the handler changed", async () => {
+  const errors: string[] = [];
+  const manager = sessions<Data>({ onError: (error) => void errors.push(error.message) });
+  const session = await manager.load();
+  session.put("n", 0);
+  const { token } = await session.commit();
+  const commits: Promise<unknown>[] = [];
+  const handler = withSessions(manager, async (_request, getSession) => {
+    const session = await getSession();
+    session.put("n", 1);
+    commits.push(session.commit());
+    session.put("n", 2);
+    commits.push(session.commit());
+    throw new Error("the handler fails");
+  });
+  const request = new Request("https://example.com/", { headers: { Cookie: `__Host-session=${token}` } });
+  await assertRejects(() => Promise.resolve(handler(request)), Error, "the handler fails");
+  assertEquals((await Promise.allSettled(commits)).map(({ status }) => status), ["fulfilled", "rejected"]);
+  assertEquals(errors, ["Cannot commit session: the handler has failed, and its changes are forgotten"]);
+  assertEquals((await manager.load(token)).get("n"), 1);
+});
