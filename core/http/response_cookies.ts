@@ -8,8 +8,8 @@ import { replaceResponse, withCookie, withoutCookies } from "./response.ts";
 const NO_COOKIES: readonly string[] = [];
 
 /**
- * The session cookies that one lifecycle of a request puts on its response. A response remembers who was the last to set one:
- * an application may return one object for many requests, and no visitor may get the cookie of another one.
+ * The session cookies that one lifecycle of a request puts on its response. A response knows the last lifecycle that set one.
+ * An application may return one object for many requests, and no visitor may get the cookie of another one.
  */
 export class ResponseCookies implements Lifecycle {
   readonly request: Request;

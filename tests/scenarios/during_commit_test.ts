@@ -8,6 +8,7 @@ import { Hono } from "hono";
 import {
   jsonCodec,
   MemoryStore,
+  type RequestSession,
   type Session,
   SessionClosedError,
   type SessionEvent,
@@ -75,6 +76,11 @@ async function saved(
   const session = await manager.load();
   change(session);
   return (await session.commit()).token;
+}
+
+function requestWith(manager: SessionManager<Data>, token: string): RequestSession<Data> {
+  const headers = { Cookie: `__Host-session=${token}` };
+  return manager.begin(new Request("https://example.com/", { headers }));
 }
 
 const busy = () => new SessionStoreError("create", { reason: "busy", retryable: true });
@@ -429,8 +435,7 @@ Deno.test("A session whose renewal is under way is the current one, and is excep
 Deno.test("A commit that waits for another one is refused where the handler fails before it begins", async () => {
   const { manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
-  const headers = { Cookie: `__Host-session=${token}` };
-  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const current = requestWith(manager, token);
   const session = await current.session();
   session.put("a", 2);
   const first = session.commit();
@@ -565,8 +570,7 @@ Deno.test("What a failed commit found on the primary is not saved with the chang
 Deno.test("What a handler that fails has changed after a commit in doubt is not saved by its error page", async () => {
   const { store, manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
-  const headers = { Cookie: `__Host-session=${token}` };
-  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const current = requestWith(manager, token);
   const session = await current.session();
   session.put("a", 2);
   await commitInDoubt(store, session);
@@ -592,8 +596,7 @@ Deno.test("A function of update() runs once where no other request has written",
 Deno.test("A logout that a handler does not await, behind a commit, ends the session", async () => {
   const { manager } = bed();
   const token = await saved(manager, (session) => session.put("a", 1));
-  const headers = { Cookie: `__Host-session=${token}` };
-  const current = manager.begin(new Request("https://example.com/", { headers }));
+  const current = requestWith(manager, token);
   const session = await current.session();
   session.put("a", 2);
   session.commit();
