@@ -12,15 +12,20 @@ const NO_COOKIES: readonly string[] = [];
  * An application may return one object for many requests, and no visitor may get the cookie of another one.
  */
 export class ResponseCookies implements Lifecycle {
-  readonly request: Request;
   readonly number: number = nextNumber();
+  /** Private, since a response that is shown may show what it carries. */
+  readonly #request: Request;
   /** Who had set a cookie on the response when the handler gave it. */
   #setter: ResponseCookies | undefined;
   /** The cookies on the response that were set here, and in lifecycles within this one. */
   #cookies: readonly string[] = NO_COOKIES;
 
   constructor(request: Request) {
-    this.request = request;
+    this.#request = request;
+  }
+
+  get request(): Request {
+    return this.#request;
   }
 
   /** Notes the response that the handler gave. */

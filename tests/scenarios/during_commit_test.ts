@@ -270,25 +270,6 @@ Deno.test("An update in place during a commit that meets a conflict counts once"
   assertEquals((await manager.load(token)).get("list"), ["a", "b"]);
 });
 
-Deno.test("What a function of update() did before it threw is not saved by a commit that meets a conflict", async () => {
-  const { manager } = bed();
-  const token = await saved(manager, (session) => session.put("a", 1));
-  const session = await manager.load(token);
-  const other = await manager.load(token);
-  other.put("b", 1);
-  await other.commit();
-  session.put("list", ["a"]);
-  const saving = session.commit();
-  const failing = (list: (string | number)[] = []): never => {
-    list.push("b");
-    throw new Error("the function failed");
-  };
-  assertThrows(() => session.update("list", failing), Error, "the function failed");
-  await saving;
-  await session.commit();
-  assertEquals([session.get("list"), (await manager.load(token)).get("list")], [["a"], ["a"]]);
-});
-
 Deno.test("Updates and removals are in the session after a second attempt to create it", async () => {
   const { store, manager } = bed();
   const session = await manager.load();

@@ -45,6 +45,15 @@ onEachStore("Printing a session, a manager or a listing shows no token and no va
   }
 });
 
+Deno.test("Printing a response that got a cookie does not show the cookie of its request", async () => {
+  const manager = sessions<{ n: number }>();
+  const { token } = await (await manager.load()).commit();
+  const headers = { Cookie: `__Host-session=${token}` };
+  const lifecycle = manager.begin(new Request("https://example.com/", { headers }));
+  (await lifecycle.session()).renewToken();
+  assertShowsNone(await lifecycle.finish(new Response()), [token]);
+});
+
 onEachStore("Printing an event shows no token", async (bed) => {
   const manager = bed.manager();
   const session = await manager.load();
