@@ -30,10 +30,10 @@ export function isMoved(error: unknown): boolean {
 
 /**
  * Whether the same statement may succeed a moment later. Another connection holds the lock, the application's
- * transactions hold every connection, or the server is overloaded.
+ * transactions hold every connection, it iterates over rows (better-sqlite3), or the server is overloaded.
  */
 export function isBusy(error: unknown): boolean {
-  return isLocked(error) || /TRANSACTION_ACTIVE|overloaded/.test(describe(error));
+  return isLocked(error) || /TRANSACTION_ACTIVE|connection is busy|overloaded/.test(describe(error));
 }
 
 /**

@@ -70,7 +70,7 @@ export type SQLiteStoreOptions = SqlStoreOptions;
  * Keeps sessions in a table of a synchronous SQLite database. Each call is one statement.
  *
  * While the application has a transaction open on the same database, a write waits. Otherwise a rollback would undo
- * the write.
+ * the write. On better-sqlite3 a write also waits while the application is within `iterate()`.
  */
 export class SQLiteStore extends SQLiteTableStore {
   /**
